@@ -1,0 +1,6 @@
+# The workflow itself lies where the Snakemake workflow catalog expects it.
+include: "workflow/Snakefile"
+
+
+# An included file does not set the default target by itself.
+workflow.default_target = "all"

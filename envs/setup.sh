@@ -1,0 +1,39 @@
+#!/bin/sh
+# Makes .venv from requirements.lock. Called by the Makefile; safe to repeat.
+# usage: envs/setup.sh [VENV]
+set -eu
+venv=${1:-.venv}
+python=${PYTHON:-python3}
+
+"$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || {
+    echo "fggp needs Python 3.11, 3.12 or 3.13, and $python is $("$python" --version 2>&1)." >&2
+    echo "Name another one: make setup PYTHON=/path/to/python3.12" >&2
+    exit 1
+}
+
+# Debian splits ensurepip off python3-venv, so the environment is made without pip.
+[ -x "$venv/bin/python" ] || "$python" -m venv --without-pip "$venv"
+
+uv=$(command -v uv || true)
+if [ -z "$uv" ]; then
+    uv="$venv/uv/bin/uv"
+    if [ ! -x "$uv" ]; then
+        if "$python" -m pip --version >/dev/null 2>&1; then
+            "$python" -m pip install --quiet --target "$venv/uv" uv
+        elif "$python" -m ensurepip --version >/dev/null 2>&1; then
+            "$python" -m venv "$venv/bootstrap"
+            "$venv/bootstrap/bin/python" -m pip install --quiet --target "$venv/uv" uv
+        else
+            echo "fggp needs pip or uv to set itself up, and found neither." >&2
+            echo "On Debian or Ubuntu: apt-get install python3-pip, then run make again." >&2
+            exit 1
+        fi
+    fi
+fi
+
+# Compiled bytecode saves seconds in every one of the many short processes of a grid.
+unset PYTHONDONTWRITEBYTECODE
+VIRTUAL_ENV=$(cd "$venv" && pwd)
+export VIRTUAL_ENV
+"$uv" pip sync --quiet --require-hashes --compile-bytecode requirements.lock
+"$uv" pip install --quiet --no-deps --no-build-isolation --compile-bytecode --editable .

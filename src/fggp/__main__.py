@@ -1,0 +1,7 @@
+"""``python -m fggp``."""
+
+import sys
+
+from fggp.cli import main
+
+sys.exit(main())

@@ -1,0 +1,76 @@
+"""Result files in, the tables of a study out; nothing is averaged or left out here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pandas import DataFrame
+
+from fggp.analysis.checks import Found, check, collect, intact
+from fggp.analysis.frames import RUNS
+from fggp.analysis.rows import (
+    EPOCHS,
+    LAYERS,
+    UPDATES,
+    Row,
+    epoch_rows,
+    layer_rows,
+    run_row,
+    update_rows,
+)
+from fggp.results import write_text
+from fggp.study import read_expected
+
+
+def aggregate(
+    study_folder: Path, *, partial: bool = False, allow_mixed_device: bool = False
+) -> list[Path]:
+    """Write ``runs.csv``, ``epochs.csv``, ``layers.csv`` and ``updates.csv`` of a study.
+
+    Rows stand in the order of ``cells.json``, so that equal results give equal bytes.
+
+    Args:
+        study_folder: holds ``cells.json`` and ``runs/``; the tables go there.
+        partial: leave missing results out, and mark every row when there are any.
+        allow_mixed_device: let CPU and CUDA results stand together, and mark every row when they
+            do; the study's own ``allow_mixed_device`` says the same.
+
+    Returns:
+        The paths of the four tables.
+
+    Raises:
+        ResultError: where results are missing, damaged, twice there, trained with other settings,
+            off their target, or must not share a table.
+
+    """
+    configuration, cells = read_expected(study_folder)
+    found = collect(study_folder, cells, partial=partial)
+    allowed = allow_mixed_device or bool(configuration.get("allow_mixed_device"))
+    mixed = check(found, study_folder.name, allow_mixed_device=allowed)
+    missing = len(found) < len(cells)
+
+    def one_row(item: Found) -> list[Row]:
+        return [run_row(item, partial=missing, mixed_device=mixed)]
+
+    frames = {
+        "runs.csv": _rows(found, one_row, RUNS)[list(RUNS)],
+        "epochs.csv": _rows(found, epoch_rows, EPOCHS),
+        "layers.csv": _rows(found, layer_rows, LAYERS),
+        "updates.csv": _rows(found, update_rows, UPDATES),
+    }
+    for name, frame in frames.items():
+        write_text(study_folder / name, frame.to_csv(index=False, lineterminator="\n"))
+    return [study_folder / name for name in frames]
+
+
+def _rows(
+    found: Sequence[Found],
+    take: Callable[[Found], list[Row]],
+    columns: Sequence[str] | dict[str, str],
+) -> DataFrame:
+    rows: list[Row] = []
+    for item in found:
+        with intact(item.path):
+            rows += take(item)
+    return DataFrame(rows) if rows else DataFrame(columns=list(columns))

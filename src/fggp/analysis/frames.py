@@ -1,0 +1,62 @@
+"""The table of runs: its columns, reading it back, and the marks it carries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from pandas import DataFrame
+
+from fggp.results import ResultError
+
+RUNS = {
+    "backbone": "str", "width": "float64", "sparsity": "float64", "initial_sparsity": "float64",
+    "start": "str", "label": "str", "method": "str", "ranks": "bool", "starts": "str",
+    "seed": "int64", "test_images": "int64", "correct_last": "int64",
+    "correct_best_validation": "int64", "correct_best_test": "int64", "accuracy_last": "float64",
+    "accuracy_best_validation": "float64", "accuracy_best_test": "float64", "epochs": "int64",
+    "prunable": "int64", "target": "int64", "kept": "int64", "realised_sparsity": "float64",
+    "smallest_layer_density": "float64", "emptied_layers": "int64", "verdict": "str",
+    "seconds": "float64", "peak_memory_mb": "int64", "device": "str", "device_name": "str",
+    "numerics": "int64", "code_sha256": "str", "torch": "str", "data_sha256": "str",
+    "weights_sha256": "str", "partial": "bool", "mixed_device": "bool",
+}  # fmt: skip
+"""Columns of ``runs.csv`` in order. Accuracies are shares of the test images, 0 to 1."""
+
+DENSE = "dense"
+"""The label of the reference, which no other method can carry."""
+
+
+def read_runs(study_folder: Path) -> DataFrame:
+    """Read ``runs.csv``; raises ResultError where there is none, or one with other columns."""
+    path = study_folder / "runs.csv"
+    fix = f"write it with `python -m fggp aggregate {study_folder.name}`"
+    try:
+        # A label may be called "nan": empty means missing, and only in one column.
+        runs = pd.read_csv(
+            path,
+            dtype=RUNS,
+            keep_default_na=False,
+            na_values={"initial_sparsity": [""]},
+        )
+    except FileNotFoundError:
+        raise ResultError(f"{path}: is missing; {fix}") from None
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ResultError(f"{path}: not a table of runs ({reason}); {fix}") from None
+    if list(runs.columns) != list(RUNS):
+        raise ResultError(f"{path}: has other columns than this version writes; {fix}")
+    return runs
+
+
+def is_partial(runs: DataFrame) -> bool:
+    """Whether cells of the study are missing."""
+    return runs.empty or bool(runs["partial"].any())
+
+
+def marks(runs: DataFrame) -> list[str]:
+    """Return the warnings that every table and figure of ``runs`` has to show."""
+    shown = ["PARTIAL: results are missing"] if is_partial(runs) else []
+    if bool(runs["mixed_device"].any()):
+        shown.append("MIXED DEVICES: CPU and CUDA results together")
+    return shown

@@ -1,0 +1,34 @@
+"""The command line: ``python -m fggp VERB …``, the same by hand and in a job."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from fggp.cli import aggregate, analyse, methods, plan, prepare, run, train
+from fggp.errors import Failure
+
+VERBS = (prepare, plan, train, run, aggregate, analyse, methods)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit status (0 good, 1 failed, 2 wrong use, 75 stopped)."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fggp",
+        description="Train, resume and analyse a pruning comparison.",
+        epilog="Each verb has its own help with an example: python -m fggp train --help",
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in VERBS:
+        verb.add(verbs)
+    options = parser.parse_args(arguments)
+    try:
+        status: int = options.do(options)
+    except Failure as failure:
+        print(f"fggp: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("fggp: interrupted; the same command continues", file=sys.stderr)
+        return 130
+    return status

@@ -1,0 +1,46 @@
+"""``aggregate``: result files in, tables of runs, epochs, layers and updates out."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from fggp.cli.verb import study_argument, study_folder, verb
+
+
+def add(verbs: Any) -> None:
+    """Add the verb to the parser."""
+    parser = verb(
+        verbs,
+        "aggregate",
+        do,
+        "collect the results of a study into runs.csv, epochs.csv, layers.csv and updates.csv",
+        "python -m fggp aggregate demo",
+    )
+    study_argument(parser)
+    add_partial(parser)
+
+
+def add_partial(parser: argparse.ArgumentParser) -> None:
+    """Add the options that loosen a refusal, and mark what comes of it."""
+    parser.add_argument(
+        "--partial", action="store_true", help="take the cells that are there, and mark the tables"
+    )
+    parser.add_argument(
+        "--allow-mixed-device",
+        action="store_true",
+        help="let CPU and CUDA results share a table, and mark it",
+    )
+
+
+def do(options: argparse.Namespace) -> int:
+    """Aggregate a study."""
+    from fggp.analysis.aggregate import aggregate
+
+    for path in aggregate(
+        study_folder(options.study),
+        partial=options.partial,
+        allow_mixed_device=options.allow_mixed_device,
+    ):
+        print(path)
+    return 0

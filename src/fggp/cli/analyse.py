@@ -1,0 +1,86 @@
+"""``analyse``, ``table`` and ``figure``: from result files to what is shown of a study."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fggp.cli.aggregate import add_partial
+from fggp.cli.verb import study_argument, study_folder, verb
+from fggp.complaints import nearest
+
+# Named here as well, since the registries import pandas and matplotlib, and every start of the
+# command line comes by.
+TABLES = ("ranking", "ranking_all")
+FIGURES = ("accuracy_vs_sparsity",)
+
+
+def add(verbs: Any) -> None:
+    """Add the three verbs to the parser."""
+    parser = verb(
+        verbs,
+        "analyse",
+        analyse,
+        "aggregate a study, then write all its tables and figures",
+        "python -m fggp analyse demo\n"
+        "  (of an unfinished study: python -m fggp analyse demo --partial)",
+    )
+    study_argument(parser)
+    add_partial(parser)
+    _add_one(verbs, "table", table, TABLES)
+    _add_one(verbs, "figure", figure, FIGURES)
+
+
+def analyse(options: argparse.Namespace) -> int:
+    """Aggregate a study and write all its tables and figures."""
+    from fggp.analysis.aggregate import aggregate
+    from fggp.analysis.figures import write_figure
+    from fggp.analysis.tables import write_table
+
+    folder = study_folder(options.study)
+    paths = aggregate(
+        folder, partial=options.partial, allow_mixed_device=options.allow_mixed_device
+    )
+    for name in TABLES:
+        paths += write_table(name, folder)
+    for name in FIGURES:
+        paths += write_figure(name, folder)
+    print(*paths, sep="\n")
+    return 0
+
+
+def table(options: argparse.Namespace) -> int:
+    """Write one table of an aggregated study."""
+    from fggp.analysis.tables import write_table
+
+    print(*write_table(options.name, study_folder(options.study)), sep="\n")
+    return 0
+
+
+def figure(options: argparse.Namespace) -> int:
+    """Write one figure of an aggregated study."""
+    from fggp.analysis.figures import write_figure
+
+    print(*write_figure(options.name, study_folder(options.study)), sep="\n")
+    return 0
+
+
+def _add_one(
+    verbs: Any, name: str, do: Callable[[argparse.Namespace], int], known: Sequence[str]
+) -> None:
+    text = f"write one {name} of an aggregated study"
+    parser = verb(verbs, name, do, text, f"python -m fggp {name} {known[0]} demo")
+    parser.add_argument(
+        "name", metavar="NAME", type=_one_of(name, known), help=f"one of {', '.join(known)}"
+    )
+    study_argument(parser)
+
+
+def _one_of(what: str, known: Sequence[str]) -> Callable[[str], str]:
+    def name(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"no {what} is called {text!r}{nearest(text, known)}")
+        return text
+
+    return name

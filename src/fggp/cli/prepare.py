@@ -1,0 +1,53 @@
+"""``prepare``: make the data file of a study."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from fggp.cli.verb import load_study, study_argument, verb
+from fggp.config import Data
+from fggp.study import DATA, data_path
+
+
+def add(verbs: Any) -> None:
+    """Add the verb to the parser."""
+    parser = verb(
+        verbs,
+        "prepare",
+        do,
+        "make the data file of a study; a file that is there already is kept",
+        "python -m fggp prepare demo",
+    )
+    study_argument(parser)
+
+
+def do(options: argparse.Namespace) -> int:
+    """Prepare the data of a study and print where they lie."""
+    _, study = load_study(options.study)
+    print(prepare_data(study.data))
+    return 0
+
+
+def prepare_data(data: Data) -> Path:
+    """Prepare a data set, with a progress bar on a terminal; returns the path of its file."""
+    from filelock import FileLock
+    from tqdm import tqdm
+
+    from fggp.data import prepare
+
+    out = data_path(data.name)
+    source = DATA / data.path if data.path else None
+    out.parent.mkdir(parents=True, exist_ok=True)
+    quiet = not sys.stderr.isatty()
+    with (
+        FileLock(out.with_name(f".{out.name}.lock")),  # two trainings may start at once
+        tqdm(desc=f"preparing {data.name}", unit=" images", disable=quiet, leave=False) as bar,
+    ):
+
+        def progress(images: int) -> None:
+            bar.update(images - bar.n)
+
+        return prepare(data.kind, out, source, root=DATA, progress=progress)

@@ -1,0 +1,63 @@
+"""``run``: a study on one machine, without a scheduler."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from fggp.cli.prepare import prepare_data
+from fggp.cli.train import add_device
+from fggp.cli.verb import load_study, study_argument, verb
+from fggp.config import cells
+from fggp.results import finished, write
+from fggp.study import data_path, folder, run_path, write_expected
+from fggp.workers import STOPPED, Task, Workers
+
+
+def add(verbs: Any) -> None:
+    """Add the verb to the parser."""
+    parser = verb(
+        verbs,
+        "run",
+        do,
+        "train the cells of a study that are not done yet, on this machine",
+        "python -m fggp run mini-folder --minutes 60 --jobs 2\n"
+        "  (the same command continues; Snakemake takes the results over)",
+    )
+    study_argument(parser)
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="stop cleanly after so long"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="cells at once (default: 1)")
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="just the cells whose name contains TEXT"
+    )
+    add_device(parser)
+
+
+def do(options: argparse.Namespace) -> int:
+    """Train what is not done; returns 0 when all is done, 1 on failures, 75 when time was up."""
+    path, study = load_study(options.study)
+    home = folder(path)
+    write_expected(study, home / "cells.json")
+    prepare_data(study.data)
+    tasks = []
+    for cell in cells(study):
+        if options.only not in cell.id:
+            continue
+        out = run_path(home, cell)
+        result = finished(cell, out)
+        if result is None:
+            tasks.append(Task(cell, data_path(study.data.name), out, home / "logs"))
+        elif not out.exists() or finished(cell, out) is not result:
+            write(result, out)
+    workers = Workers(options.jobs, options.minutes * 60, options.device)
+    failed, waiting = workers.train(tasks)
+    for task in failed:
+        print(f"failed: {task.cell.id}, see {task.log}", file=sys.stderr)
+    if waiting:
+        print(f"{len(waiting)} cells wait for the next time; the same command continues")
+    elif not failed:
+        print(f"all is trained; next: python -m fggp analyse {path.stem}")
+    return 1 if failed else STOPPED if waiting else 0

@@ -1,0 +1,67 @@
+"""Turns a validation error into one line: the key, the value, and the nearest valid one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from fggp.errors import Failure
+
+BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+class ConfigError(Failure):
+    """A study that cannot be used; the message is one line with the fix."""
+
+
+def nearest(value: str, valid: Sequence[str]) -> str:
+    """Return «; did you mean 'x'?» for the closest of ``valid``, or nothing where there is none."""
+    close = get_close_matches(value, valid, n=1, cutoff=0)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return the first complaint of ``error`` about a ``model`` as one line."""
+    errors = error.errors()
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return _one_line(errors[0], model) + more
+
+
+def _one_line(error: ErrorDetails, model: type[BaseModel]) -> str:
+    path = [str(part) for part in error["loc"] if part != "[key]"]
+    key, value, context = ".".join(path), error["input"], error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            return f"{key}: unknown key{nearest(path[-1], _fields(model, path[:-1]))}"
+        case "missing":
+            return f"{key}: is missing"
+        case "literal_error":
+            options = re.findall(r"'([^']*)'", context["expected"])
+            return f"{key}: {value!r} is not valid{nearest(str(value), options)}"
+        case "value_error":
+            return f"{key}: {context['error']}"
+    for bound, words in BOUNDS.items():
+        if bound in context:
+            return f"{key}: {value!r} must be {words} {context[bound]}, the nearest valid value"
+    message = error["msg"].replace("Input should be", "should be")
+    return f"{key}: {value!r} {message[0].lower()}{message[1:]}"
+
+
+def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """Return the keys that are valid at ``path``."""
+    here: Any = model
+    for part in path:
+        field = here.model_fields.get(part)
+        if field is None:
+            continue  # a key of a mapping, whose value type was taken already
+        here = next((a for a in (field.annotation, *get_args(field.annotation)) if _is_model(a)))
+    return list(here.model_fields)
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -1,0 +1,197 @@
+"""A study: one YAML file, checked before anything is built, and its list of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from fggp.cell import (
+    Backbone,
+    BackboneName,
+    Cell,
+    Count,
+    Flag,
+    Images,
+    Index,
+    MethodSettings,
+    Name,
+    Positive,
+    Pruning,
+    Record,
+    Training,
+)
+from fggp.complaints import ConfigError, explain, nearest
+from fggp.methods import METHODS
+from fggp.ratio import Share, plain
+
+MERGED = ("training", "pruning")
+
+
+class Data(Record):
+    """The data set of a study; ``path`` (folder or archive) is relative to the data folder."""
+
+    kind: Literal["cifar10", "folder", "digits"]
+    name: Name
+    path: str | None = None
+    validation: Count
+    train: Count | None = None
+
+
+class BackboneBlock(Record):
+    """Settings of one backbone; ``lr`` replaces that of the training block."""
+
+    width: Positive = Field(default=1, validate_default=True)
+    lr: Positive | None = None
+
+
+class Study(Record):
+    """A grid of backbone × sparsity × initial sparsity × seed × label, and how it is trained."""
+
+    description: str = ""
+    data: Data
+    backbones: dict[BackboneName, BackboneBlock] = Field(min_length=1)
+    sparsities: tuple[Share, ...] = Field(min_length=1)
+    initial_sparsities: tuple[Share, ...] = Field(min_length=1)
+    seeds: tuple[Index, ...] = Field(min_length=1)
+    methods: dict[Name, dict[str, Any]] = Field(min_length=1)
+    training: Training = Training()
+    pruning: Pruning = Pruning()
+    allow_mixed_device: Flag = False
+
+
+def load(path: Path) -> Study:
+    """Read and check a study; raises ConfigError with one line that says what to change."""
+    raw = _read(path)
+    try:
+        study = Study(**raw)
+        _check_values(study)
+        methods = {label: _method(label, block) for label, block in study.methods.items()}
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error, Study)}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return study.model_copy(update={"methods": methods})
+
+
+def cells(study: Study) -> list[Cell]:
+    """Return the cells in training order: seed by seed, in each seed the dense cells first."""
+    return [
+        cell
+        for seed, (name, block) in product(study.seeds, study.backbones.items())
+        for cell in _cells_of(study, seed, name, block)
+    ]
+
+
+def _cells_of(
+    study: Study, seed: int, name: BackboneName, block: BackboneBlock
+) -> Iterator[Cell]:
+    training = study.training.model_copy(update={"lr": block.lr} if block.lr else {})
+    ordered = sorted(study.methods.items(), key=lambda item: METHODS[item[1]["name"]].ranks)
+    for label, method in ordered:
+        for sparsity, start in _settings(study, method["name"]):
+            yield Cell(
+                backbone=Backbone(name=name, width=block.width),
+                data=Images(**study.data.model_dump(include={"name", "validation", "train"})),
+                label=label,
+                method=MethodSettings(**method),
+                sparsity=sparsity,
+                initial_sparsity=start,
+                seed=seed,
+                training=training,
+                pruning=study.pruning,
+            )
+
+
+def _settings(study: Study, method: str) -> list[tuple[Any, Any]]:
+    definition = METHODS[method]
+    if not definition.ranks:
+        return [(0, 0)]
+    starts = study.initial_sparsities if definition.starts == "both" else (None,)
+    return list(product(study.sparsities, starts))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.load(path.read_text(), Loader=_UniqueKeys)
+    except FileNotFoundError:
+        known = sorted(str(p) for p in path.parent.glob("*.yaml"))
+        raise ConfigError(f"{path}: no such study{nearest(str(path), known)}") from None
+    except (yaml.YAMLError, ConfigError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: a study is a mapping of keys; see config/README.md")
+    base = raw.pop("base", None)
+    if base is None:
+        return raw
+    if not isinstance(base, str) or (path.parent / base).resolve() == path.resolve():
+        raise ConfigError(f"{path}: base: {base!r} is not the name of another study beside it")
+    below = _read(path.parent / base)
+    for key in MERGED:
+        if isinstance(raw.get(key), dict):
+            raw[key] = {**below.get(key, {}), **raw[key]}
+    return {**below, **raw}
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML takes the last of two equal keys without a word; a study must not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise ConfigError(f"{twice[0]}: stands twice; keep one of them")
+        return super().construct_mapping(node, deep)
+
+
+def _method(label: str, block: dict[str, Any]) -> dict[str, Any]:
+    settings = dict(block)
+    name = settings.pop("method", label)
+    if name not in METHODS:
+        key = f"methods.{label}" + (".method" if "method" in block else "")
+        raise ConfigError(f"{key}: {name!r} is not a method{nearest(str(name), list(METHODS))}")
+    if not METHODS[name].ranks and label != name:
+        raise ConfigError(f"methods.{label}: the {name} reference is always labelled {name!r}")
+    model = METHODS[name].settings
+    try:
+        return {"name": name, "settings": model(**settings).model_dump(mode="json")}
+    except ValidationError as error:
+        raise ConfigError(f"methods.{label}.{explain(error, model)}") from None
+
+
+def _check_values(study: Study) -> None:
+    for key in ("sparsities", "initial_sparsities", "seeds"):
+        values = getattr(study, key)
+        if len(set(values)) < len(values):
+            raise ConfigError(f"{key}: {_listed(values)} holds a value twice; keep one of them")
+    lowest, start = min(study.sparsities), max(study.initial_sparsities)
+    if max(study.sparsities) >= 1:
+        raise ConfigError("sparsities: 1 leaves no weight; the nearest valid is below 1, as 0.99")
+    if start >= lowest:
+        raise ConfigError(
+            f"initial_sparsities: {plain(start)} is not below the lowest target; "
+            f"the nearest valid is below {plain(lowest)}"
+        )
+    epochs, pruning = study.training.epochs, study.pruning
+    if pruning.end_epoch > epochs:
+        raise ConfigError(
+            f"pruning.end_epoch: {pruning.end_epoch} is after the training; "
+            f"the nearest valid is training.epochs, {epochs}"
+        )
+    if pruning.begin_epoch >= pruning.end_epoch:
+        raise ConfigError(
+            f"pruning.begin_epoch: {pruning.begin_epoch} is not before the end of the window; "
+            f"the nearest valid is {pruning.end_epoch - 1}"
+        )
+    if study.data.kind == "folder" and study.data.path is None:
+        raise ConfigError("data.path: is missing; name the folder or archive inside data/")
+    if study.data.kind != "folder" and study.data.path is not None:
+        raise ConfigError(f"data.path: {study.data.kind} has a fixed source; remove the key")
+
+
+def _listed(values: tuple[Any, ...]) -> str:
+    return "[" + ", ".join(str(plain(value)) for value in values) + "]"

@@ -1,0 +1,10 @@
+"""Data sets: prepared once into one file, split once, and batched on the device.
+
+Batches need torch and live in ``fggp.data.batches``; everything named here imports without it.
+"""
+
+from fggp.data.dataset import DataError, Dataset, load, save
+from fggp.data.sources import KINDS, prepare
+from fggp.data.split import split
+
+__all__ = ["KINDS", "DataError", "Dataset", "load", "prepare", "save", "split"]

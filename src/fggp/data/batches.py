@@ -1,0 +1,194 @@
+"""Batches of images that stay on the device as bytes; augmentation is one gather there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fggp.streams import stream
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Normaliser:
+    """Turn uint8 images into float32 of zero mean and unit spread per channel.
+
+    Args:
+        mean: three numbers on the 0..1 scale.
+        std: three numbers on the 0..1 scale.
+        device: where the images are.
+        channels_last: give results that memory layout; their values do not depend on it.
+
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device,
+        channels_last: bool = False,
+    ) -> None:
+        shape = (1, 3, 1, 1)
+        self._mean = torch.tensor(mean, dtype=torch.float32, device=device).mul_(255).view(shape)
+        self._std = torch.tensor(std, dtype=torch.float32, device=device).mul_(255).view(shape)
+        self._layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return (B, 3, H, W) float32 of (B, 3, H, W) uint8."""
+        pixels = images.contiguous(memory_format=self._layout).float()
+        # Two exactly rounded steps: a fused one could differ between layouts.
+        return pixels.sub_(self._mean).div_(self._std)
+
+
+class _Numbered:
+    """What is numbered in batches of one size, the last of which may be smaller."""
+
+    def __init__(self, count: int, size: int) -> None:
+        self._count, self._size = count, size
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return math.ceil(self._count / self._size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Go through all batches in order."""
+        return (self[k] for k in range(len(self)))
+
+    def __getitem__(self, k: int) -> Batch:
+        raise NotImplementedError
+
+    def _part(self, k: int) -> slice:
+        if not 0 <= k < len(self):
+            raise IndexError(f"batch {k} of {len(self)}")
+        return slice(k * self._size, (k + 1) * self._size)
+
+
+class Batches(_Numbered):
+    """Training batches: a random order, random crops of the padded image and random mirroring.
+
+    Batch ``k`` of an epoch is a function of (seed, epoch, k) alone. ``start`` draws a whole epoch
+    and moves it to the device once, so that no batch makes the host wait.
+
+    Args:
+        images: (N, 3, H, W) uint8.
+        labels: (N,) int64.
+        mean: per channel, on the 0..1 scale.
+        std: per channel, on the 0..1 scale.
+        batch_size: the last batch of an epoch may be smaller.
+        seed: of the streams ``order`` and ``augmentation``.
+        pad: pixels added by reflection on each side before cropping; may be 0.
+        flip: whether to mirror half of the images.
+        device: where images are kept and batches are made.
+        channels_last: memory layout of the batches.
+
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        batch_size: int,
+        seed: int,
+        pad: int,
+        flip: bool,
+        device: torch.device,
+        channels_last: bool = False,
+    ) -> None:
+        super().__init__(len(labels), batch_size)
+        height, width = images.shape[2:]
+        border = ((0, 0), (0, 0), (pad, pad), (pad, pad))
+        padded = torch.from_numpy(np.pad(images, border, mode="reflect")).to(device)
+        # (N, rows, columns, 3, H, W): every crop of every image, without a copy.
+        self._crops = padded.unfold(2, height, 1).unfold(3, width, 1).permute(0, 2, 3, 1, 4, 5)
+        self._labels = torch.tensor(labels, dtype=torch.int64, device=device)
+        self._normalise = Normaliser(mean, std, device, channels_last)
+        self._seed, self._pad, self._flip = seed, pad, flip
+        self._device = device
+        self._order: Tensor | None = None
+
+    def start(self, epoch: int) -> None:
+        """Draw order, crops and mirroring of ``epoch``."""
+        count = self._count
+        order = stream(self._seed, "order", epoch).permutation(count)
+        random = stream(self._seed, "augmentation", epoch)
+        offsets = random.integers(0, 2 * self._pad, size=(2, count), endpoint=True)
+        mirrored = random.integers(0, 2, size=count) == 1
+        self._order = torch.from_numpy(order).to(self._device)
+        self._rows, self._columns = torch.from_numpy(offsets).to(self._device)
+        self._mirrored = torch.from_numpy(mirrored).to(self._device).view(-1, 1, 1, 1)
+
+    def __getitem__(self, k: int) -> Batch:
+        """Return images (B, 3, H, W) float32 and labels (B,) int64 of batch ``k``.
+
+        Raises:
+            IndexError: when ``k`` is not one of the epoch's batches.
+            RuntimeError: before ``start``.
+
+        """
+        if self._order is None:
+            raise RuntimeError("no epoch has been started; call start(epoch) first")
+        part = self._part(k)
+        chosen = self._order[part]
+        images = self._crops[chosen, self._rows[part], self._columns[part]]
+        if self._flip:
+            images = torch.where(self._mirrored[part], images.flip(3), images)
+        return self._normalise(images), self._labels[chosen]
+
+
+class EvaluationBatches(_Numbered):
+    """Batches in the given order without augmentation; a sequence that can be gone through again.
+
+    The arguments are those of ``evaluation_batches``.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, normalise: Normaliser, size: int) -> None:
+        super().__init__(len(labels), size)
+        self._images, self._labels, self._normalise = images, labels, normalise
+
+    def __getitem__(self, k: int) -> Batch:
+        """Return images (B, 3, H, W) float32 and labels (B,) int64 of batch ``k``.
+
+        Raises:
+            IndexError: when ``k`` is not one of the batches.
+
+        """
+        part = self._part(k)
+        return self._normalise(self._images[part]), self._labels[part]
+
+
+def evaluation_batches(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: torch.device,
+    batch_size: int = 1000,
+    channels_last: bool = False,
+) -> EvaluationBatches:
+    """Return all images in order, kept as bytes on ``device`` and normalised batch by batch.
+
+    Args:
+        images: (N, 3, H, W) uint8.
+        labels: (N,) int64.
+        mean: per channel, on the 0..1 scale.
+        std: per channel, on the 0..1 scale.
+        device: where images are kept and batches are made.
+        batch_size: the last batch may be smaller.
+        channels_last: memory layout of the batches.
+
+    """
+    return EvaluationBatches(
+        torch.tensor(images, device=device),
+        torch.tensor(labels, dtype=torch.int64, device=device),
+        Normaliser(mean, std, device, channels_last),
+        batch_size,
+    )

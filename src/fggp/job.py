@@ -1,0 +1,132 @@
+"""One cell from its data file to its result file: locked, resumable, never trained twice."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from fggp.cell import Cell
+from fggp.checkpoint import Checkpoint
+from fggp.data import load
+from fggp.errors import Failure
+from fggp.provenance import now, processor, provenance
+from fggp.results import finished, make, write, write_text
+from fggp.train import Row, train
+
+
+class Timed(Checkpoint):
+    """A checkpoint that also carries the seconds spent so far."""
+
+    def __init__(self, path: Path, cell: Cell, device: str) -> None:
+        super().__init__(path, cell, device)
+        self.began, self.before = time.monotonic(), 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent on the cell, in this process and in those before it."""
+        return self.before + time.monotonic() - self.began
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the file by ``state`` and the seconds."""
+        super().save(state | {"seconds": self.seconds})
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the saved state and take its seconds over."""
+        state = super().load()
+        self.before = state["seconds"] if state else 0.0
+        return state
+
+
+def run_cell(
+    cell: Cell,
+    data: Path,
+    out: Path,
+    *,
+    device: str = "auto",
+    tick: Callable[[], None] = lambda: None,
+    report: Callable[[Row], None] = lambda row: None,
+) -> bool:
+    """Train a cell and write its result to ``out``; returns False where it was there already.
+
+    SIGTERM, SIGINT and SIGUSR1 end the training at the next step with a checkpoint.
+
+    Raises:
+        Failure: where another process trains this cell, or the data file is unusable.
+        fggp.train.Stopped: after one of the signals.
+
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(out), _stopping() as stop:
+        done = finished(cell, out)
+        if done is not None:
+            write(done, out)
+            return False
+        dataset = load(data)
+        chosen, name = choose_device(device)
+        tied = cell.with_data(dataset.sha256)
+        store = Timed(out.with_name(f".{out.stem}.ckpt"), tied, chosen.type)
+        started = now()
+        outcome = train(
+            tied, dataset, device=chosen, store=store, stop=stop, tick=tick, report=report
+        )
+        record = provenance(
+            started=started, seconds=store.seconds, device=chosen.type, device_name=name
+        )
+        write(make(tied, outcome, record), out)
+        store.remove()
+        return True
+
+
+def choose_device(wanted: str) -> tuple[torch.device, str]:
+    """Return the device for ``auto``, ``cpu`` or ``cuda``, and its name."""
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise Failure("no CUDA device is visible to PyTorch; train with --device cpu")
+    name = torch.cuda.get_device_name() if wanted == "cuda" else processor()
+    return torch.device(wanted), name
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    lock, owner = out.with_name(f".{out.stem}.lock"), out.with_name(f".{out.stem}.owner")
+    try:
+        with FileLock(lock, timeout=0):
+            write_text(owner, f"process {os.getpid()} on {platform.node()}\n")
+            try:
+                yield
+            finally:
+                owner.unlink(missing_ok=True)
+    except Timeout:
+        who = owner.read_text().strip() if owner.exists() else "another process"
+        raise Failure(f"{out}: {who} trains this cell; wait for it, or end it") from None
+
+
+@contextmanager
+def _stopping() -> Iterator[Callable[[], bool]]:
+    """Turn the signals that ask to stop into a flag; a second one acts at once."""
+    asked: list[int] = []
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    before = [signal.getsignal(number) for number in signals]
+
+    def ask(number: int, frame: object) -> None:
+        asked.append(number)
+        for each, handler in zip(signals, before, strict=True):
+            signal.signal(each, handler)
+
+    for number in signals:
+        signal.signal(number, ask)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)

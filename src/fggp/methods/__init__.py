@@ -1,0 +1,11 @@
+"""All methods, one file each; a new file in this folder is found by itself."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from fggp.methods.registry import METHODS, Definition, Recipe, find, method
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["METHODS", "Definition", "Recipe", "find", "method"]

@@ -1,0 +1,22 @@
+"""Gradual pruning with neuroregeneration."""
+
+from fractions import Fraction
+
+from fggp.methods.registry import Recipe, method
+from fggp.ratio import Share
+from fggp.rules import DropGrow, Largest, PruneTo, Sequence, gradient, magnitude
+from fggp.schedules import Cosine, Cubic
+
+
+@method(paper="Liu et al. 2021, arXiv 2106.10404", starts="both")
+def granet(
+    drop_fraction: Share = Fraction(1, 2), final_drop_fraction: Share = Fraction(5, 1000)
+) -> Recipe:
+    """Prune by magnitude over all layers, then exchange weights inside each layer.
+
+    The exchange drops by magnitude and grows by gradient; its share falls on a cosine over the
+    whole training, and it goes on after the pruning window. The sparse start is an ERK mask.
+    """
+    exchange = DropGrow(magnitude, gradient, Cosine(drop_fraction, final_drop_fraction))
+    rule = Sequence((PruneTo(Largest(magnitude)), exchange))
+    return Recipe(sparsity=Cubic, rule=rule, after_window=True)

@@ -1,0 +1,13 @@
+"""Random static sparsity: what any pruning criterion has to beat."""
+
+from typing import Literal
+
+from fggp.distributions import erk, uniform
+from fggp.initial import Random
+from fggp.methods.registry import Recipe, method
+
+
+@method(paper="Mocanu et al. 2018; ERK: Evci et al. 2020, arXiv 1911.11134", starts="one")
+def random(distribution: Literal["erk", "uniform"] = "erk") -> Recipe:
+    """Train a random mask of the target sparsity that never changes."""
+    return Recipe(initial=Random({"erk": erk, "uniform": uniform}[distribution]))

@@ -1,0 +1,43 @@
+"""Exact fractions, so that a count never depends on how a float was rounded."""
+
+from fractions import Fraction
+from math import floor
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+
+def ratio(value: Any) -> Fraction:
+    """Read a number as it is written: 0.95 is 95/100, and "1/8" is one eighth.
+
+    Raises ValueError for anything that is not a finite number.
+    """
+    if isinstance(value, Fraction):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{value!r} is not a number or a fraction such as 1/8")
+    try:
+        return Fraction(str(value).strip())
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{value!r} is not a number or a fraction such as 1/8") from None
+
+
+def plain(value: Fraction) -> int | float | str:
+    """Write a fraction the one canonical way: 1, 0.125, or "1/3" where no short decimal is equal."""
+    if value.denominator == 1:
+        return value.numerator
+    return float(value) if ratio(float(value)) == value else str(value)
+
+
+def percent(value: Fraction) -> str:
+    """Write a share as the shortest decimal percentage: 49/50 is "98", 199/200 is "99.5"."""
+    return str(plain(value * 100))
+
+
+def rounded(value: float) -> Fraction:
+    """Round an irrational rate to 10⁻⁶, from where on arithmetic is exact."""
+    return Fraction(floor(value * 10**6 + 0.5), 10**6)
+
+
+Ratio = Annotated[Fraction, BeforeValidator(ratio), PlainSerializer(plain)]
+Share = Annotated[Ratio, Field(ge=0, le=1)]

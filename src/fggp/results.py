@@ -1,0 +1,105 @@
+"""The result file: one per cell, in three blocks, written atomically.
+
+``cell`` is what was asked for, ``outcome`` what came of it, ``provenance`` where and when. Two
+results are the same when the canonical bytes of ``cell`` and ``outcome`` are equal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from fggp.cell import Cell, canonical
+from fggp.errors import Failure
+
+SCHEMA = 1
+NUMERICS = 1
+"""Which results may share a table; raised by every change that alters what a cell comes to."""
+
+Result = dict[str, Any]
+
+
+class ResultError(Failure):
+    """A result file that cannot be used; the message is one line with the fix."""
+
+
+def make(cell: Cell, outcome: dict[str, Any], provenance: dict[str, Any]) -> Result:
+    """Return the result of ``cell``."""
+    return {
+        "schema": SCHEMA,
+        "cell": cell.plain(),
+        "outcome": {"numerics": NUMERICS, **outcome},
+        "provenance": provenance,
+    }
+
+
+def same(one: Result, other: Result) -> bool:
+    """Whether two results agree in the canonical bytes of ``cell`` and ``outcome``."""
+    return fingerprint(one) == fingerprint(other)
+
+
+def fingerprint(result: Result) -> str:
+    """Return the canonical text of ``cell`` and ``outcome``."""
+    return canonical([result["cell"], result["outcome"]])
+
+
+def write(result: Result, path: Path) -> None:
+    """Write a result and, beside it, the copy that Snakemake does not know of.
+
+    Snakemake deletes a declared output before it repeats a job; from the copy the result is back
+    in seconds.
+    """
+    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
+    for target in (kept(path), path):
+        write_text(target, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(text)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(path: Path) -> Result:
+    """Read a result; raises ResultError where it is damaged or of another schema."""
+    try:
+        result = json.loads(path.read_text())
+        blocks = {"schema", "cell", "outcome", "provenance"}
+        if not isinstance(result, dict) or set(result) != blocks:
+            raise ValueError("its blocks are not schema, cell, outcome and provenance")
+        if result["schema"] != SCHEMA:
+            raise ValueError(f"its schema is {result['schema']}, this version reads {SCHEMA}")
+        cell_of(result)
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ResultError(f"{path}: not a result ({reason}); delete it to train anew") from None
+    return result
+
+
+def cell_of(result: Result) -> Cell:
+    """Return the cell of a result, without the checksum of its data."""
+    return Cell(**result["cell"]).with_data(None)
+
+
+def kept(path: Path) -> Path:
+    """Return the path of the undeclared copy of the result at ``path``."""
+    return path.with_name(f".{path.stem}.kept.json")
+
+
+def finished(cell: Cell, path: Path) -> Result | None:
+    """Return the result of exactly this cell by this numerics version, if it is at hand."""
+    for candidate in (path, kept(path)):
+        try:
+            result = read(candidate)
+        except ResultError:
+            continue
+        if cell_of(result) == cell and result["outcome"]["numerics"] == NUMERICS:
+            return result
+    return None

@@ -1,0 +1,67 @@
+"""Exact counts and exact top-k by index.
+
+One ascending order holds everywhere: (score, layer order, flat index). Dropping takes the front
+of it; keeping, growing and restoring take the back. Vectors are flat over all prunable tensors in
+layer order, so position in the vector is the (layer, flat index) part of that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import floor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def kept_count(total: int, sparsity: Fraction) -> int:
+    """Return K = N − floor(N·s + 1/2), the number of weights kept out of ``total``."""
+    return total - floor(total * sparsity + Fraction(1, 2))
+
+
+def largest_remainder(shares: Sequence[Fraction], total: int) -> list[int]:
+    """Round exact ``shares`` that sum to ``total`` to integers with that sum.
+
+    The largest fractional parts are rounded up; on a tie the earlier share gets the unit.
+    """
+    counts = [floor(share) for share in shares]
+    by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - shares[i])
+    for i in by_remainder[: total - sum(counts)]:
+        counts[i] += 1
+    return counts
+
+
+def keep_largest(score: Tensor, count: int, among: Tensor) -> Tensor:
+    """Return the mask of the ``count`` largest scores ``among`` the marked positions.
+
+    Args:
+        score: (N,) finite numbers.
+        count: how many to keep, from 0 to the number of marked positions.
+        among: (N,) bool.
+
+    Raises:
+        ValueError: when ``count`` is negative or exceeds the marked positions.
+
+    """
+    positions = among.nonzero().squeeze(1)
+    if not 0 <= count <= len(positions):
+        raise ValueError(f"cannot keep {count} of {len(positions)} positions")
+    kept = among.new_zeros(among.shape)
+    if count == 0:
+        return kept
+    values = score[positions]
+    smallest_kept = _ascending(values, len(positions) - count)
+    chosen = values > smallest_kept
+    ties = (values == smallest_kept).nonzero().squeeze(1)
+    chosen[ties[len(ties) - (count - int(chosen.sum())) :]] = True
+    kept[positions[chosen]] = True
+    return kept
+
+
+def _ascending(values: Tensor, rank: int) -> Tensor:
+    """Return the value at ``rank`` (from 0) of the ascending order."""
+    if values.is_cuda:  # kthvalue is an order of magnitude slower than a sort there
+        return values.sort().values[rank]
+    return values.kthvalue(rank + 1).values

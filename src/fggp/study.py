@@ -1,0 +1,60 @@
+"""A study's folder: where its files lie, and the list of cells that it should hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fggp.cell import Cell
+from fggp.config import Study, cells
+from fggp.results import ResultError, write_text
+
+RESULTS = Path("results")
+DATA = Path("data")
+
+
+def folder(study_file: Path) -> Path:
+    """Return the results folder of a study, named by its file stem."""
+    return RESULTS / study_file.stem
+
+
+def run_path(study_folder: Path, cell: Cell) -> Path:
+    """Return the path of a cell's result file."""
+    return study_folder / "runs" / f"{cell.id}.json"
+
+
+def data_path(name: str) -> Path:
+    """Return the path of a prepared data set."""
+    return DATA / f"{name}.npz"
+
+
+def expected_text(study: Study, name: str) -> str:
+    """Return the text of ``cells.json``: the study as checked, and its cells."""
+    content = {
+        "study": name,
+        "configuration": study.model_dump(mode="json"),
+        "cells": [cell.plain() for cell in cells(study)],
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def write_expected(study: Study, path: Path) -> None:
+    """Write ``cells.json``; an equal file is left untouched."""
+    text = expected_text(study, path.parent.name)
+    if not path.exists() or path.read_text() != text:
+        write_text(path, text)
+
+
+def read_expected(study_folder: Path) -> tuple[dict[str, Any], list[Cell]]:
+    """Return the configuration and the cells of ``cells.json``."""
+    path = study_folder / "cells.json"
+    try:
+        content = json.loads(path.read_text())
+        return content["configuration"], [Cell(**cell) for cell in content["cells"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ResultError(
+            f"{path}: not the list of a study's cells ({reason}); "
+            "write it with `python -m fggp plan STUDY --write`"
+        ) from None

@@ -1,0 +1,93 @@
+"""When masks are updated, and how sparse they are then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fggp.methods import Recipe
+from fggp.schedules import Schedule
+from fggp.selection import kept_count
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Updates at steps begin + c·every, for c = 1 … T with T = floor((end − begin) / every).
+
+    Attributes:
+        steps: optimizer steps of the whole training.
+        begin: first step of the pruning window.
+        end: last step of the pruning window.
+        every: steps between two updates.
+
+    """
+
+    steps: int
+    begin: int
+    end: int
+    every: int
+
+    @classmethod
+    def default(cls, steps: int) -> Timing:
+        """Return a window from 0 to half of ``steps`` with about 28 updates."""
+        return cls(steps, 0, steps // 2, max(1, round(steps / 56)))
+
+    @property
+    def updates(self) -> int:
+        """T, the number of updates inside the window."""
+        return (self.end - self.begin) // self.every
+
+    def update_at(self, step: int) -> int | None:
+        """Return the number c of the update due after ``step`` steps (from 1), or None."""
+        number, rest = divmod(step - self.begin, self.every)
+        return number if rest == 0 and number >= 1 else None
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method ready for one training: parts, sparsities and timing.
+
+    Attributes:
+        name: for messages.
+        recipe: the parts.
+        sparsity: the target, exact.
+        initial_sparsity: of the initial mask, exact; equals the target where a method has one start.
+        timing: when updates happen.
+
+    """
+
+    name: str
+    recipe: Recipe
+    sparsity: Fraction
+    initial_sparsity: Fraction
+    timing: Timing
+
+    def __post_init__(self) -> None:
+        timing = self.timing
+        if self.recipe.rule and timing.updates < 1:
+            raise ValueError(
+                f"{self.name}: the pruning window of {timing.end - timing.begin} steps is shorter "
+                f"than the {timing.every} steps between two updates; update more often"
+            )
+
+    @property
+    def schedule(self) -> Schedule:
+        """Sparsity as a function of progress through the window."""
+        return self.recipe.sparsity(self.initial_sparsity, self.sparsity)
+
+    def window(self, update: int) -> Fraction:
+        """Return the progress through the pruning window at an update: c / T, at most 1."""
+        return min(Fraction(update, self.timing.updates), Fraction(1))
+
+    def keep(self, update: int, total: int) -> int:
+        """Return K of ``total`` weights at an update; update 0 is the initial mask."""
+        if update == 0:
+            return kept_count(total, self.initial_sparsity)
+        return kept_count(total, self.schedule(self.window(update)))
+
+    def update_at(self, step: int) -> int | None:
+        """Return the number of the update due after ``step`` steps, or None where there is none."""
+        update = self.timing.update_at(step) if self.recipe.rule else None
+        if update is None or (update > self.timing.updates and not self.recipe.after_window):
+            return None
+        return update

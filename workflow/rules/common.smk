@@ -1,0 +1,45 @@
+# The study, read and checked before the DAG is built. All that depends on the configuration is in
+# these few names; the functions behind them are in src/fggp and need no Snakemake.
+import os
+import sys
+from pathlib import Path
+
+SOURCE = Path(workflow.basedir).parent / "src"
+sys.path.insert(0, str(SOURCE))
+
+from fggp.grid import Grid, one_configuration
+from fggp.errors import Failure
+
+# Jobs run `python -m fggp`: this interpreter outside of conda, conda's inside, our source in both.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")])
+)
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+try:
+    CONFIG = one_configuration(
+        workflow.config_settings.configfiles, workflow.config_settings.config
+    )
+    GRID = Grid(CONFIG)
+    if workflow.is_main_process:
+        GRID.settle()
+except Failure as failure:
+    sys.exit(f"fggp: {failure}")
+
+HOME = GRID.home
+RUNS_CSV = f"{HOME}/runs.csv"
+TABLES = expand(
+    f"{HOME}/tables/{{name}}.{{kind}}", name=["ranking", "ranking_all"], kind=["csv", "md", "tex"]
+)
+FIGURES = expand(
+    f"{HOME}/figures/{{name}}.{{kind}}", name=["accuracy_vs_sparsity"], kind=["pdf", "png", "csv"]
+)
+
+
+wildcard_constraints:
+    backbone="[a-z0-9]+",
+    sparsity=r"[0-9.]+",
+    start=r"any|[0-9.]+",
+    label="[a-z0-9.-]+",
+    seed="[0-9]+",
+    name="[a-z_]+",

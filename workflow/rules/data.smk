@@ -1,0 +1,18 @@
+localrules:
+    prepare,
+
+
+# One file per data set. Trainings depend on it as `ancient`: preparing equal data again, or
+# touching it, retrains nothing; its checksum is in every result.
+rule prepare:
+    output:
+        GRID.data,
+    log:
+        f"logs/prepare-{GRID.data_name}.log",
+    params:
+        source=GRID.data_source,
+        configuration=lambda wildcards: CONFIG,
+    conda:
+        "../../envs/train.yml"
+    shell:
+        "python -m fggp prepare {params.configuration:q} > {log} 2>&1"

@@ -1,0 +1,21 @@
+# One cell, one process, one file. `params` hold the cell and nothing else, so that only a change
+# of what is trained trains again; device, paths and host stay out.
+rule train:
+    input:
+        data=ancient(GRID.data),
+    output:
+        f"{HOME}/runs/{{backbone}}/s{{sparsity}}/i{{start}}/{{label}}/seed{{seed}}.json",
+    log:
+        f"{HOME}/logs/{{backbone}}/s{{sparsity}}/i{{start}}/{{label}}/seed{{seed}}.log",
+    params:
+        cell=lambda wildcards: GRID.cell(wildcards).canonical(),
+    threads: lambda wildcards: GRID.cell(wildcards).training.threads
+    resources:
+        gpu=lambda wildcards: GRID.gpus,
+        mem_mb=lambda wildcards, attempt: GRID.memory_mb(wildcards, attempt),
+        runtime=lambda wildcards, attempt: GRID.minutes(wildcards, attempt),
+    conda:
+        "../../envs/train.yml"
+    shell:
+        "python -m fggp train --cell {params.cell:q} --data {input.data:q} --out {output:q}"
+        " >> {log} 2>&1"
