@@ -59,7 +59,7 @@ def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
         field = here.model_fields.get(part)
         if field is None:
             continue  # a key of a mapping, whose value type was taken already
-        here = next((a for a in (field.annotation, *get_args(field.annotation)) if _is_model(a)))
+        here = next(a for a in (field.annotation, *get_args(field.annotation)) if _is_model(a))
     return list(here.model_fields)
 
 

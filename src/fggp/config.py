@@ -87,9 +87,7 @@ def cells(study: Study) -> list[Cell]:
     ]
 
 
-def _cells_of(
-    study: Study, seed: int, name: BackboneName, block: BackboneBlock
-) -> Iterator[Cell]:
+def _cells_of(study: Study, seed: int, name: BackboneName, block: BackboneBlock) -> Iterator[Cell]:
     training = study.training.model_copy(update={"lr": block.lr} if block.lr else {})
     ordered = sorted(study.methods.items(), key=lambda item: METHODS[item[1]["name"]].ranks)
     for label, method in ordered:

@@ -1,6 +1,6 @@
 """Initial masks, drawn on the CPU so that a seed means the same mask on every device."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fggp.distributions import Distribution, Shape, erk
 
 Mask = NDArray[np.bool_]
+InitialMask = Callable[[Sequence[Shape], int, np.random.Generator], list[Mask]]
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Random:
     Two methods with equal shapes, count and seed start from the same mask.
     """
 
-    distribution: Distribution = erk
+    distribution: Distribution
 
     def __call__(self, shapes: Sequence[Shape], keep: int, rng: np.random.Generator) -> list[Mask]:
         """Return one flat boolean mask per shape, with ``keep`` positions set in all."""
@@ -27,6 +28,9 @@ class Random:
             _random(prod(shape), count, rng)
             for shape, count in zip(shapes, self.distribution(shapes, keep), strict=True)
         ]
+
+
+ERK = Random(erk)
 
 
 def _random(size: int, count: int, rng: np.random.Generator) -> Mask:

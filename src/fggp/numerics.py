@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 
 import torch
 
@@ -16,21 +17,13 @@ def arithmetic(training: Training) -> Iterator[None]:
     """Set threads, determinism and the precision of fp32 operations; restore them at the end."""
     # cuBLAS is deterministic only with a fixed workspace, chosen before its first call.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = (
-        torch.get_num_threads(),
-        torch.are_deterministic_algorithms_enabled(),
-        torch.get_float32_matmul_precision(),
-        torch.backends.cudnn.allow_tf32,
-        torch.backends.cudnn.benchmark,
-        torch.utils.deterministic.fill_uninitialized_memory,
-    )
     tf32 = training.precision == "tf32"
-    # Filling fresh memory guards against bugs that read it; it is not needed for equal bits.
-    _set(training.threads, True, "high" if tf32 else "highest", tf32, False, False)
+    before = _Switches.now()
+    _Switches(training.threads, True, "high" if tf32 else "highest", tf32, False, False).set()
     try:
         yield
     finally:
-        _set(*before)
+        before.set()
 
 
 def autocast(training: Training, device: torch.device) -> AbstractContextManager[object]:
@@ -40,12 +33,33 @@ def autocast(training: Training, device: torch.device) -> AbstractContextManager
     return nullcontext()
 
 
-def _set(
-    threads: int, deterministic: bool, matmul: str, tf32: bool, benchmark: bool, fill: bool
-) -> None:
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
-    torch.set_float32_matmul_precision(matmul)
-    torch.backends.cudnn.allow_tf32 = tf32
-    torch.backends.cudnn.benchmark = benchmark
-    torch.utils.deterministic.fill_uninitialized_memory = fill
+@dataclass(frozen=True)
+class _Switches:
+    """The global switches of torch that change bits."""
+
+    threads: int
+    deterministic: bool
+    matmul: str
+    convolution_tf32: bool
+    autotune: bool
+    fill_memory: bool
+    """Guards against bugs that read fresh memory; not needed for equal bits, and slow."""
+
+    @classmethod
+    def now(cls) -> _Switches:
+        return cls(
+            torch.get_num_threads(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.get_float32_matmul_precision(),
+            torch.backends.cudnn.allow_tf32,
+            torch.backends.cudnn.benchmark,
+            torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+        )
+
+    def set(self) -> None:
+        torch.set_num_threads(self.threads)
+        torch.use_deterministic_algorithms(self.deterministic)
+        torch.set_float32_matmul_precision(self.matmul)
+        torch.backends.cudnn.allow_tf32 = self.convolution_tf32
+        torch.backends.cudnn.benchmark = self.autotune
+        torch.utils.deterministic.fill_uninitialized_memory = self.fill_memory  # type: ignore[attr-defined]

@@ -129,7 +129,7 @@ class Pruner:
             return None
         rule = self.method.recipe.rule
         assert rule is not None  # update_at is None without a rule
-        sizes = tuple(p.numel() for p in self.parameters.values())
+        sizes = [p.numel() for p in self.parameters.values()]
         mask = _flat(self.masks.values())
         after = rule(
             Update(
@@ -137,15 +137,17 @@ class Pruner:
                 dense_gradient=gradient,
                 mask=mask,
                 survived=mask,
-                sizes=sizes,
+                sizes=tuple(sizes),
                 keep=self.method.keep(update, self.total),
                 window=self.method.window(update),
                 training=Fraction(self.steps, self.method.timing.steps),
             )
         )
-        for own, new in zip(self.masks.values(), after.mask.split(sizes), strict=True):
+        for own, new in zip(self.masks.values(), after.mask.split_with_sizes(sizes), strict=True):
             own.copy_(new.view(own.shape))
-        survived = zip(after.survived.split(sizes), self.parameters.values(), strict=True)
+        survived = zip(
+            after.survived.split_with_sizes(sizes), self.parameters.values(), strict=True
+        )
         self._keep([_like(new, p) for new, p in survived])
         self._waiting = None
         return update

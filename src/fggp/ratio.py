@@ -23,7 +23,7 @@ def ratio(value: Any) -> Fraction:
 
 
 def plain(value: Fraction) -> int | float | str:
-    """Write a fraction the one canonical way: 1, 0.125, or "1/3" where no short decimal is equal."""
+    """Write a fraction canonically: 1, 0.125, or "1/3" where no short decimal equals it."""
     if value.denominator == 1:
         return value.numerator
     return float(value) if ratio(float(value)) == value else str(value)

@@ -138,7 +138,8 @@ class DropGrow:
         drop, grow = self.drop(update), self.grow(update)
         new = update.mask.clone()
         layers = zip(
-            *(x.split(update.sizes) for x in (drop, grow, update.mask, new)), strict=True
+            *(x.split_with_sizes(list(update.sizes)) for x in (drop, grow, update.mask, new)),
+            strict=True,
         )
         for drop_score, grow_score, old, out in layers:
             active = int(old.sum())

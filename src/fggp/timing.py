@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
-from fggp.methods import Recipe
+from fggp.methods import Recipe, find
+from fggp.ratio import ratio
 from fggp.schedules import Schedule
 from fggp.selection import kept_count
 
@@ -51,7 +53,7 @@ class Method:
         name: for messages.
         recipe: the parts.
         sparsity: the target, exact.
-        initial_sparsity: of the initial mask, exact; equals the target where a method has one start.
+        initial_sparsity: of the initial mask, exact; the target where a method has one start.
         timing: when updates happen.
 
     """
@@ -91,3 +93,42 @@ class Method:
         if update is None or (update > self.timing.updates and not self.recipe.after_window):
             return None
         return update
+
+
+def method(
+    name: str,
+    *,
+    sparsity: Fraction | float | str,
+    steps: int,
+    initial_sparsity: Fraction | float | str = 0,
+    timing: Timing | None = None,
+    **settings: Any,
+) -> Method:
+    """Return a method ready for a training of so many optimizer steps.
+
+    Args:
+        name: one of `fggp.METHODS`.
+        sparsity: share of the prunable weights to remove; 0.95 and "19/20" are the same.
+        steps: optimizer steps of the training.
+        initial_sparsity: 0, or what the mask starts from, where the method has both starts.
+        timing: when masks are updated; by default about 28 times in the first half.
+        settings: of the method, see ``python -m fggp methods``.
+
+    Raises:
+        KeyError: for an unknown name.
+        ValueError: for a sparsity or a setting that is not possible.
+
+    """
+    definition = find(name)
+    target, start = ratio(sparsity), ratio(initial_sparsity)
+    if not 0 <= start <= target < 1:
+        raise ValueError(
+            f"sparsity {sparsity} with initial_sparsity {initial_sparsity} is not possible: "
+            "0 <= initial_sparsity <= sparsity < 1 must hold"
+        )
+    if definition.starts == "one":
+        if start:
+            raise ValueError(f"{name} has one start; leave initial_sparsity out")
+        start = target
+    recipe = definition.recipe(**settings)
+    return Method(name, recipe, target, start, timing or Timing.default(steps))

@@ -35,7 +35,7 @@ class Store(Protocol):
         """Return the kept state, if there is one."""
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818 - nothing went wrong
     """The training was asked to stop and has kept its state."""
 
 

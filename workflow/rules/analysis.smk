@@ -11,11 +11,11 @@ rule plan:
         f"{HOME}/cells.json",
     log:
         f"{HOME}/logs/plan.log",
+    conda:
+        "../../envs/analysis.yml"
     params:
         digest=GRID.digest,
         configuration=lambda wildcards: CONFIG,
-    conda:
-        "../../envs/analysis.yml"
     shell:
         "python -m fggp plan {params.configuration:q} --write > {log} 2>&1"
 
@@ -28,10 +28,10 @@ rule aggregate:
         expand(f"{HOME}/{{name}}.csv", name=["runs", "epochs", "layers", "updates"]),
     log:
         f"{HOME}/logs/aggregate.log",
-    params:
-        home=HOME,
     conda:
         "../../envs/analysis.yml"
+    params:
+        home=lambda wildcards, input: Path(input[0]).parent,
     shell:
         "python -m fggp aggregate {params.home:q} > {log} 2>&1"
 
@@ -50,10 +50,10 @@ rule table:
         multiext(f"{HOME}/tables/{{name}}", ".md", ".tex"),
     log:
         f"{HOME}/logs/table-{{name}}.log",
-    params:
-        home=HOME,
     conda:
         "../../envs/analysis.yml"
+    params:
+        home=lambda wildcards, input: Path(input[0]).parent,
     shell:
         "python -m fggp table {wildcards.name} {params.home:q} > {log} 2>&1"
 
@@ -72,9 +72,9 @@ rule figure:
         multiext(f"{HOME}/figures/{{name}}", ".pdf", ".csv"),
     log:
         f"{HOME}/logs/figure-{{name}}.log",
-    params:
-        home=HOME,
     conda:
         "../../envs/analysis.yml"
+    params:
+        home=lambda wildcards, input: Path(input[0]).parent,
     shell:
         "python -m fggp figure {wildcards.name} {params.home:q} > {log} 2>&1"

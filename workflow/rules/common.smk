@@ -14,7 +14,9 @@ from fggp.errors import Failure
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")])
 )
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ["PATH"]]
+)
 
 try:
     CONFIG = one_configuration(
@@ -29,10 +31,14 @@ except Failure as failure:
 HOME = GRID.home
 RUNS_CSV = f"{HOME}/runs.csv"
 TABLES = expand(
-    f"{HOME}/tables/{{name}}.{{kind}}", name=["ranking", "ranking_all"], kind=["csv", "md", "tex"]
+    f"{HOME}/tables/{{name}}.{{kind}}",
+    name=["ranking", "ranking_all"],
+    kind=["csv", "md", "tex"],
 )
 FIGURES = expand(
-    f"{HOME}/figures/{{name}}.{{kind}}", name=["accuracy_vs_sparsity"], kind=["pdf", "png", "csv"]
+    f"{HOME}/figures/{{name}}.{{kind}}",
+    name=["accuracy_vs_sparsity"],
+    kind=["pdf", "png", "csv"],
 )
 
 

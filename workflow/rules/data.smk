@@ -9,10 +9,10 @@ rule prepare:
         GRID.data,
     log:
         f"logs/prepare-{GRID.data_name}.log",
+    conda:
+        "../../envs/train.yml"
     params:
         source=GRID.data_source,
         configuration=lambda wildcards: CONFIG,
-    conda:
-        "../../envs/train.yml"
     shell:
         "python -m fggp prepare {params.configuration:q} > {log} 2>&1"

@@ -7,15 +7,15 @@ rule train:
         f"{HOME}/runs/{{backbone}}/s{{sparsity}}/i{{start}}/{{label}}/seed{{seed}}.json",
     log:
         f"{HOME}/logs/{{backbone}}/s{{sparsity}}/i{{start}}/{{label}}/seed{{seed}}.log",
-    params:
-        cell=lambda wildcards: GRID.cell(wildcards).canonical(),
+    conda:
+        "../../envs/train.yml"
     threads: lambda wildcards: GRID.cell(wildcards).training.threads
     resources:
         gpu=lambda wildcards: GRID.gpus,
         mem_mb=lambda wildcards, attempt: GRID.memory_mb(wildcards, attempt),
         runtime=lambda wildcards, attempt: GRID.minutes(wildcards, attempt),
-    conda:
-        "../../envs/train.yml"
+    params:
+        cell=lambda wildcards: GRID.cell(wildcards).canonical(),
     shell:
         "python -m fggp train --cell {params.cell:q} --data {input.data:q} --out {output:q}"
         " >> {log} 2>&1"

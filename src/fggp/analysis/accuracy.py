@@ -31,7 +31,8 @@ def accuracy_vs_sparsity(runs: DataFrame) -> tuple[Figure, DataFrame]:
         The figure, and what it shows: a row per point with columns `COLUMNS` (accuracies in %;
         ``x`` is the density, moved a little sideways for each label; ``mean``, sample ``sd`` and
         ``n`` are those over the seeds; the dense reference, of which only these are drawn, has
-        neither ``density`` nor ``x``). A method with one start stands in every start of its backbone.
+        neither ``density`` nor ``x``). A method with one start stands in every start of its
+        backbone.
 
     """
     data = shown(runs)

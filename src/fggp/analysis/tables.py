@@ -60,7 +60,7 @@ def caption(name: str, table: DataFrame) -> str:
         return "Nothing to rank: it takes two methods with results in the same settings."
     settings, seeds = int(table["settings"].max()), int(table["seeds"].max())
     return (
-        f"Average rank of seed means (n = {seeds}) in {settings} {BLOCKS[name]}; "
+        f"Average rank of the mean accuracy (n = {seeds} seeds) in {settings} {BLOCKS[name]}; "
         "1 is best, wins are settings ranked best. "
         "Test accuracy at the last epoch; the gap to dense is paired by seed."
     )

@@ -31,5 +31,7 @@ def do(options: argparse.Namespace) -> int:
         ]
         print(f"{method.name}: {method.summary}\n    {', '.join(facts)}; {method.paper}")
         if settings:
-            print("    settings: " + ", ".join(f"{key}: {value}" for key, value in settings.items()))
+            print(
+                "    settings: " + ", ".join(f"{key}: {value}" for key, value in settings.items())
+            )
     return 0

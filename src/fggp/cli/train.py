@@ -33,7 +33,9 @@ def add(verbs: Any) -> None:
     )
     parser.add_argument("study", metavar="STUDY", nargs="?", help="a study, as in `plan`")
     parser.add_argument("id", metavar="CELL", nargs="?", help="a cell of it, as `plan` prints it")
-    parser.add_argument("--cell", metavar="JSON", help="instead: the whole cell, as a rule gives it")
+    parser.add_argument(
+        "--cell", metavar="JSON", help="instead: the whole cell, as a rule gives it"
+    )
     parser.add_argument("--data", type=Path, metavar="FILE", help="with --cell: the data file")
     parser.add_argument("--out", type=Path, metavar="FILE", help="with --cell: the result file")
     add_device(parser)
@@ -65,10 +67,11 @@ def do(options: argparse.Namespace) -> int:
             tqdm.write(_line(row, last))
             sys.stdout.flush()
 
+        def tick() -> None:
+            bar.update()
+
         try:
-            trained = run_cell(
-                cell, data, out, device=options.device, tick=bar.update, report=report
-            )
+            trained = run_cell(cell, data, out, device=options.device, tick=tick, report=report)
         except Stopped:
             print(f"{cell.id}: stopped with a checkpoint; the same command continues it")
             return STOPPED

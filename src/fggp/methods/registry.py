@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from fggp.initial import Random
+from fggp.initial import ERK, InitialMask
 from fggp.rules import Rule
 from fggp.schedules import Schedule, held
 
@@ -32,7 +32,7 @@ class Recipe:
 
     """
 
-    initial: Random = Random()
+    initial: InitialMask = ERK
     sparsity: Callable[[Fraction, Fraction], Schedule] = held
     rule: Rule | None = None
     after_window: bool = False

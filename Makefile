@@ -1,0 +1,54 @@
+# Every target sets the environment up by itself; the first time that takes a minute or two.
+VENV := .venv
+JOBS ?= 2
+READY := $(VENV)/.ready
+# Recipes see the environment first, so that Snakemake's jobs find the same Python.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check format lock clean
+
+help: ## print this list
+	@echo "usage: make TARGET [JOBS=2] [PYTHON=python3]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make the virtual environment .venv, and nothing else
+
+$(READY): requirements.lock pyproject.toml envs/setup.sh
+	envs/setup.sh $(VENV)
+	@touch $@
+
+demo: $(READY) ## train the demo grid on digits, and make its tables, figures and report (7 minutes)
+	snakemake --cores $(JOBS) --configfile config/demo.yaml --quiet host progress rules
+	snakemake --configfile config/demo.yaml --report results/demo/report.html --quiet all
+	@echo
+	@cat results/demo/tables/ranking.md
+	@echo
+	@echo "Look at results/demo/report.html and results/demo/figures/accuracy_vs_sparsity.png"
+
+test: $(READY) ## run the tests that need minutes at most
+	pytest -n $(JOBS) -m "not slow"
+
+test-slow: $(READY) ## run the tests that need longer
+	pytest -n $(JOBS) -m slow
+
+check: $(READY) ## ruff, mypy, snakefmt, snakemake --lint and codespell
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check --compact-diff Snakefile workflow
+	snakemake --lint --configfile config/demo.yaml
+	codespell
+
+format: $(READY) ## let ruff and snakefmt rewrite what they can
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+lock: $(READY) ## choose the newest versions anew, with their hashes
+	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
+	    --no-emit-index-url --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock
+
+clean: ## delete the demo's results, caches and logs; keep data and other studies
+	rm -rf results/demo logs .snakemake .pytest_cache .mypy_cache .ruff_cache
