@@ -37,6 +37,13 @@ def one_configuration(files: Sequence[Path], overrides: Mapping[str, Any]) -> Pa
     return files[0] if path.parts[0] == ".." else path
 
 
+def set_environment(source: Path) -> None:
+    """Let jobs find ``python -m fggp``: this interpreter outside of conda, this source in both."""
+    python_path = filter(None, [str(source), os.environ.get("PYTHONPATH")])
+    os.environ["PYTHONPATH"] = os.pathsep.join(python_path)
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
 class Grid:
     """A study as the workflow sees it.
 

@@ -1,22 +1,15 @@
 # The study, read and checked before the DAG is built. All that depends on the configuration is in
 # these few names; the functions behind them are in src/fggp and need no Snakemake.
-import os
 import sys
 from pathlib import Path
 
-SOURCE = Path(workflow.basedir).parent / "src"
+SOURCE = Path(str(workflow.current_basedir)).parents[1] / "src"
 sys.path.insert(0, str(SOURCE))
 
-from fggp.grid import Grid, one_configuration
+from fggp.grid import Grid, one_configuration, set_environment
 from fggp.errors import Failure
 
-# Jobs run `python -m fggp`: this interpreter outside of conda, conda's inside, our source in both.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")])
-)
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ["PATH"]]
-)
+set_environment(SOURCE)
 
 try:
     CONFIG = one_configuration(
