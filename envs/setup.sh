@@ -19,10 +19,10 @@ if [ -z "$uv" ]; then
     uv="$venv/uv/bin/uv"
     if [ ! -x "$uv" ]; then
         if "$python" -m pip --version >/dev/null 2>&1; then
-            "$python" -m pip install --quiet --target "$venv/uv" uv
+            "$python" -m pip install --quiet --root-user-action=ignore --target "$venv/uv" "uv>=0.9,<1"
         elif "$python" -m ensurepip --version >/dev/null 2>&1; then
             "$python" -m venv "$venv/bootstrap"
-            "$venv/bootstrap/bin/python" -m pip install --quiet --target "$venv/uv" uv
+            "$venv/bootstrap/bin/python" -m pip install --quiet --root-user-action=ignore --target "$venv/uv" "uv>=0.9,<1"
         else
             echo "fggp needs pip or uv to set itself up, and found neither." >&2
             echo "On Debian or Ubuntu: apt-get install python3-pip, then run make again." >&2
@@ -31,6 +31,7 @@ if [ -z "$uv" ]; then
     fi
 fi
 
+echo "Setting up $venv from requirements.lock (a minute or two; about 6 GB on Linux)"
 # Compiled bytecode saves seconds in every one of the many short processes of a grid.
 unset PYTHONDONTWRITEBYTECODE
 VIRTUAL_ENV=$(cd "$venv" && pwd)
