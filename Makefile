@@ -20,7 +20,7 @@ $(READY): requirements.lock pyproject.toml envs/setup.sh
 	@touch $@
 
 demo: $(READY) ## train the demo grid on digits, and make its tables, figures and report (7 minutes)
-	snakemake --cores $(JOBS) --configfile config/demo.yaml --quiet host progress rules
+	snakemake --cores $(JOBS) --configfile config/demo.yaml --quiet host rules
 	snakemake --configfile config/demo.yaml --report results/demo/report.html --quiet all
 	@echo
 	@cat results/demo/tables/ranking.md

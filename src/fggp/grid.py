@@ -13,7 +13,7 @@ from typing import Any
 from fggp.cell import Cell
 from fggp.config import cells, load
 from fggp.errors import Failure
-from fggp.results import ResultError, cell_of, kept, read, write
+from fggp.results import ResultError, cell_of, read, restore
 from fggp.study import data_path, expected_text, folder, run_path, write_expected
 
 DEFAULT = Path("config/paper.yaml")
@@ -124,12 +124,11 @@ class Grid:
             path = run_path(home, cell)
             if path.exists() and not _holds(path, cell):
                 path.unlink()
-                outdated += 1
-            if not path.exists() and _holds(kept(path), cell):
-                write(read(kept(path)), path)
-                outdated -= 1
+                outdated += not restore(cell, path)
+            elif not path.exists():
+                restore(cell, path)
         write_expected(self.study, listing)
-        if outdated > 0:
+        if outdated:
             print(
                 f"fggp: {outdated} results in {home} have other settings than the study now has; "
                 "their cells are trained anew",

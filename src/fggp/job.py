@@ -19,8 +19,10 @@ from fggp.checkpoint import Checkpoint
 from fggp.data import load
 from fggp.errors import Failure
 from fggp.provenance import now, processor, provenance
-from fggp.results import finished, make, write, write_text
-from fggp.train import Row, train
+from fggp.results import make, restore, write, write_text
+from fggp.train import Row, Tick, train
+
+DEVICES = ("auto", "cpu", "cuda")
 
 
 class Timed(Checkpoint):
@@ -52,7 +54,7 @@ def run_cell(
     out: Path,
     *,
     device: str = "auto",
-    tick: Callable[[], None] = lambda: None,
+    tick: Tick = lambda done, steps: None,
     report: Callable[[Row], None] = lambda row: None,
 ) -> bool:
     """Train a cell and write its result to ``out``; returns False where it was there already.
@@ -66,9 +68,7 @@ def run_cell(
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     with _locked(out), _stopping() as stop:
-        done = finished(cell, out)
-        if done is not None:
-            write(done, out)
+        if restore(cell, out):
             return False
         dataset = load(data)
         chosen, name = choose_device(device)
@@ -88,6 +88,8 @@ def run_cell(
 
 def choose_device(wanted: str) -> tuple[torch.device, str]:
     """Return the device for ``auto``, ``cpu`` or ``cuda``, and its name."""
+    if wanted not in DEVICES:
+        raise Failure(f"device {wanted!r} is not one of {', '.join(DEVICES)}")
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     if wanted == "cuda" and not torch.cuda.is_available():

@@ -23,6 +23,7 @@ from fggp.timing import Method, Timing
 from fggp.views import views
 
 Row = dict[str, Any]
+Tick = Callable[[int, int], None]
 
 
 class Store(Protocol):
@@ -95,7 +96,7 @@ class Run:
         self.epochs: list[Row] = []
         self.updates: list[Row] = []
 
-    def train_epoch(self, stop: Callable[[], bool], tick: Callable[[], None]) -> None:
+    def train_epoch(self, stop: Callable[[], bool], tick: Tick) -> None:
         """Train from the present step to the end of the epoch; raises Stopped where asked to."""
         self.batches.start(self.epoch)
         self.model.train()
@@ -106,7 +107,7 @@ class Run:
                 raise Stopped
             self._train_step(*self.batches[self.step])
             self.step += 1
-            tick()
+            tick(self.pruner.steps, self.pruner.method.timing.steps)
 
     def close_epoch(self) -> Row:
         """Evaluate, record the epoch and go to the next; returns the record."""
@@ -219,7 +220,7 @@ def train(
     device: torch.device,
     store: Store,
     stop: Callable[[], bool] = lambda: False,
-    tick: Callable[[], None] = lambda: None,
+    tick: Tick = lambda done, steps: None,
     report: Callable[[Row], None] = lambda row: None,
 ) -> dict[str, Any]:
     """Train a cell, or continue it, and return its outcome.
@@ -230,7 +231,7 @@ def train(
         device: where.
         store: keeps a checkpoint after every epoch, and where training stops.
         stop: asked before every step whether to stop.
-        tick: called after every step.
+        tick: called after every step with the steps done and those of the whole training.
         report: called with the record of every finished epoch.
 
     Raises:

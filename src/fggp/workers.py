@@ -47,14 +47,13 @@ class Workers:
 
     Args:
         jobs: how many at once.
-        seconds: after so long, trainings are asked to stop and none is started.
+        deadline: of ``time.monotonic``; then trainings are asked to stop and none is started.
         device: passed on to each training.
 
     """
 
-    def __init__(self, jobs: int, seconds: float, device: str) -> None:
-        self.jobs, self.device = max(1, jobs), device
-        self.deadline = time.monotonic() + seconds
+    def __init__(self, jobs: int, deadline: float, device: str) -> None:
+        self.jobs, self.deadline, self.device = max(1, jobs), deadline, device
         self.running: dict[subprocess.Popen[bytes], Task] = {}
         self.asked = False
 
@@ -94,8 +93,13 @@ class Workers:
         # Threads that wait actively would take the cores from the neighbours.
         environment = os.environ | {"OMP_WAIT_POLICY": "passive"}
         with task.log.open("ab") as log:
+            # A session of its own: Ctrl-C comes to us alone, and we ask each training once.
             process = subprocess.Popen(
-                task.command(self.device), stdout=log, stderr=log, env=environment
+                task.command(self.device),
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
             )
         self.running[process] = task
 

@@ -22,10 +22,10 @@ COLUMNS = [
 GROUP = ["backbone", "start", "label", "sparsity"]
 
 
-def accuracy_vs_sparsity(runs: DataFrame) -> tuple[Figure, DataFrame]:
+def accuracy_vs_sparsity(runs: DataFrame, title: str = "") -> tuple[Figure, DataFrame]:
     """Draw test accuracy at the last epoch against sparsity.
 
-    Takes ``runs.csv`` as `fggp.analysis.frames.read_runs` returns it.
+    Takes ``runs.csv`` as `fggp.analysis.frames.read_runs` returns it, and what to write above.
 
     Returns:
         The figure, and what it shows: a row per point with columns `COLUMNS` (accuracies in %;
@@ -52,6 +52,7 @@ def accuracy_vs_sparsity(runs: DataFrame) -> tuple[Figure, DataFrame]:
         _scale(grid[0, 0], sparse)
         _name(grid, sparse)
         _frame(figure, runs, data, look)
+        _head(figure, data, title)
     _warn(figure, marks(runs))
     return figure, data
 
@@ -157,7 +158,7 @@ def _name(grid: Any, sparse: DataFrame) -> None:
 
 
 def _frame(figure: Figure, runs: DataFrame, data: DataFrame, look: dict[str, Look]) -> None:
-    """Add what stands around the facets: the legend, and what the marks mean."""
+    """Add the common label of the axes and the legend."""
     figure.supylabel("test accuracy at the last epoch (%)", fontsize=8)
     one = set(runs.loc[runs["starts"] == "one", "label"]) - {DENSE}
     entries: dict[str, Artist] = {}
@@ -172,6 +173,10 @@ def _frame(figure: Figure, runs: DataFrame, data: DataFrame, look: dict[str, Loo
         loc="outside lower center",
         ncols=_legend_columns(texts),
     )
+
+
+def _head(figure: Figure, data: DataFrame, title: str) -> None:
+    """Write the study above the facets, and what the marks mean."""
     low, high = int(data["n"].min()), int(data["n"].max())
     n = f"{low}" if low == high else f"{low} to {high}"
     meaning = (
@@ -179,7 +184,7 @@ def _frame(figure: Figure, runs: DataFrame, data: DataFrame, look: dict[str, Loo
         if high > 1
         else "n = 1 seed"
     )
-    figure.suptitle(meaning, fontsize=7)
+    figure.suptitle("\n".join(filter(None, [title, meaning])), fontsize=7)
 
 
 def _legend_columns(texts: list[str]) -> int:

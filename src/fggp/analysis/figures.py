@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from fggp.analysis.accuracy import accuracy_vs_sparsity
-from fggp.analysis.frames import read_runs
+from fggp.analysis.frames import read_runs, title
 from fggp.analysis.style import save, styled
 from fggp.complaints import nearest
 from fggp.results import ResultError
 
-FIGURES: dict[str, Callable[[DataFrame], tuple[Figure, DataFrame]]] = {
+FIGURES: dict[str, Callable[[DataFrame, str], tuple[Figure, DataFrame]]] = {
     "accuracy_vs_sparsity": accuracy_vs_sparsity,
 }
 
@@ -28,5 +28,5 @@ def write_figure(name: str, study_folder: Path) -> list[Path]:
         raise ResultError(f"no figure is called {name!r}{nearest(name, list(FIGURES))}")
     runs = read_runs(study_folder)
     with styled():
-        figure, data = FIGURES[name](runs)
+        figure, data = FIGURES[name](runs, title(study_folder))
         return save(figure, study_folder / "figures" / name, data)

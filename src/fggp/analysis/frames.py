@@ -8,6 +8,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from fggp.results import ResultError
+from fggp.study import read_expected
 
 RUNS = {
     "backbone": "str", "width": "float64", "sparsity": "float64", "initial_sparsity": "float64",
@@ -47,6 +48,15 @@ def read_runs(study_folder: Path) -> DataFrame:
     if list(runs.columns) != list(RUNS):
         raise ResultError(f"{path}: has other columns than this version writes; {fix}")
     return runs
+
+
+def title(study_folder: Path) -> str:
+    """Return the one-line description of a study, empty where its configuration is not at hand."""
+    try:
+        configuration, _ = read_expected(study_folder)
+    except ResultError:
+        return ""
+    return str(configuration.get("description", ""))
 
 
 def is_partial(runs: DataFrame) -> bool:

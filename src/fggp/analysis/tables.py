@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pandas import DataFrame
 
-from fggp.analysis.frames import marks, read_runs
+from fggp.analysis.frames import marks, read_runs, title
 from fggp.analysis.ranking import REFERENCE, ranking, ranking_all
 from fggp.complaints import nearest
 from fggp.results import ResultError, write_text
@@ -33,6 +33,8 @@ BLOCKS = {
     "ranking_all": "settings of backbone and sparsity",
 }
 
+INTERPRETATION = "The method fggp is an interpretation of its paper's abstract."
+
 
 def write_table(name: str, study_folder: Path) -> list[Path]:
     """Write ``tables/NAME.csv``, ``.md`` and ``.tex`` from ``runs.csv`` of a study.
@@ -43,10 +45,13 @@ def write_table(name: str, study_folder: Path) -> list[Path]:
         raise ResultError(f"no table is called {name!r}{nearest(name, list(TABLES))}")
     runs = read_runs(study_folder)
     table = TABLES[name](runs)
+    note = " ".join(filter(None, [_sentence(title(study_folder)), caption(name, table)]))
+    if (runs["method"] == "fggp").any():
+        note += f" {INTERPRETATION}"
     forms = {
         "csv": table.to_csv(index=False, lineterminator="\n"),
-        "md": markdown(table, caption(name, table), marks(runs)),
-        "tex": latex(table, caption(name, table), marks(runs)),
+        "md": markdown(table, note, marks(runs)),
+        "tex": latex(table, note.replace("%", r"\%"), marks(runs)),
     }
     paths = [study_folder / "tables" / f"{name}.{form}" for form in forms]
     for path, text in zip(paths, forms.values(), strict=True):
@@ -59,8 +64,9 @@ def caption(name: str, table: DataFrame) -> str:
     if table.empty:
         return "Nothing to rank: it takes two methods with results in the same settings."
     settings, seeds = int(table["settings"].max()), int(table["seeds"].max())
+    noun = "seed" if seeds == 1 else "seeds"
     return (
-        f"Average rank of the mean accuracy (n = {seeds} seeds) in {settings} {BLOCKS[name]}; "
+        f"Average rank of the mean accuracy (n = {seeds} {noun}) in {settings} {BLOCKS[name]}; "
         "1 is best, wins are settings ranked best. "
         "Test accuracy at the last epoch; the gap to dense is paired by seed."
     )
@@ -97,6 +103,10 @@ def latex(table: DataFrame, note: str, warnings: list[str]) -> str:
     )
     comments = ["needs \\usepackage{booktabs}", *warnings]
     return "".join(f"% {line}\n" for line in comments) + body
+
+
+def _sentence(text: str) -> str:
+    return f"{text.rstrip('.')}." if text else ""
 
 
 def _shown(table: DataFrame, missing: str) -> DataFrame:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from typing import Any
 
 from fggp.cli.prepare import prepare_data
 from fggp.cli.train import add_device
 from fggp.cli.verb import load_study, study_argument, verb
 from fggp.config import cells
-from fggp.results import finished, write
+from fggp.results import restore
 from fggp.study import data_path, folder, run_path, write_expected
 from fggp.workers import STOPPED, Task, Workers
 
@@ -38,6 +39,7 @@ def add(verbs: Any) -> None:
 
 def do(options: argparse.Namespace) -> int:
     """Train what is not done; returns 0 when all is done, 1 on failures, 75 when time was up."""
+    deadline = time.monotonic() + options.minutes * 60
     path, study = load_study(options.study)
     home = folder(path)
     write_expected(study, home / "cells.json")
@@ -47,12 +49,9 @@ def do(options: argparse.Namespace) -> int:
         if options.only not in cell.id:
             continue
         out = run_path(home, cell)
-        result = finished(cell, out)
-        if result is None:
+        if not restore(cell, out):
             tasks.append(Task(cell, data_path(study.data.name), out, home / "logs"))
-        elif not out.exists() or finished(cell, out) is not result:
-            write(result, out)
-    workers = Workers(options.jobs, options.minutes * 60, options.device)
+    workers = Workers(options.jobs, deadline, options.device)
     failed, waiting = workers.train(tasks)
     for task in failed:
         print(f"failed: {task.cell.id}, see {task.log}", file=sys.stderr)

@@ -67,8 +67,9 @@ def do(options: argparse.Namespace) -> int:
             tqdm.write(_line(row, last))
             sys.stdout.flush()
 
-        def tick() -> None:
-            bar.update()
+        def tick(done: int, steps: int) -> None:
+            bar.total = steps
+            bar.update(done - bar.n)
 
         try:
             trained = run_cell(cell, data, out, device=options.device, tick=tick, report=report)
