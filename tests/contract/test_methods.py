@@ -1,0 +1,298 @@
+"""What every registered method promises; a new file in src/fggp/methods is tested by itself.
+
+Each test id names the method and its start: `pytest -k "contract and fggp"`.
+"""
+
+import io
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cache
+from itertools import pairwise
+from math import floor
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fggp import METHODS, Pruner
+from fggp.methods import Definition
+from fggp.rules import DropGrow, Rule, Sequence
+from fggp.timing import Method, Timing, method
+
+TIMING = Timing(steps=24, begin=0, end=12, every=3)
+TARGET = Fraction(9, 10)
+IMAGES = torch.from_numpy(np.random.default_rng(0).normal(size=(8, 3, 6, 6)).astype(np.float32))
+LABELS = torch.arange(8) % 5
+TOTAL = 6 * 27 + 8 * 54 + 40
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads that wait actively make tiny operations slow on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method with one of its starts."""
+
+    definition: Definition
+    start: Fraction | None
+
+    def __str__(self) -> str:
+        start = "any" if self.start is None else f"{float(self.start):.0%}"
+        return f"{self.definition.name}-from-{start}"
+
+    def method(self, sparsity: Fraction = TARGET) -> Method:
+        target = sparsity if self.definition.ranks else 0
+        return method(
+            self.definition.name,
+            sparsity=target,
+            initial_sparsity=self.start or 0,
+            steps=TIMING.steps,
+            timing=TIMING,
+        )
+
+    @property
+    def target(self) -> int:
+        """K at the end, by the formula."""
+        sparsity = TARGET if self.definition.ranks else Fraction(0)
+        return TOTAL - floor(TOTAL * sparsity + Fraction(1, 2))
+
+
+def starts(definition: Definition) -> Iterator[Case]:
+    both = (Fraction(0), Fraction(1, 2))
+    for start in both if definition.starts == "both" else (None,):
+        yield Case(definition, start)
+
+
+CASES = [case for definition in METHODS.values() for case in starts(definition)]
+HARD = [case for case in CASES if case.definition.masking == "hard"]
+RANDOM = [
+    case for case in CASES if case.start != 0 and case.definition.ranks
+]  # an initial mask that is drawn
+every_method = pytest.mark.parametrize("definition", list(METHODS.values()), ids=lambda d: d.name)
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+every_hard_case = pytest.mark.parametrize("case", HARD, ids=str)
+
+
+class Training:
+    """A plain loop over one batch, one step at a time."""
+
+    def __init__(self, case: Case, *, seed: int = 0, sparsity: Fraction = TARGET) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.model = nn.Sequential(
+                nn.Conv2d(3, 6, 3, bias=False),
+                nn.BatchNorm2d(6),
+                nn.ReLU(),
+                nn.Conv2d(6, 8, 3, bias=False),
+                nn.BatchNorm2d(8),
+                nn.ReLU(),
+                nn.AdaptiveAvgPool2d(1),
+                nn.Flatten(),
+                nn.Linear(8, 5),
+            )
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
+        )
+        self.pruner = Pruner(self.model, self.optimizer, case.method(sparsity), seed=seed)
+
+    def step(self) -> int | None:
+        nn.functional.cross_entropy(self.model(IMAGES), LABELS).backward()
+        self.optimizer.step()
+        update = self.pruner.step()
+        self.optimizer.zero_grad()
+        return update
+
+    @property
+    def mask(self) -> Tensor:
+        return torch.cat([mask.flatten() for mask in self.pruner.masks.values()])
+
+    def flat(self) -> tuple[Tensor, Tensor]:
+        parameters = list(self.pruner.parameters.values())
+        momentum = [self.optimizer.state[p]["momentum_buffer"] for p in parameters]
+        weights = [p.detach() for p in parameters]
+        return torch.cat([w.flatten() for w in weights]), torch.cat([m.flatten() for m in momentum])
+
+    def save(self) -> bytes:
+        file = io.BytesIO()
+        torch.save({name: getattr(self, name).state_dict() for name in PARTS}, file)
+        return file.getvalue()
+
+    def load(self, content: bytes) -> None:
+        state = torch.load(io.BytesIO(content), weights_only=True)
+        for name in PARTS:
+            getattr(self, name).load_state_dict(state[name])
+
+
+PARTS = ("model", "optimizer", "pruner")
+POINTS = {0: "start", 2: "before", 3: "at", 4: "after", 12: "last", 13: "past", 15: "window-over"}
+
+
+@dataclass
+class Trace:
+    """What one whole training looked like after every step; index 0 is before the first."""
+
+    masks: list[Tensor] = field(default_factory=list)
+    weights: list[Tensor] = field(default_factory=list)
+    momenta: list[Tensor] = field(default_factory=list)
+    updates: list[int | None] = field(default_factory=list)
+    saved: dict[int, bytes] = field(default_factory=dict)
+    final: Training | None = None
+
+
+@cache
+def trace(case: Case, seed: int = 0) -> Trace:
+    training, seen = Training(case, seed=seed), Trace()
+    seen.masks.append(training.mask)
+    for step in range(TIMING.steps):
+        if step in POINTS:
+            seen.saved[step] = training.save()
+        seen.updates.append(training.step())
+        weight, momentum = training.flat()
+        seen.masks.append(training.mask)
+        seen.weights.append(weight)
+        seen.momenta.append(momentum)
+    seen.final = training
+    return seen
+
+
+def grows(rule: Rule | None) -> bool:
+    if isinstance(rule, Sequence):
+        return any(grows(part) for part in rule.rules)
+    return isinstance(rule, DropGrow)
+
+
+@every_case
+def test_the_count_is_the_scheduled_one_at_every_step_and_the_target_at_the_last(
+    case: Case,
+) -> None:
+    seen, planned = trace(case), case.method()
+    expected = planned.keep(0, TOTAL)
+    for mask, update in zip(seen.masks, [None, *seen.updates], strict=True):
+        if update is not None:
+            expected = planned.keep(update, TOTAL)
+        assert int(mask.sum()) == expected
+    assert expected == case.target
+    window = [update for update in seen.updates[: TIMING.end] if update]
+    assert window == ([1, 2, 3, 4] if planned.recipe.rule else [])
+    assert all(int(mask.sum()) == case.target for mask in seen.masks[TIMING.end :])
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.start == 0], ids=str)
+def test_a_dense_start_is_dense(case: Case) -> None:
+    assert trace(case).masks[0].all()
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.start], ids=str)
+def test_a_sparse_start_has_its_exact_count(case: Case) -> None:
+    assert int(trace(case).masks[0].sum()) == TOTAL // 2
+
+
+@every_hard_case
+def test_weights_and_momentum_are_zero_off_the_mask_after_every_step(case: Case) -> None:
+    seen = trace(case)
+    for mask, weight, momentum in zip(seen.masks[1:], seen.weights, seen.momenta, strict=True):
+        assert not weight[~mask].any()
+        assert not momentum[~mask].any()
+        assert weight[mask].any()
+
+
+@every_case
+def test_masks_are_nested_unless_the_rule_grows(case: Case) -> None:
+    masks = trace(case).masks
+    returned = [bool((later & ~earlier).any()) for earlier, later in pairwise(masks)]
+    assert any(returned) == grows(case.method().recipe.rule)
+
+
+@every_case
+def test_the_same_seed_gives_the_same_bits(case: Case) -> None:
+    one, again = trace(case), Training(case)
+    for step in range(6):
+        again.step()
+        assert torch.equal(again.mask, one.masks[step + 1])
+        assert torch.equal(again.flat()[0], one.weights[step])
+
+
+@pytest.mark.parametrize("case", RANDOM, ids=str)
+def test_another_seed_gives_another_mask(case: Case) -> None:
+    assert not torch.equal(trace(case).masks[0], Training(case, seed=1).mask)
+
+
+@pytest.mark.parametrize("step", POINTS, ids=POINTS.get)
+@every_case
+def test_continuing_from_any_kind_of_step_is_bit_equal(case: Case, step: int) -> None:
+    seen, resumed = trace(case), Training(case, seed=7)
+    resumed.load(seen.saved[step])
+    steps = min(7, TIMING.steps - step)
+    updates = [resumed.step() for _ in range(steps)]
+    assert updates == seen.updates[step : step + steps]
+    weight, momentum = resumed.flat()
+    assert torch.equal(resumed.mask, seen.masks[step + steps])
+    assert torch.equal(weight, seen.weights[step + steps - 1])
+    assert torch.equal(momentum, seen.momenta[step + steps - 1])
+
+
+@every_case
+def test_the_global_random_state_is_untouched(case: Case) -> None:
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
+    training = Training(case)
+    for _ in range(4):
+        training.step()
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1:] == (np.random.get_state()[1].tolist(), random.getstate())
+
+
+@every_hard_case
+def test_an_emptied_layer_shows_in_the_list_of_layers(case: Case) -> None:
+    training = Training(case, sparsity=Fraction(995, 1000))
+    for _ in range(TIMING.end):
+        training.step()
+    for layer in training.pruner.layers():
+        weight = training.pruner.parameters[layer.name]
+        assert layer.kept == int(training.pruner.masks[layer.name].sum())
+        assert int(weight.count_nonzero()) <= layer.kept
+        assert layer.total == weight.numel()
+    if case.definition.ranks:
+        assert sum(layer.kept for layer in training.pruner.layers()) == 3
+
+
+@every_case
+def test_the_state_dict_of_the_model_has_its_own_keys(case: Case) -> None:
+    training = trace(case).final
+    assert training is not None
+    assert not [key for key in training.model.state_dict() if not key[0].isdigit()]
+    assert len(training.model.state_dict()) == 14
+
+
+@every_method
+def test_a_method_is_documented_and_names_its_paper(definition: Definition) -> None:
+    assert definition.summary.endswith(".")
+    assert len(definition.summary) > 10
+    assert definition.paper.strip()
+
+
+@every_method
+def test_the_defaults_of_all_settings_are_valid_and_survive_json(definition: Definition) -> None:
+    defaults: dict[str, Any] = definition.settings().model_dump(mode="json")
+    assert definition.recipe(**defaults) == definition.recipe()
+    assert set(defaults) == set(definition.settings.model_fields)
+
+
+@every_method
+def test_an_unknown_setting_is_refused(definition: Definition) -> None:
+    with pytest.raises(ValueError, match="no-such-setting"):
+        definition.recipe(**{"no-such-setting": 1})
+
+
+def test_every_file_of_the_package_registers_a_method() -> None:
+    assert {"dense", "fggp", "gmp", "granet", "random"} <= set(METHODS)
+    assert all(name == definition.name for name, definition in METHODS.items())

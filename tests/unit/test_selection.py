@@ -1,0 +1,116 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from fggp.selection import keep_largest, kept_count, largest_remainder
+
+VGG19, RESNET50 = 20_024_000, 23_467_712
+
+
+def slow_keep_largest(score: list[float], count: int, among: list[bool]) -> list[bool]:
+    ascending = sorted((s, i) for i, s in enumerate(score) if among[i])
+    kept = {i for _, i in ascending[len(ascending) - count :]}
+    return [i in kept for i in range(len(score))]
+
+
+@pytest.mark.parametrize(
+    ("total", "sparsity", "kept"),
+    [
+        (VGG19, "0.90", 2_002_400),
+        (VGG19, "0.95", 1_001_200),
+        (VGG19, "0.98", 400_480),
+        (RESNET50, "0.90", 2_346_771),
+        (RESNET50, "0.95", 1_173_386),
+        (RESNET50, "0.98", 469_354),
+        (RESNET50, "0", RESNET50),
+        (7, "1", 0),
+    ],
+)
+def test_kept_counts_are_those_of_exact_arithmetic(total: int, sparsity: str, kept: int) -> None:
+    assert kept_count(total, Fraction(sparsity)) == kept
+
+
+def test_half_a_weight_is_pruned() -> None:
+    assert [kept_count(total, Fraction(1, 2)) for total in range(6)] == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_sparsity_that_no_float_holds_is_counted_exactly() -> None:
+    total = 10**17  # in floats 0.3 * 10**17 misses the integer
+    assert kept_count(total, Fraction(3, 10)) == 7 * 10**16
+
+
+@pytest.mark.parametrize(
+    ("shares", "counts"),
+    [
+        (["1/2", "1/2"], [1, 0]),
+        (["1/3", "1/3", "1/3"], [1, 0, 0]),
+        (["1/4", "1/2", "1/4"], [0, 1, 0]),
+        (["3/2", "1/2", "2"], [2, 0, 2]),
+        (["2/3", "2/3", "2/3"], [1, 1, 0]),
+        (["5", "0", "7"], [5, 0, 7]),
+        (["0.6", "0.7", "0.7"], [0, 1, 1]),
+    ],
+)
+def test_the_largest_remainder_gets_the_unit_and_on_a_tie_the_earlier(
+    shares: list[str], counts: list[int]
+) -> None:
+    exact = [Fraction(share) for share in shares]
+    assert largest_remainder(exact, int(sum(exact))) == counts
+
+
+def test_rounded_shares_keep_their_sum_and_stay_next_to_their_share() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        weights = [int(w) for w in random.integers(0, 9, size=random.integers(1, 9))]
+        total = int(random.integers(0, 50))
+        if sum(weights) == 0:
+            continue
+        shares = [Fraction(total * w, sum(weights)) for w in weights]
+        counts = largest_remainder(shares, total)
+        assert sum(counts) == total
+        assert all(abs(count - share) < 1 for count, share in zip(counts, shares, strict=True))
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4, 1000])
+def test_the_kept_are_the_back_of_the_order_by_score_and_index(levels: int) -> None:
+    random = np.random.default_rng(levels)
+    for _ in range(100):
+        size = int(random.integers(1, 30))
+        score = random.integers(-levels // 2, levels, size).astype(np.float32)
+        among = random.random(size) < random.choice([0.2, 0.7, 1.0])
+        for count in {0, int(among.sum()), int(random.integers(0, among.sum() + 1))}:
+            kept = keep_largest(torch.from_numpy(score), count, torch.from_numpy(among))
+            assert kept.dtype == torch.bool
+            assert kept.tolist() == slow_keep_largest(score.tolist(), count, among.tolist())
+
+
+def test_of_all_zero_scores_the_later_are_kept() -> None:
+    among = torch.tensor([True, True, False, True, True])
+    kept = keep_largest(torch.zeros(5), 2, among)
+    assert kept.tolist() == [False, False, False, True, True]
+
+
+def test_minus_zero_and_zero_are_the_same_score() -> None:
+    kept = keep_largest(torch.tensor([0.0, -0.0, 0.0, -0.0]), 2, torch.ones(4, dtype=torch.bool))
+    assert kept.tolist() == [False, False, True, True]
+
+
+def test_nothing_can_be_kept_among_nothing() -> None:
+    nowhere = torch.zeros(3, dtype=torch.bool)
+    assert not keep_largest(torch.ones(3), 0, nowhere).any()
+
+
+@pytest.mark.parametrize("count", [-1, 3, 4])
+def test_keeping_more_than_there_is_or_less_than_nothing_is_refused(count: int) -> None:
+    among = torch.tensor([True, False, True, False])
+    with pytest.raises(ValueError, match=f"cannot keep {count} of 2 positions"):
+        keep_largest(torch.ones(4), count, among)
+
+
+def test_selecting_changes_neither_scores_nor_positions() -> None:
+    score, among = torch.tensor([3.0, 1.0, 2.0]), torch.tensor([True, True, True])
+    keep_largest(score, 2, among)
+    assert score.tolist() == [3.0, 1.0, 2.0]
+    assert among.tolist() == [True, True, True]

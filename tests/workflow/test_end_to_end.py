@@ -1,0 +1,113 @@
+import csv
+import json
+
+from checkout import FEW_CELLS, TINY_CELLS, Checkout
+
+HOME = "results/tiny"
+RANKINGS = ("ranking", "ranking_all")
+TABLES = [f"tables/{name}.{kind}" for name in RANKINGS for kind in ("csv", "md", "tex")]
+FIGURES = [f"figures/accuracy_vs_sparsity.{kind}" for kind in ("pdf", "png", "csv")]
+
+
+def rows(checkout: Checkout, name: str) -> list[dict[str, str]]:
+    with (checkout / f"{HOME}/{name}").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_one_command_leaves_every_table_and_figure(trained: Checkout) -> None:
+    made = ["cells.json", "runs.csv", "epochs.csv", "layers.csv", "updates.csv", *TABLES, *FIGURES]
+    paths = [trained / f"{HOME}/{name}" for name in made]
+    missing = [path for path in paths if not path.is_file() or path.stat().st_size == 0]
+    assert not missing, (trained / "first.txt").read_text()
+    assert (trained / f"{HOME}/figures/accuracy_vs_sparsity.png").read_bytes()[:4] == b"\x89PNG"
+    assert (trained / f"{HOME}/figures/accuracy_vs_sparsity.pdf").read_bytes()[:4] == b"%PDF"
+
+
+def test_every_cell_trains_exactly_once(trained: Checkout) -> None:
+    text = (trained / "first.txt").read_text()
+    assert set(trained.fingerprints()) == TINY_CELLS
+    for cell in TINY_CELLS:
+        assert text.count(f"output: {HOME}/runs/{cell}.json") == 1, text
+        lines = trained.log(cell).read_text().splitlines()
+        assert [line.split()[1] for line in lines[:-1]] == ["1/2", "2/2"], lines
+
+
+def test_tables_have_a_row_for_every_run_epoch_layer_and_update(trained: Checkout) -> None:
+    outcomes = [
+        json.loads(trained.result(cell).read_text())["outcome"] for cell in sorted(TINY_CELLS)
+    ]
+    assert len(rows(trained, "runs.csv")) == 7
+    assert len(rows(trained, "epochs.csv")) == 7 * 2
+    for name in ("epochs", "layers", "updates"):
+        assert len(rows(trained, f"{name}.csv")) == sum(len(it[name]) for it in outcomes) > 0, name
+    assert {row["label"] for row in rows(trained, "runs.csv")} == {"dense", "gmp", "granet", "fggp"}
+
+
+def test_pruned_runs_meet_the_target_and_the_dense_run_keeps_everything(trained: Checkout) -> None:
+    for row in rows(trained, "runs.csv"):
+        assert row["kept"] == row["target"], row
+        assert (row["kept"] == row["prunable"]) == (row["label"] == "dense"), row
+
+
+def test_every_method_has_a_rank_and_the_dense_reference_has_none(trained: Checkout) -> None:
+    for name in RANKINGS:
+        for kind in ("md", "tex"):
+            text = (trained / f"{HOME}/tables/{name}.{kind}").read_text()
+            assert all(label in text for label in ("gmp", "granet", "fggp", "dense")), text
+        ranks = {row["label"]: row["average_rank"] for row in rows(trained, f"tables/{name}.csv")}
+        assert ranks.pop("dense (reference)") == "", name
+        assert all(float(rank) >= 1 for rank in ranks.values()), ranks
+        starts = [""] if name == "ranking" else [", dense start", ", 50 % sparse start"]
+        assert set(ranks) == {m + start for m in ("gmp", "granet", "fggp") for start in starts}
+
+
+def test_results_say_that_they_come_from_the_prepared_data(trained: Checkout) -> None:
+    held = {row["data_sha256"] for row in rows(trained, "runs.csv")}
+    assert len(held) == 1
+    assert len(held.pop()) == 64
+
+
+def test_the_report_holds_tables_figures_and_their_captions(study: Checkout) -> None:
+    study.snakemake("--report", "report.html")
+    text = (study / "report.html").read_text()
+    flat = " ".join(text.replace("\\n", " ").split())
+    for caption in (
+        "Ranks over the settings of the study, 1 is best",
+        "the dashed grey line is the dense network of the same backbone",
+    ):
+        assert caption in flat, caption
+    for name in ("ranking.csv", "ranking_all.csv", "accuracy_vs_sparsity.png"):
+        assert name in text, name
+
+
+def test_a_second_run_has_nothing_to_do(study: Checkout) -> None:
+    ran = study.snakemake("--cores", "2")
+    assert ran.jobs == {}, ran
+
+
+def test_fggp_run_after_snakemake_changes_nothing(study: Checkout) -> None:
+    before = study.files("results", "data")
+    ran = study.fggp("run", "tiny")
+    assert ran.out == "all is trained; next: python -m fggp analyse tiny\n", ran
+    assert study.files("results", "data") == before
+    assert study.dry().jobs == {}
+
+
+def test_snakemake_after_fggp_run_trains_nothing(study_by_hand: Checkout) -> None:
+    ran = study_by_hand.dry(study="few")
+    assert ran.trained == set(), ran
+    assert ran.jobs == {"aggregate": 1, "table": 2, "figure": 1, "all": 1}, ran
+
+
+def test_fggp_run_and_snakemake_come_to_the_same_bits(trained: Checkout, by_hand: Checkout) -> None:
+    whole = trained.fingerprints()
+    assert by_hand.fingerprints("few") == {cell: whole[cell] for cell in FEW_CELLS}
+
+
+def test_the_command_line_makes_the_same_tables_as_snakemake(study: Checkout) -> None:
+    names = ["runs.csv", "epochs.csv", "layers.csv", "updates.csv", *TABLES, FIGURES[-1]]
+    before = {name: (study / f"{HOME}/{name}").read_bytes() for name in names}
+    for name in names:
+        (study / f"{HOME}/{name}").unlink()
+    study.fggp("analyse", "tiny")
+    assert {name: (study / f"{HOME}/{name}").read_bytes() for name in names} == before

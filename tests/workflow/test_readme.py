@@ -1,0 +1,144 @@
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from checkout import ROOT, Checkout
+
+from fggp.cli import main
+
+PAGES = ["README.md", "CONTRIBUTING.md", "config/README.md"]
+MORE = ["CHANGELOG.md", "figures/README.md"]
+TEXT = {page: (ROOT / page).read_text() for page in PAGES + MORE}
+ALL = "\n".join(TEXT.values())
+VERBS = sorted(set(re.findall(r"python -m fggp ([a-z][a-z-]*)", ALL)))
+LINES = sorted(set(re.findall(r"^(?:.*`)?python -m fggp ([a-z][^`\n]*)", ALL, re.MULTILINE)))
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = set(re.findall(r"^([a-z-]+):(?!=)", MAKEFILE, re.MULTILINE))
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
+
+
+def help_of(verb: str, capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main([verb, "--help"])
+    assert ended.value.code == 0, verb
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", PAGES + MORE)
+def test_every_relative_link_leads_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", TEXT[page])
+    inside = [link for link in links if not re.match(r"[a-z]+:", link)]
+    dead = [link for link in inside if not (ROOT / page).parent.joinpath(link).exists()]
+    assert not dead
+
+
+def test_the_readme_links_to_its_neighbours() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", TEXT["README.md"])
+    assert {"config/README.md", "CONTRIBUTING.md", "LICENSE"} <= set(links)
+
+
+def test_the_first_two_commands_of_the_readme_are_the_demo_and_the_tests() -> None:
+    blocks = re.findall(r"^```\w*\n(.*?)^```", TEXT["README.md"], re.MULTILINE | re.DOTALL)
+    assert [block.strip() for block in blocks[:2]] == ["make demo", "make test"]
+
+
+def test_nothing_in_the_pages_is_still_to_be_filled_in() -> None:
+    assert not re.findall(r"\b(?:[A-Z]+_MINUTES|TODO|FIXME|TBD|XXX)\b", ALL)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_that_is_mentioned_has_help_with_an_example(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = help_of(verb, capsys)
+    assert f"example:\n  python -m fggp {verb}" in text
+
+
+def test_the_pages_mention_verbs_and_options_at_all() -> None:
+    assert {"run", "plan", "methods"} & set(VERBS)
+    assert any("--minutes" in line for line in LINES)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_option_of_a_command_that_is_mentioned_exists(
+    line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = help_of(line.split(maxsplit=1)[0], capsys)
+    unknown = [word for word in re.findall(r"--[a-z-]+", line) if word not in text]
+    assert not unknown
+
+
+def test_every_make_target_that_is_mentioned_exists() -> None:
+    mentioned = set(re.findall(r"(?:`|^)make ([a-z-]+)", ALL, re.MULTILINE))
+    assert {"demo", "test", "check", "setup"} <= mentioned
+    assert mentioned <= TARGETS
+
+
+def test_every_configuration_that_is_mentioned_exists() -> None:
+    by_path = re.findall(r"\bconfig/[\w.*-]+\.yaml", ALL)
+    names = re.findall(r"`([\w*-]+\.yaml)`", TEXT["config/README.md"])
+    by_name = [f"config/{name}" for name in names]
+    assert "config/paper.yaml" in by_path
+    assert "config/demo.yaml" in by_name
+    assert not [name for name in by_path + by_name if not list(ROOT.glob(name))]
+
+
+def test_every_study_is_listed_in_the_readme_of_its_folder() -> None:
+    listed = re.findall(r"^\| `([\w*-]+\.yaml)`", TEXT["config/README.md"], re.MULTILINE)
+    studies = {path for path in (ROOT / "config").glob("*.yaml") if path.name != "colours.yaml"}
+    found = {path for name in listed for path in (ROOT / "config").glob(name)}
+    assert studies == found
+
+
+def test_every_folder_that_the_readme_explains_is_there() -> None:
+    table = TEXT["README.md"].partition("## Where things are")[2].partition("\n\n##")[0]
+    first = re.findall(r"^\|([^|]*)\|", table, re.MULTILINE)
+    names = re.findall(r"`([^`]+)`", " ".join(first))
+    assert len(names) > 5
+    assert not [name for name in names if not (ROOT / name).exists()]
+
+
+def test_every_output_in_the_table_of_figures_is_made_by_the_workflow(trained: Checkout) -> None:
+    patterns = re.findall(r"^\| `([^`]+)`", TEXT["figures/README.md"], re.MULTILINE)
+    assert patterns
+    for pattern in patterns:
+        stem, kinds = re.fullmatch(r"(.+)\.\{(.+)\}", pattern).groups()  # type: ignore[union-attr]
+        for kind in kinds.split(","):
+            assert (trained / f"results/tiny/{stem}.{kind}").is_file(), pattern
+
+
+@needs_make
+def test_a_bare_make_prints_the_targets_and_sets_nothing_up(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    ended = subprocess.run(
+        ["make"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0, ended
+    assert ended.stdout.startswith("usage: make TARGET"), ended
+    shown = set(re.findall(r"^  ([a-z-]+) +\S", ended.stdout, re.MULTILINE))
+    assert {"help", "setup", "demo", "test", "check"} <= shown == TARGETS - {"all"}
+    assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
+
+
+@pytest.mark.parametrize(("broken", "called"), [("", ["check", "test"]), ("check", ["check"])])
+def test_ci_runs_the_checks_and_then_the_tests_and_fails_with_them(
+    broken: str, called: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / ".ci").mkdir()
+    shutil.copy2(ROOT / ".ci/run", tmp_path / ".ci/run")
+    assert os.access(tmp_path / ".ci/run", os.X_OK)
+    stub = tmp_path / "bin/make"
+    stub.parent.mkdir()
+    stub.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/called"\n[ "$1" != "{broken}" ]\n')
+    stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
+    path = os.pathsep.join([str(stub.parent), os.environ["PATH"]])
+    ended = subprocess.run(
+        [tmp_path / ".ci/run"], cwd="/", env=os.environ | {"PATH": path}, timeout=60, check=False
+    )
+    assert (tmp_path / "called").read_text().split() == called
+    assert (ended.returncode == 0) == (not broken)
