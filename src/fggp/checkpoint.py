@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import pickle
 import sys
@@ -34,7 +36,10 @@ class Checkpoint:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(f".{self.path.name}.partial")
         try:
-            torch.save({"owner": self.owner, "state": state}, partial)
+            buffer = io.BytesIO()
+            torch.save({"owner": self.owner, "state": state}, buffer)
+            content = buffer.getvalue()
+            partial.write_bytes(hashlib.sha256(content).digest() + content)
             os.replace(partial, self.path)
         finally:
             partial.unlink(missing_ok=True)
@@ -47,7 +52,10 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            raw = self.path.read_bytes()
+            if hashlib.sha256(raw[32:]).digest() != raw[:32]:
+                raise EOFError  # torch itself checks no sums
+            content = torch.load(io.BytesIO(raw[32:]), map_location="cpu", weights_only=True)
             if content["owner"] == self.owner:
                 state: dict[str, Any] = content["state"]
                 return state

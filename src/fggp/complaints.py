@@ -34,7 +34,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
 
 def _one_line(error: ErrorDetails, model: type[BaseModel]) -> str:
     path = [str(part) for part in error["loc"] if part != "[key]"]
-    key, value, context = ".".join(path), error["input"], error.get("ctx", {})
+    key, value, context = " ".join(".".join(path).split()), error["input"], error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
             return f"{key}: unknown key{nearest(path[-1], _fields(model, path[:-1]))}"
@@ -49,18 +49,30 @@ def _one_line(error: ErrorDetails, model: type[BaseModel]) -> str:
         if bound in context:
             return f"{key}: {value!r} must be {words} {context[bound]}, the nearest valid value"
     message = error["msg"].replace("Input should be", "should be")
-    return f"{key}: {value!r} {message[0].lower()}{message[1:]}"
+    return f"{key}: {value!r} {message[0].lower()}{message[1:]}{_example(model, path)}"
 
 
 def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     """Return the keys that are valid at ``path``."""
+    return list(_model_at(model, path).model_fields)
+
+
+def _example(model: type[BaseModel], path: Sequence[str]) -> str:
+    """Return « such as x» for the default of a key, or nothing where it has none."""
+    field = _model_at(model, path[:-1]).model_fields.get(path[-1]) if path else None
+    default = None if field is None else field.default
+    return f", such as {default}" if isinstance(default, bool | int | float | str) else ""
+
+
+def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
     here: Any = model
     for part in path:
         field = here.model_fields.get(part)
         if field is None:
             continue  # a key of a mapping, whose value type was taken already
-        here = next(a for a in (field.annotation, *get_args(field.annotation)) if _is_model(a))
-    return list(here.model_fields)
+        models = (a for a in (field.annotation, *get_args(field.annotation)) if _is_model(a))
+        here = next(models, here)
+    return here  # type: ignore[no-any-return]
 
 
 def _is_model(annotation: Any) -> bool:

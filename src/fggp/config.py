@@ -7,7 +7,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
 from fggp.cell import (
@@ -27,9 +26,8 @@ from fggp.cell import (
 )
 from fggp.complaints import ConfigError, explain, nearest
 from fggp.methods import METHODS
-from fggp.ratio import Share, plain
-
-MERGED = ("training", "pruning")
+from fggp.ratio import Share, percent, plain
+from fggp.reading import read_study
 
 
 class Data(Record):
@@ -66,7 +64,7 @@ class Study(Record):
 
 def load(path: Path) -> Study:
     """Read and check a study; raises ConfigError with one line that says what to change."""
-    raw = _read(path)
+    raw = read_study(path)
     try:
         study = Study(**raw)
         _check_values(study)
@@ -113,47 +111,17 @@ def _settings(study: Study, method: str) -> list[tuple[Any, Any]]:
     return list(product(study.sparsities, starts))
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.load(path.read_text(), Loader=_UniqueKeys)
-    except FileNotFoundError:
-        known = sorted(str(p) for p in path.parent.glob("*.yaml"))
-        raise ConfigError(f"{path}: no such study{nearest(str(path), known)}") from None
-    except (yaml.YAMLError, ConfigError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: a study is a mapping of keys; see config/README.md")
-    base = raw.pop("base", None)
-    if base is None:
-        return raw
-    if not isinstance(base, str) or (path.parent / base).resolve() == path.resolve():
-        raise ConfigError(f"{path}: base: {base!r} is not the name of another study beside it")
-    below = _read(path.parent / base)
-    for key in MERGED:
-        if isinstance(raw.get(key), dict):
-            raw[key] = {**below.get(key, {}), **raw[key]}
-    return {**below, **raw}
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML takes the last of two equal keys without a word; a study must not."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = [key for key in keys if keys.count(key) > 1]
-        if twice:
-            raise ConfigError(f"{twice[0]}: stands twice; keep one of them")
-        return super().construct_mapping(node, deep)
-
-
 def _method(label: str, block: dict[str, Any]) -> dict[str, Any]:
     settings = dict(block)
     name = settings.pop("method", label)
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         key = f"methods.{label}" + (".method" if "method" in block else "")
         raise ConfigError(f"{key}: {name!r} is not a method{nearest(str(name), list(METHODS))}")
-    if not METHODS[name].ranks and label != name:
-        raise ConfigError(f"methods.{label}: the {name} reference is always labelled {name!r}")
+    for reference in {name, label} & METHODS.keys():
+        if not METHODS[reference].ranks and label != name:
+            raise ConfigError(
+                f"methods.{label}: {reference!r} is the label of that reference alone"
+            )
     model = METHODS[name].settings
     try:
         return {"name": name, "settings": model(**settings).model_dump(mode="json")}
@@ -162,18 +130,30 @@ def _method(label: str, block: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_values(study: Study) -> None:
+    for check in (_check_grid, _check_window, _check_data):
+        check(study)
+    if study.training.nesterov and not study.training.momentum:
+        raise ConfigError("training.momentum: 0 leaves nothing for nesterov; set that to false")
+
+
+def _check_grid(study: Study) -> None:
     for key in ("sparsities", "initial_sparsities", "seeds"):
         values = getattr(study, key)
         if len(set(values)) < len(values):
             raise ConfigError(f"{key}: {_listed(values)} holds a value twice; keep one of them")
-    lowest, start = min(study.sparsities), max(study.initial_sparsities)
+        if key != "seeds" and any("/" in percent(value) for value in values):
+            raise ConfigError(f"{key}: {_listed(values)} must be decimals, as they name folders")
     if max(study.sparsities) >= 1:
         raise ConfigError("sparsities: 1 leaves no weight; the nearest valid is below 1, as 0.99")
+    lowest, start = min(study.sparsities), max(study.initial_sparsities)
     if start >= lowest:
         raise ConfigError(
             f"initial_sparsities: {plain(start)} is not below the lowest target; "
             f"the nearest valid is below {plain(lowest)}"
         )
+
+
+def _check_window(study: Study) -> None:
     epochs, pruning = study.training.epochs, study.pruning
     if pruning.end_epoch > epochs:
         raise ConfigError(
@@ -185,6 +165,9 @@ def _check_values(study: Study) -> None:
             f"pruning.begin_epoch: {pruning.begin_epoch} is not before the end of the window; "
             f"the nearest valid is {pruning.end_epoch - 1}"
         )
+
+
+def _check_data(study: Study) -> None:
     if study.data.kind == "folder" and study.data.path is None:
         raise ConfigError("data.path: is missing; name the folder or archive inside data/")
     if study.data.kind != "folder" and study.data.path is not None:

@@ -130,8 +130,8 @@ class Grid:
         write_expected(self.study, listing)
         if outdated:
             print(
-                f"fggp: {outdated} results in {home} have other settings than the study now has; "
-                "their cells are trained anew",
+                f"fggp: results in {home} that have other settings than the study now has: "
+                f"{outdated}; their cells are trained anew",
                 file=sys.stderr,
             )
 

@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from fggp.cell import Cell
 from fggp.data import Dataset, split
 from fggp.data.batches import Batches, evaluation_batches
+from fggp.errors import Failure
 from fggp.methods import find
 from fggp.models import build
 from fggp.numerics import autocast
@@ -204,21 +205,20 @@ class Run:
 
 
 def method_of(cell: Cell, steps_per_epoch: int) -> Method:
-    """Return the method of a cell, timed in steps."""
+    """Return the method of a cell, timed in steps; raises Failure where that is not possible."""
     pruning = cell.pruning
     start = cell.sparsity if cell.initial_sparsity is None else cell.initial_sparsity
-    return Method(
-        name=cell.label,
-        recipe=find(cell.method.name).recipe(**cell.method.settings),
-        sparsity=cell.sparsity,
-        initial_sparsity=start,
-        timing=Timing(
-            steps=cell.training.epochs * steps_per_epoch,
-            begin=pruning.begin_epoch * steps_per_epoch,
-            end=pruning.end_epoch * steps_per_epoch,
-            every=pruning.update_every,
-        ),
+    timing = Timing(
+        steps=cell.training.epochs * steps_per_epoch,
+        begin=pruning.begin_epoch * steps_per_epoch,
+        end=pruning.end_epoch * steps_per_epoch,
+        every=pruning.update_every,
     )
+    try:
+        recipe = find(cell.method.name).recipe(**cell.method.settings)
+        return Method(cell.label, recipe, cell.sparsity, start, timing)
+    except ValueError as error:
+        raise Failure(f"{cell.id}: {error}") from None
 
 
 def _initialised(cell: Cell, classes: int, device: torch.device, channels_last: bool) -> nn.Module:

@@ -19,7 +19,9 @@ def arithmetic(training: Training) -> Iterator[None]:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     tf32 = training.precision == "tf32"
     before = _Switches.now()
-    _Switches(training.threads, True, "high" if tf32 else "highest", tf32, False, False).set()
+    _Switches(
+        training.threads, True, False, "high" if tf32 else "highest", tf32, False, False
+    ).set()
     try:
         yield
     finally:
@@ -39,6 +41,7 @@ class _Switches:
 
     threads: int
     deterministic: bool
+    only_warn: bool
     matmul: str
     convolution_tf32: bool
     autotune: bool
@@ -50,6 +53,7 @@ class _Switches:
         return cls(
             torch.get_num_threads(),
             torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
             torch.get_float32_matmul_precision(),
             torch.backends.cudnn.allow_tf32,
             torch.backends.cudnn.benchmark,
@@ -58,7 +62,7 @@ class _Switches:
 
     def set(self) -> None:
         torch.set_num_threads(self.threads)
-        torch.use_deterministic_algorithms(self.deterministic)
+        torch.use_deterministic_algorithms(self.deterministic, warn_only=self.only_warn)
         torch.set_float32_matmul_precision(self.matmul)
         torch.backends.cudnn.allow_tf32 = self.convolution_tf32
         torch.backends.cudnn.benchmark = self.autotune

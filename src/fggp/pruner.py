@@ -110,6 +110,8 @@ class Pruner:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state_dict`; raises ValueError, changing nothing, where layers differ."""
+        for name in state["masks"].keys() - self.masks.keys():
+            raise ValueError(f"the state has a layer {name}, which is not pruned here")
         for name, mask in self.masks.items():
             other = state["masks"].get(name)
             if other is None or other.shape != mask.shape:
@@ -171,10 +173,12 @@ class Pruner:
 def _prunable(model: nn.Module, names: Sequence[str] | None) -> dict[str, nn.Parameter]:
     parameters = dict(model.named_parameters())
     if names is None:
-        return {name: p for name, p in parameters.items() if p.ndim > 1}
+        names = [name for name, p in parameters.items() if p.ndim > 1]
     unknown = [name for name in names if name not in parameters]
     if unknown:
         raise ValueError(f"params: the model has no parameter {unknown[0]!r}")
+    if not names:
+        raise ValueError("params: there is nothing to prune; name parameters of the model")
     return {name: p for name, p in parameters.items() if name in set(names)}
 
 

@@ -126,6 +126,8 @@ def method(
             f"sparsity {sparsity} with initial_sparsity {initial_sparsity} is not possible: "
             "0 <= initial_sparsity <= sparsity < 1 must hold"
         )
+    if not definition.ranks and target:
+        raise ValueError(f"{name} prunes nothing; its sparsity is 0, not {sparsity}")
     if definition.starts == "one":
         if start:
             raise ValueError(f"{name} has one start; leave initial_sparsity out")

@@ -21,7 +21,7 @@ ROOMS = (
     *("selection", "distributions", "schedules"),
     *("initial", "rules"),
     "methods",
-    *("complaints", "config", "study", "grid"),
+    *("complaints", "reading", "config", "study", "grid"),
     *("timing", "pruner"),
     *("models", "data"),
     *("numerics", "views", "checkpoint", "provenance", "loop", "train"),

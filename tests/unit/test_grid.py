@@ -151,7 +151,7 @@ def test_results_of_other_settings_are_taken_away_and_brought_back_with_the_old_
     changed.settle()
     gone = {path for path in before if "/fggp/" in path}
     assert results() == set(before) - gone
-    assert "8 results in results/small have other settings" in capsys.readouterr().err
+    assert "other settings than the study now has: 8;" in capsys.readouterr().err
     assert read_expected(HOME)[1] == cells(changed.study)
 
     study().settle()
@@ -202,4 +202,4 @@ def test_results_brought_back_do_not_hide_those_taken_away(
     capsys.readouterr()
     study().settle()  # takes away the one trained anew, and brings 21 back
     assert len(results()) == 21
-    assert "1 results" in capsys.readouterr().err
+    assert "other settings than the study now has: 1;" in capsys.readouterr().err

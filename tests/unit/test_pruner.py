@@ -337,7 +337,6 @@ def test_a_state_of_other_layers_is_refused_and_changes_nothing(
     assert same_bits(before, pruner.state_dict())
 
 
-@pytest.mark.xfail(strict=True, reason="layers that only the state has are dropped without a word")
 def test_a_state_with_more_layers_is_refused() -> None:
     pruner = Training(made(start=0.5)).pruner
     state = copy.deepcopy(pruner.state_dict())
@@ -420,7 +419,6 @@ def test_layers_are_described_by_name_shape_and_counts() -> None:
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="the dense method at sparsity 0.9 trains a random ERK mask")
 def test_the_dense_method_prunes_nothing() -> None:
     try:
         method = made("dense", sparsity=0.9)

@@ -194,7 +194,6 @@ def test_cuda_where_there_is_none_is_refused_in_one_line(trained: Checkout, tmp_
     assert ran.complaint == "fggp: no CUDA device is visible to PyTorch; train with --device cpu"
 
 
-@pytest.mark.xfail(strict=True, reason="ends in a traceback of KeyError, from fggp.methods.find")
 def test_a_cell_of_a_method_that_is_not_here_is_refused_in_one_line(
     trained: Checkout, tmp_path: Path
 ) -> None:

@@ -116,9 +116,6 @@ def test_a_removed_result_is_restored_from_its_copy_without_training(study: Chec
     assert added == f"results/tiny/runs/{CELL}.json was there already\n"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="rule all asks for runs.csv alone; with GRID.run_files in it this passes"
-)
 def test_a_removed_result_is_missed_by_a_plain_run(study: Checkout) -> None:
     study.result(CELL).unlink()
     assert study.dry().trained == {CELL}
@@ -140,10 +137,24 @@ def test_a_label_edited_after_fggp_run_retrains_exactly_that_label(
     study_by_hand.study("few", **FEW | {"methods": {"dense": {}, "fggp": {"rate": "1/4"}}})
     ran = study_by_hand.dry(study="few")
     assert ran.trained == FGGP
-    assert "2 results in results/few have other settings" in ran.err
+    assert "other settings than the study now has: 2;" in ran.err
     study_by_hand.study("few", **FEW)
     assert study_by_hand.dry(study="few").trained == set()
     assert study_by_hand.fingerprints("few") == before
+
+
+@pytest.mark.slow
+def test_a_label_edited_and_trained_by_fggp_run_is_taken_over_without_training(
+    study: Checkout,
+) -> None:
+    edit(study, methods=rate("1/4"))
+    study.fggp("run", "tiny", "--jobs", "2")
+    before, log = study.fingerprints(), study.log(CELL).read_text()
+    study.snakemake("results", "--cores", "1")
+    assert study.fingerprints() == before
+    added = study.log(CELL).read_text().removeprefix(log)
+    assert added in ("", f"results/tiny/runs/{CELL}.json was there already\n")
+    assert study.dry("results").jobs == {}
 
 
 def test_lost_snakemake_records_retrain_nothing(study: Checkout) -> None:

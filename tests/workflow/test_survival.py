@@ -99,6 +99,7 @@ def test_a_second_process_on_one_cell_is_refused_in_one_line_that_names_the_firs
     kill(first)
 
 
+@pytest.mark.slow
 def test_a_training_killed_under_snakemake_continues_when_snakemake_runs_again(
     untrained: Checkout, undisturbed: Checkout
 ) -> None:

@@ -17,6 +17,7 @@ from fggp.cli.verb import load_study, verb
 from fggp.complaints import explain, nearest
 from fggp.config import cells
 from fggp.errors import Failure
+from fggp.methods import METHODS
 from fggp.study import folder, run_path
 from fggp.workers import STOPPED
 
@@ -84,11 +85,15 @@ def _given(options: argparse.Namespace) -> tuple[Cell, Path, Path]:
     if options.data is None or options.out is None:
         raise Failure("--cell needs --data and --out as well")
     try:
-        return Cell(**json.loads(options.cell)), options.data, options.out
+        cell = Cell(**json.loads(options.cell))
     except ValidationError as error:
         raise Failure(f"--cell: {explain(error, Cell)}") from None
     except (ValueError, TypeError) as error:
         raise Failure(f"--cell: not the JSON of a cell ({error})") from None
+    name = cell.method.name
+    if name not in METHODS:
+        raise Failure(f"--cell: {name!r} is not a method{nearest(name, list(METHODS))}")
+    return cell, options.data, options.out
 
 
 def _named(options: argparse.Namespace) -> tuple[Cell, Path, Path]:

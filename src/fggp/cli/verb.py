@@ -10,6 +10,7 @@ from typing import Any
 from fggp.complaints import nearest
 from fggp.config import Study, load
 from fggp.errors import Failure
+from fggp.reading import studies
 
 CONFIG = Path("config")
 
@@ -43,7 +44,7 @@ def study_file(name: str) -> Path:
         return given
     path = CONFIG / f"{given.name}.yaml"
     if not path.exists():
-        known = sorted(p.stem for p in CONFIG.glob("*.yaml"))
+        known = [study.stem for study in studies(CONFIG)]
         raise Failure(f"{path}: no such study{nearest(given.name, known)}")
     return path
 
