@@ -124,9 +124,13 @@ def _method(label: str, block: dict[str, Any]) -> dict[str, Any]:
             )
     model = METHODS[name].settings
     try:
-        return {"name": name, "settings": model(**settings).model_dump(mode="json")}
+        checked = model(**settings)
+        METHODS[name].recipe(**settings)
     except ValidationError as error:
         raise ConfigError(f"methods.{label}.{explain(error, model)}") from None
+    except ValueError as error:
+        raise ConfigError(f"methods.{label}.{error}") from None
+    return {"name": name, "settings": checked.model_dump(mode="json")}
 
 
 def _check_values(study: Study) -> None:

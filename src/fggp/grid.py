@@ -13,7 +13,8 @@ from typing import Any
 from fggp.cell import Cell
 from fggp.config import cells, load
 from fggp.errors import Failure
-from fggp.results import ResultError, cell_of, read, restore
+from fggp.matching import cell_of, restore
+from fggp.results import ResultError, read
 from fggp.study import data_path, expected_text, folder, run_path, write_expected
 
 DEFAULT = Path("config/paper.yaml")

@@ -18,8 +18,9 @@ from fggp.cell import Cell
 from fggp.checkpoint import Checkpoint
 from fggp.data import load
 from fggp.errors import Failure
+from fggp.matching import restore
 from fggp.provenance import now, processor, provenance
-from fggp.results import make, restore, write, write_text
+from fggp.results import make, write, write_text
 from fggp.train import Row, Tick, train
 
 DEVICES = ("auto", "cpu", "cuda")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from fggp.rules import Update
 from fggp.streams import stream
 from fggp.timing import Method
+from fggp.update import Update
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Pruner:
         model: the network; every parameter with two or more dimensions is prunable.
         optimizer: the optimizer that trains it.
         method: what to prune and when.
-        seed: of the initial mask.
+        seed: of the initial mask and of random growth.
         params: names of the parameters to prune, where not all prunable ones are meant.
 
     Raises:
@@ -57,8 +58,11 @@ class Pruner:
         self.optimizer = optimizer
         self.parameters = _prunable(model, params)
         _check_owned(self.parameters, optimizer)
+        _check_floor(method, [p.numel() for p in self.parameters.values()])
+        self.seed = seed
         self.steps = 0
         self._waiting: int | None = None
+        self._gradients: list[Tensor] = []
         shapes = [tuple(p.shape) for p in self.parameters.values()]
         initial = method.recipe.initial(
             shapes, method.keep(0, self.total), stream(seed, "initial-mask")
@@ -98,15 +102,22 @@ class Pruner:
         due = self.method.update_at(self.steps)
         if due is not None:
             self._waiting = due
-        return self._update() if self._waiting is not None else None
+        gradient = self._gradient()
+        return None if self._waiting is None else self._update(self._waiting, gradient)
 
     def apply(self) -> None:
         """Zero weights and optimizer buffers off the masks, in place."""
         self._keep(list(self.masks.values()))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what resuming needs: step count, waiting update and masks."""
-        return {"steps": self.steps, "waiting": self._waiting, "masks": dict(self.masks)}
+        """Return what resuming needs."""
+        return {
+            "seed": self.seed,
+            "steps": self.steps,
+            "waiting": self._waiting,
+            "masks": dict(self.masks),
+            "gradients": self._gradients,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state_dict`; raises ValueError, changing nothing, where layers differ."""
@@ -117,7 +128,9 @@ class Pruner:
             if other is None or other.shape != mask.shape:
                 found = "nothing" if other is None else f"a mask of shape {tuple(other.shape)}"
                 raise ValueError(f"layer {name} of shape {tuple(mask.shape)} found {found}")
-        self.steps, self._waiting = state["steps"], state["waiting"]
+        self.seed, self.steps, self._waiting = state["seed"], state["steps"], state["waiting"]
+        device = next(iter(self.parameters.values())).device
+        self._gradients = [gradient.to(device) for gradient in state["gradients"]]
         for name, mask in self.masks.items():
             mask.copy_(state["masks"][name])
 
@@ -125,9 +138,8 @@ class Pruner:
         rows = [f"{x.name:<40} {x.kept:>12,} / {x.total:>12,}" for x in self.layers()]
         return "\n".join([*rows, f"{self.method.name}: sparsity {self.sparsity:.6f}"])
 
-    def _update(self) -> int | None:
-        update, gradient = self._waiting, self._gradient()
-        if update is None or (gradient is not None and not bool(gradient.isfinite().all())):
+    def _update(self, update: int, gradient: Tensor | None) -> int | None:
+        if gradient is not None and not bool(gradient.isfinite().all()):
             return None
         rule = self.method.recipe.rule
         assert rule is not None  # update_at is None without a rule
@@ -143,6 +155,7 @@ class Pruner:
                 keep=self.method.keep(update, self.total),
                 window=self.method.window(update),
                 training=Fraction(self.steps, self.method.timing.steps),
+                random=stream(self.seed, "update", update),
             )
         )
         for own, new in zip(self.masks.values(), after.mask.split_with_sizes(sizes), strict=True):
@@ -152,11 +165,22 @@ class Pruner:
         )
         self._keep([_like(new, p) for new, p in survived])
         self._waiting = None
+        self._gradients = []
         return update
 
     def _gradient(self) -> Tensor | None:
+        """Return the gradient for an update at this step: the last one, or a mean of the last."""
+        steps = self.method.recipe.gradient_steps
+        if self._waiting is None and not self.method.update_within(self.steps, steps):
+            return None
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
-        return _flat(gradients) if len(gradients) == len(self.parameters) else None
+        if len(gradients) < len(self.parameters):
+            return None
+        last = _flat(gradients)
+        if steps == 1 or not bool(last.isfinite().all()):
+            return last
+        self._gradients = [*self._gradients, last][-steps:]
+        return torch.stack(self._gradients).mean(0)
 
     @torch.no_grad()
     def _keep(self, masks: list[Tensor]) -> None:
@@ -187,6 +211,16 @@ def _check_owned(parameters: dict[str, nn.Parameter], optimizer: torch.optim.Opt
     for name, parameter in parameters.items():
         if id(parameter) not in owned:
             raise ValueError(f"the optimizer does not train {name}; leave it out through params=")
+
+
+def _check_floor(method: Method, sizes: list[int]) -> None:
+    floors = sum(ceil(method.recipe.floor * size) for size in sizes)
+    keep = method.keep(method.timing.updates, sum(sizes))
+    if floors > keep:
+        raise ValueError(
+            f"{method.name}: the floors of all layers keep {floors} weights, the target only "
+            f"{keep}; the floor has to be below {float(1 - method.sparsity):.6g}"
+        )
 
 
 def _flat(tensors: Iterable[Tensor]) -> Tensor:

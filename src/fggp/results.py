@@ -78,47 +78,13 @@ def read(path: Path) -> Result:
             raise ValueError(f"its schema is {result['schema']}, this version reads {SCHEMA}")
         if not all(isinstance(result[block], dict) for block in ("cell", "outcome", "provenance")):
             raise ValueError("a block is not a mapping")
-        cell_of(result)
+        Cell(**result["cell"])
     except (ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ResultError(f"{path}: not a result ({reason}); delete it and run again") from None
     return result
 
 
-def cell_of(result: Result) -> Cell:
-    """Return the cell of a result, without the checksum of its data."""
-    return Cell(**result["cell"]).with_data(None)
-
-
 def kept(path: Path) -> Path:
     """Return the path of the undeclared copy of the result at ``path``."""
     return path.with_name(f".{path.stem}.kept.json")
-
-
-def finished(cell: Cell, path: Path) -> bool:
-    """Whether the result of exactly this cell, by this numerics version, lies at ``path``."""
-    return _matching(cell, path) is not None
-
-
-def restore(cell: Cell, path: Path) -> bool:
-    """Bring the finished result of a cell back to ``path`` from its copy, where that is needed.
-
-    Returns False where there is no finished result, neither there nor in the copy.
-    """
-    if finished(cell, path):
-        if not finished(cell, kept(path)):
-            write_text(kept(path), path.read_text())
-        return True
-    result = _matching(cell, kept(path))
-    if result is not None:
-        write(result, path)
-    return result is not None
-
-
-def _matching(cell: Cell, path: Path) -> Result | None:
-    try:
-        result = read(path)
-    except ResultError:
-        return None
-    equal = cell_of(result) == cell and result["outcome"].get("numerics") == NUMERICS
-    return result if equal else None

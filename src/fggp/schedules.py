@@ -28,14 +28,15 @@ class Constant:
 
 @dataclass(frozen=True)
 class Linear:
-    """A straight line from ``start`` to ``end``."""
+    """A straight line from ``start`` to ``end``, which it reaches at progress ``over``."""
 
     start: Fraction
     end: Fraction
+    over: Fraction = Fraction(1)
 
     def __call__(self, progress: Fraction) -> Fraction:
         """Return the value at ``progress``."""
-        return self.start + (self.end - self.start) * _inside(progress)
+        return self.start + (self.end - self.start) * _inside(progress / self.over)
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,15 @@ class Cubic:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Half a cosine wave from ``start`` to ``end``, rounded to 10⁻⁶."""
+    """Half a cosine wave from ``start`` to ``end`` (at progress ``over``), rounded to 10⁻⁶."""
 
     start: Fraction
     end: Fraction
+    over: Fraction = Fraction(1)
 
     def __call__(self, progress: Fraction) -> Fraction:
         """Return the value at ``progress``."""
-        weight = (1 + cos(pi * float(_inside(progress)))) / 2
+        weight = (1 + cos(pi * float(_inside(progress / self.over)))) / 2
         return rounded(float(self.end) + float(self.start - self.end) * weight)
 
 

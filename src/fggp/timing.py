@@ -90,9 +90,15 @@ class Method:
     def update_at(self, step: int) -> int | None:
         """Return the number of the update due after ``step`` steps, or None where there is none."""
         update = self.timing.update_at(step) if self.recipe.rule else None
-        if update is None or (update > self.timing.updates and not self.recipe.after_window):
+        if update is None or update % self.recipe.every:
             return None
-        return update
+        until = self.recipe.until
+        past = update > self.timing.updates if until is None else step > until * self.timing.steps
+        return None if past else update
+
+    def update_within(self, step: int, steps: int) -> bool:
+        """Whether an update is due after ``step`` or one of the ``steps`` − 1 that follow."""
+        return any(self.update_at(step + ahead) is not None for ahead in range(steps))
 
 
 def method(

@@ -243,7 +243,10 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no epoch": ({"training": {"epochs": 0}}, ["training.epochs: 0 must be at least 1"]),
     "no learning rate": ({"training": {"lr": 0}}, ["training.lr: 0 must be above 0"]),
     "no width": ({"backbones": {"vgg19": {"width": 0}}}, ["backbones.vgg19.width: 0 must be"]),
-    "rate above one": ({"methods": {"fggp": {"rate": 2}}}, ["methods.fggp.rate: 2", "at most 1"]),
+    "rate above one": (
+        {"methods": {"fggp": {"rate": 2}}},
+        ["methods.fggp.rate: 2", "nearest valid is 1"],
+    ),
     "bad kind": ({"data": DATA | {"kind": "digit"}}, ["data.kind: 'digit'", "'digits'"]),
     "bad precision": ({"training": {"precision": "fp16"}}, ["training.precision: 'fp16'", "16'"]),
     "bad layout": ({"training": {"layout": "nhwc"}}, ["training.layout: 'nhwc'", "did you mean"]),

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 import fggp
-from fggp.rules import Update
 from fggp.timing import Method, Timing
+from fggp.update import Update
 
 TIMING = Timing(steps=24, begin=0, end=12, every=3)
 TOTAL = 6 * 27 + 8 * 54 + 40

@@ -7,19 +7,17 @@ from typing import Any
 import pytest
 
 from fabricate import grid, result_of
-from fggp import results
+from fggp import matching, results
 from fggp.cell import Cell
 from fggp.config import cells
+from fggp.matching import cell_of, finished, restore
 from fggp.results import (
     NUMERICS,
     ResultError,
-    cell_of,
     fingerprint,
-    finished,
     kept,
     make,
     read,
-    restore,
     same,
     write,
     write_text,
@@ -115,7 +113,7 @@ def test_a_result_of_other_numerics_does_not_count(
 ) -> None:
     path = tmp_path / "seed1.json"
     write(RESULT, path)
-    monkeypatch.setattr(results, "NUMERICS", NUMERICS + 1)
+    monkeypatch.setattr(matching, "NUMERICS", NUMERICS + 1)
     assert not finished(CELL, path)
     assert not restore(CELL, path)
 
@@ -198,3 +196,17 @@ def test_a_made_result_carries_schema_and_numerics() -> None:
     assert made["schema"] == results.SCHEMA
     assert made["outcome"] == {"numerics": NUMERICS, "verdict": "completed"}
     assert Cell(**made["cell"]) == CELL
+
+
+def test_a_setting_that_came_later_leaves_a_result_valid_and_a_changed_value_does_not() -> None:
+    fggp = next(cell for cell in cells(grid()) if cell.label == "fggp")
+    older = fggp.plain() | {"method": {"name": "fggp", "settings": {"rate": 0.5}}}
+    assert cell_of(RESULT | {"cell": older}) == fggp
+    other = fggp.plain() | {"method": {"name": "fggp", "settings": {"rate": 0.25}}}
+    assert cell_of(RESULT | {"cell": other}) != fggp
+
+
+def test_a_result_of_a_method_or_setting_that_is_not_here_keeps_its_own_cell() -> None:
+    for method in ({"name": "gone", "settings": {}}, {"name": "fggp", "settings": {"gone": 1}}):
+        stored = cell_of(RESULT | {"cell": CELL.plain() | {"method": method}})
+        assert stored.method.model_dump() == method

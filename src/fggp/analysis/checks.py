@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fggp.cell import Cell
-from fggp.results import NUMERICS, Result, ResultError, cell_of, kept, read
+from fggp.matching import cell_of
+from fggp.results import NUMERICS, Result, ResultError, kept, read
 from fggp.study import run_path
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fggp.cli.verb import load_study, study_argument, verb
 from fggp.config import cells
-from fggp.results import finished
+from fggp.matching import finished
 from fggp.study import folder, run_path, write_expected
 
 

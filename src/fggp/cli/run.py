@@ -11,7 +11,7 @@ from fggp.cli.prepare import prepare_data
 from fggp.cli.train import add_device
 from fggp.cli.verb import load_study, study_argument, verb
 from fggp.config import cells
-from fggp.results import restore
+from fggp.matching import restore
 from fggp.study import data_path, folder, run_path, write_expected
 from fggp.workers import STOPPED, Task, Workers
 

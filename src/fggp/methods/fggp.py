@@ -1,19 +1,76 @@
 """Fixed-rate gradient-first gradual pruning."""
 
 from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from fggp.methods.registry import Recipe, method
+from fggp.rates import ONE, ZERO, Course, Rate, course
 from fggp.ratio import Share
-from fggp.rules import PruneTo, TwoStage, gradient, magnitude
-from fggp.schedules import Constant, Cubic
+from fggp.rules import PruneTo
+from fggp.schedules import Cubic
+from fggp.selecting import Floored, PerLayer, Pool, TwoStage, of_active, of_kept, of_quota
+from fggp.update import gradient, magnitude
+
+HALF, TWO = Fraction(1, 2), Fraction(2)
 
 
 @method(paper="Zhu, Bezek & Goksel 2024, arXiv 2411.05500", starts="both")
-def fggp(rate: Share = Fraction(1, 2)) -> Recipe:
+def fggp(
+    *,
+    rate: Rate = HALF,
+    order: Literal["gradient-first", "magnitude-first"] = "gradient-first",
+    pool: Literal["kept", "active", "quota"] = "kept",
+    rho: Rate = HALF,
+    kappa: Rate = TWO,
+    scope: Literal["global", "layer"] = "global",
+    grow: Literal["none", "gradient"] = "none",
+    gradient_steps: Annotated[int, Field(strict=True, ge=1)] = 1,
+    floor: Share = ZERO,
+) -> Recipe:
     """Protect by gradient first, fill up by magnitude next, at a fixed rate.
 
-    This is an interpretation of the paper's abstract. Of the K weights to keep, K − ceil(rate·K)
-    are those with the largest gradient; the rest have the largest magnitude among the others.
-    The choice is made over all layers; nothing is grown. The sparse start is an ERK mask.
+    This is an interpretation of the paper's abstract; what it leaves open is a setting. Of the K
+    weights to keep, K − ceil(rate·K) are those with the largest gradient; the rest have the largest
+    magnitude among the other active ones. The sparse start is an ERK mask.
+
+    Args:
+        rate: share of the kept weights that the second criterion decides: a number, or a schedule
+            (`fggp.rates.Annealed`).
+        order: which criterion comes first.
+        pool: what the candidates of the second criterion are counted by: the weights to keep
+            (``rate``), the active weights (``rho``), or those to prune (``kappa``).
+        rho: pool "active": the share of the active weights that are candidates.
+        kappa: pool "quota": candidates per weight to prune, at least 1.
+        scope: over all layers, or in each, K shared out by active counts.
+        grow: whether the gradient may bring weights back while the window lasts; for the order
+            gradient-first and the pool "kept".
+        gradient_steps: average the signed gradient over the last so many steps.
+        floor: least share of a layer's weights to keep, by magnitude.
+
     """
-    return Recipe(sparsity=Cubic, rule=PruneTo(TwoStage(gradient, magnitude, Constant(rate))))
+    if grow == "gradient" and (order, pool) != ("gradient-first", "kept"):
+        raise ValueError("grow: gradient goes with order gradient-first and pool kept; set none")
+    size, amount = _pool(pool, rate, rho, kappa)
+    criteria = (gradient, magnitude) if order == "gradient-first" else (magnitude, gradient)
+    stages = TwoStage(*criteria, amount, size, grow == "gradient")
+    select = PerLayer(stages) if scope == "layer" else stages
+    return Recipe(
+        sparsity=Cubic,
+        rule=PruneTo(Floored(select, floor) if floor else select),
+        gradient_steps=gradient_steps,
+        floor=floor,
+    )
+
+
+def _pool(pool: str, rate: Rate, rho: Rate, kappa: Rate) -> tuple[Pool, Course]:
+    """Return the pool and its rate; raises ValueError where a setting of another pool is given."""
+    used = {"kept": "rate", "active": "rho", "quota": "kappa"}[pool]
+    settings = {"rate": (rate, HALF), "rho": (rho, HALF), "kappa": (kappa, TWO)}
+    for name, (value, default) in settings.items():
+        if name != used and value != default:
+            raise ValueError(f"{name}: has no effect with pool {pool}; set {used} or another pool")
+    if pool == "quota":
+        return of_quota, course("kappa", kappa, ONE, None)
+    return {"kept": of_kept, "active": of_active}[pool], course(used, settings[used][0])

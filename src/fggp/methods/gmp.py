@@ -1,14 +1,20 @@
 """Gradual magnitude pruning."""
 
+from typing import Literal
+
 from fggp.methods.registry import Recipe, method
-from fggp.rules import Largest, PruneTo, magnitude
+from fggp.rules import PruneTo
 from fggp.schedules import Cubic
+from fggp.selecting import Largest, PerLayer
+from fggp.update import magnitude
 
 
 @method(paper="Zhu & Gupta 2017, arXiv 1710.01878", starts="both")
-def gmp() -> Recipe:
-    """Prune the smallest magnitudes over all layers, step by step on a cubic schedule.
+def gmp(scope: Literal["global", "layer"] = "global") -> Recipe:
+    """Prune the smallest magnitudes step by step on a cubic schedule, without regrowth.
 
-    The sparse start is an ERK mask that is pruned further, without regrowth.
+    The sparse start is an ERK mask that is pruned further. With scope "layer" every layer keeps
+    its share of the active weights, as in the paper; "global" is what GraNet compares with.
     """
-    return Recipe(sparsity=Cubic, rule=PruneTo(Largest(magnitude)))
+    select = Largest(magnitude)
+    return Recipe(sparsity=Cubic, rule=PruneTo(PerLayer(select) if scope == "layer" else select))

@@ -4,8 +4,10 @@ from fractions import Fraction
 
 from fggp.methods.registry import Recipe, method
 from fggp.ratio import Share
-from fggp.rules import DropGrow, Largest, PruneTo, Sequence, gradient, magnitude
+from fggp.rules import DropGrow, PruneTo, Sequence
 from fggp.schedules import Cosine, Cubic
+from fggp.selecting import Largest
+from fggp.update import gradient, magnitude
 
 
 @method(paper="Liu et al. 2021, arXiv 2106.10404", starts="both")
@@ -19,4 +21,4 @@ def granet(
     """
     exchange = DropGrow(magnitude, gradient, Cosine(drop_fraction, final_drop_fraction))
     rule = Sequence((PruneTo(Largest(magnitude)), exchange))
-    return Recipe(sparsity=Cubic, rule=rule, after_window=True)
+    return Recipe(sparsity=Cubic, rule=rule, until=Fraction(1))

@@ -28,14 +28,21 @@ class Recipe:
         initial: draws the initial mask at the initial sparsity.
         sparsity: makes the sparsity schedule from the initial and the target sparsity.
         rule: one mask update; None where the initial mask is final.
-        after_window: whether updates go on, at the target count, after the pruning window.
+        until: the share of the training after which updates end; they go on at the target count
+            after the pruning window. None: they end with the window.
+        every: of the updates of the timing only every so manieth is made.
+        gradient_steps: steps over which the signed gradient is averaged before an update.
+        floor: least share of each layer that the rule keeps, for a check before training.
 
     """
 
     initial: InitialMask = ERK
     sparsity: Callable[[Fraction, Fraction], Schedule] = held
     rule: Rule | None = None
-    after_window: bool = False
+    until: Fraction | None = None
+    every: int = 1
+    gradient_steps: int = 1
+    floor: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True)

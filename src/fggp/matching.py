@@ -1,0 +1,57 @@
+"""Which stored result is that of which cell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from fggp.cell import Cell, MethodSettings
+from fggp.methods import METHODS
+from fggp.results import NUMERICS, Result, ResultError, kept, read, write, write_text
+
+
+def cell_of(result: Result) -> Cell:
+    """Return the cell of a result, without the checksum of its data.
+
+    Settings that its method did not have yet when it was trained are filled in with their defaults,
+    so that a new setting leaves old results valid; a changed default does not.
+    """
+    cell = Cell(**result["cell"]).with_data(None)
+    if cell.method.name not in METHODS:
+        return cell
+    try:
+        settings = METHODS[cell.method.name].settings(**cell.method.settings)
+    except ValidationError:
+        return cell
+    filled = MethodSettings(name=cell.method.name, settings=settings.model_dump(mode="json"))
+    return cell.model_copy(update={"method": filled})
+
+
+def finished(cell: Cell, path: Path) -> bool:
+    """Whether the result of exactly this cell, by this numerics version, lies at ``path``."""
+    return _matching(cell, path) is not None
+
+
+def restore(cell: Cell, path: Path) -> bool:
+    """Bring the finished result of a cell back to ``path`` from its copy, where that is needed.
+
+    Returns False where there is no finished result, neither there nor in the copy.
+    """
+    if finished(cell, path):
+        if not finished(cell, kept(path)):
+            write_text(kept(path), path.read_text())
+        return True
+    result = _matching(cell, kept(path))
+    if result is not None:
+        write(result, path)
+    return result is not None
+
+
+def _matching(cell: Cell, path: Path) -> Result | None:
+    try:
+        result = read(path)
+    except ResultError:
+        return None
+    equal = cell_of(result) == cell and result["outcome"].get("numerics") == NUMERICS
+    return result if equal else None

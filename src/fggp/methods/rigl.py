@@ -1,0 +1,21 @@
+"""Rigging the lottery."""
+
+from fractions import Fraction
+
+from fggp.methods.registry import Recipe, method
+from fggp.ratio import Share
+from fggp.rules import DropGrow
+from fggp.schedules import Cosine
+from fggp.update import gradient, magnitude
+
+
+@method(paper="Evci et al. 2020, arXiv 1911.11134", starts="one")
+def rigl(drop_fraction: Share = Fraction(3, 10), until: Share = Fraction(3, 4)) -> Recipe:
+    """Drop by magnitude and grow by gradient inside each layer, at the target from the start.
+
+    The share dropped falls to zero on a cosine that ends, as do the updates, after ``until`` of the
+    training. Differs from the official code on purpose: the optimizer step of an update is not
+    skipped, ties go by index instead of by noise, and the number dropped is rounded up.
+    """
+    fraction = Cosine(drop_fraction, Fraction(0), over=until)
+    return Recipe(rule=DropGrow(magnitude, gradient, fraction), until=until)

@@ -1,0 +1,119 @@
+"""Selections: which K weights stay, by one criterion or by two, over all layers or in each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil
+from typing import TYPE_CHECKING
+
+from fggp.selection import keep_largest
+from fggp.update import Score, Selection, Update, magnitude
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Pool = Callable[[Fraction, int, int], int]
+"""(rate, active count n, K) → how many of the K places the second criterion fills."""
+
+
+@dataclass(frozen=True)
+class Largest:
+    """Select the K active weights with the largest score."""
+
+    score: Score
+
+    def __call__(self, update: Update) -> Tensor:
+        """Return the (N,) mask of the selected weights."""
+        return keep_largest(self.score(update), update.keep, update.mask)
+
+
+def of_kept(rate: Fraction, active: int, keep: int) -> int:
+    """Let the second criterion fill ceil(r·K) places."""
+    return ceil(rate * keep)
+
+
+def of_active(rate: Fraction, active: int, keep: int) -> int:
+    """Make the pool of the max(n − K, ceil(ρ·n)) weights with the smallest first score."""
+    return max(active - keep, ceil(rate * active)) - (active - keep)
+
+
+def of_quota(rate: Fraction, active: int, keep: int) -> int:
+    """Make the pool of the min(n, ceil(κ·(n − K))) weights with the smallest first score."""
+    return min(active, ceil(rate * (active - keep))) - (active - keep)
+
+
+@dataclass(frozen=True)
+class TwoStage:
+    """Select K weights by two criteria, one after the other.
+
+    Some places go to the largest ``first`` score; those that the pool leaves go to the largest
+    ``second`` score among the rest. With the pool `of_kept`, the rate r is the share that the
+    second criterion decides: at r = 1 the first has no say, at r = 0 the second has none.
+
+    Attributes:
+        first: the first criterion.
+        second: the second criterion.
+        rate: r, ρ or κ, as the pool takes it, at an update.
+        pool: how many places the second criterion fills.
+        grow: whether the first criterion may choose weights that are not active.
+
+    """
+
+    first: Score
+    second: Score
+    rate: Callable[[Update], Fraction]
+    pool: Pool = of_kept
+    grow: bool = False
+
+    def __call__(self, update: Update) -> Tensor:
+        """Return the (N,) mask of the selected weights."""
+        active = int(update.mask.sum())
+        filled = self.pool(self.rate(update), active, update.keep)
+        among = update.open if self.grow else update.mask
+        first = keep_largest(self.first(update), update.keep - filled, among)
+        return first | keep_largest(self.second(update), filled, update.mask & ~first)
+
+
+@dataclass(frozen=True)
+class PerLayer:
+    """Select inside each layer, K shared out by active counts."""
+
+    select: Selection
+
+    def __call__(self, update: Update) -> Tensor:
+        """Return the (N,) mask of the selected weights."""
+        chosen = update.mask.clone()
+        for layer, out in zip(update.layers(), update.by_layer(chosen), strict=True):
+            out.copy_(self.select(layer))
+        return chosen
+
+
+@dataclass(frozen=True)
+class Floored:
+    """Keep a share of every layer first, by magnitude; select the other places among the rest.
+
+    ceil(share·N_l) of a layer's N_l weights are kept, or all its active ones where it has fewer.
+    """
+
+    select: Selection
+    share: Fraction
+
+    def __call__(self, update: Update) -> Tensor:
+        """Return the (N,) mask of the selected weights."""
+        reserved = update.mask.clone()
+        layers = zip(
+            update.by_layer(magnitude(update)), update.by_layer(update.mask),
+            update.by_layer(reserved), strict=True,
+        )  # fmt: skip
+        for score, active, out in layers:
+            least = min(ceil(self.share * len(score)), int(active.sum()))
+            out.copy_(keep_largest(score, least, active))
+        rest = replace(
+            update,
+            mask=update.mask & ~reserved,
+            reserved=reserved,
+            keep=update.keep - int(reserved.sum()),
+        )
+        return reserved | self.select(rest)
