@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from fggp.streams import stream
 from fggp.timing import Method
@@ -56,7 +57,7 @@ class Pruner:
     ) -> None:
         self.method = method
         self.optimizer = optimizer
-        self.parameters = _prunable(model, params)
+        self.parameters = prunable(model, params)
         _check_owned(self.parameters, optimizer)
         _check_floor(method, [p.numel() for p in self.parameters.values()])
         self.seed = seed
@@ -104,6 +105,18 @@ class Pruner:
             self._waiting = due
         gradient = self._gradient()
         return None if self._waiting is None else self._update(self._waiting, gradient)
+
+    def attach(self) -> RemovableHandle:
+        """Step by itself after every ``optimizer.step()``, for loops that are not yours.
+
+        A step that a gradient scaler skips is not counted. Returns a handle whose ``remove()``
+        detaches the pruner.
+        """
+
+        def after(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+            self.step()
+
+        return self.optimizer.register_step_post_hook(after)
 
     def apply(self) -> None:
         """Zero weights and optimizer buffers off the masks, in place."""
@@ -194,7 +207,8 @@ class Pruner:
         torch._foreach_mul_(tensors, factors)
 
 
-def _prunable(model: nn.Module, names: Sequence[str] | None) -> dict[str, nn.Parameter]:
+def prunable(model: nn.Module, names: Sequence[str] | None = None) -> dict[str, nn.Parameter]:
+    """Return the parameters to prune: those named, or all with two or more dimensions."""
     parameters = dict(model.named_parameters())
     if names is None:
         names = [name for name, p in parameters.items() if p.ndim > 1]

@@ -23,7 +23,7 @@ ROOMS = (
     *("initial", "update", "rates", "selecting", "rules"),
     "methods",
     *("matching", "reading", "config", "study", "grid"),
-    *("timing", "pruner"),
+    *("timing", "pruner", "oneshot"),
     *("models", "data"),
     *("numerics", "views", "checkpoint", "provenance", "loop", "train"),
     *("job", "workers"),
@@ -31,7 +31,17 @@ ROOMS = (
     "cli",
 )
 DOORS = {"__init__", "__main__"}
-WITH_TORCH = {"pruner", "models", "data.batches", "numerics", "checkpoint", "loop", "train", "job"}
+WITH_TORCH = {
+    "pruner",
+    "oneshot",
+    "models",
+    "data.batches",
+    "numerics",
+    "checkpoint",
+    "loop",
+    "train",
+    "job",
+}
 
 
 def module_of(path: Path) -> str:

@@ -1,0 +1,125 @@
+"""What people call from their own code."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import fggp
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 5))
+
+
+def test_sparsify_keeps_the_largest_magnitudes_of_the_whole_network():
+    model = network()
+    before = np.concatenate(
+        [p.detach().flatten().numpy() for p in model.parameters() if p.ndim > 1]
+    )
+    masks = fggp.sparsify(model, 0.9)
+    after = np.concatenate([p.detach().flatten().numpy() for p in model.parameters() if p.ndim > 1])
+    kept = len(before) - int(len(before) * 0.9 + 0.5)
+    largest = np.argsort(np.abs(before), kind="stable")[-kept:]
+    assert set(np.flatnonzero(after)) == set(largest)
+    assert sum(int(mask.sum()) for mask in masks.values()) == kept
+    assert np.array_equal(after[largest], before[largest])
+
+
+def test_sparsify_by_layer_takes_the_same_share_of_each_and_leaves_biases_alone():
+    model = network()
+    biases = [p.clone() for p in model.parameters() if p.ndim == 1]
+    masks = fggp.sparsify(model, "3/4", scope="layer")
+    for mask in masks.values():
+        assert int(mask.sum()) == mask.numel() - int(mask.numel() * 0.75 + 0.5)
+    assert all(
+        torch.equal(p, b) for p, b in zip([model[0].bias, model[3].bias], biases, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"sparsity": 1}, "0 <= sparsity < 1"),
+        ({"sparsity": 0.5, "scope": "filter"}, "neither 'global' nor 'layer'"),
+        ({"sparsity": 0.5, "params": ["0.wait"]}, "no parameter '0.wait'"),
+    ],
+)
+def test_sparsify_refuses_before_it_changes_anything(arguments, message):
+    model = network()
+    before = [p.clone() for p in model.parameters()]
+    with pytest.raises(ValueError, match=message):
+        fggp.sparsify(model, **arguments)
+    assert all(torch.equal(p, b) for p, b in zip(model.parameters(), before, strict=True))
+
+
+def trained(attach, steps=12):
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    method = fggp.method("fggp", sparsity=0.9, initial_sparsity=0.5, steps=steps)
+    pruner = fggp.Pruner(model, optimizer, method)
+    handle = pruner.attach() if attach else None
+    for seed in range(steps):
+        x = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+        model(x).square().mean().backward()
+        optimizer.step()
+        if not attach:
+            pruner.step()
+        optimizer.zero_grad()
+    return model, optimizer, pruner, handle
+
+
+def test_an_attached_pruner_does_what_one_does_that_is_called():
+    one, other = trained(attach=True)[0], trained(attach=False)[0]
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_an_attached_pruner_works_with_closures_and_can_be_detached():
+    model, optimizer, pruner, handle = trained(attach=True)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = model(torch.ones(1, 3, 8, 8)).square().mean()
+        loss.backward()
+        return loss
+
+    before = pruner.steps
+    optimizer.step(closure)
+    assert pruner.steps == before + 1
+    handle.remove()
+    optimizer.step(closure)
+    assert pruner.steps == before + 1
+
+
+def test_a_step_that_a_gradient_scaler_skips_is_not_counted():
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    pruner = fggp.Pruner(model, optimizer, fggp.method("fggp", sparsity=0.9, steps=12))
+    pruner.attach()
+    scaler = torch.amp.GradScaler("cpu")
+    for factor in (1.0, float("inf"), 1.0):
+        loss = model(torch.ones(1, 3, 8, 8)).square().mean() * factor
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+    assert pruner.steps == 2
+
+
+def test_a_network_that_is_not_ours_is_pruned_to_the_weight():
+    model = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    optimizer = torch.optim.AdamW(model.parameters())
+    pruner = fggp.Pruner(model, optimizer, fggp.method("granet", sparsity=0.95, steps=20))
+    keys = list(model.state_dict())
+    for seed in range(20):
+        x = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(seed))
+        model(x).square().mean().backward()
+        optimizer.step()
+        pruner.step()
+        optimizer.zero_grad()
+    total = pruner.total
+    kept = sum(int(model.get_parameter(name).count_nonzero()) for name in pruner.masks)
+    assert sum(layer.kept for layer in pruner.layers()) == total - int(total * 0.95 + 0.5)
+    assert kept <= total - int(total * 0.95 + 0.5)
+    assert list(model.state_dict()) == keys
