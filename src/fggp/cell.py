@@ -44,7 +44,7 @@ class Images(Record):
 
 
 class Training(Record):
-    """The training protocol; the defaults are those of the paper's grid."""
+    """The training protocol; the defaults are those of the GraNet comparison (Liu et al. 2021)."""
 
     epochs: Count = 160
     batch_size: Count = 128

@@ -37,7 +37,7 @@ def _one_line(error: ErrorDetails, model: type[BaseModel]) -> str:
     key, value, context = " ".join(".".join(path).split()), error["input"], error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
-            return f"{key}: unknown key{nearest(path[-1], _fields(model, path[:-1]))}"
+            return f"{key}: unknown key{_suggestion(path, model)}"
         case "missing":
             return f"{key}: is missing"
         case "literal_error":
@@ -49,7 +49,17 @@ def _one_line(error: ErrorDetails, model: type[BaseModel]) -> str:
         if bound in context:
             return f"{key}: {value!r} must be {words} {context[bound]}, the nearest valid value"
     message = error["msg"].replace("Input should be", "should be")
+    if error["type"] == "tuple_type":
+        message = f"should be a list, such as [{value}]"
     return f"{key}: {value!r} {message[0].lower()}{message[1:]}{_example(model, path)}"
+
+
+def _suggestion(path: list[str], model: type[BaseModel]) -> str:
+    """Suggest the same key where it belongs, one level down, or else the nearest one here."""
+    fields = _fields(model, path[:-1])
+    homes = [f"{name}.{path[-1]}" for name in fields if path[-1] in _fields(model, [name])]
+    at_home = homes and len(path) == 1
+    return f"; did you mean {homes[0]!r}?" if at_home else nearest(path[-1], fields)
 
 
 def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from fggp.cell import (
     Backbone,
@@ -28,6 +28,9 @@ from fggp.complaints import ConfigError, explain, nearest
 from fggp.methods import METHODS
 from fggp.ratio import Share, percent, plain
 from fggp.reading import read_study
+
+# «fggp:» with nothing behind it is what people write for a method without settings.
+Settings = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
 
 
 class Data(Record):
@@ -56,7 +59,7 @@ class Study(Record):
     sparsities: tuple[Share, ...] = Field(min_length=1)
     initial_sparsities: tuple[Share, ...] = Field(min_length=1)
     seeds: tuple[Index, ...] = Field(min_length=1)
-    methods: dict[Name, dict[str, Any]] = Field(min_length=1)
+    methods: dict[Name, Settings] = Field(min_length=1)
     training: Training = Training()
     pruning: Pruning = Pruning()
     allow_mixed_device: Flag = False

@@ -79,9 +79,11 @@ class Run:
             weight_decay=float(training.weight_decay),
             fused=True,
         )
-        self.pruner = Pruner(
-            self.model, self.optimizer, method_of(cell, len(self.batches)), seed=cell.seed
-        )
+        method = method_of(cell, len(self.batches))
+        try:
+            self.pruner = Pruner(self.model, self.optimizer, method, seed=cell.seed)
+        except ValueError as error:
+            raise Failure(f"{cell.id}: {error}") from None
         self.epoch, self.step = 1, 0
         self.loss = torch.zeros((), device=device)
         self.epochs: list[Row] = []

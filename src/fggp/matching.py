@@ -12,20 +12,24 @@ from fggp.results import NUMERICS, Result, ResultError, kept, read, write, write
 
 
 def cell_of(result: Result) -> Cell:
-    """Return the cell of a result, without the checksum of its data.
+    """Return the cell of a result, `filled`, and without the checksum of its data."""
+    return filled(Cell(**result["cell"]).with_data(None))
 
-    Settings that its method did not have yet when it was trained are filled in with their defaults,
-    so that a new setting leaves old results valid; a changed default does not.
+
+def filled(cell: Cell) -> Cell:
+    """Return a stored cell with the settings that its method did not have when it was stored.
+
+    They get their defaults, so that a new setting leaves old results valid; a changed default does
+    not.
     """
-    cell = Cell(**result["cell"]).with_data(None)
     if cell.method.name not in METHODS:
         return cell
     try:
         settings = METHODS[cell.method.name].settings(**cell.method.settings)
     except ValidationError:
         return cell
-    filled = MethodSettings(name=cell.method.name, settings=settings.model_dump(mode="json"))
-    return cell.model_copy(update={"method": filled})
+    method = MethodSettings(name=cell.method.name, settings=settings.model_dump(mode="json"))
+    return cell.model_copy(update={"method": method})
 
 
 def finished(cell: Cell, path: Path) -> bool:
@@ -53,5 +57,5 @@ def _matching(cell: Cell, path: Path) -> Result | None:
         result = read(path)
     except ResultError:
         return None
-    equal = cell_of(result) == cell and result["outcome"].get("numerics") == NUMERICS
+    equal = cell_of(result) == filled(cell) and result["outcome"].get("numerics") == NUMERICS
     return result if equal else None

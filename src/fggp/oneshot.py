@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
@@ -55,4 +56,11 @@ def sparsify(
     for (name, parameter), mask in zip(parameters.items(), cut, strict=True):
         masks[name] = mask.view(parameter.shape)
         parameter.mul_(masks[name])
+    emptied = [name for name, mask in masks.items() if not mask.any()]
+    if emptied:
+        warnings.warn(
+            f"no weight is left in {', '.join(emptied)}; scope='layer' keeps a share of each layer",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     return masks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -125,6 +126,7 @@ class Pruner:
     def state_dict(self) -> dict[str, Any]:
         """Return what resuming needs."""
         return {
+            "method": self._identity,
             "seed": self.seed,
             "steps": self.steps,
             "waiting": self._waiting,
@@ -133,7 +135,12 @@ class Pruner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state_dict`; raises ValueError, changing nothing, where layers differ."""
+        """Continue from `state_dict`.
+
+        Raises ValueError, changing nothing, where the method, its timing or the layers differ.
+        """
+        if state["method"] != self._identity:
+            raise ValueError(f"the state is of {state['method']}, this pruner of {self._identity}")
         for name in state["masks"].keys() - self.masks.keys():
             raise ValueError(f"the state has a layer {name}, which is not pruned here")
         for name, mask in self.masks.items():
@@ -149,11 +156,24 @@ class Pruner:
 
     def __str__(self) -> str:
         rows = [f"{x.name:<40} {x.kept:>12,} / {x.total:>12,}" for x in self.layers()]
-        return "\n".join([*rows, f"{self.method.name}: sparsity {self.sparsity:.6f}"])
+        target, steps = float(self.method.sparsity), self.method.timing.steps
+        reached = f"sparsity {self.sparsity:.6f} of {target:.6g} after step {self.steps} of {steps}"
+        return "\n".join([*rows, f"{self.method.name}: {reached}"])
+
+    @property
+    def _identity(self) -> str:
+        method = self.method
+        return f"{method.name} {method.initial_sparsity} to {method.sparsity}, {method.timing}"
 
     def _update(self, update: int, gradient: Tensor | None) -> int | None:
         if gradient is not None and not bool(gradient.isfinite().all()):
             return None
+        if gradient is not None and not bool(gradient.any()):
+            warnings.warn(
+                "all gradients are zero at a mask update; call pruner.step() before zero_grad()",
+                RuntimeWarning,
+                stacklevel=3,
+            )
         rule = self.method.recipe.rule
         assert rule is not None  # update_at is None without a rule
         sizes = [p.numel() for p in self.parameters.values()]
@@ -208,13 +228,21 @@ class Pruner:
 
 
 def prunable(model: nn.Module, names: Sequence[str] | None = None) -> dict[str, nn.Parameter]:
-    """Return the parameters to prune: those named, or all with two or more dimensions."""
+    """Return the parameters to prune: those named, or all trainable ones of two dimensions or more.
+
+    Raises ValueError for a name that is not a parameter or is frozen, and where none is left.
+    """
+    if isinstance(names, str):
+        raise ValueError(f"params: {names!r} is one name; give a list of names")
     parameters = dict(model.named_parameters())
     if names is None:
-        names = [name for name, p in parameters.items() if p.ndim > 1]
+        names = [name for name, p in parameters.items() if p.ndim > 1 and p.requires_grad]
     unknown = [name for name in names if name not in parameters]
     if unknown:
         raise ValueError(f"params: the model has no parameter {unknown[0]!r}")
+    frozen = [name for name in names if not parameters[name].requires_grad]
+    if frozen:
+        raise ValueError(f"params: {frozen[0]!r} is frozen; leave it out")
     if not names:
         raise ValueError("params: there is nothing to prune; name parameters of the model")
     return {name: p for name, p in parameters.items() if name in set(names)}

@@ -25,7 +25,10 @@ def read_study(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     above = (*above, path.resolve())
     if not isinstance(base, str) or "\0" in base or (path.parent / base).resolve() in above:
         raise ConfigError(f"{path}: base: {base!r} is not the name of another study beside it")
-    below = read_study(path.parent / base, above)
+    try:
+        below = read_study(path.parent / base, above)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: base: {error}") from None
     return {**below, **raw, **_merged(path, below, raw)}
 
 

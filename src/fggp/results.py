@@ -81,7 +81,10 @@ def read(path: Path) -> Result:
         Cell(**result["cell"])
     except (ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ResultError(f"{path}: not a result ({reason}); delete it and run again") from None
+        raise ResultError(
+            f"{path}: not a result ({reason}); delete it and its copy {kept(path).name}, "
+            "and run again"
+        ) from None
     return result
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from fggp.cell import Cell
 from fggp.config import Study, cells
+from fggp.matching import filled
 from fggp.results import ResultError, write_text
 
 RESULTS = Path("results")
@@ -51,10 +52,10 @@ def read_expected(study_folder: Path) -> tuple[dict[str, Any], list[Cell]]:
     path = study_folder / "cells.json"
     try:
         content = json.loads(path.read_text())
-        return content["configuration"], [Cell(**cell) for cell in content["cells"]]
+        return content["configuration"], [filled(Cell(**cell)) for cell in content["cells"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ResultError(
             f"{path}: not the list of a study's cells ({reason}); "
-            "write it with `python -m fggp plan STUDY --write`"
+            f"write it with `python -m fggp plan {study_folder.name} --write`"
         ) from None

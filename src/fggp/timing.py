@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from pydantic import ValidationError
+
+from fggp.complaints import explain
 from fggp.methods import Recipe, find
-from fggp.ratio import ratio
+from fggp.ratio import plain, ratio
 from fggp.schedules import Schedule
 from fggp.selection import kept_count
 
@@ -128,15 +131,21 @@ def method(
     definition = find(name)
     target, start = ratio(sparsity), ratio(initial_sparsity)
     if not 0 <= start <= target < 1:
+        hint = f"; did you mean {plain(target / 100)}?" if 1 < target < 100 else ""
         raise ValueError(
             f"sparsity {sparsity} with initial_sparsity {initial_sparsity} is not possible: "
-            "0 <= initial_sparsity <= sparsity < 1 must hold"
+            f"0 <= initial_sparsity <= sparsity < 1 must hold{hint}"
         )
+    if steps < 2 and timing is None:
+        raise ValueError(f"steps: {steps} is too short a training; the nearest valid is 2")
     if not definition.ranks and target:
         raise ValueError(f"{name} prunes nothing; its sparsity is 0, not {sparsity}")
     if definition.starts == "one":
         if start:
             raise ValueError(f"{name} has one start; leave initial_sparsity out")
         start = target
-    recipe = definition.recipe(**settings)
+    try:
+        recipe = definition.recipe(**settings)
+    except ValidationError as error:
+        raise ValueError(f"{name}: {explain(error, definition.settings)}") from None
     return Method(name, recipe, target, start, timing or Timing.default(steps))

@@ -60,7 +60,8 @@ class Update:
         if self.dense_gradient is None:
             raise RuntimeError(
                 "a prunable parameter has no .grad at a mask update: "
-                "call pruner.step() after optimizer.step() and before optimizer.zero_grad()"
+                "call pruner.step() after optimizer.step() and before optimizer.zero_grad(), "
+                "and leave parameters that the loss does not use out through params="
             )
         return self.dense_gradient
 

@@ -53,7 +53,7 @@ class Workers:
     """
 
     def __init__(self, jobs: int, deadline: float, device: str) -> None:
-        self.jobs, self.deadline, self.device = max(1, jobs), deadline, device
+        self.jobs, self.deadline, self.device = jobs, deadline, device
         self.running: dict[subprocess.Popen[bytes], Task] = {}
         self.asked = False
 
@@ -93,7 +93,7 @@ class Workers:
         # Threads that wait actively would take the cores from the neighbours.
         environment = os.environ | {"OMP_WAIT_POLICY": "passive"}
         with task.log.open("ab") as log:
-            # A session of its own: Ctrl-C comes to us alone, and we ask each training once.
+            # In a session of its own it does not get Ctrl-C; we pass that on as a request to stop.
             process = subprocess.Popen(
                 task.command(self.device),
                 stdout=log,

@@ -252,6 +252,7 @@ def test_the_global_random_state_is_untouched(case: Case) -> None:
     assert before[1:] == (np.random.get_state()[1].tolist(), random.getstate())
 
 
+@pytest.mark.filterwarnings("ignore:all gradients are zero")
 @every_hard_case
 def test_an_emptied_layer_shows_in_the_list_of_layers(case: Case) -> None:
     training = Training(case, sparsity=Fraction(995, 1000))

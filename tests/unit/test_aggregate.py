@@ -257,7 +257,7 @@ def test_mixed_code_and_torch_only_warn(folder: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_folder_without_its_list_of_cells_says_how_to_write_it(folder: Path) -> None:
-    assert "plan STUDY --write" in refusal(folder)
+    assert f"plan {folder.name} --write" in refusal(folder)
 
 
 def test_missing_or_old_runs_say_how_to_write_them(folder: Path) -> None:
@@ -282,3 +282,14 @@ def test_the_fabricated_study_is_what_training_writes(folder: Path) -> None:
         "numerics", "verdict", "images", "steps_per_epoch", "prunable", "target", "accuracy",
         "epochs", "updates", "layers", "weights_sha256",
     }  # fmt: skip
+
+
+def test_a_study_from_before_a_setting_came_is_still_its_own(folder: Path) -> None:
+    fabricate(folder)
+    for path in [folder / "cells.json", *folder.rglob("seed*.json")]:
+        content = json.loads(path.read_text())
+        for cell in content.get("cells", [content.get("cell")]):
+            if cell["method"]["name"] == "fggp":
+                cell["method"]["settings"] = {"rate": cell["method"]["settings"]["rate"]}
+        path.write_text(json.dumps(content))
+    assert len(aggregate(folder)) == 4

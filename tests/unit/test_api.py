@@ -123,3 +123,58 @@ def test_a_network_that_is_not_ours_is_pruned_to_the_weight():
     assert sum(layer.kept for layer in pruner.layers()) == total - int(total * 0.95 + 0.5)
     assert kept <= total - int(total * 0.95 + 0.5)
     assert list(model.state_dict()) == keys
+
+
+def test_sparsify_names_a_layer_that_it_empties():
+    model = nn.Sequential(nn.Linear(40, 40), nn.Linear(40, 2))
+    with torch.no_grad():
+        model[1].weight.mul_(1e-6)
+    with pytest.warns(RuntimeWarning, match=r"no weight is left in 1\.weight"):
+        fggp.sparsify(model, 0.9)
+
+
+def test_gradients_that_were_zeroed_too_early_are_noticed():
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    pruner = fggp.Pruner(model, optimizer, fggp.method("fggp", sparsity=0.9, steps=12))
+    model(torch.ones(1, 3, 8, 8)).square().mean().backward()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=False)
+    with pytest.warns(RuntimeWarning, match="before zero_grad"):
+        pruner.step()
+
+
+def test_frozen_parameters_stay_as_they_are_and_are_refused_by_name():
+    model = network()
+    model[0].weight.requires_grad_(False)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    method = fggp.method("fggp", sparsity=0.9, steps=12)
+    assert list(fggp.Pruner(model, optimizer, method).masks) == ["3.weight"]
+    with pytest.raises(ValueError, match=r"'0\.weight' is frozen"):
+        fggp.Pruner(model, optimizer, method, params=["0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("fggp", {"sparsity": 95, "steps": 9}, r"did you mean 0\.95\?"),
+        ("fggp", {"sparsity": 0.9, "steps": 0}, "the nearest valid is 2"),
+        ("fggp", {"sparsity": 0.9, "steps": 9, "rat": 1}, "fggp: rat: unknown key; did you mean"),
+        ("fggp", {"sparsity": 0.9, "steps": 9, "order": "grad"}, "did you mean 'gradient-first'"),
+        ("rigl", {"sparsity": 0.9, "steps": 9, "initial_sparsity": 0.5}, "rigl has one start"),
+    ],
+)
+def test_a_method_that_cannot_be_is_refused_in_one_line(name, settings, message):
+    with pytest.raises(ValueError, match=message) as refusal:
+        fggp.method(name, **settings)
+    assert "\n" not in str(refusal.value)
+
+
+def test_the_state_of_another_method_is_refused():
+    def pruner(name):
+        model = network()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        return fggp.Pruner(model, optimizer, fggp.method(name, sparsity=0.9, steps=12))
+
+    with pytest.raises(ValueError, match=r"the state is of fggp .* this pruner of gmp"):
+        pruner("gmp").load_state_dict(pruner("fggp").state_dict())

@@ -1,3 +1,4 @@
+import copy
 import random
 from collections.abc import Callable
 from fractions import Fraction
@@ -9,6 +10,7 @@ import yaml
 
 from fggp.complaints import ConfigError
 from fggp.config import Study, cells, load
+from fggp.methods import METHODS
 from fggp.study import expected_text
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -43,8 +45,9 @@ def complaint(path: Path) -> str:
 def test_every_shipped_study_loads_and_counts_its_cells_by_the_formula(path: Path) -> None:
     study = load(path)
     labels = [block["name"] for block in study.methods.values()]
-    one = sum(name == "random" for name in labels)
-    both = sum(name not in {"random", "dense"} for name in labels)
+    ranking = [METHODS[name] for name in labels if METHODS[name].ranks]
+    one = sum(method.starts == "one" for method in ranking)
+    both = sum(method.starts == "both" for method in ranking)
     sparsities, starts = len(study.sparsities), len(study.initial_sparsities)
     per_seed = labels.count("dense") + sparsities * starts * both + sparsities * one
     listed = cells(study)
@@ -58,8 +61,8 @@ def test_every_shipped_study_loads_and_counts_its_cells_by_the_formula(path: Pat
     ("name", "count"),
     [
         ("demo", 52),
-        ("mini", 66),
-        ("reduced", 66),
+        ("mini", 111),
+        ("reduced", 111),
         ("paper", 2 * 5 * (1 + 3 * 2 * 3 + 3)),
         ("mini-95-folder", 14),
     ],
@@ -227,9 +230,9 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "yes or no for a count": ({"training": {"pad": True}}, ["training.pad: True", "integer"]),
     "text for a flag": ({"training": {"flip": "no"}}, ["training.flip: 'no'", "boolean"]),
     "number for a block": ({"training": 5}, ["training: 5", "dictionary"]),
-    "number for a list": ({"sparsities": 0.9}, ["sparsities: 0.9", "tuple"]),
+    "number for a list": ({"sparsities": 0.9}, ["sparsities: 0.9", "a list, such as [0.9]"]),
     "nothing for a backbone": ({"backbones": {"vgg19": None}}, ["backbones.vgg19: None"]),
-    "nothing for a method": ({"methods": {"gmp": None}}, ["methods.gmp: None", "dictionary"]),
+    "list for a method": ({"methods": {"gmp": []}}, ["methods.gmp: []", "dictionary"]),
     "number for a method": ({"methods": {"x": {"method": 3}}}, ["methods.x.method: 3"]),
     "number for a label": ({"methods": {1: {}}}, ["methods.1: 1", "string"]),
     "number for a description": ({"description": 5}, ["description: 5", "string"]),
@@ -386,7 +389,7 @@ def mutate(study: Any, rng: random.Random) -> None:
         holder[rng.choice(KEYS)] = holder.pop(last)
     elif action == "swap":
         *_, other = rng.choice(places(DEMO))
-        holder[last] = DEMO.get(other, other)
+        holder[last] = copy.deepcopy(DEMO.get(other, other))
     else:
         holder[last] = rng.choice(ODD)
 
@@ -417,3 +420,13 @@ def test_random_mutations_of_the_demo_raise_nothing_but_complaints(tmp_path: Pat
             assert "\n" not in message, seed
             assert message.startswith(str(tmp_path)), seed
     assert 100 < refused < 300
+
+
+def test_a_method_with_nothing_behind_it_has_its_default_settings(write: Write) -> None:
+    empty = write(methods=dict.fromkeys(DEMO["methods"]))
+    assert load(empty) == load(CONFIG / "demo.yaml")
+
+
+def test_a_key_one_level_too_high_is_sent_to_its_place(write: Write) -> None:
+    message = complaint(write(lr_decay=0.5))
+    assert "lr_decay: unknown key; did you mean 'training.lr_decay'?" in message

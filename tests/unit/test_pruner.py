@@ -407,7 +407,7 @@ def test_printing_lists_every_layer_and_the_sparsity() -> None:
     assert len(lines) == 4
     for line, layer in zip(lines, pruner.layers(), strict=False):
         assert line.split() == [layer.name, str(layer.kept), "/", str(layer.total)]
-    assert lines[-1] == "fggp: sparsity 0.500000"
+    assert lines[-1] == "fggp: sparsity 0.500000 of 0.9 after step 0 of 24"
 
 
 def test_layers_are_described_by_name_shape_and_counts() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -25,9 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         status: int = options.do(options)
+        sys.stdout.flush()
     except Failure as failure:
         print(f"fggp: {failure}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # the reader, head for example, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("fggp: interrupted; the same command continues", file=sys.stderr)
         return 130

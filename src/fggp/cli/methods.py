@@ -3,35 +3,48 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from typing import Any
 
 from fggp.cli.verb import verb
-from fggp.methods import METHODS
+from fggp.complaints import nearest
+from fggp.errors import Failure
+from fggp.methods import METHODS, Definition
 
 
 def add(verbs: Any) -> None:
     """Add the verb to the parser."""
-    verb(
+    parser = verb(
         verbs,
         "methods",
         do,
-        "list the methods with their settings and papers",
-        "python -m fggp methods",
+        "list the methods with their settings and papers, or explain one",
+        "python -m fggp methods fggp",
     )
+    parser.add_argument("name", metavar="METHOD", nargs="?", help="explain this one in full")
 
 
 def do(options: argparse.Namespace) -> int:
-    """Print the methods."""
-    for method in METHODS.values():
-        settings = method.settings().model_dump(mode="json")
-        facts = [
-            "two starts" if method.starts == "both" else "one start",
-            "ranks" if method.ranks else "reference, does not rank",
-            f"{method.masking} masking",
-        ]
-        print(f"{method.name}: {method.summary}\n    {', '.join(facts)}; {method.paper}")
-        if settings:
-            print(
-                "    settings: " + ", ".join(f"{key}: {value}" for key, value in settings.items())
-            )
+    """Print all methods, or one with its docstring."""
+    if options.name is None:
+        for method in METHODS.values():
+            print(f"{method.name}: {method.summary}\n{_facts(method)}")
+        return 0
+    if options.name not in METHODS:
+        raise Failure(f"no method is called {options.name!r}{nearest(options.name, list(METHODS))}")
+    method = METHODS[options.name]
+    print(f"{method.name}\n{_facts(method)}\n\n{inspect.getdoc(method.make)}")
     return 0
+
+
+def _facts(method: Definition) -> str:
+    facts = [
+        "two starts" if method.starts == "both" else "one start",
+        "ranks" if method.ranks else "reference, does not rank",
+        f"{method.masking} masking",
+    ]
+    settings = method.settings().model_dump(mode="json")
+    lines = [f"{', '.join(facts)}; {method.paper}"]
+    if settings:
+        lines.append("settings: " + ", ".join(f"{key}: {it}" for key, it in settings.items()))
+    return "\n".join(f"    {line}" for line in lines)

@@ -23,14 +23,14 @@ def add(verbs: Any) -> None:
         "run",
         do,
         "train the cells of a study that are not done yet, on this machine",
-        "python -m fggp run mini-folder --minutes 60 --jobs 2\n"
+        "python -m fggp run mini --minutes 60 --jobs 2\n"
         "  (the same command continues; Snakemake takes the results over)",
     )
     study_argument(parser)
     parser.add_argument(
         "--minutes", type=float, default=float("inf"), help="stop cleanly after so long"
     )
-    parser.add_argument("--jobs", type=int, default=1, help="cells at once (default: 1)")
+    parser.add_argument("--jobs", type=_positive, default=1, help="cells at once (default: 1)")
     parser.add_argument(
         "--only", default="", metavar="TEXT", help="just the cells whose name contains TEXT"
     )
@@ -60,3 +60,9 @@ def do(options: argparse.Namespace) -> int:
     elif not failed:
         print(f"all is trained; next: python -m fggp analyse {path.stem}")
     return 1 if failed else STOPPED if waiting else 0
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)

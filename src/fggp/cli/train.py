@@ -35,7 +35,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("study", metavar="STUDY", nargs="?", help="a study, as in `plan`")
     parser.add_argument("id", metavar="CELL", nargs="?", help="a cell of it, as `plan` prints it")
     parser.add_argument(
-        "--cell", metavar="JSON", help="instead: the whole cell, as a rule gives it"
+        "--cell", metavar="JSON", help="the whole cell instead, as Snakemake gives it"
     )
     parser.add_argument("--data", type=Path, metavar="FILE", help="with --cell: the data file")
     parser.add_argument("--out", type=Path, metavar="FILE", help="with --cell: the result file")

@@ -30,7 +30,7 @@ class Recipe:
         rule: one mask update; None where the initial mask is final.
         until: the share of the training after which updates end; they go on at the target count
             after the pruning window. None: they end with the window.
-        every: of the updates of the timing only every so manieth is made.
+        every: only every n-th update of the timing is made.
         gradient_steps: steps over which the signed gradient is averaged before an update.
         floor: least share of each layer that the rule keeps, for a check before training.
 
@@ -112,4 +112,6 @@ def find(name: str) -> Definition:
     if name in METHODS:
         return METHODS[name]
     nearest = get_close_matches(name, METHODS, n=1, cutoff=0)[0]
-    raise KeyError(f"no method is called {name!r}; did you mean {nearest!r}? (`fggp methods`)")
+    raise KeyError(
+        f"no method is called {name!r}; did you mean {nearest!r}? (`python -m fggp methods`)"
+    )
