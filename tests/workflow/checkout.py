@@ -126,8 +126,14 @@ class Checkout:
             check=False,
         )
         ran = Ran(" ".join(command), ended.returncode, ended.stdout, ended.stderr)
-        assert status in (None, ran.status), f"status {status} expected: {ran}"
+        assert status in (None, ran.status), f"status {status} expected: {ran}{self._logs(ran)}"
         return ran
+
+    def _logs(self, ran: Ran) -> str:
+        """Return the logs that a command speaks of: temporary folders do not outlive many runs."""
+        names = dict.fromkeys(re.findall(r"\bresults/\S+\.log\b", ran.out + ran.err))
+        there = [self / name for name in names if (self / name).is_file()]
+        return "".join(f"\n[{path}]\n{path.read_text()}" for path in there)
 
     def fggp(self, *arguments: str, status: int | None = 0, **changes: str) -> Ran:
         """Run ``python -m fggp``."""
