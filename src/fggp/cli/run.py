@@ -11,6 +11,7 @@ from fggp.cli.prepare import prepare_data
 from fggp.cli.train import add_device
 from fggp.cli.verb import load_study, study_argument, verb
 from fggp.config import cells
+from fggp.errors import Failure
 from fggp.matching import restore
 from fggp.study import data_path, folder, run_path, write_expected
 from fggp.workers import STOPPED, Task, Workers
@@ -41,6 +42,10 @@ def do(options: argparse.Namespace) -> int:
     """Train what is not done; returns 0 when all is done, 1 on failures, 75 when time was up."""
     deadline = time.monotonic() + options.minutes * 60
     path, study = load_study(options.study)
+    if not any(options.only in cell.id for cell in cells(study)):
+        raise Failure(
+            f"no cell of {path} contains {options.only!r}; see python -m fggp plan --cells"
+        )
     home = folder(path)
     write_expected(study, home / "cells.json")
     prepare_data(study.data)

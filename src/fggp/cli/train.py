@@ -99,6 +99,8 @@ def _given(options: argparse.Namespace) -> tuple[Cell, Path, Path]:
 def _named(options: argparse.Namespace) -> tuple[Cell, Path, Path]:
     if options.study is None or options.id is None:
         raise Failure("train needs a study and a cell; see python -m fggp train --help")
+    if options.data or options.out:
+        raise Failure("--data and --out go with --cell; a study says itself where its files lie")
     path, study = load_study(options.study)
     known = {cell.id: cell for cell in cells(study)}
     if options.id not in known:
