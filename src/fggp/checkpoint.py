@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from fggp.cell import Cell
-from fggp.results import NUMERICS
+from fggp.results import NUMERICS, write_bytes
 
 
 class Checkpoint:
@@ -33,16 +33,10 @@ class Checkpoint:
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the file by ``state``; a kill at any moment leaves the old or the new one."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f".{self.path.name}.partial")
-        try:
-            buffer = io.BytesIO()
-            torch.save({"owner": self.owner, "state": state}, buffer)
-            content = buffer.getvalue()
-            partial.write_bytes(hashlib.sha256(content).digest() + content)
-            os.replace(partial, self.path)
-        finally:
-            partial.unlink(missing_ok=True)
+        buffer = io.BytesIO()
+        torch.save({"owner": self.owner, "state": state}, buffer)
+        content = buffer.getvalue()
+        write_bytes(self.path, hashlib.sha256(content).digest() + content)
 
     def load(self) -> dict[str, Any] | None:
         """Return the saved state, or None where training starts afresh.

@@ -47,7 +47,9 @@ def sparsify(
     groups = [torch.cat(scores)] if scope == "global" else scores
     kept = torch.cat(
         [
-            keep_largest(group, kept_count(len(group), share), torch.ones_like(group).bool())
+            keep_largest(
+                group, kept_count(len(group), share), torch.ones_like(group, dtype=torch.bool)
+            )
             for group in groups
         ]
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +51,22 @@ def write_expected(study: Study, path: Path) -> None:
 
 def read_expected(study_folder: Path) -> tuple[dict[str, Any], list[Cell]]:
     """Return the configuration and the cells of ``cells.json``."""
+    with _listing(study_folder) as content:
+        return content["configuration"], [filled(Cell(**cell)) for cell in content["cells"]]
+
+
+def read_configuration(study_folder: Path) -> dict[str, Any]:
+    """Return the configuration in ``cells.json``, without making its many cells."""
+    with _listing(study_folder) as content:
+        configuration: dict[str, Any] = content["configuration"]
+        return configuration
+
+
+@contextmanager
+def _listing(study_folder: Path) -> Iterator[dict[str, Any]]:
     path = study_folder / "cells.json"
     try:
-        content = json.loads(path.read_text())
-        return content["configuration"], [filled(Cell(**cell)) for cell in content["cells"]]
+        yield json.loads(path.read_text())
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ResultError(

@@ -22,21 +22,13 @@ from fggp import METHODS, Pruner
 from fggp.methods import Definition
 from fggp.rules import DropGrow, Rule, Sequence
 from fggp.timing import Method, Timing, method
+from networks import IMAGES, LABELS, TOTAL, network
 
 TIMING = Timing(steps=24, begin=0, end=12, every=3)
 TARGET = Fraction(9, 10)
-IMAGES = torch.from_numpy(np.random.default_rng(0).normal(size=(8, 3, 6, 6)).astype(np.float32))
-LABELS = torch.arange(8) % 5
-TOTAL = 6 * 27 + 8 * 54 + 40
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Threads that wait actively make tiny operations slow on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @dataclass(frozen=True)
@@ -87,19 +79,7 @@ class Training:
     """A plain loop over one batch, one step at a time."""
 
     def __init__(self, case: Case, *, seed: int = 0, sparsity: Fraction = TARGET) -> None:
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            self.model = nn.Sequential(
-                nn.Conv2d(3, 6, 3, bias=False),
-                nn.BatchNorm2d(6),
-                nn.ReLU(),
-                nn.Conv2d(6, 8, 3, bias=False),
-                nn.BatchNorm2d(8),
-                nn.ReLU(),
-                nn.AdaptiveAvgPool2d(1),
-                nn.Flatten(),
-                nn.Linear(8, 5),
-            )
+        self.model = network()
         self.optimizer = torch.optim.SGD(
             self.model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
         )

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from fractions import Fraction
 
 import pytest
@@ -13,13 +12,7 @@ from fggp.models.width import channels
 META = torch.device("meta")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Threads that wait actively make tiny operations slow on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def on_meta(name: str, width: Fraction = Fraction(1), classes: int = 10) -> nn.Module:

@@ -1,7 +1,7 @@
 import copy
 import io
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -14,37 +14,13 @@ from torch import Tensor, nn
 import fggp
 from fggp.timing import Method, Timing
 from fggp.update import Update
+from networks import IMAGES, LABELS, TOTAL, network
 
 TIMING = Timing(steps=24, begin=0, end=12, every=3)
-TOTAL = 6 * 27 + 8 * 54 + 40
-IMAGES = torch.from_numpy(np.random.default_rng(0).normal(size=(8, 3, 6, 6)).astype(np.float32))
-LABELS = torch.arange(8) % 5
 TWO_STARTS = [name for name, definition in fggp.METHODS.items() if definition.starts == "both"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Threads that wait actively make tiny operations slow on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def network(seed: int = 0) -> nn.Sequential:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return nn.Sequential(
-            nn.Conv2d(3, 6, 3, bias=False),
-            nn.BatchNorm2d(6),
-            nn.ReLU(),
-            nn.Conv2d(6, 8, 3, bias=False),
-            nn.BatchNorm2d(8),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(8, 5),
-        )
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def sgd(model: nn.Module) -> torch.optim.Optimizer:

@@ -56,13 +56,13 @@ def test_a_failure_leaves_the_old_file_and_no_partial_one(
     def fail(*_: Any) -> None:
         raise OSError("no space left")
 
-    def half(self: Path, text: str) -> None:
-        with self.open("w") as file:
-            file.write(text[:1])
+    def half(self: Path, content: bytes) -> None:
+        with self.open("wb") as file:
+            file.write(content[:1])
         fail()
 
     if step == "write":
-        monkeypatch.setattr(Path, "write_text", half)
+        monkeypatch.setattr(Path, "write_bytes", half)
     else:
         monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="no space left"):

@@ -6,6 +6,7 @@ from pathlib import Path
 SOURCE = Path(str(workflow.current_basedir)).parents[1] / "src"
 sys.path.insert(0, str(SOURCE))
 
+from fggp.cli.analyse import FIGURES as FIGURE_NAMES, TABLES as TABLE_NAMES
 from fggp.grid import Grid, one_configuration, set_environment
 from fggp.errors import Failure
 
@@ -25,12 +26,12 @@ HOME = GRID.home
 RUNS_CSV = f"{HOME}/runs.csv"
 TABLES = expand(
     f"{HOME}/tables/{{name}}.{{kind}}",
-    name=["ranking", "ranking_all"],
+    name=TABLE_NAMES,
     kind=["csv", "md", "tex"],
 )
 FIGURES = expand(
     f"{HOME}/figures/{{name}}.{{kind}}",
-    name=["accuracy_vs_sparsity"],
+    name=FIGURE_NAMES,
     kind=["pdf", "png", "csv"],
 )
 

@@ -8,7 +8,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from fggp.results import ResultError
-from fggp.study import read_expected
+from fggp.study import read_configuration
 
 RUNS = {
     "backbone": "str", "width": "float64", "sparsity": "float64", "initial_sparsity": "float64",
@@ -53,10 +53,9 @@ def read_runs(study_folder: Path) -> DataFrame:
 def title(study_folder: Path) -> str:
     """Return the one-line description of a study, empty where its configuration is not at hand."""
     try:
-        configuration, _ = read_expected(study_folder)
+        return str(read_configuration(study_folder).get("description", ""))
     except ResultError:
         return ""
-    return str(configuration.get("description", ""))
 
 
 def is_partial(runs: DataFrame) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -15,7 +14,7 @@ import yaml
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from fggp.results import ResultError, write_text
+from fggp.results import ResultError, write_bytes, write_text
 
 WIDTH = 5.5
 """Inches: the text width of a page in the style of NeurIPS."""
@@ -86,11 +85,10 @@ def save(figure: Figure, stem: Path, data: DataFrame) -> list[Path]:
 
     Nothing in the files depends on when or where they were written. Returns the three paths.
     """
-    stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_name(f"{stem.name}.{form}") for form in ("pdf", "png", "csv")]
     with styled():
-        _write(paths[0], _rendered(figure, "pdf", {"CreationDate": None}))
-        _write(paths[1], _rendered(figure, "png", {"Software": None}))
+        write_bytes(paths[0], _rendered(figure, "pdf", {"CreationDate": None}))
+        write_bytes(paths[1], _rendered(figure, "png", {"Software": None}))
     write_text(paths[2], data.to_csv(index=False, lineterminator="\n"))
     return paths
 
@@ -107,15 +105,6 @@ def _rendered(figure: Figure, form: str, metadata: dict[str, str | None]) -> byt
     buffer = BytesIO()
     figure.savefig(buffer, format=form, dpi=300, metadata=metadata)
     return buffer.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _listed() -> dict[str, Look]:

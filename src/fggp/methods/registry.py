@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, create_model
 
+from fggp.complaints import nearest
 from fggp.initial import ERK, InitialMask
 from fggp.rules import Rule
 from fggp.schedules import Schedule, held
@@ -111,7 +111,5 @@ def find(name: str) -> Definition:
     """Return a method by name; raises KeyError with the nearest known name."""
     if name in METHODS:
         return METHODS[name]
-    nearest = get_close_matches(name, METHODS, n=1, cutoff=0)[0]
-    raise KeyError(
-        f"no method is called {name!r}; did you mean {nearest!r}? (`python -m fggp methods`)"
-    )
+    hint = nearest(name, list(METHODS))
+    raise KeyError(f"no method is called {name!r}{hint} (`python -m fggp methods`)")
