@@ -100,3 +100,11 @@ def test_nothing_to_rank_is_told_and_no_failure(tmp_path: Path, name: str) -> No
 def test_an_unknown_name_gets_the_nearest(folder: Path) -> None:
     with pytest.raises(ResultError, match="no table is called 'rankin'; did you mean 'ranking'"):
         write_table("rankin", folder)
+
+
+def test_a_description_cannot_break_the_latex_table(tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    fabricate(folder, grid(description="R&D_1: 5 % of {x} #2"))
+    aggregate(folder)
+    write_table("ranking", folder)
+    assert r"\caption{R\&D\_1: 5 \% of \{x\} \#2. " in text(folder, "ranking.tex")

@@ -33,6 +33,9 @@ BLOCKS = {
     "ranking_all": "settings of backbone and sparsity",
 }
 
+LATEX = str.maketrans({sign: f"\\{sign}" for sign in "&%$#_{}"})
+"""What a description may hold and LaTeX reads as its own."""
+
 INTERPRETATION = "The method fggp is an interpretation of its paper's abstract."
 
 
@@ -51,7 +54,7 @@ def write_table(name: str, study_folder: Path) -> list[Path]:
     forms = {
         "csv": table.to_csv(index=False, lineterminator="\n"),
         "md": markdown(table, note, marks(runs)),
-        "tex": latex(table, note.replace("%", r"\%"), marks(runs)),
+        "tex": latex(table, note, marks(runs)),
     }
     paths = [study_folder / "tables" / f"{name}.{form}" for form in forms]
     for path, text in zip(paths, forms.values(), strict=True):
@@ -99,7 +102,7 @@ def latex(table: DataFrame, note: str, warnings: list[str]) -> str:
         hrules=True,
         column_format="l" + "r" * (len(HEADS) - 1),
         position_float="centering",
-        caption=" ".join([*loud, note]),
+        caption=" ".join([*loud, note.translate(LATEX)]),
     )
     comments = ["needs \\usepackage{booktabs}", *warnings]
     return "".join(f"% {line}\n" for line in comments) + body
