@@ -19,7 +19,7 @@ $(READY): requirements.lock pyproject.toml envs/setup.sh
 	envs/setup.sh $(VENV)
 	@touch $@
 
-demo: $(READY) ## train the demo grid on digits, and make its tables, figures and report (7 minutes)
+demo: $(READY) ## train the demo grid on digits, and make its tables, figures and report (5 to 8 minutes)
 	snakemake --cores $(JOBS) --configfile config/demo.yaml --quiet host rules
 	snakemake --configfile config/demo.yaml --report results/demo/report.html --quiet all
 	@echo

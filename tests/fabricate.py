@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from itertools import pairwise
 from math import floor, prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
+from pandas import DataFrame
 
+from fggp.analysis.aggregate import aggregate
+from fggp.analysis.checks import Found
+from fggp.analysis.frames import RUNS
+from fggp.analysis.rows import run_row
 from fggp.cell import Cell
 from fggp.config import Study, cells, load
 from fggp.results import Result, make, write
@@ -22,6 +28,7 @@ LAYERS = {
     "conv2.weight": (16, 8, 3, 3),
     "conv3.weight": (16, 16, 3, 3),
 }
+POSITIONS = (1024, 256, 64)
 GRID: dict[str, Any] = {
     "data": {"kind": "digits", "name": "digits", "validation": 100},
     "backbones": {"vgg19": {}},
@@ -75,6 +82,56 @@ def fabricate(
     return listed
 
 
+def analysed(
+    folder: Path,
+    accuracy: Callable[[Cell], int] = likely,
+    *,
+    partial: bool = False,
+    skip: Callable[[Cell], bool] = lambda cell: False,
+    change: Callable[[Cell, Result], None] = lambda cell, result: None,
+    **changes: Any,
+) -> Path:
+    """Write results and tables of `grid` with ``changes`` into a folder, which is returned."""
+    fabricate(folder, grid(**changes), accuracy, skip=skip, change=change)
+    aggregate(folder, partial=partial)
+    return folder
+
+
+def older(cell: Cell, result: Result) -> None:
+    """Take out of a result what was not recorded at first; a ``change`` of `fabricate`."""
+    outcome = result["outcome"]
+    for name in ("explored", "dense_macs", "inference_macs", "training_macs", "dead_neurons"):
+        del outcome[name]
+    for layer in outcome["layers"]:
+        del layer["macs"]
+    for update in outcome["updates"]:
+        for name in ("dropped", "grown", "explored"):
+            del update[name]
+
+
+def runs_of(
+    study: Study | None = None,
+    accuracy: Callable[[Cell], int] = likely,
+    *,
+    skip: Callable[[Cell], bool] = lambda cell: False,
+) -> DataFrame:
+    """Return ``runs.csv`` of a made-up study as it is read back, without writing a file.
+
+    Cells that ``skip`` says are left out; then the rows are marked partial.
+    """
+    listed = cells(study or grid())
+    found = [cell for cell in listed if not skip(cell)]
+    rows = [
+        run_row(
+            Found(Path(f"{cell.id}.json"), cell, result_of(cell, accuracy(cell))),
+            partial=len(found) < len(listed),
+            mixed_device=False,
+        )
+        for cell in found
+    ]
+    return DataFrame(rows, columns=list(RUNS)).astype(RUNS)
+
+
 def result_of(cell: Cell, correct: int) -> Result:
     """Return a made-up result of a cell."""
     total = sum(prod(shape) for shape in LAYERS.values())
@@ -93,8 +150,19 @@ def result_of(cell: Cell, correct: int) -> Result:
         "epochs": _epochs(cell, correct, total, target),
         "updates": _updates(cell, target),
         "layers": [
-            {"name": name, "shape": list(shape), "kept": kept, "nonzero": kept}
-            for (name, shape), kept in zip(LAYERS.items(), _spread(target), strict=True)
+            {"name": name, "shape": list(shape), "kept": kept, "nonzero": kept, "macs": kept * at}
+            for (name, shape), kept, at in zip(
+                LAYERS.items(), _spread(target), POSITIONS, strict=True
+            )
+        ],
+        "explored": _begun(cell, total) + 7,
+        "dense_macs": _macs(total),
+        "inference_macs": _macs(target),
+        "training_macs": 3 * _macs(target) * cell.training.epochs * 5000,
+        "dead_neurons": [
+            {"name": "relu1", "call": 1, "dead": 1, "channels": 8},
+            {"name": "relu2", "call": 1, "dead": 2, "channels": 16},
+            {"name": "relu2", "call": 2, "dead": 0, "channels": 16},
         ],
         "weights_sha256": hashlib.sha256(cell.canonical().encode()).hexdigest(),
     }
@@ -130,11 +198,29 @@ def _epochs(cell: Cell, correct: int, total: int, target: int) -> list[dict[str,
 def _updates(cell: Cell, target: int) -> list[dict[str, Any]]:
     if cell.initial_sparsity is None or cell.label == "dense":
         return []
-    counts = [2 * target, target]
+    total = sum(prod(shape) for shape in LAYERS.values())
+    counts = [_begun(cell, total), 2 * target, target]
     return [
-        {"update": index, "step": 40 * index, "kept": _spread(count)}
-        for index, count in enumerate(counts, start=1)
+        {
+            "update": index,
+            "step": 40 * index,
+            "kept": _spread(after),
+            "dropped": before - after + 3,
+            "grown": 3,
+            "explored": counts[0] + 3 * index,
+        }
+        for index, (before, after) in enumerate(pairwise(counts), start=1)
     ]
+
+
+def _begun(cell: Cell, total: int) -> int:
+    """Return the number of weights of the initial mask."""
+    initial = cell.sparsity if cell.initial_sparsity is None else cell.initial_sparsity
+    return total - floor(total * initial + 0.5)
+
+
+def _macs(kept: int) -> int:
+    return sum(n * at for n, at in zip(_spread(kept), POSITIONS, strict=True))
 
 
 def _spread(count: int) -> list[int]:

@@ -4,7 +4,11 @@ import numpy as np
 import torch
 from torch import nn
 
-TOTAL = 6 * 27 + 8 * 54 + 40
+from fggp.methods import METHODS
+from fggp.timing import Timing
+
+SIZES = (6 * 27, 8 * 54, 40)
+TOTAL = sum(SIZES)
 IMAGES = torch.from_numpy(np.random.default_rng(0).normal(size=(8, 3, 6, 6)).astype(np.float32))
 LABELS = torch.arange(8) % 5
 
@@ -23,3 +27,8 @@ def network(seed: int = 0) -> nn.Sequential:
             nn.Flatten(),
             nn.Linear(8, 5),
         )
+
+
+def in_time(name: str, timing: Timing) -> dict[str, int]:
+    """Settings of a method with a period of its own, which may be longer than a window of tests."""
+    return {"period": timing.every} if "period" in METHODS[name].settings.model_fields else {}

@@ -8,12 +8,18 @@ from fggp.timing import method
 
 if TYPE_CHECKING:
     from fggp.oneshot import sparsify
+    from fggp.packing import pack, unpack
     from fggp.pruner import Pruner
 
 __version__ = "0.1.0"
-__all__ = ["METHODS", "Pruner", "method", "sparsify"]
+__all__ = ["METHODS", "Pruner", "method", "pack", "sparsify", "unpack"]
 
-NEED_TORCH = {"Pruner": "fggp.pruner", "sparsify": "fggp.oneshot"}
+NEED_TORCH = {
+    "Pruner": "fggp.pruner",
+    "sparsify": "fggp.oneshot",
+    "pack": "fggp.packing",
+    "unpack": "fggp.packing",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,9 @@ import torch
 from fggp.cell import Cell
 from fggp.results import NUMERICS, write_bytes
 
+CONTENT = 2
+"""What a checkpoint holds; raised by every change after which an older one cannot be continued."""
+
 
 class Checkpoint:
     """The checkpoint file of one cell.
@@ -28,7 +31,8 @@ class Checkpoint:
 
     def __init__(self, path: Path, cell: Cell, device: str) -> None:
         self.path = path
-        self.owner = f"numerics {NUMERICS} on {device} with torch {torch.__version__}: "
+        self.owner = f"content {CONTENT}, "
+        self.owner += f"numerics {NUMERICS} on {device} with torch {torch.__version__}: "
         self.owner += cell.canonical()
 
     def save(self, state: dict[str, Any]) -> None:

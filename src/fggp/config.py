@@ -26,6 +26,7 @@ from fggp.cell import (
 )
 from fggp.complaints import ConfigError, explain, nearest
 from fggp.methods import METHODS
+from fggp.origin import DENSE, origin
 from fggp.ratio import Share, percent, plain
 from fggp.reading import read_study
 
@@ -76,7 +77,17 @@ def load(path: Path) -> Study:
         raise ConfigError(f"{path}: {explain(error, Study)}") from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-    return study.model_copy(update={"methods": methods})
+    study = study.model_copy(update={"methods": methods})
+    _check_origins(path, study)
+    return study
+
+
+def _check_origins(path: Path, study: Study) -> None:
+    waiting = [cell.label for cell in cells(study) if origin(cell)]
+    if waiting and DENSE not in study.methods:
+        raise ConfigError(
+            f"{path}: methods.{waiting[0]} starts from the trained dense network; add `dense: {{}}`"
+        )
 
 
 def cells(study: Study) -> list[Cell]:
@@ -90,7 +101,9 @@ def cells(study: Study) -> list[Cell]:
 
 def _cells_of(study: Study, seed: int, name: BackboneName, block: BackboneBlock) -> Iterator[Cell]:
     training = study.training.model_copy(update={"lr": block.lr} if block.lr else {})
-    ordered = sorted(study.methods.items(), key=lambda item: METHODS[item[1]["name"]].ranks)
+    ordered = sorted(
+        study.methods.items(), key=lambda item: METHODS[item[1]["name"]].starts != "none"
+    )
     for label, method in ordered:
         for sparsity, start in _settings(study, method["name"]):
             yield Cell(
@@ -108,7 +121,7 @@ def _cells_of(study: Study, seed: int, name: BackboneName, block: BackboneBlock)
 
 def _settings(study: Study, method: str) -> list[tuple[Any, Any]]:
     definition = METHODS[method]
-    if not definition.ranks:
+    if definition.starts == "none":
         return [(0, 0)]
     starts = study.initial_sparsities if definition.starts == "both" else (None,)
     return list(product(study.sparsities, starts))
@@ -121,7 +134,7 @@ def _method(label: str, block: dict[str, Any]) -> dict[str, Any]:
         key = f"methods.{label}" + (".method" if "method" in block else "")
         raise ConfigError(f"{key}: {name!r} is not a method{nearest(str(name), list(METHODS))}")
     for reference in {name, label} & METHODS.keys():
-        if not METHODS[reference].ranks and label != name:
+        if METHODS[reference].starts == "none" and label != name:
             raise ConfigError(
                 f"methods.{label}: {reference!r} is the label of that reference alone"
             )

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from math import prod
+from math import gcd, prod
 
-from fggp.selection import largest_remainder
+from fggp.selection import kept_count, largest_remainder
 
 Shape = Sequence[int]
 Distribution = Callable[[Sequence[Shape], int], list[int]]
@@ -15,6 +15,16 @@ def uniform(shapes: Sequence[Shape], keep: int) -> list[int]:
     sizes = [prod(shape) for shape in shapes]
     total = sum(sizes)
     return largest_remainder([Fraction(keep * size, total) for size in sizes], keep)
+
+
+def n_of_m(shape: Shape, most: int, density: Fraction) -> tuple[int, int]:
+    """Return N and M, so that of every M neighbouring input channels of a layer N stay.
+
+    M is the largest power of two up to ``most`` that divides the input channels, and N its share by
+    ``density``, at least 1. A layer with an odd number of input channels has M = 1: it is dense.
+    """
+    group = gcd(shape[1], 2 ** (most.bit_length() - 1))
+    return max(1, kept_count(group, 1 - density)), group
 
 
 def erk(shapes: Sequence[Shape], keep: int) -> list[int]:

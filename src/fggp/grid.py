@@ -14,6 +14,7 @@ from fggp.cell import Cell
 from fggp.config import cells, load
 from fggp.errors import Failure
 from fggp.matching import cell_of, restore
+from fggp.origin import origin
 from fggp.results import ResultError, read
 from fggp.study import data_path, expected_text, folder, run_path, write_expected
 
@@ -94,6 +95,11 @@ class Grid:
         if name not in self._cells:
             raise Failure(f"study {self.name} has no cell {name}; see python -m fggp plan --cells")
         return self._cells[name]
+
+    def origin(self, wildcards: Any) -> list[str]:
+        """Return the result that a training has to wait for, in a list of one or none."""
+        before = origin(self.cell(wildcards))
+        return [] if before is None else [str(run_path(Path(self.home), before))]
 
     @property
     def gpus(self) -> int:

@@ -13,14 +13,19 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
+from torch import Tensor
 
 from fggp.cell import Cell
 from fggp.checkpoint import Checkpoint
 from fggp.data import load
 from fggp.errors import Failure
-from fggp.matching import restore
+from fggp.logits import write_logits
+from fggp.loop import Run, digest
+from fggp.matching import finished, restore
+from fggp.origin import origin
+from fggp.packing import pack, unpack
 from fggp.provenance import now, processor, provenance
-from fggp.results import make, write, write_text
+from fggp.results import logits_path, make, read, weights_path, write, write_text
 from fggp.train import Row, Tick, train
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -60,6 +65,8 @@ def run_cell(
 ) -> bool:
     """Train a cell and write its result to ``out``; returns False where it was there already.
 
+    The test logits and the packed weights are written beside it.
+
     SIGTERM, SIGINT and SIGUSR1 end the training at the next step with a checkpoint.
 
     Raises:
@@ -76,8 +83,22 @@ def run_cell(
         tied = cell.with_data(dataset.sha256)
         store = Timed(out.with_name(f".{out.stem}.ckpt"), tied, chosen.type)
         started = now()
+
+        def finish(run: Run) -> None:
+            if run.logits is not None:
+                write_logits(logits_path(out), run.logits, dataset.test_labels)
+            pack(run.weights(), weights_path(out))
+
         outcome = train(
-            tied, dataset, device=chosen, store=store, stop=stop, tick=tick, report=report
+            tied,
+            dataset,
+            device=chosen,
+            store=store,
+            trained=_dense(tied, out),
+            stop=stop,
+            tick=tick,
+            report=report,
+            finish=finish,
         )
         record = provenance(
             started=started, seconds=store.seconds, device=chosen.type, device_name=name
@@ -85,6 +106,31 @@ def run_cell(
         write(make(tied, outcome, record), out)
         store.remove()
         return True
+
+
+def _dense(cell: Cell, out: Path) -> dict[str, Tensor] | None:
+    """Return the trained dense network that a cell starts from, if it starts from one.
+
+    Raises Failure where its result or its weights are missing, or are those of another training.
+    """
+    before = origin(cell)
+    if before is None:
+        return None
+    path = out.parents[4] / f"{before.id}.json"  # beside out in one folder of runs
+    if not finished(before.with_data(None), path):
+        raise Failure(
+            f"{cell.id} starts from the dense network, and {path} is missing or another; "
+            f"train {before.id} first"
+        )
+    result, again = read(path), f"delete {path} with all beside it and train {before.id} again"
+    if result["cell"]["data"]["sha256"] != cell.data.sha256:
+        raise Failure(f"{path} was trained on other data than {cell.id} is; {again}")
+    if not weights_path(path).exists():
+        raise Failure(f"{weights_path(path)}: the weights that {cell.id} needs are gone; {again}")
+    state = unpack(weights_path(path))
+    if digest(state) != result["outcome"]["weights_sha256"]:
+        raise Failure(f"{weights_path(path)} does not belong to {path.name}; {again}")
+    return state
 
 
 def choose_device(wanted: str) -> tuple[torch.device, str]:

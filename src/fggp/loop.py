@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from fggp.cell import Cell
 from fggp.data import Dataset, split
-from fggp.data.batches import Batches, evaluation_batches
+from fggp.diagnostics import Diagnostics
 from fggp.errors import Failure
-from fggp.methods import find
-from fggp.models import build
+from fggp.making import few, full_macs, method_of, network_of, recipe_of, still, training_batches
+from fggp.models.narrow import weights
 from fggp.numerics import autocast
 from fggp.pruner import Pruner
-from fggp.streams import stream
-from fggp.timing import Method, Timing
+from fggp.selection import kept_count
+from fggp.timing import epochs_of
 from fggp.views import views
 
 Row = dict[str, Any]
@@ -38,39 +40,35 @@ class Run:
         cell: what to train.
         dataset: its images.
         device: where.
+        trained: state of the dense network of the same seed, where the method starts from it.
 
     """
 
-    def __init__(self, cell: Cell, dataset: Dataset, device: torch.device) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        dataset: Dataset,
+        device: torch.device,
+        trained: Mapping[str, Tensor] | None = None,
+    ) -> None:
         self.cell, self.device = cell, device
         training = cell.training
-        self.layout = training.layout == "channels_last"
+        self.classes, self.shape = len(dataset.classes), dataset.test_images.shape[1:]
         chosen, held_out = split(dataset.train_labels, cell.data.validation, cell.data.train)
-        self.batches = Batches(
-            dataset.train_images[chosen],
-            dataset.train_labels[chosen],
-            mean=dataset.mean,
-            std=dataset.std,
-            batch_size=training.batch_size,
-            seed=cell.seed,
-            pad=training.pad,
-            flip=training.flip,
-            device=device,
-            channels_last=self.layout,
-        )
+        self.batches = training_batches(cell, dataset, chosen, device)
         sets = {
             "validation": (dataset.train_images[held_out], dataset.train_labels[held_out]),
             "test": (dataset.test_images, dataset.test_labels),
         }
         self.held_out = {
-            name: evaluation_batches(
-                *images, mean=dataset.mean, std=dataset.std, device=device,
-                channels_last=self.layout,
-            )
-            for name, images in sets.items()
-        }  # fmt: skip
+            name: still(cell, dataset, *images, device) for name, images in sets.items()
+        }
         self.images = {"train": len(chosen)} | {name: len(y) for name, (_, y) in sets.items()}
-        self.model = _initialised(cell, len(dataset.classes), device, self.layout)
+        self.model = network_of(cell, self.classes, device)
+        if recipe_of(cell).fine_tune is not None:
+            if trained is None:
+                raise Failure(f"{cell.id} starts from the trained dense network, which is missing")
+            self.model.load_state_dict(trained)
         self.optimizer = torch.optim.SGD(
             self.model.parameters(),
             lr=float(training.lr),
@@ -81,13 +79,23 @@ class Run:
         )
         method = method_of(cell, len(self.batches))
         try:
-            self.pruner = Pruner(self.model, self.optimizer, method, seed=cell.seed)
+            self.pruner = Pruner(
+                self.model,
+                self.optimizer,
+                method,
+                seed=cell.seed,
+                batches=few(cell, dataset, chosen, device),
+                loss=cross_entropy,
+            )
         except ValueError as error:
             raise Failure(f"{cell.id}: {error}") from None
+        self.protocol = epochs_of(method.recipe, training.epochs, cell.sparsity)
+        self.diagnostics = Diagnostics(self.model, self.pruner, self.shape)
         self.epoch, self.step = 1, 0
         self.loss = torch.zeros((), device=device)
         self.epochs: list[Row] = []
         self.updates: list[Row] = []
+        self.logits: NDArray[np.float16] | None = None  # (N, classes), once there is an outcome
 
     def train_epoch(self, stop: Callable[[], bool], tick: Tick) -> None:
         """Train from the present step to the end of the epoch; raises Stopped where asked to."""
@@ -110,7 +118,7 @@ class Run:
             "train_loss": _finite(float(self.loss) / self.images["train"]),
             "validation_correct": self._correct("validation"),
             "test_correct": self._correct("test"),
-            "kept": sum(layer.kept for layer in self.pruner.layers()),
+            "kept": self._used,
         }
         self.epochs.append(row)
         self.epoch, self.step = self.epoch + 1, 0
@@ -121,8 +129,9 @@ class Run:
     def lr(self) -> Fraction:
         """The learning rate of the present epoch."""
         training = self.cell.training
+        epoch = self.protocol[self.epoch - 1]
         passed = sum(
-            self.epoch > int(training.epochs * milestone) for milestone in training.lr_milestones
+            epoch > int(training.epochs * milestone) for milestone in training.lr_milestones
         )
         return training.lr * training.lr_decay**passed
 
@@ -130,13 +139,27 @@ class Run:
         with autocast(self.cell.training, self.device):
             loss = cross_entropy(self.model(x), y)
         loss.backward()  # type: ignore[no-untyped-call]
+        leak = self.pruner.leak
         self.optimizer.step()
         update = self.pruner.step()
         self.optimizer.zero_grad()
         self.loss += loss.detach() * len(y)
-        if update is not None:
+        self.diagnostics.step(len(y), updated=update is not None, leak=leak)
+        if update is not None and self._recorded(update):
             kept = [layer.kept for layer in self.pruner.layers()]
-            self.updates.append({"update": update, "step": self.pruner.steps, "kept": kept})
+            self.updates.append(
+                {"update": update, "step": self.pruner.steps, "kept": kept}
+                | self.diagnostics.record()
+            )
+
+    def _recorded(self, update: int) -> bool:
+        """Whether an update is recorded: as many as ``update_every`` makes, and the last."""
+        timing, every = self.pruner.method.timing, self.cell.pruning.update_every
+        return (
+            timing.every >= every
+            or update == timing.updates
+            or (self.pruner.steps - timing.begin) % every == 0
+        )
 
     @torch.no_grad()
     def _correct(self, name: str) -> int:
@@ -153,6 +176,7 @@ class Run:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "pruner": self.pruner.state_dict(),
+            "diagnostics": self.diagnostics.state_dict(),
             "epoch": self.epoch,
             "step": self.step,
             "loss": self.loss,
@@ -165,6 +189,7 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.pruner.load_state_dict(state["pruner"])
+        self.diagnostics.load_state_dict(state["diagnostics"])
         self.epoch, self.step = state["epoch"], state["step"]
         self.loss.copy_(state["loss"])
         self.epochs, self.updates = state["epochs"], state["updates"]
@@ -172,14 +197,19 @@ class Run:
     def outcome(self) -> dict[str, Any]:
         """Return what the training came to, as plain JSON data."""
         layers = self.pruner.layers()
-        weights = dict(self.model.named_parameters())
+        parameters = dict(self.model.named_parameters())
+        total = weights(self.cell.backbone.name, self.cell.backbone.width, self.classes)
+        work = self.diagnostics.outcome(self._keep_logits)
+        if recipe_of(self.cell).narrow:
+            work["dense_macs"] = full_macs(self.cell, self.classes, self.shape)
+        window_end = self.pruner.method.timing.end // len(self.batches)
         return {
             "verdict": "diverged" if self.diverged else "completed",
             "images": self.images,
             "steps_per_epoch": len(self.batches),
-            "prunable": self.pruner.total,
-            "target": self.pruner.method.keep(self.pruner.method.timing.updates, self.pruner.total),
-            "accuracy": views(self.epochs, self._first_full_epoch(), self.cell.pruning.end_epoch),
+            "prunable": total,
+            "target": kept_count(total, self.cell.sparsity),
+            "accuracy": views(self.epochs, self._first_full_epoch(), window_end),
             "epochs": self.epochs,
             "updates": self.updates,
             "layers": [
@@ -187,17 +217,43 @@ class Run:
                     "name": layer.name,
                     "shape": list(layer.shape),
                     "kept": layer.kept,
-                    "nonzero": int(weights[layer.name].count_nonzero()),
+                    "nonzero": int(parameters[layer.name].count_nonzero()),
+                    "macs": layer.kept * self.diagnostics.positions[layer.name],
                 }
                 for layer in layers
             ],
-            "weights_sha256": _digest(self.model),
+            **work,
+            "weights_sha256": digest(self.model.state_dict()),
+        }
+
+    @torch.no_grad()
+    def _keep_logits(self) -> None:
+        self.model.eval()
+        parts = []
+        for x, _ in self.held_out["test"]:
+            with autocast(self.cell.training, self.device):
+                parts.append(self.model(x).half().cpu())
+        self.logits = torch.cat(parts).numpy()
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the state of the network on the CPU, with no negative zero off the masks."""
+        masks = self.pruner.masks
+        return {
+            name: (tensor.where(masks[name], 0.0) if name in masks else tensor).detach().cpu()
+            for name, tensor in self.model.state_dict().items()
         }
 
     @property
     def diverged(self) -> bool:
         """Whether the loss of the last recorded epoch is not finite."""
         return bool(self.epochs) and self.epochs[-1]["train_loss"] is None
+
+    @property
+    def _used(self) -> int:
+        """How many weights the network computes with: all while pruned ones leak through."""
+        if self.pruner.leak:
+            return self.pruner.total
+        return sum(layer.kept for layer in self.pruner.layers())
 
     def _first_full_epoch(self) -> int:
         """Return the first epoch all of whose evaluations are at the target sparsity."""
@@ -206,39 +262,13 @@ class Run:
         return max(below, default=0) + 1
 
 
-def method_of(cell: Cell, steps_per_epoch: int) -> Method:
-    """Return the method of a cell, timed in steps; raises Failure where that is not possible."""
-    pruning = cell.pruning
-    start = cell.sparsity if cell.initial_sparsity is None else cell.initial_sparsity
-    timing = Timing(
-        steps=cell.training.epochs * steps_per_epoch,
-        begin=pruning.begin_epoch * steps_per_epoch,
-        end=pruning.end_epoch * steps_per_epoch,
-        every=pruning.update_every,
-    )
-    try:
-        recipe = find(cell.method.name).recipe(**cell.method.settings)
-        return Method(cell.label, recipe, cell.sparsity, start, timing)
-    except ValueError as error:
-        raise Failure(f"{cell.id}: {error}") from None
-
-
-def _initialised(cell: Cell, classes: int, device: torch.device, channels_last: bool) -> nn.Module:
-    """Build the backbone on the CPU from its own stream, leaving the global one as it was."""
-    seed = int(stream(cell.seed, "weights").integers(2**63))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = build(cell.backbone.name, width=cell.backbone.width, classes=classes)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    return model.to(device=device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
-
-
 def _finite(value: float) -> float | None:
     return value if abs(value) < float("inf") else None
 
 
-def _digest(model: nn.Module) -> str:
-    digest = hashlib.sha256()
-    for tensor in model.state_dict().values():
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def digest(state: Mapping[str, Tensor]) -> str:
+    """Return a checksum of all tensors of a network, in their order."""
+    checksum = hashlib.sha256()
+    for tensor in state.values():
+        checksum.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return checksum.hexdigest()

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fggp.pruner import prunable
+from fggp.parameters import prunable
 from fggp.ratio import ratio
 from fggp.selection import keep_largest, kept_count
 

@@ -41,3 +41,4 @@ def rounded(value: float) -> Fraction:
 
 Ratio = Annotated[Fraction, BeforeValidator(ratio), PlainSerializer(plain)]
 Share = Annotated[Ratio, Field(ge=0, le=1)]
+NonNegative = Annotated[Ratio, Field(ge=0)]

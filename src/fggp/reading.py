@@ -49,7 +49,7 @@ def _merged(path: Path, below: dict[str, Any], raw: dict[str, Any]) -> dict[str,
 
 def _mapping(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.load(path.read_text(), Loader=_UniqueKeys)
+        raw = yaml.load(path.read_text(), Loader=UniqueKeys)
     except FileNotFoundError:
         known = [str(study) for study in studies(path.parent)]
         raise ConfigError(f"{path}: no such study{nearest(str(path), known)}") from None
@@ -71,10 +71,11 @@ def _looks_like_a_study(path: Path) -> bool:
     return any(line.startswith(("base:", "backbones:")) for line in lines)
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class UniqueKeys(yaml.SafeLoader):
     """YAML takes the last of two equal keys without a word; a study must not."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that stands twice."""
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = [key for key in keys if keys.count(key) > 1]
         if twice:

@@ -96,3 +96,13 @@ def read(path: Path) -> Result:
 def kept(path: Path) -> Path:
     """Return the path of the undeclared copy of the result at ``path``."""
     return path.with_name(f".{path.stem}.kept.json")
+
+
+def logits_path(path: Path) -> Path:
+    """Return the path of the test logits that belong to the result at ``path``."""
+    return path.with_name(f"{path.stem}.logits.npz")
+
+
+def weights_path(path: Path) -> Path:
+    """Return the path of the packed final weights that belong to the result at ``path``."""
+    return path.with_name(f"{path.stem}.weights.fggp")

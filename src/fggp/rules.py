@@ -7,8 +7,10 @@ which active weights stay (`fggp.selecting`), and from exchanges, which keep a l
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from math import ceil
+from typing import ClassVar
 
 from fggp.schedules import Schedule
 from fggp.selection import keep_largest
@@ -40,6 +42,7 @@ class DropGrow:
     drop: Score
     grow: Score
     fraction: Schedule
+    grows: ClassVar[bool] = True
 
     def __call__(self, update: Update) -> Update:
         """Return the update with the same number of active weights in every layer."""
@@ -53,6 +56,36 @@ class DropGrow:
             kept = keep_largest(drop_score, active - dropped, old)
             out.copy_(kept | keep_largest(grow_score, dropped, ~kept))
         return update.to(new)
+
+
+@dataclass(frozen=True)
+class Choose:
+    """Choose the K weights anew, pruned ones included: for soft masking, where all have a value."""
+
+    select: Selection
+    grows: ClassVar[bool] = True
+
+    def __call__(self, update: Update) -> Update:
+        """Return the update with K weights active; all weights keep their values."""
+        everything = update.mask.new_ones(update.mask.shape)
+        return replace(update, mask=self.select(replace(update, mask=everything)))
+
+
+@dataclass(frozen=True)
+class Shrink:
+    """Take a share of their value from the weights off the mask: for soft masking."""
+
+    share: Fraction
+
+    def __call__(self, update: Update) -> Update:
+        """Return the update with the same mask and smaller weights off it."""
+        smaller = update.weight * float(1 - self.share)
+        return replace(update, weight=update.weight.where(update.mask, smaller))
+
+
+def clear(update: Update) -> Update:
+    """Set the weights off the mask to zero, where soft masking would keep them."""
+    return update.to(update.mask)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,34 @@ class Cosine:
         return rounded(float(self.end) + float(self.start - self.end) * weight)
 
 
+@dataclass(frozen=True)
+class Geometric:
+    """The same share of what is left every time: 1 − d₀·(d₁/d₀)^progress, rounded to 10⁻⁶."""
+
+    start: Fraction
+    end: Fraction
+
+    def __call__(self, progress: Fraction) -> Fraction:
+        """Return the value at ``progress``."""
+        inside = _inside(progress)
+        if inside in {0, 1}:
+            return self.end if inside else self.start
+        left = float(1 - self.start) * float((1 - self.end) / (1 - self.start)) ** float(inside)
+        return rounded(1 - left)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A value per stage; the next stage begins at each of the ascending ``switches``."""
+
+    values: tuple[Fraction, ...]
+    switches: tuple[Fraction, ...]
+
+    def __call__(self, progress: Fraction) -> Fraction:
+        """Return the value at ``progress``."""
+        return self.values[sum(progress >= switch for switch in self.switches)]
+
+
 def held(start: Fraction, end: Fraction) -> Schedule:
     """Return the schedule that is at ``end`` from the beginning, whatever the start."""
     return Constant(end)

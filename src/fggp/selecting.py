@@ -8,7 +8,8 @@ from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING
 
-from fggp.selection import keep_largest
+from fggp.distributions import n_of_m
+from fggp.selection import keep_largest, keep_largest_in_groups, keep_share
 from fggp.update import Score, Selection, Update, magnitude
 
 if TYPE_CHECKING:
@@ -91,6 +92,34 @@ class PerLayer:
 
 
 @dataclass(frozen=True)
+class InGroups:
+    """Select the N largest scores of every M neighbouring input channels, active or not.
+
+    N follows from K, the same for all groups of one size: counts are nearly K, not exactly.
+
+    Attributes:
+        score: what is compared inside a group.
+        group: the largest M; see `fggp.distributions.n_of_m`.
+
+    """
+
+    score: Score
+    group: int
+
+    def __call__(self, update: Update) -> Tensor:
+        """Return the (N,) mask of the selected weights."""
+        density = Fraction(update.keep, len(update.mask))
+        chosen = update.mask.clone()
+        layers = zip(
+            update.shapes, update.by_layer(self.score(update)), update.by_layer(chosen), strict=True
+        )
+        for shape, score, out in layers:
+            keep, group = n_of_m(shape, self.group, density)
+            out.copy_(keep_largest_in_groups(score, shape, group, keep))
+        return chosen
+
+
+@dataclass(frozen=True)
 class Floored:
     """Keep a share of every layer first, by magnitude; select the other places among the rest.
 
@@ -102,14 +131,7 @@ class Floored:
 
     def __call__(self, update: Update) -> Tensor:
         """Return the (N,) mask of the selected weights."""
-        reserved = update.mask.clone()
-        layers = zip(
-            update.by_layer(magnitude(update)), update.by_layer(update.mask),
-            update.by_layer(reserved), strict=True,
-        )  # fmt: skip
-        for score, active, out in layers:
-            least = min(ceil(self.share * len(score)), int(active.sum()))
-            out.copy_(keep_largest(score, least, active))
+        reserved = keep_share(magnitude(update), self.share, update.sizes, update.mask)
         rest = replace(
             update,
             mask=update.mask & ~reserved,

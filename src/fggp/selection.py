@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,6 +58,42 @@ def keep_largest(score: Tensor, count: int, among: Tensor) -> Tensor:
     chosen[ties[len(ties) - (count - int(chosen.sum())) :]] = True
     kept[positions[chosen]] = True
     return kept
+
+
+def keep_share(score: Tensor, share: Fraction, sizes: Sequence[int], among: Tensor) -> Tensor:
+    """Return the mask of the largest scores of each layer, a share of its weights.
+
+    ceil(share·N_l) of a layer's N_l weights, or all its marked positions where it has fewer.
+
+    Args:
+        score: (N,) finite numbers.
+        share: from 0 to 1.
+        sizes: N_l per layer, in layer order.
+        among: (N,) bool, the positions that may be kept.
+
+    """
+    kept = among.clone()
+    layers = zip(*(vector.split_with_sizes(list(sizes)) for vector in (score, kept)), strict=True)
+    for values, marked in layers:
+        least = min(ceil(share * len(values)), int(marked.sum()))
+        marked.copy_(keep_largest(values, least, marked))
+    return kept
+
+
+def keep_largest_in_groups(score: Tensor, shape: Sequence[int], group: int, keep: int) -> Tensor:
+    """Return the mask of the ``keep`` largest scores of every ``group`` of input channels.
+
+    Args:
+        score: (N,) finite numbers, of one layer.
+        shape: of the layer: output channels, input channels, and the size of the kernel if any.
+        group: how many neighbours along the input channels make a group; it divides them.
+        keep: how many of a group to keep.
+
+    """
+    groups = score.view(shape[0], shape[1] // group, group, -1)
+    order = groups.sort(dim=2, stable=True).indices  # of a tie the later position is kept
+    nothing = order < 0
+    return nothing.scatter_(2, order[:, :, group - keep :], True).view(-1)
 
 
 def _ascending(values: Tensor, rank: int) -> Tensor:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import ceil, floor
 from typing import Any
 
 from pydantic import ValidationError
 
 from fggp.complaints import explain
-from fggp.methods import Recipe, find
+from fggp.methods import find
 from fggp.ratio import plain, ratio
+from fggp.recipe import Recipe
 from fggp.schedules import Schedule
 from fggp.selection import kept_count
 
@@ -36,6 +38,15 @@ class Timing:
     def default(cls, steps: int) -> Timing:
         """Return a window from 0 to half of ``steps`` with about 28 updates."""
         return cls(steps, 0, steps // 2, max(1, round(steps / 56)))
+
+    @classmethod
+    def in_rounds(cls, length: int, rewind: int, rounds: int) -> Timing:
+        """Return the timing of several trainings, an update between each and the next.
+
+        The first has ``length`` steps; the others start from its step ``rewind``.
+        """
+        every = length - rewind
+        return cls(rewind + rounds * every, rewind, rewind + (rounds - 1) * every, every)
 
     @property
     def updates(self) -> int:
@@ -67,6 +78,22 @@ class Method:
     initial_sparsity: Fraction
     timing: Timing
 
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        recipe: Recipe,
+        sparsity: Fraction,
+        initial_sparsity: Fraction | None,
+        timing: Timing,
+    ) -> Method:
+        """Return the method; without an initial sparsity it has the one start of its recipe."""
+        if initial_sparsity is None:
+            initial_sparsity = Fraction(0) if recipe.dense_start else sparsity
+        if recipe.period:
+            timing = replace(timing, every=min(recipe.period, timing.every))
+        return cls(name, recipe, sparsity, initial_sparsity, timing)
+
     def __post_init__(self) -> None:
         timing = self.timing
         if self.recipe.rule and timing.updates < 1:
@@ -82,12 +109,10 @@ class Method:
 
     def window(self, update: int) -> Fraction:
         """Return the progress through the pruning window at an update: c / T, at most 1."""
-        return min(Fraction(update, self.timing.updates), Fraction(1))
+        return min(Fraction(update, max(1, self.timing.updates)), Fraction(1))
 
     def keep(self, update: int, total: int) -> int:
         """Return K of ``total`` weights at an update; update 0 is the initial mask."""
-        if update == 0:
-            return kept_count(total, self.initial_sparsity)
         return kept_count(total, self.schedule(self.window(update)))
 
     def update_at(self, step: int) -> int | None:
@@ -102,6 +127,21 @@ class Method:
     def update_within(self, step: int, steps: int) -> bool:
         """Whether an update is due after ``step`` or one of the ``steps`` − 1 that follow."""
         return any(self.update_at(step + ahead) is not None for ahead in range(steps))
+
+
+def epochs_of(recipe: Recipe, epochs: int, sparsity: Fraction) -> list[int]:
+    """Return the epochs of a training in the order in which they are trained, from 1.
+
+    A protocol of so many epochs is gone through once, or in part where a trained network is only
+    fine-tuned, or several times in rounds.
+    """
+    whole = list(range(1, epochs + 1))
+    if recipe.fine_tune is not None:
+        return whole[epochs - ceil(recipe.fine_tune * epochs) :]
+    if recipe.rounds is not None:
+        later = whole[floor(recipe.rounds.rewind * epochs) :]
+        return whole + later * (recipe.rounds.number(sparsity) - 1)
+    return whole
 
 
 def method(
@@ -138,14 +178,24 @@ def method(
         )
     if steps < 2 and timing is None:
         raise ValueError(f"steps: {steps} is too short a training; the nearest valid is 2")
-    if not definition.ranks and target:
+    if definition.starts == "none" and target:
         raise ValueError(f"{name} prunes nothing; its sparsity is 0, not {sparsity}")
-    if definition.starts == "one":
-        if start:
-            raise ValueError(f"{name} has one start; leave initial_sparsity out")
-        start = target
+    if definition.starts == "one" and start:
+        raise ValueError(f"{name} has one start; leave initial_sparsity out")
     try:
         recipe = definition.recipe(**settings)
     except ValidationError as error:
         raise ValueError(f"{name}: {explain(error, definition.settings)}") from None
-    return Method(name, recipe, target, start, timing or Timing.default(steps))
+    if recipe.narrow:
+        raise ValueError(f"{name} is another network, not a way to prune this one: build it")
+    timing = timing or _default(recipe, steps, target)
+    return Method.of(name, recipe, target, None if definition.starts == "one" else start, timing)
+
+
+def _default(recipe: Recipe, steps: int, sparsity: Fraction) -> Timing:
+    if recipe.rounds is None:
+        return Timing.default(steps)
+    rounds, rewind = recipe.rounds.number(sparsity), recipe.rounds.rewind
+    every = floor(steps * (1 - rewind) / (rewind + rounds * (1 - rewind)))
+    begin = steps - rounds * every
+    return Timing(steps, begin, begin + (rounds - 1) * every, max(1, every))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from fggp.cell import Cell
 from fggp.data import Dataset
@@ -31,9 +32,11 @@ def train(
     *,
     device: torch.device,
     store: Store,
+    trained: Mapping[str, Tensor] | None = None,
     stop: Callable[[], bool] = lambda: False,
     tick: Tick = lambda done, steps: None,
     report: Callable[[Row], None] = lambda row: None,
+    finish: Callable[[Run], None] = lambda run: None,
 ) -> dict[str, Any]:
     """Train a cell, or continue it, and return its outcome.
 
@@ -42,19 +45,21 @@ def train(
         dataset: its images.
         device: where.
         store: keeps a checkpoint after every epoch, and where training stops.
+        trained: state of the dense network of the same seed, where the method starts from it.
         stop: asked before every step whether to stop.
         tick: called after every step with the steps done and those of the whole training.
         report: called with the record of every finished epoch.
+        finish: called with the finished training, to keep more of it than its outcome.
 
     Raises:
         Stopped: when ``stop`` said so; the state is in ``store``.
 
     """
     with arithmetic(cell.training):
-        run = Run(cell, dataset, device)
+        run = Run(cell, dataset, device, trained)
         if state := store.load():
             run.load_state_dict(state)
-        while run.epoch <= cell.training.epochs and not run.diverged:
+        while run.epoch <= len(run.protocol) and not run.diverged:
             try:
                 run.train_epoch(stop, tick)
             except Stopped:
@@ -62,4 +67,6 @@ def train(
                 raise
             report(run.close_epoch())
             store.save(run.state_dict())
-        return run.outcome()
+        outcome = run.outcome()
+        finish(run)
+        return outcome

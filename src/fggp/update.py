@@ -24,7 +24,7 @@ class Update:
     """What a rule sees, and what it returns.
 
     Attributes:
-        weight: (N,) weights after the optimizer step, zero off the mask.
+        weight: (N,) weights after the optimizer step; zero off the mask, unless masking is soft.
         dense_gradient: (N,) gradient of that step before any masking, or None if it was cleared.
         mask: (N,) bool, the active weights.
         survived: (N,) bool, active without a break since the update began. An active weight that
@@ -34,6 +34,9 @@ class Update:
         window: progress through the pruning window, from 0 to 1.
         training: progress through the whole training, from 0 to 1.
         random: the stream of this update.
+        shapes: of the layers, in layer order; empty where the rule was given none.
+        lr: learning rate of the step before.
+        seed: of the training, for what stays the same from update to update.
         reserved: (N,) bool, places that are given away already; None where there are none.
 
     """
@@ -47,6 +50,9 @@ class Update:
     window: Fraction
     training: Fraction
     random: np.random.Generator
+    shapes: tuple[tuple[int, ...], ...] = ()
+    lr: float = 0.0
+    seed: int = 0
     reserved: Tensor | None = None
 
     @property
@@ -92,6 +98,7 @@ class Update:
                 survived=cut(self.survived),
                 reserved=cut(self.reserved),
                 sizes=[(size,) for size in self.sizes],
+                shapes=[self.shapes[i : i + 1] for i in range(len(self.sizes))],
                 keep=keeps,
             )
         ]
@@ -113,6 +120,24 @@ def magnitude(update: Update) -> Tensor:
 def gradient(update: Update) -> Tensor:
     """Score by |g|."""
     return update.gradient.abs()
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Score by |w| + λ·|g|; at λ = 0 no gradient is needed.
+
+    Attributes:
+        weight: λ.
+
+    """
+
+    weight: Fraction
+
+    def __call__(self, update: Update) -> Tensor:
+        """Return the (N,) scores."""
+        if not self.weight:
+            return magnitude(update)
+        return magnitude(update) + float(self.weight) * gradient(update)
 
 
 def chance(update: Update) -> Tensor:

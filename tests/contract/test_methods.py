@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
-from math import floor
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from fggp import METHODS, Pruner
+from fggp.initial import Random
 from fggp.methods import Definition
-from fggp.rules import DropGrow, Rule, Sequence
+from fggp.rules import Rule, Sequence
 from fggp.timing import Method, Timing, method
-from networks import IMAGES, LABELS, TOTAL, network
+from networks import IMAGES, LABELS, SIZES, TOTAL, in_time, network
 
 TIMING = Timing(steps=24, begin=0, end=12, every=3)
 TARGET = Fraction(9, 10)
@@ -43,19 +44,24 @@ class Case:
         return f"{self.definition.name}-from-{start}"
 
     def method(self, sparsity: Fraction = TARGET) -> Method:
-        target = sparsity if self.definition.ranks else 0
+        target = sparsity if self.prunes else 0
         return method(
             self.definition.name,
             sparsity=target,
             initial_sparsity=self.start or 0,
             steps=TIMING.steps,
             timing=TIMING,
+            **in_time(self.definition.name, TIMING),
         )
+
+    @property
+    def prunes(self) -> bool:
+        return self.definition.starts != "none"
 
     @property
     def target(self) -> int:
         """K at the end, by the formula."""
-        sparsity = TARGET if self.definition.ranks else Fraction(0)
+        sparsity = TARGET if self.prunes else Fraction(0)
         return TOTAL - floor(TOTAL * sparsity + Fraction(1, 2))
 
 
@@ -65,11 +71,17 @@ def starts(definition: Definition) -> Iterator[Case]:
         yield Case(definition, start)
 
 
-CASES = [case for definition in METHODS.values() for case in starts(definition)]
+# A method that is another network has nothing to do in anybody's loop.
+PRUNERS = [it for it in METHODS.values() if not it.recipe().narrow]
+CASES = [case for definition in PRUNERS for case in starts(definition)]
+EXACT = [case for case in CASES if case.definition.exact]
+FLOORED = [case for case in CASES if case.method().recipe.floor]
 HARD = [case for case in CASES if case.definition.masking == "hard"]
-RANDOM = [
-    case for case in CASES if case.start != 0 and case.definition.ranks
-]  # an initial mask that is drawn
+RANDOM = [  # an initial mask that is drawn
+    case
+    for case in CASES
+    if isinstance(case.method().recipe.initial, Random) and case.method().initial_sparsity
+]
 every_method = pytest.mark.parametrize("definition", list(METHODS.values()), ids=lambda d: d.name)
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_hard_case = pytest.mark.parametrize("case", HARD, ids=str)
@@ -83,7 +95,14 @@ class Training:
         self.optimizer = torch.optim.SGD(
             self.model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
         )
-        self.pruner = Pruner(self.model, self.optimizer, case.method(sparsity), seed=seed)
+        self.pruner = Pruner(
+            self.model,
+            self.optimizer,
+            case.method(sparsity),
+            seed=seed,
+            batches=[(IMAGES, LABELS)],
+            loss=nn.functional.cross_entropy,
+        )
 
     def step(self) -> int | None:
         nn.functional.cross_entropy(self.model(IMAGES), LABELS).backward()
@@ -98,7 +117,11 @@ class Training:
 
     def flat(self) -> tuple[Tensor, Tensor]:
         parameters = list(self.pruner.parameters.values())
-        momentum = [self.optimizer.state[p]["momentum_buffer"] for p in parameters]
+        states = [self.optimizer.state.get(p, {}) for p in parameters]  # empty once rewound
+        momentum = [
+            state.get("momentum_buffer", torch.zeros_like(p))
+            for p, state in zip(parameters, states, strict=True)
+        ]
         weights = [p.detach() for p in parameters]
         return torch.cat([w.flatten() for w in weights]), torch.cat([m.flatten() for m in momentum])
 
@@ -125,6 +148,7 @@ class Trace:
     weights: list[Tensor] = field(default_factory=list)
     momenta: list[Tensor] = field(default_factory=list)
     updates: list[int | None] = field(default_factory=list)
+    full: list[Tensor] = field(default_factory=list)
     saved: dict[int, bytes] = field(default_factory=dict)
     final: Training | None = None
 
@@ -141,17 +165,18 @@ def trace(case: Case, seed: int = 0) -> Trace:
         seen.masks.append(training.mask)
         seen.weights.append(weight)
         seen.momenta.append(momentum)
+        dense = training.pruner.state_dict()["dense"]
+        seen.full.append(weight if dense is None else torch.cat([it.flatten() for it in dense]))
     seen.final = training
     return seen
 
 
 def grows(rule: Rule | None) -> bool:
-    if isinstance(rule, Sequence):
-        return any(grows(part) for part in rule.rules)
-    return isinstance(rule, DropGrow)
+    parts = rule.rules if isinstance(rule, Sequence) else (rule,)
+    return any(getattr(part, "grows", False) for part in parts)
 
 
-@every_case
+@pytest.mark.parametrize("case", EXACT, ids=str)
 def test_the_count_is_the_scheduled_one_at_every_step_and_the_target_at_the_last(
     case: Case,
 ) -> None:
@@ -163,7 +188,8 @@ def test_the_count_is_the_scheduled_one_at_every_step_and_the_target_at_the_last
         assert int(mask.sum()) == expected
     assert expected == case.target
     window = [update for update in seen.updates[: TIMING.end] if update]
-    due = [c for c in (1, 2, 3, 4) if c % planned.recipe.every == 0]
+    timing, every = planned.timing, planned.recipe.every
+    due = [c for c in range(1, timing.updates + 1) if c % every == 0]
     assert window == (due if planned.recipe.rule else [])
     assert all(int(mask.sum()) == case.target for mask in seen.masks[TIMING.end :])
 
@@ -185,6 +211,15 @@ def test_weights_and_momentum_are_zero_off_the_mask_after_every_step(case: Case)
         assert not weight[~mask].any()
         assert not momentum[~mask].any()
         assert weight[mask].any()
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case not in HARD], ids=str)
+def test_soft_masking_keeps_values_off_the_mask_and_its_last_network_is_sparse(case: Case) -> None:
+    seen = trace(case)
+    assert case.method().recipe.soft is not None
+    full, mask = seen.full[TIMING.end - 2], seen.masks[TIMING.end - 1]
+    assert full[~mask].any()
+    assert not seen.weights[-1][~seen.masks[-1]].any()
 
 
 @every_case
@@ -233,7 +268,7 @@ def test_the_global_random_state_is_untouched(case: Case) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:all gradients are zero")
-@every_hard_case
+@pytest.mark.parametrize("case", [case for case in CASES if case not in FLOORED], ids=str)
 def test_an_emptied_layer_shows_in_the_list_of_layers(case: Case) -> None:
     training = Training(case, sparsity=Fraction(995, 1000))
     for _ in range(TIMING.end):
@@ -243,8 +278,15 @@ def test_an_emptied_layer_shows_in_the_list_of_layers(case: Case) -> None:
         assert layer.kept == int(training.pruner.masks[layer.name].sum())
         assert int(weight.count_nonzero()) <= layer.kept
         assert layer.total == weight.numel()
-    if case.definition.ranks:
+    if case.prunes and case.definition.exact:
         assert sum(layer.kept for layer in training.pruner.layers()) == 3
+
+
+@pytest.mark.parametrize("case", FLOORED, ids=str)
+def test_a_floor_keeps_its_share_of_every_layer_after_every_step(case: Case) -> None:
+    for mask in trace(case).masks:
+        for layer in mask.split(SIZES):
+            assert int(layer.sum()) >= ceil(case.method().recipe.floor * len(layer))
 
 
 @every_case

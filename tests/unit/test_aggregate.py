@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -280,7 +281,8 @@ def test_the_fabricated_study_is_what_training_writes(folder: Path) -> None:
     result = json.loads(run_path(folder, cells[0]).read_text())
     assert set(result["outcome"]) == {
         "numerics", "verdict", "images", "steps_per_epoch", "prunable", "target", "accuracy",
-        "epochs", "updates", "layers", "weights_sha256",
+        "epochs", "updates", "layers", "weights_sha256", "explored", "dense_macs",
+        "inference_macs", "training_macs", "dead_neurons",
     }  # fmt: skip
 
 
@@ -293,3 +295,102 @@ def test_a_study_from_before_a_setting_came_is_still_its_own(folder: Path) -> No
                 cell["method"]["settings"] = {"rate": cell["method"]["settings"]["rate"]}
         path.write_text(json.dumps(content))
     assert len(aggregate(folder)) == 4
+
+
+# ------------------------------------------------------------------------------- diagnostics
+
+LATE = {"runs.csv": ("inference_macs", "training_macs", "dense_macs", "explored_share",
+                     "dead_neurons_share"),
+        "layers.csv": ("macs",),
+        "updates.csv": ("dropped", "grown", "jaccard", "explored_share")}  # fmt: skip
+LATE_FIELDS = {"explored", "dense_macs", "inference_macs", "training_macs", "dead_neurons"}
+
+
+def make_old(cell: Cell, result: Result) -> None:
+    """Take out what results did not hold at first."""
+    outcome = result["outcome"]
+    for key in LATE_FIELDS:
+        del outcome[key]
+    for layer in outcome["layers"]:
+        del layer["macs"]
+    for update in outcome["updates"]:
+        for key in ("dropped", "grown", "explored"):
+            del update[key]
+
+
+def texts(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def test_work_and_exploration_and_dead_neurons_are_columns(folder: Path) -> None:
+    cells = fabricate(folder)
+    aggregate(folder)
+    runs = read_runs(folder)
+    outcomes = [json.loads(run_path(folder, cell).read_text())["outcome"] for cell in cells]
+    for column in ("inference_macs", "training_macs", "dense_macs"):
+        assert list(runs[column]) == [outcome[column] for outcome in outcomes]
+    layers = pd.read_csv(folder / "layers.csv")
+    assert layers["macs"].sum() == runs["inference_macs"].sum()
+    dense = runs[runs["label"] == "dense"]
+    assert (dense["inference_macs"] == dense["dense_macs"]).all()
+    assert list(runs["explored_share"]) == [o["explored"] / 3672 for o in outcomes]
+    assert (runs["dead_neurons_share"] == 3 / 40).all()
+
+
+def test_jaccard_is_that_of_the_two_masks(folder: Path) -> None:
+    sets = [set(range(10)), {0, 1, 2, 3, 20, 21}, {1, 2, 3, 20, 30}]
+
+    def change(cell: Cell, result: Result) -> None:
+        for update, before, after in zip(
+            result["outcome"]["updates"], sets, sets[1:], strict=False
+        ):
+            update["kept"] = [len(after), 0, 0]
+            update["dropped"], update["grown"] = len(before - after), len(after - before)
+
+    fabricate(folder, change=change)
+    aggregate(folder)
+    updates = pd.read_csv(folder / "updates.csv")
+    expected = [len(a & b) / len(a | b) for a, b in pairwise(sets)]
+    assert list(updates["jaccard"]) == expected * (len(updates) // 2)
+
+
+def test_two_empty_masks_are_the_same_mask(folder: Path) -> None:
+    def change(cell: Cell, result: Result) -> None:
+        for update in result["outcome"]["updates"]:
+            update |= {"kept": [0, 0, 0], "dropped": 0, "grown": 0}
+
+    fabricate(folder, change=change)
+    aggregate(folder)
+    assert (pd.read_csv(folder / "updates.csv")["jaccard"] == 1).all()
+
+
+def test_results_from_before_the_diagnostics_leave_their_columns_empty(folder: Path) -> None:
+    fabricate(folder, change=make_old)
+    aggregate(folder)
+    for name, columns in LATE.items():
+        table = texts(folder / name)
+        assert len(table)
+        assert (table[list(columns)] == "").all(axis=None), name
+    assert read_runs(folder)[list(LATE["runs.csv"])].isna().all(axis=None)
+
+
+def test_old_and_new_results_share_tables_and_every_count_stays_exact(folder: Path) -> None:
+    large = 2**60 + 1  # no float
+
+    def change(cell: Cell, result: Result) -> None:
+        if changed(cell):
+            make_old(cell, result)
+        else:
+            result["outcome"]["training_macs"] = large
+
+    cells = fabricate(folder, change=change)
+    aggregate(folder)
+    runs = read_runs(folder)
+    old = [changed(cell) for cell in cells]
+    assert sum(old) == 1
+    assert list(runs["training_macs"].isna()) == old
+    assert (runs["training_macs"].dropna() == large).all()
+    for name, columns in LATE.items():
+        table = texts(folder / name)
+        numbers = table[[column for column in columns if not column.endswith(("share", "jaccard"))]]
+        assert numbers.map(lambda text: text == "" or text.isdigit()).all(axis=None), name

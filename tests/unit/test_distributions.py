@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fggp.distributions import Distribution, erk, uniform
-from fggp.initial import ERK, Random
+from fggp.initial import ERK, Beginning, Random
 from fggp.models import build
 from fggp.selection import kept_count
 from fggp.streams import stream
@@ -129,11 +129,11 @@ def test_initial_masks_hold_the_exact_count_in_every_layer(
     distribution: Distribution, keep: int
 ) -> None:
     shapes = [(4, 3), (5, 2, 3, 3), (10, 1)]
-    masks = Random(distribution)(shapes, keep, stream(1, "initial-mask"))
+    masks = Random(distribution)(Beginning(shapes, keep, stream(1, "initial-mask")))
     assert [len(mask) for mask in masks] == [12, 90, 10]
     assert [int(mask.sum()) for mask in masks] == distribution(shapes, keep)
 
 
 def test_initial_masks_of_a_seed_never_change() -> None:
-    masks = ERK([(4, 2), (3, 3)], 8, stream(3, "initial-mask"))
+    masks = ERK(Beginning([(4, 2), (3, 3)], 8, stream(3, "initial-mask")))
     assert [np.flatnonzero(mask).tolist() for mask in masks] == [[0, 3, 4, 5], [3, 5, 7, 8]]

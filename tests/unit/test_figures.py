@@ -1,5 +1,7 @@
+import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +11,71 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
-from fabricate import fabricate, grid
+from fabricate import analysed, fabricate, older
 from fggp.analysis import style
-from fggp.analysis.accuracy import accuracy_vs_sparsity
-from fggp.analysis.aggregate import aggregate
-from fggp.analysis.figures import FIGURES, write_figure
-from fggp.analysis.frames import read_runs
+from fggp.analysis.figures import FIGURES, draw, write_figures
+from fggp.analysis.material import Material
 from fggp.cli import analyse as verb
 from fggp.cli import main
 from fggp.results import ResultError
 
 FORMS = ("pdf", "png", "csv")
+RATES = (0.2, 0.4, 0.6, 0.8)
+FALLING = {"schedule": "cosine", "start": "1/2", "end": 0.005}
+ARMS: dict[str, Any] = {
+    "dense": {},
+    "gmp": {},
+    "fggp": {},
+    "fggp-annealed": {"method": "fggp", "rate": FALLING},
+    "fggp-magnitude-first": {"method": "fggp", "order": "magnitude-first"},
+    "fggp-magnitude-first-annealed": {
+        "method": "fggp", "order": "magnitude-first", "rate": FALLING,
+    },
+}  # fmt: skip
 
 
-def study(folder: Path, *, partial: bool = False, skip: Any = None, **changes: Any) -> Path:
-    fabricate(folder, grid(**changes), skip=skip or (lambda cell: False))
-    aggregate(folder, partial=partial)
-    return folder
-
-
-def drawn(folder: Path) -> tuple[Figure, pd.DataFrame]:
+def drawn(folder: Path, name: str = "accuracy_vs_sparsity") -> tuple[Figure, pd.DataFrame]:
     with style.styled():
-        return accuracy_vs_sparsity(read_runs(folder))
+        return draw(name, Material(folder))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return analysed(
+        tmp_path_factory.mktemp("whole"), methods=ARMS, sparsities=[0.9], initial_sparsities=[0]
+    )
+
+
+@pytest.fixture(scope="module")
+def partial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("partial")
+    return analysed(folder, partial=True, skip=lambda cell: cell.label == "gmp", methods=ARMS)
+
+
+@pytest.fixture(scope="module")
+def nothing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("nothing")
+    return analysed(folder, partial=True, skip=lambda cell: True, sparsities=[0.9])
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return analysed(tmp_path_factory.mktemp("old"), change=older, methods=ARMS, sparsities=[0.9])
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rates = {f"fggp-at-a-rate-of-{rate}": {"method": "fggp", "rate": rate} for rate in RATES}
+    return analysed(
+        tmp_path_factory.mktemp("crowded"),
+        description="A study of many labels with names that are long, on two narrow backbones",
+        backbones={"vgg19": {"width": "1/8"}, "resnet50": {"width": "1/8"}},
+        sparsities=[0.95, 0.98],
+        seeds=[1, 2],
+        methods={"random": {}, "granet": {}, **ARMS, **rates},
+    )
 
 
 def texts(figure: Figure) -> list[str]:
@@ -47,19 +91,26 @@ def test_the_names_on_the_command_line_are_those_of_the_registry() -> None:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_has_its_data_beside_it_and_stable_bytes(tmp_path: Path, name: str) -> None:
-    folder = study(tmp_path)
-    paths = write_figure(name, folder)
+def test_every_figure_has_its_data_beside_it_and_stable_bytes(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(style, "DPI", 50)  # nothing but faster
+    paths = write_figures([name], folder)
     assert paths == [folder / "figures" / f"{name}.{form}" for form in FORMS]
     before = [path.read_bytes() for path in paths]
     assert b"/Type3" not in before[0]
     assert b"CreationDate" not in before[0]
-    assert [path.read_bytes() for path in write_figure(name, folder)] == before
+    assert [path.read_bytes() for path in write_figures([name], folder)] == before
+
+
+def test_pictures_have_300_points_per_inch_and_the_width_of_a_page(folder: Path) -> None:
+    written = write_figures(["run_overview"], folder)[1].read_bytes()
+    assert int.from_bytes(written[16:20]) == 1650  # the width, in the first block of a PNG
 
 
 def test_the_csv_is_what_is_drawn(tmp_path: Path) -> None:
-    folder = study(tmp_path)
-    write_figure("accuracy_vs_sparsity", folder)
+    folder = analysed(tmp_path)
+    write_figures(["accuracy_vs_sparsity"], folder)
     stored = pd.read_csv(folder / "figures/accuracy_vs_sparsity.csv")
     figure, data = drawn(folder)
     assert len(stored) == len(data)
@@ -81,7 +132,7 @@ def same_points(lines: list[Line2D], frame: pd.DataFrame) -> bool:
 
 
 def test_sparsity_rises_to_the_right_on_a_log_axis_of_density(tmp_path: Path) -> None:
-    figure, _ = drawn(study(tmp_path, sparsities=[0.9, 0.95, 0.995]))
+    figure, _ = drawn(analysed(tmp_path, sparsities=[0.9, 0.95, 0.995]))
     axes = figure.axes[-1]
     assert axes.get_xscale() == "log"
     left, right = axes.get_xlim()
@@ -91,14 +142,14 @@ def test_sparsity_rises_to_the_right_on_a_log_axis_of_density(tmp_path: Path) ->
 
 
 def test_one_start_methods_stand_in_every_row_and_are_named_so(tmp_path: Path) -> None:
-    figure, data = drawn(study(tmp_path))
+    figure, data = drawn(analysed(tmp_path))
     assert legend(figure) == ["random (one start)", "gmp", "fggp", "dense"]
     rows = data[data["label"] == "random"].groupby("start").size()
     assert dict(rows) == {"dense start": 4, "50 % sparse start": 4}
 
 
 def test_labels_stand_beside_each_other(tmp_path: Path) -> None:
-    _, data = drawn(study(tmp_path))
+    _, data = drawn(analysed(tmp_path))
     here = data[(data["sparsity"] == 0.9) & (data["start"] == "dense start")]
     assert here.groupby("label")["x"].first().nunique() == 3
     assert (here["x"] / here["density"]).between(0.9, 1.1).all()
@@ -111,8 +162,8 @@ def bars(figure: Figure) -> int:
 
 
 def test_error_bars_need_two_seeds(tmp_path: Path) -> None:
-    one, _ = drawn(study(tmp_path / "one", seeds=[1]))
-    two, _ = drawn(study(tmp_path / "two", seeds=[1, 2]))
+    one, _ = drawn(analysed(tmp_path / "one", seeds=[1]))
+    two, _ = drawn(analysed(tmp_path / "two", seeds=[1, 2]))
     assert bars(one) == 0
     assert bars(two) == 6
     assert "n = 1 seed" in one.get_suptitle()
@@ -120,11 +171,15 @@ def test_error_bars_need_two_seeds(tmp_path: Path) -> None:
     assert "sample standard deviation" in two.get_suptitle()
 
 
-def test_a_partial_study_is_watermarked(tmp_path: Path) -> None:
-    whole, _ = drawn(study(tmp_path / "whole"))
-    part, _ = drawn(study(tmp_path / "part", partial=True, skip=lambda c: c.label == "gmp"))
-    assert "PARTIAL" in texts(part)
-    assert "PARTIAL" not in texts(whole)
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_partial_study_is_watermarked(partial: Path, name: str) -> None:
+    figure, _ = drawn(partial, name)
+    assert "PARTIAL" in texts(figure)
+
+
+def test_a_whole_study_is_not_watermarked(tmp_path: Path) -> None:
+    figure, _ = drawn(analysed(tmp_path))
+    assert "PARTIAL" not in texts(figure)
 
 
 @pytest.mark.parametrize(
@@ -137,17 +192,17 @@ def test_a_partial_study_is_watermarked(tmp_path: Path) -> None:
     ],
 )
 def test_a_small_study_is_drawn_all_the_same(tmp_path: Path, changes: dict[str, Any]) -> None:
-    write_figure("accuracy_vs_sparsity", study(tmp_path, **changes))
-    figure, data = drawn(tmp_path)
-    if data.empty or set(data["label"]) == {"dense"}:
-        assert "no results of sparse networks yet" in texts(figure)
-    else:
-        assert len(figure.axes) == data.groupby(["backbone", "start"]).ngroups
+    analysed(tmp_path, **changes)
+    for name in FIGURES:
+        figure, data = drawn(tmp_path, name)
+        said = [text for text in texts(figure) if text]
+        assert data.empty == (not figure.axes), name
+        assert figure.axes or said, name
 
 
 def test_a_backbone_with_its_reference_alone_has_no_facet(tmp_path: Path) -> None:
     figure, data = drawn(
-        study(
+        analysed(
             tmp_path,
             partial=True,
             backbones={"vgg19": {}, "resnet50": {}},
@@ -158,26 +213,76 @@ def test_a_backbone_with_its_reference_alone_has_no_facet(tmp_path: Path) -> Non
     assert set(data["backbone"]) == {"resnet50"}
 
 
-def test_no_result_at_all_is_told(tmp_path: Path) -> None:
-    figure, data = drawn(study(tmp_path, partial=True, skip=lambda cell: True))
-    assert "no results of sparse networks yet" in texts(figure)
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_result_at_all_is_told(nothing: Path, name: str) -> None:
+    figure, data = drawn(nothing, name)
     assert "PARTIAL" in texts(figure)
-    assert data.empty
+    if name == "run_overview":
+        assert "0 completed, 0 diverged, 12 missing" in figure.get_suptitle()
+        assert set(data["verdict"]) == {"missing"}
+    else:
+        assert data.empty
+        assert not figure.axes
+        assert any(len(text) > 20 for text in texts(figure))
 
 
-def test_everything_named_lies_inside_the_figure(tmp_path: Path) -> None:
-    methods = {"dense": {}, "random": {}, "gmp": {}, "granet": {}, "fggp": {}} | {
-        f"fggp-at-rate-{rate}": {"method": "fggp", "rate": rate} for rate in (0.1, 0.25, 0.75)
-    }
-    folder = study(tmp_path, backbones={"vgg19": {}, "resnet50": {}}, methods=methods)
+@pytest.mark.parametrize("name", FIGURES)
+def test_results_of_older_versions_are_drawn_or_it_is_said_why_not(old: Path, name: str) -> None:
+    figure, _ = drawn(old, name)
+    lacking = {"mask_churn": "before mask changes were", "accuracy_vs_flops": "before it was"}
+    if name in lacking:
+        assert any(lacking[name] in text for text in texts(figure))
+    else:
+        assert figure.axes, texts(figure)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_everything_named_lies_inside_the_figure(crowded: Path, name: str) -> None:
+    figure, _ = drawn(crowded, name)
     with style.styled():
-        figure, _ = accuracy_vs_sparsity(read_runs(folder))
+        rendered(figure)
+        boxes = [text.get_window_extent() for text in written(figure)]
+        legends = [legend.get_window_extent() for legend in figure.legends]
+    room = figure.bbox.padded(1)
+    assert figure.axes
+    assert all(room.x0 <= box.x0 and box.x1 <= room.x1 for box in [*boxes, *legends])
+    assert all(room.y0 <= box.y0 and box.y1 <= room.y1 for box in [*boxes, *legends])
+    assert not any(legend.overlaps(box) for legend in legends for box in boxes)
+    heading = figure._suptitle.get_window_extent()  # type: ignore[attr-defined]
+    titles = [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
+    assert not any(heading.overlaps(title) for title in titles)
+    lines = {round(title.y0) for title in titles}
+    for line in lines:
+        beside = sorted((it for it in titles if round(it.y0) == line), key=lambda it: it.x0)
+        assert all(left.x1 <= right.x0 for left, right in pairwise(beside))
+
+
+def written(figure: Figure) -> list[Text]:
+    """All texts that are seen of a figure, but those of its legends and the watermark."""
+    inside: list[Text] = []
+    for panel in [axes for axes in figure.axes if axes.get_visible()]:
+        for axis in (panel.xaxis, panel.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+            inside += [axis.label, *(tick.label1 for tick in ticks)]
+        inside += [panel.title, *panel.texts]
+    around = [*figure.texts, figure._supxlabel, figure._supylabel]  # type: ignore[attr-defined]
+    known = [it for it in [*inside, *around] if it is not None and it.get_text()]
+    return [it for it in known if it.get_visible() and it.get_rotation() != 20]
+
+
+def rendered(figure: Figure) -> None:
+    with style.styled():
         figure.draw_without_rendering()
-        box = figure.legends[0].get_window_extent()
-        names = [axes.get_xaxis().label.get_window_extent() for axes in figure.axes[-2:]]
-    assert box.x0 >= 0
-    assert box.x1 <= figure.bbox.x1
-    assert not any(box.overlaps(name) for name in names)
+
+
+def test_every_figure_has_a_caption_that_names_its_seeds() -> None:
+    report = Path(__file__).parents[2] / "workflow/report"
+    for name in FIGURES:
+        caption = (report / f"{name}.rst").read_text()
+        assert name == "run_overview" or re.search(r"\bn\b|seed", caption), name
+    known = {*FIGURES, "table", "workflow"}
+    assert {path.stem for path in report.glob("*.rst")} <= known
 
 
 def test_a_label_looks_the_same_in_every_figure() -> None:
@@ -205,15 +310,16 @@ def test_an_unknown_name_gets_the_nearest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ResultError, match="did you mean 'accuracy_vs_sparsity'"):
-        write_figure("accuracy", tmp_path)
+        write_figures(["accuracy_sparsity"], tmp_path)
     with pytest.raises(SystemExit):
-        main(["figure", "accuracy", "demo"])
+        main(["figure", "accuracy_sparsity", "demo"])
     assert "did you mean 'accuracy_vs_sparsity'" in capsys.readouterr().err
 
 
 def test_one_command_writes_all_tables_and_figures(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(style, "DPI", 50)
     fabricate(tmp_path)
     assert main(["analyse", str(tmp_path)]) == 0
     paths = capsys.readouterr().out.split()

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 import fggp
 from fggp.timing import Method, Timing
 from fggp.update import Update
-from networks import IMAGES, LABELS, TOTAL, network
+from networks import IMAGES, LABELS, TOTAL, in_time, network
 
 TIMING = Timing(steps=24, begin=0, end=12, every=3)
 TWO_STARTS = [name for name, definition in fggp.METHODS.items() if definition.starts == "both"]
+HARD = [name for name in TWO_STARTS if fggp.METHODS[name].masking == "hard"]
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -34,6 +35,7 @@ def adamw(model: nn.Module) -> torch.optim.Optimizer:
 
 
 def made(name: str = "fggp", start: Any = 0, sparsity: Any = 0.9, **settings: Any) -> Method:
+    settings = in_time(name, TIMING) | settings
     return fggp.method(
         name, sparsity=sparsity, initial_sparsity=start, steps=24, timing=TIMING, **settings
     )
@@ -99,7 +101,7 @@ def off_mask(training: Training) -> list[Tensor]:
 
 
 @pytest.mark.parametrize(("optimizer", "buffers"), [(sgd, 1), (adamw, 2)])
-@pytest.mark.parametrize("name", TWO_STARTS)
+@pytest.mark.parametrize("name", HARD)
 def test_weights_and_momentum_are_zero_off_the_mask_after_every_step(
     name: str, optimizer: Any, buffers: int
 ) -> None:
@@ -401,3 +403,21 @@ def test_the_dense_method_prunes_nothing() -> None:
     except ValueError:
         return
     assert Training(method).pruner.sparsity == 0
+
+
+def test_steps_after_the_last_are_warned_of_once() -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    pruner = fggp.Pruner(model, optimizer, fggp.method("gmp", sparsity=0.5, steps=2))
+
+    def step() -> None:
+        nn.functional.cross_entropy(model(IMAGES), LABELS).backward()
+        optimizer.step()
+        pruner.step()
+        optimizer.zero_grad()
+
+    step()
+    step()
+    with pytest.warns(RuntimeWarning, match="after the 2 steps .* not epochs"):
+        step()
+    step()

@@ -32,7 +32,7 @@ def test_averaged_gradients_are_the_mean_of_the_signed_last_ones(monkeypatch):
     model, optimizer, pruner = setting(gradient_steps=3)
     seen = []
     rule = pruner.method.recipe.rule
-    spy = fggp.methods.Recipe(
+    spy = fggp.recipe.Recipe(
         **{**vars(pruner.method.recipe), "rule": lambda u: seen.append(u.gradient) or rule(u)}
     )
     object.__setattr__(pruner.method, "recipe", spy)

@@ -6,9 +6,12 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from fabricate import TEST_IMAGES, fabricate, grid
+from fabricate import runs_of as runs_table
 from fggp.analysis.aggregate import aggregate
+from fggp.analysis.forms import Table, text
 from fggp.analysis.frames import read_runs
-from fggp.analysis.ranking import COLUMNS, REFERENCE, ranking, ranking_all
+from fggp.analysis.plan import default_plan
+from fggp.analysis.ranking import COLUMNS, REFERENCE, ranking, ranking_all, ranking_table
 from fggp.cell import Cell
 from fggp.results import ResultError
 
@@ -131,6 +134,82 @@ def test_with_fewer_than_two_labels_the_table_has_no_rows(
     table = ranking(runs_of(tmp_path / "s", methods=methods))
     assert table.empty
     assert list(table.columns) == list(COLUMNS)
+
+
+def test_parts_of_the_grid_have_average_ranks_of_their_own(runs: pd.DataFrame) -> None:
+    # Ranks by setting: see the first test.
+    table = ranking(runs).set_index("label")
+    assert not [column for column in table if str(column).startswith("rank_vgg")]
+    assert list(table.loc["fggp", ["rank_s90", "rank_s95"]]) == [(1.5 + 2) / 2, (1 + 2) / 2]
+    assert list(table.loc["gmp", ["rank_i0", "rank_i50"]]) == [(1.5 + 2) / 2, (3 + 1) / 2]
+
+
+def test_records_against_the_reference_count_settings_won_tied_and_lost(
+    runs: pd.DataFrame,
+) -> None:
+    table = ranking(runs).set_index("label")
+    assert table["against fggp"].to_dict() | {"fggp": None, REFERENCE: None} == {
+        "gmp": "1/1/2",
+        "granet": "1/0/3",
+        "fggp": None,
+        REFERENCE: None,
+    }
+    other = ranking(runs, default_plan().model_copy(update={"reference": "gmp"}))
+    assert other.set_index("label").loc["fggp", "against gmp"] == "2/1/1"
+    both = ranking_all(runs).set_index("label")
+    assert both.loc["random", "against fggp, dense start"] == "0/0/2"
+    assert both.loc["random", "against fggp, 50 % sparse start"] == "1/0/1"
+
+
+def noisy(cell: Cell) -> int:
+    lift = {"fggp": 6, "gmp": 3}.get(cell.label, 0)
+    return 900 + lift + cell.seed * (7 if cell.label == "fggp" else 5) % 4
+
+
+def test_the_interval_of_an_average_rank_needs_five_seeds() -> None:
+    methods = {"gmp": {}, "granet": {}, "fggp": {}}
+    four, five = (
+        ranking(runs_table(grid(methods=methods, seeds=list(range(1, n + 1))), noisy))
+        for n in (4, 5)
+    )
+    chances = ["rank_low", "rank_high", "p_first", "p_most"]
+    assert four[chances].isna().all(axis=None)
+    assert five[chances].notna().all(axis=None)
+    assert (five["rank_low"] <= five["average_rank"]).all()
+    assert (five["average_rank"] <= five["rank_high"]).all()
+    assert list(five["p_first"]) == [1, 0, 0]
+    assert list(five["p_most"]) == [1, 0, 0]
+
+
+def test_every_column_that_is_shown_has_a_heading_of_its_own() -> None:
+    study = grid(methods={"gmp": {}, "fggp": {}}, seeds=[1, 2, 3, 4, 5])
+    shown = ranking_table(runs_table(study), default_plan()).shown
+    assert {"90 %", "95 %", "95 % interval", "dense start", "50 % start"} <= set(shown)
+    with pytest.raises(ValueError, match="two columns have one heading"):
+        Table(pd.DataFrame(), [text("a", "x"), text("a", "y")], "")
+
+
+def test_resampled_seeds_are_those_of_all_methods_at_once() -> None:
+    # One is a point behind the other with every seed, though seeds differ by more.
+    methods = {"gmp": {}, "fggp": {}}
+    study = grid(methods=methods, seeds=list(range(1, 6)))
+    table = ranking(
+        runs_table(study, lambda cell: 800 + 30 * cell.seed - (10 if cell.label == "gmp" else 0))
+    )
+    assert list(table["rank_low"]) == list(table["rank_high"]) == [1, 2]
+
+
+def test_resampling_is_the_same_every_time() -> None:
+    study = grid(methods={"gmp": {}, "fggp": {}}, seeds=list(range(1, 6)))
+    runs = runs_table(study)
+    assert_frame_equal(ranking(runs), ranking(runs.sample(frac=1, random_state=1)))
+
+
+def test_two_results_of_one_cell_are_refused(runs: pd.DataFrame) -> None:
+    with pytest.raises(
+        ResultError, match=r"runs\.csv holds 1 results twice \(first: fggp, seed 1\)"
+    ):
+        ranking(pd.concat([runs, runs[runs["label"] == "fggp"].head(1)]))
 
 
 def test_nothing_shared_gives_a_table_without_rows(tmp_path: Path) -> None:

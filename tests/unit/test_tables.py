@@ -1,10 +1,13 @@
+import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from fabricate import fabricate, grid
 from fggp.analysis.aggregate import aggregate
+from fggp.analysis.forms import p_value, shown
 from fggp.analysis.frames import read_runs
 from fggp.analysis.ranking import ranking
 from fggp.analysis.tables import TABLES, write_table
@@ -88,13 +91,88 @@ def test_partial_and_mixed_tables_say_so_loudly(tmp_path: Path, form: str) -> No
     assert "MIXED DEVICES" in text(tmp_path, f"ranking.{form}")
 
 
-@pytest.mark.parametrize("name", TABLES)
-def test_nothing_to_rank_is_told_and_no_failure(tmp_path: Path, name: str) -> None:
-    fabricate(tmp_path, grid(methods={"dense": {}}))
+def test_nothing_to_show_is_told_and_no_failure(tmp_path: Path) -> None:
+    fabricate(tmp_path, grid(methods={"dense": {}}), skip=lambda cell: True)
+    aggregate(tmp_path, partial=True)
+    for name in TABLES:
+        write_table(name, tmp_path)
+        for form in ("md", "tex"):
+            assert re.search(
+                "Nothing to (rank|show|compare)|not in this study", text(tmp_path, f"{name}.{form}")
+            )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sparsities": [0.9], "initial_sparsities": [0], "seeds": [1]},
+        {"seeds": [1]},
+        {"methods": {"dense": {}}},
+        {"methods": {"random": {}, "rigl": {}}},
+        {"methods": {"fggp": {}}},
+        {"methods": {"gmp": {}, "granet": {}}},
+        {"methods": {"gmp": {}, "small-dense": {}}},
+    ],
+)
+def test_a_study_too_small_for_a_table_gets_words_and_no_failure(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    fabricate(tmp_path, grid(**changes))
     aggregate(tmp_path)
-    write_table(name, tmp_path)
-    assert "Nothing to rank" in text(tmp_path, f"{name}.md")
-    assert "Nothing to rank" in text(tmp_path, f"{name}.tex")
+    for name in TABLES:
+        write_table(name, tmp_path)
+        assert len(text(tmp_path, f"{name}.md").splitlines()) >= 4, name
+
+
+def test_the_note_says_which_plan_was_used(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").mkdir()
+    monkeypatch.chdir(tmp_path)
+    write_table("comparisons", folder)
+    assert "The plan of the analysis is the one inside the package." in text(
+        folder, "comparisons.md"
+    )
+    (tmp_path / "config/stats.yaml").write_text("alpha: 0.1\n")
+    write_table("comparisons", folder)
+    shown = text(folder, "comparisons.md")
+    assert "The plan of the analysis is config/stats.yaml." in shown
+    assert "90 % on this grid" in shown
+
+
+def test_markdown_underlines_and_latex_too_what_is_near_the_best(tmp_path: Path) -> None:
+    fabricate(tmp_path, grid(methods={"gmp": {}, "fggp": {}}))
+    aggregate(tmp_path)
+    write_table("settings", tmp_path)
+    assert re.search(r"<u>\d+\.\d\d ± \d\.\d\d</u>", text(tmp_path, "settings.md"))
+    assert re.search(r"\\underline\{\d+\.\d\d ± \d\.\d\d\}", text(tmp_path, "settings.tex"))
+
+
+def test_a_long_latex_table_runs_over_pages_with_its_note_once(tmp_path: Path) -> None:
+    fabricate(tmp_path, grid(sparsities=[0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98]))
+    aggregate(tmp_path)
+    write_table("settings", tmp_path)
+    latex = text(tmp_path, "settings.tex")
+    assert latex.startswith("% needs \\usepackage{booktabs,longtable}\n\\begin{longtable}")
+    assert latex.count("Test accuracy at the last epoch") == 1
+    assert "\\caption[]{(continued)} \\\\\n\\toprule" in latex
+    assert "longtable" not in text_of("ranking", tmp_path)
+
+
+def text_of(name: str, folder: Path) -> str:
+    write_table(name, folder)
+    return text(folder, f"{name}.tex")
+
+
+def test_numbers_that_are_equal_but_for_rounding_read_the_same() -> None:
+    assert shown(3.2650000000000006, "+.2f") == shown(3.265, "+.2f")
+    assert shown(float("nan"), ".2f") == "-"
+    column = p_value("p", "p")
+    assert [column.text({"p": p}) for p in (0.00048828, 0.05, 1e-20)] == [
+        "0.00049",
+        "0.05",
+        "1e-20",
+    ]
 
 
 def test_an_unknown_name_gets_the_nearest(folder: Path) -> None:

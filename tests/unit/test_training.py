@@ -19,9 +19,12 @@ from fggp.checkpoint import Checkpoint
 from fggp.data import Dataset, load, prepare
 from fggp.errors import Failure
 from fggp.job import Timed, choose_device, run_cell
-from fggp.loop import Run
+from fggp.logits import read_logits
+from fggp.loop import Run, digest
+from fggp.making import network_of
 from fggp.numerics import arithmetic, autocast
-from fggp.results import NUMERICS, kept, read
+from fggp.packing import unpack
+from fggp.results import NUMERICS, kept, logits_path, read, weights_path
 from fggp.train import Stopped, train
 from fggp.views import views
 
@@ -270,6 +273,18 @@ TABLE = [(1, 90, 99), (2, 70, 50), (3, 80, 60), (4, 80, 70), (5, 75, 70), (6, 75
 EPOCHS = [{"epoch": e, "validation_correct": v, "test_correct": t} for e, v, t in TABLE]
 
 
+@pytest.mark.parametrize(("method", "start"), [("iss", 0.5), ("decaying-mask", None)])
+def test_an_epoch_whose_network_sees_pruned_weights_is_not_at_its_target(
+    digits: Dataset, method: str, start: float | None
+) -> None:
+    outcome = train(cell(method, start=start), digits, device=CPU, store=Forgetful())
+    final = sum(layer["kept"] for layer in outcome["layers"])
+    assert final < outcome["prunable"] / 4
+    # The window ends with the second of three epochs.
+    assert [row["kept"] for row in outcome["epochs"]] == [outcome["prunable"], final, final]
+    assert outcome["accuracy"]["best_validation"]["epoch"] > 1
+
+
 @pytest.mark.parametrize(
     ("first_full", "window_end", "validation", "test"),
     [
@@ -458,10 +473,14 @@ def test_a_damaged_or_foreign_checkpoint_is_set_aside_with_a_message(
     assert store.load() is None
 
 
-def test_a_checkpoint_of_other_numerics_is_set_aside(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("version", ["NUMERICS", "CONTENT"])
+def test_a_checkpoint_of_another_version_is_set_aside(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
 ) -> None:
-    monkeypatch.setattr(checkpoint, "NUMERICS", NUMERICS + 1)
+    monkeypatch.setattr(checkpoint, version, getattr(checkpoint, version) + 1)
     stored(tmp_path)
     monkeypatch.undo()
     assert Checkpoint(tmp_path / ".seed1.ckpt", cell(), "cpu").load() is None
@@ -534,6 +553,9 @@ def test_the_seconds_of_earlier_attempts_are_carried_over(tmp_path: Path) -> Non
 # --------------------------------------------------------------------------------------- job
 
 
+FINISHED = {"seed1.json", ".seed1.kept.json", "seed1.logits.npz", "seed1.weights.fggp"}
+
+
 def files(out: Path) -> set[str]:
     return {path.name for path in out.parent.iterdir()} - {f".{out.stem}.lock"}
 
@@ -548,9 +570,31 @@ def test_a_cell_is_trained_once_and_its_result_is_left_alone(
     assert result["cell"] == tied.plain()
     assert canonical(result["outcome"]) == canonical({"numerics": NUMERICS} | undisturbed(tied))
     assert result["provenance"]["device"] == "cpu"
-    assert files(out) == {"seed1.json", ".seed1.kept.json"}
+    assert files(out) == FINISHED
     assert not run_cell(cell(), data, out, device="cpu", tick=lambda *_: pytest.fail("trained"))
     assert out.stat().st_mtime_ns == time
+
+
+@pytest.mark.parametrize("method", ["dense", "gmp"])
+def test_beside_a_result_lie_its_test_logits_and_its_weights(
+    tmp_path: Path, data: Path, digits: Dataset, method: str
+) -> None:
+    out = tmp_path / "seed1.json"
+    run_cell(cell(method), data, out, device="cpu")
+    outcome = read(out)["outcome"]
+    logits, labels = read_logits(logits_path(out))
+    assert logits.shape == (len(digits.test_labels), 10)
+    assert np.array_equal(labels, digits.test_labels)
+    assert (logits.argmax(1) == labels).sum() == outcome["accuracy"]["last"]["correct"]
+    state = unpack(weights_path(out))
+    network = network_of(cell(method), 10, CPU)
+    network.load_state_dict(state)
+    kept = {layer["name"]: layer["nonzero"] for layer in outcome["layers"]}
+    assert {name: int(state[name].count_nonzero()) for name in kept} == kept
+    # Off the masks training leaves zeros of either sign; the file has but one kind.
+    same = digest(state) == outcome["weights_sha256"]
+    assert same == (method == "dense")
+    assert not any(bool(torch.signbit(state[name][state[name] == 0]).any()) for name in kept)
 
 
 def test_a_deleted_result_comes_back_without_training_or_data(tmp_path: Path, data: Path) -> None:
@@ -606,7 +650,7 @@ def test_a_signal_stops_with_a_checkpoint_and_the_next_call_continues(
     assert done_steps == list(range(1, STEPS + 1))
     expected = undisturbed(cell().with_data(digits.sha256))
     assert canonical(read(out)["outcome"]) == canonical({"numerics": NUMERICS} | expected)
-    assert files(out) == {"seed1.json", ".seed1.kept.json"}
+    assert files(out) == FINISHED
 
 
 def test_a_diverged_training_has_a_result_of_that_verdict(tmp_path: Path, data: Path) -> None:

@@ -5,7 +5,9 @@ import pytest
 import yaml
 from checkout import ROOT, TINY, TINY_CELLS, Checkout
 
+from fggp.cli.analyse import TABLES
 from fggp.config import cells, load
+from fggp.methods import METHODS
 
 
 def is_study(path: Path) -> bool:
@@ -20,7 +22,7 @@ def listed(checkout: Checkout, study: str) -> list[str]:
 
 
 def jobs(trainings: int) -> dict[str, int]:
-    analysis = {"plan": 1, "aggregate": 1, "table": 2, "figure": 1, "all": 1}
+    analysis = {"plan": 1, "aggregate": 1, "table": len(TABLES), "figure": 1, "all": 1}
     return analysis | {"prepare": 1, "train": trainings}
 
 
@@ -110,3 +112,18 @@ def test_a_dry_run_of_a_finished_study_changes_no_result(study: Checkout) -> Non
     assert study.dry().jobs == {}
     assert study.files("results", "data", "logs") == before
     assert json.loads((study / "results/tiny/cells.json").read_text())["study"] == "tiny"
+
+
+def test_the_full_study_of_all_methods_is_850_trainings_and_leaves_no_ranking_method_out() -> None:
+    study = load(ROOT / "config/paper-all.yaml")
+    assert len(cells(study)) == 850
+    named = {method["name"] for method in study.methods.values()}
+    # The lottery ticket costs 12 to 19 trainings per cell.
+    assert set(METHODS) - named == {"imp"}
+    assert len(cells(load(ROOT / "config/paper.yaml"))) == 220
+
+
+@pytest.mark.parametrize("name", ["demo-all", "mini-all-folder"])
+def test_small_studies_of_all_methods_leave_none_out(name: str) -> None:
+    study = load(ROOT / f"config/{name}.yaml")
+    assert {method["name"] for method in study.methods.values()} == set(METHODS)

@@ -36,15 +36,17 @@ rule aggregate:
         "python -m fggp aggregate {params.home:q} > {log} 2>&1"
 
 
+# A declaration that changes makes tables and figures anew, and trains nothing.
 rule table:
     input:
         RUNS_CSV,
+        DECLARED,
     output:
         report(
             f"{HOME}/tables/{{name}}.csv",
             category="Results",
-            subcategory="Rankings",
-            caption="../report/ranking.rst",
+            subcategory="Tables",
+            caption="../report/table.rst",
             labels={"table": "{name}"},
         ),
         multiext(f"{HOME}/tables/{{name}}", ".md", ".tex"),
@@ -58,23 +60,32 @@ rule table:
         "python -m fggp table {wildcards.name} {params.home:q} > {log} 2>&1"
 
 
+# All figures in one process: they read the same tables, and a start of Python costs more than most.
 rule figure:
     input:
+        f"{HOME}/cells.json",
         RUNS_CSV,
+        expand(f"{HOME}/{{name}}.csv", name=["epochs", "layers", "updates"]),
+        DECLARED,
     output:
-        report(
-            f"{HOME}/figures/{{name}}.png",
-            category="Results",
-            subcategory="Figures",
-            caption="../report/accuracy_vs_sparsity.rst",
-            labels={"figure": "{name}"},
+        [
+            report(
+                f"{HOME}/figures/{name}.png",
+                category="Results",
+                subcategory="Figures",
+                caption=f"../report/{name}.rst",
+                labels={"figure": name},
+            )
+            for name in FIGURE_NAMES
+        ],
+        expand(
+            f"{HOME}/figures/{{name}}.{{kind}}", name=FIGURE_NAMES, kind=["pdf", "csv"]
         ),
-        multiext(f"{HOME}/figures/{{name}}", ".pdf", ".csv"),
     log:
-        f"{HOME}/logs/figure-{{name}}.log",
+        f"{HOME}/logs/figure.log",
     conda:
         "../../envs/analysis.yml"
     params:
         home=lambda wildcards, input: Path(input[0]).parent,
     shell:
-        "python -m fggp figure {wildcards.name} {params.home:q} > {log} 2>&1"
+        "python -m fggp figure all {params.home:q} > {log} 2>&1"

@@ -6,7 +6,11 @@ from pathlib import Path
 SOURCE = Path(str(workflow.current_basedir)).parents[1] / "src"
 sys.path.insert(0, str(SOURCE))
 
-from fggp.cli.analyse import FIGURES as FIGURE_NAMES, TABLES as TABLE_NAMES
+from fggp.cli.analyse import (
+    DECLARATIONS,
+    FIGURES as FIGURE_NAMES,
+    TABLES as TABLE_NAMES,
+)
 from fggp.grid import Grid, one_configuration, set_environment
 from fggp.errors import Failure
 
@@ -24,6 +28,7 @@ except Failure as failure:
 
 HOME = GRID.home
 RUNS_CSV = f"{HOME}/runs.csv"
+DECLARED = [path for path in DECLARATIONS if Path(path).exists()]
 TABLES = expand(
     f"{HOME}/tables/{{name}}.{{kind}}",
     name=TABLE_NAMES,

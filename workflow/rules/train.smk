@@ -1,8 +1,10 @@
 # One cell, one process, one file. `params` hold the cell and nothing else, so that only a change
-# of what is trained trains again; device, paths and host stay out.
+# of what is trained trains again; device, paths and host stay out. A method that starts from the
+# trained dense network finds it beside the dense result.
 rule train:
     input:
         data=ancient(GRID.data),
+        dense=ancient(GRID.origin),
     output:
         f"{HOME}/runs/{{backbone}}/s{{sparsity}}/i{{start}}/{{label}}/seed{{seed}}.json",
     log:

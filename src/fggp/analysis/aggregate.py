@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pandas import DataFrame
+from pandas import DataFrame, array
 
 from fggp.analysis.checks import Found, check, collect, intact
 from fggp.analysis.frames import RUNS
 from fggp.analysis.rows import (
     EPOCHS,
     LAYERS,
+    MACS,
     UPDATES,
     Row,
     epoch_rows,
@@ -21,6 +22,9 @@ from fggp.analysis.rows import (
 )
 from fggp.results import write_text
 from fggp.study import read_expected
+
+COUNTS = (*MACS, "macs", "dropped", "grown")
+"""Integers that older results lack; without their own type they would become floats."""
 
 
 def aggregate(
@@ -73,4 +77,9 @@ def _rows(
     for item in found:
         with intact(item.path):
             rows += take(item)
-    return DataFrame(rows) if rows else DataFrame(columns=list(columns))
+    if not rows:
+        return DataFrame(columns=list(columns))
+    frame = DataFrame(rows)
+    for name in frame.columns.intersection(list(COUNTS)):
+        frame[name] = array([row[name] for row in rows], dtype="Int64")
+    return frame

@@ -16,13 +16,27 @@ RUNS = {
     "seed": "int64", "test_images": "int64", "correct_last": "int64",
     "correct_best_validation": "int64", "correct_best_test": "int64", "accuracy_last": "float64",
     "accuracy_best_validation": "float64", "accuracy_best_test": "float64", "epochs": "int64",
+    "steps_per_epoch": "int64",
     "prunable": "int64", "target": "int64", "kept": "int64", "realised_sparsity": "float64",
-    "smallest_layer_density": "float64", "emptied_layers": "int64", "verdict": "str",
+    "smallest_layer_density": "float64", "emptied_layers": "int64", "inference_macs": "Int64",
+    "training_macs": "Int64", "dense_macs": "Int64", "explored_share": "float64",
+    "dead_neurons_share": "float64", "verdict": "str",
     "seconds": "float64", "peak_memory_mb": "int64", "device": "str", "device_name": "str",
     "numerics": "int64", "code_sha256": "str", "torch": "str", "data_sha256": "str",
     "weights_sha256": "str", "partial": "bool", "mixed_device": "bool",
 }  # fmt: skip
-"""Columns of ``runs.csv`` in order. Accuracies are shares of the test images, 0 to 1."""
+"""Columns of ``runs.csv`` in order. Accuracies are shares of the test images, 0 to 1.
+
+Multiply-accumulates (``…_macs``) are those of one image, and of a whole training (`fggp.flops`).
+``explored_share`` is that of the prunable weights that were ever active, ``dead_neurons_share``
+that of the ReLU channels that are zero for every test image.
+"""
+
+MISSING = (
+    *("initial_sparsity", "inference_macs", "training_macs", "dense_macs"),
+    *("explored_share", "dead_neurons_share"),
+)
+"""Columns that may be empty: methods with one start, results from before the others came."""
 
 DENSE = "dense"
 """The label of the reference, which no other method can carry."""
@@ -33,12 +47,12 @@ def read_runs(study_folder: Path) -> DataFrame:
     path = study_folder / "runs.csv"
     fix = f"write it with `python -m fggp aggregate {study_folder.name}`"
     try:
-        # A label may be called "nan": empty means missing, and only in one column.
+        # A label may be called "nan": empty means missing, and only in these columns.
         runs = pd.read_csv(
             path,
             dtype=RUNS,
             keep_default_na=False,
-            na_values={"initial_sparsity": [""]},
+            na_values={column: [""] for column in MISSING},
         )
     except FileNotFoundError:
         raise ResultError(f"{path}: is missing; {fix}") from None

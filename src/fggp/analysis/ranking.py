@@ -6,15 +6,26 @@ a tie. The dense reference never ranks.
 
 from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 from pandas import DataFrame, Series
 
-from fggp.analysis.frames import DENSE, is_partial
-from fggp.results import ResultError
+from fggp.analysis.blocks import Counts, all_entries, both_starts
+from fggp.analysis.forms import Table, count, interval, number, text
+from fggp.analysis.plan import Plan, default_plan
+from fggp.analysis.resampling import resample
+from fggp.ratio import percent, ratio
 
 COLUMNS = {
     "label": "str",
     "average_rank": "float64",
+    "rank_low": "float64",
+    "rank_high": "float64",
+    "p_first": "float64",
+    "p_most": "float64",
     "wins": "Int64",
     "settings": "Int64",
     "seeds": "Int64",
@@ -22,112 +33,182 @@ COLUMNS = {
     "gap_to_dense_points": "float64",
 }
 """Columns of a ranking: 1 is the best rank; ``wins`` counts the settings ranked best, shared ones
-for each who shares; accuracies are means over settings and seeds, the gap paired by seed."""
+for each who shares; accuracies are means over settings and seeds, the gap paired by seed;
+``rank_low`` to ``p_most`` are those of `fggp.analysis.resampling`. After these stand the average
+ranks over parts of the settings, ``rank_vgg19``, ``rank_s90``, ``rank_i50``, and the record against
+the reference method, ``against fggp``: settings won/tied/lost."""
 
 REFERENCE = "dense (reference)"
+PART, RECORD = "rank_", "against "
 
 
-def ranking(runs: DataFrame) -> DataFrame:
+def ranking(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     """Rank the methods with both starts over backbone, sparsity and initial sparsity.
 
     Takes ``runs.csv`` as `fggp.analysis.frames.read_runs` returns it. Only seeds that all labels
     have in all settings count, and only settings where all labels have them.
 
     Returns:
-        A row per label, sorted by average rank and label, with columns `COLUMNS`; last the dense
-        reference over the same backbones and seeds. No row where fewer than two labels rank.
+        A row per label, sorted by average rank and label, with columns `COLUMNS` and those named
+        there; last the dense reference over the same backbones and seeds. No row where fewer than
+        two labels rank.
 
     Raises:
         ResultError: naming what is missing, unless ``runs`` is marked partial.
 
     """
-    chosen = runs[runs["ranks"] & (runs["starts"] == "both")]
-    return _ranked(
-        chosen.assign(entry=chosen["label"]), ["backbone", "sparsity", "initial_sparsity"], runs
-    )
+    return _ranked(both_starts(runs), plan or default_plan())
 
 
-def ranking_all(runs: DataFrame) -> DataFrame:
+def ranking_all(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     """Rank every method over backbone and sparsity, one with both starts entering once per start.
 
     As `ranking`, but ``settings`` counts pairs of backbone and sparsity, and labels read like
     "fggp, dense start".
     """
-    chosen = runs[runs["ranks"]]
-    both = chosen["label"] + ", " + chosen["start"]
-    entry = chosen["label"].where(chosen["starts"] == "one", both)
-    return _ranked(chosen.assign(entry=entry), ["backbone", "sparsity"], runs)
+    return _ranked(all_entries(runs), plan or default_plan())
 
 
-def _ranked(chosen: DataFrame, blocks: list[str], runs: DataFrame) -> DataFrame:
-    if chosen["entry"].nunique() < 2:
-        return _table([])
-    wide = chosen.set_index([*blocks, "seed", "entry"])["correct_last"].unstack("entry")
-    counts = _complete(wide, blocks, strict=not is_partial(runs))
-    if counts.empty:
-        return _table([])
-    sums = counts.groupby(level=blocks).sum()
-    images = int(runs["test_images"].iloc[0])
-    dense = _dense(runs, counts)
-    shared = {"settings": len(sums), "seeds": counts.index.get_level_values("seed").nunique()}
-    measured = {
-        "average_rank": sums.rank(axis=1, ascending=False, method="average").mean(),
-        "wins": sums.eq(sums.max(axis=1), axis=0).sum(),
-        "accuracy_percent": counts.mean() / images * 100,
-        "gap_to_dense_points": counts.sub(dense, axis=0).mean(skipna=False) / images * 100,
+def ranking_table(runs: DataFrame, plan: Plan) -> Table:
+    """Return `ranking` as it is shown."""
+    return _shown(ranking(runs, plan), plan, "backbone, sparsity and initial sparsity")
+
+
+def ranking_all_table(runs: DataFrame, plan: Plan) -> Table:
+    """Return `ranking_all` as it is shown."""
+    return _shown(ranking_all(runs, plan), plan, "backbone and sparsity")
+
+
+def margins(counts: Counts) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield the parts of the settings by name, where there is more than one of a kind.
+
+    Names are those of the result paths: ``vgg19``, ``s90``, ``i50``.
+    """
+    settings = counts.settings
+    for key, sign in (("backbone", ""), ("sparsity", "s"), ("initial_sparsity", "i")):
+        levels = list(settings[key].unique()) if key in settings else []
+        for level in levels if len(levels) > 1 else []:
+            name = sign + percent(ratio(float(level))) if sign else str(level)
+            yield name, (settings[key] == level).to_numpy()
+
+
+def _ranked(counts: Counts | None, plan: Plan) -> DataFrame:
+    if counts is None:
+        return DataFrame([], columns=list(COLUMNS)).astype(COLUMNS)
+    resampled = resample(counts, plan)
+    points = counts.points
+    columns: dict[str, Any] = {
+        "label": counts.entries,
+        "average_rank": counts.ranks.mean(axis=0),
+        "rank_low": resampled.low,
+        "rank_high": resampled.high,
+        "p_first": resampled.first,
+        "p_most": resampled.most,
+        "wins": (counts.sums == counts.sums.max(axis=1, keepdims=True)).sum(axis=0),
+        "settings": len(counts.settings),
+        "seeds": len(counts.seeds),
+        "accuracy_percent": counts.correct.mean(axis=(0, 1)) * points,
+        "gap_to_dense_points": (counts.correct - counts.dense[:, :, None]).mean(axis=(0, 1))
+        * points,
     }
-    rows = [
-        {"label": label} | {name: values[label] for name, values in measured.items()} | shared
-        for label in counts.columns
+    for name, part in margins(counts):
+        columns[PART + name] = counts.ranks[part].mean(axis=0)
+    for entry in (it for it in counts.entries if counts.labels[it] == plan.reference):
+        columns[RECORD + entry] = _records(counts, entry)
+    table = DataFrame(columns).sort_values(["average_rank", "label"], ignore_index=True)
+    if not np.isnan(counts.dense).any():
+        dense = {
+            "label": REFERENCE,
+            "accuracy_percent": float(counts.dense.mean()) * points,
+            "settings": len(counts.settings),
+            "seeds": len(counts.seeds),
+        }
+        table = DataFrame([*table.to_dict("records"), dense], columns=table.columns)
+    return table.astype(COLUMNS)
+
+
+def _records(counts: Counts, reference: str) -> list[str | None]:
+    """Return settings won/tied/lost of each entry against one of them."""
+    own = counts.entries.index(reference)
+    differences = counts.sums - counts.sums[:, [own]]
+    won, tied, lost = (differences > 0), (differences == 0), (differences < 0)
+    records: list[str | None] = [
+        "/".join(str(it[:, index].sum()) for it in (won, tied, lost))
+        for index in range(len(counts.entries))
     ]
-    rows.sort(key=lambda row: (row["average_rank"], row["label"]))
-    if dense.notna().all():
-        mean = float(dense.mean()) / images * 100
-        rows.append({"label": REFERENCE, "accuracy_percent": mean} | shared)
-    return _table(rows)
+    records[own] = None
+    return records
 
 
-def _complete(wide: DataFrame, blocks: list[str], *, strict: bool) -> DataFrame:
-    """Return the rows (block, seed) of the largest grid that holds every label throughout."""
-    levels = [*blocks, "seed"]
-    if strict:
-        _refuse_gaps(wide, levels)
-    complete = wide.dropna()
-    number = complete.groupby(level=blocks).ngroups
-    common = complete.groupby(level="seed").size() == number
-    return complete[common.reindex(complete.index.get_level_values("seed")).to_numpy(dtype=bool)]
-
-
-def _refuse_gaps(wide: DataFrame, levels: list[str]) -> None:
-    present = wide.index.to_frame(index=False)
-    settings = present[levels[:-1]].drop_duplicates()
-    seeds = present[["seed"]].drop_duplicates()
-    full = pd.MultiIndex.from_frame(settings.merge(seeds, how="cross"))
-    cells = wide.reindex(full).isna()
-    gaps = [(*row, label) for label in cells for row in cells.index[cells[label]]]
-    if gaps:
-        named = [
-            f"{gap[-1]} at "
-            + ", ".join(f"{name} {value}" for name, value in zip(levels, gap[:-1], strict=True))
-            for gap in gaps[:3]
+def _shown(data: DataFrame, plan: Plan, blocks: str) -> Table:
+    parts = _more(data, PART)
+    records = _more(data, RECORD)
+    columns = [
+        text("method", "label"),
+        number("average rank", "average_rank", ".2f"),
+        number("wins", "wins", "d"),
+        *(text(key, key) for key in records),
+        *(number(_head(key), key, ".2f") for key in parts),
+        number("accuracy (%)", "accuracy_percent", ".2f"),
+        number("gap to dense (points)", "gap_to_dense_points", "+.2f"),
+    ]
+    if data["rank_low"].notna().any():
+        columns[2:2] = [
+            interval(f"{plan.confidence} interval", "rank_low", "rank_high", ".2f"),
+            number("P(rank 1)", "p_first", ".2f"),
         ]
-        raise ResultError(
-            f"the ranking misses {len(gaps)} results ({'; '.join(named)}); train them, "
-            "or aggregate the study with --partial"
+    lowest = {"average rank": "average_rank"} | {_head(key): key for key in parts}
+    highest = {
+        "wins": "wins",
+        "accuracy (%)": "accuracy_percent",
+        "gap to dense (points)": "gap_to_dense_points",
+    }
+    rivals = data["label"] != REFERENCE
+    bold = {head: _least(data[key].where(rivals)) for head, key in lowest.items()}
+    bold |= {head: _least(-data[key].where(rivals)) for head, key in highest.items()}
+    return Table(data, columns, _note(data, plan, blocks), bold)
+
+
+def _more(data: DataFrame, sign: str) -> list[str]:
+    """Return the columns beyond `COLUMNS` that start with ``sign``."""
+    return [key for key in map(str, data) if key.startswith(sign) and key not in COLUMNS]
+
+
+def _least(values: Series[float]) -> list[bool]:
+    return [bool(it) for it in (values == values.min()).fillna(False)]
+
+
+def _head(key: str) -> str:
+    name = key.removeprefix(PART)
+    share = name[1:]
+    if not share.replace(".", "").isdecimal():
+        return name
+    if name[0] == "s":
+        return f"{share} %"
+    return "dense start" if share == "0" else f"{share} % start"
+
+
+def _note(data: DataFrame, plan: Plan, blocks: str) -> str:
+    if data.empty:
+        return "Nothing to rank: it takes two methods with results in the same settings."
+    settings, seeds = int(data["settings"].max()), int(data["seeds"].max())
+    parts = [
+        f"Average rank of the mean accuracy (n = {count(seeds, 'seed')}) in "
+        f"{count(settings, 'setting')} of {blocks}; 1 is best, wins are settings ranked best. "
+        "Test accuracy at the last epoch; the gap to dense is paired by seed."
+    ]
+    if _more(data, PART):
+        parts.append("Under a backbone, a sparsity or a start stands the average rank there.")
+    if _more(data, RECORD):
+        parts.append(f"Records against {plan.reference} are settings won/tied/lost.")
+    if seeds < plan.fewest_seeds:
+        parts.append(
+            "Interval of the average rank and P(rank 1): not computable with "
+            f"{count(seeds, 'seed')}, it takes {plan.fewest_seeds}."
         )
-
-
-def _dense(runs: DataFrame, counts: DataFrame) -> Series[float]:
-    """Return the dense count of each row's backbone and seed, NaN where there is none."""
-    reference = runs[runs["label"] == DENSE].set_index(["backbone", "seed"])["correct_last"]
-    pairs = zip(
-        counts.index.get_level_values("backbone"),
-        counts.index.get_level_values("seed"),
-        strict=True,
-    )
-    known = reference.to_dict()
-    return pd.Series([known.get(pair) for pair in pairs], index=counts.index, dtype="float64")
-
-
-def _table(rows: list[dict[str, object]]) -> DataFrame:
-    return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    else:
+        parts.append(
+            f"{plan.confidence} interval and P(rank 1): {plan.resamples} resamples of the seeds, "
+            "the same for all methods; approximate, and of this grid alone."
+        )
+    return " ".join(parts)

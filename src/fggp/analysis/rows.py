@@ -16,8 +16,12 @@ Row = dict[str, Any]
 VIEWS = ("last", "best_validation", "best_test")
 KEYS = ("backbone", "sparsity", "initial_sparsity", "label", "seed")
 EPOCHS = (*KEYS, "epoch", "lr", "train_loss", "validation_correct", "test_correct", "kept")
-LAYERS = (*KEYS, "layer", "name", "shape", "total", "kept", "density")
-UPDATES = (*KEYS, "update", "step", "kept", "realised_sparsity")
+LAYERS = (*KEYS, "layer", "name", "shape", "total", "kept", "density", "macs")
+UPDATES = (
+    *(*KEYS, "update", "step", "kept", "realised_sparsity"),
+    *("dropped", "grown", "jaccard", "explored_share"),
+)
+MACS = ("inference_macs", "training_macs", "dense_macs")
 
 
 def keys(cell: Cell) -> Row:
@@ -61,6 +65,7 @@ def run_row(item: Found, *, partial: bool, mixed_device: bool) -> Row:
             "partial": partial,
             "mixed_device": mixed_device,
             "epochs": len(outcome["epochs"]),
+            "steps_per_epoch": outcome["steps_per_epoch"],
             "prunable": outcome["prunable"],
             "target": outcome["target"],
             "verdict": outcome["verdict"],
@@ -69,6 +74,7 @@ def run_row(item: Found, *, partial: bool, mixed_device: bool) -> Row:
         }
         | _accuracies(outcome)
         | _masks(outcome)
+        | _diagnostics(outcome)
         | _origin(item)
     )
 
@@ -89,13 +95,18 @@ def layer_rows(item: Found) -> list[Row]:
             "total": prod(layer["shape"]),
             "kept": layer["kept"],
             "density": layer["kept"] / prod(layer["shape"]),
+            "macs": layer.get("macs"),
         }
         for index, layer in enumerate(item.result["outcome"]["layers"])
     ]
 
 
 def update_rows(item: Found) -> list[Row]:
-    """Return the mask updates, with the total kept after each and the sparsity it means."""
+    """Return the recorded mask updates: the total kept after each, and how far the mask went.
+
+    ``jaccard`` compares with the mask at the recorded update before: active in both by active in
+    any of the two.
+    """
     outcome = item.result["outcome"]
     return [
         keys(item.cell)
@@ -104,6 +115,10 @@ def update_rows(item: Found) -> list[Row]:
             "step": update["step"],
             "kept": sum(update["kept"]),
             "realised_sparsity": _sparsity(sum(update["kept"]), outcome["prunable"]),
+            "dropped": update.get("dropped"),
+            "grown": update.get("grown"),
+            "jaccard": _jaccard(update),
+            "explored_share": _explored(update, outcome),
         }
         for update in outcome["updates"]
     ]
@@ -128,6 +143,29 @@ def _masks(outcome: Row) -> Row:
         "smallest_layer_density": min(it["kept"] / prod(it["shape"]) for it in layers),
         "emptied_layers": sum(layer["kept"] == 0 for layer in layers),
     }
+
+
+def _diagnostics(outcome: Row) -> Row:
+    """Return what results hold that came after this was recorded; None in older ones."""
+    neurons = outcome.get("dead_neurons")
+    return {name: outcome.get(name) for name in MACS} | {
+        "explored_share": _explored(outcome, outcome),
+        "dead_neurons_share": None
+        if neurons is None
+        else sum(relu["dead"] for relu in neurons) / sum(relu["channels"] for relu in neurons),
+    }
+
+
+def _explored(record: Row, outcome: Row) -> float | None:
+    return record["explored"] / outcome["prunable"] if "explored" in record else None
+
+
+def _jaccard(update: Row) -> float | None:
+    if "grown" not in update:
+        return None
+    kept = sum(update["kept"])
+    union = kept + update["dropped"]
+    return (kept - update["grown"]) / union if union else 1.0
 
 
 def _origin(item: Found) -> Row:

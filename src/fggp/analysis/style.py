@@ -19,6 +19,9 @@ from fggp.results import ResultError, write_bytes, write_text
 WIDTH = 5.5
 """Inches: the text width of a page in the style of NeurIPS."""
 
+DPI = 300
+"""Of the PNG files."""
+
 COLOURS = Path("config/colours.yaml")
 
 RC: dict[Any, Any] = {
@@ -55,8 +58,8 @@ class Look(NamedTuple):
 FIXED = {"fggp": Look("#D55E00", "o"), "dense": Look("#777777", "", "--")}
 """Also where the map of colours is out of reach."""
 
-# Cycled in step; 3, 8 and 9 (lines change every third label) repeat only after 72 labels.
-SPARE_COLOURS = ("#E69F00", "#CC79A7", "#000000")
+# Cycled in step; 7, 8 and 21 (lines change every seventh label) repeat only after 168 labels.
+SPARE_COLOURS = ("#E69F00", "#CC79A7", "#000000", "#332288", "#999933", "#882255", "#8C510A")
 SPARE_MARKERS = ("v", "P", "X", "<", "p", "*", ">", "h")
 SPARE_LINES = ("-", "-.", ":")
 
@@ -81,7 +84,7 @@ def looks(labels: Sequence[str]) -> dict[str, Look]:
 
 
 def save(figure: Figure, stem: Path, data: DataFrame) -> list[Path]:
-    """Write a figure as ``.pdf`` and ``.png`` (300 dpi), and what it shows as ``.csv``.
+    """Write a figure as ``.pdf`` and ``.png``, and what it shows as ``.csv``.
 
     Nothing in the files depends on when or where they were written. Returns the three paths.
     """
@@ -103,7 +106,7 @@ def _spare(index: int) -> Look:
 
 def _rendered(figure: Figure, form: str, metadata: dict[str, str | None]) -> bytes:
     buffer = BytesIO()
-    figure.savefig(buffer, format=form, dpi=300, metadata=metadata)
+    figure.savefig(buffer, format=form, dpi=DPI, metadata=metadata)
     return buffer.getvalue()
 
 

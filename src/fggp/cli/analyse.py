@@ -12,8 +12,36 @@ from fggp.complaints import nearest
 
 # Named here as well, since the registries import pandas and matplotlib, and every start of the
 # command line comes by.
-TABLES = ("ranking", "ranking_all")
-FIGURES = ("accuracy_vs_sparsity",)
+TABLES = (
+    "ranking",
+    "ranking_all",
+    "settings",
+    "comparisons",
+    "per_setting",
+    "tests",
+    "leave_out",
+    "power",
+    "claims",
+)
+FIGURES = (
+    "accuracy_vs_sparsity",
+    "drop_to_dense",
+    "accuracy_vs_flops",
+    "forest",
+    "win_tie_loss",
+    "rank_heatmap",
+    "critical_difference",
+    "seed_pairs",
+    "rate_ablation",
+    "order_schedule",
+    "layer_density",
+    "sparsity_schedule",
+    "mask_churn",
+    "training_curves",
+    "run_overview",
+)
+DECLARATIONS = ("config/stats.yaml", "config/claims.yaml")
+ALL = "all"
 
 
 def add(verbs: Any) -> None:
@@ -35,7 +63,7 @@ def add(verbs: Any) -> None:
 def analyse(options: argparse.Namespace) -> int:
     """Aggregate a study and write all its tables and figures."""
     from fggp.analysis.aggregate import aggregate
-    from fggp.analysis.figures import write_figure
+    from fggp.analysis.figures import write_figures
     from fggp.analysis.tables import write_table
 
     folder = study_folder(options.study)
@@ -44,42 +72,47 @@ def analyse(options: argparse.Namespace) -> int:
     )
     for name in TABLES:
         paths += write_table(name, folder)
-    for name in FIGURES:
-        paths += write_figure(name, folder)
+    paths += write_figures(list(FIGURES), folder)
     print(*paths, sep="\n")
     return 0
 
 
 def table(options: argparse.Namespace) -> int:
-    """Write one table of an aggregated study."""
+    """Write one table, or all, of an aggregated study."""
     from fggp.analysis.tables import write_table
 
-    print(*write_table(options.name, study_folder(options.study)), sep="\n")
+    folder = study_folder(options.study)
+    paths = [path for name in _names(options, TABLES) for path in write_table(name, folder)]
+    print(*paths, sep="\n")
     return 0
 
 
 def figure(options: argparse.Namespace) -> int:
-    """Write one figure of an aggregated study."""
-    from fggp.analysis.figures import write_figure
+    """Write one figure, or all, of an aggregated study."""
+    from fggp.analysis.figures import write_figures
 
-    print(*write_figure(options.name, study_folder(options.study)), sep="\n")
+    print(*write_figures(_names(options, FIGURES), study_folder(options.study)), sep="\n")
     return 0
+
+
+def _names(options: argparse.Namespace, known: Sequence[str]) -> list[str]:
+    return list(known) if options.name == ALL else [options.name]
 
 
 def _add_one(
     verbs: Any, name: str, do: Callable[[argparse.Namespace], int], known: Sequence[str]
 ) -> None:
-    text = f"write one {name} of an aggregated study"
+    text = f"write one {name}, or all, of an aggregated study"
     parser = verb(verbs, name, do, text, f"python -m fggp {name} {known[0]} demo")
     parser.add_argument(
-        "name", metavar="NAME", type=_one_of(name, known), help=f"one of {', '.join(known)}"
+        "name", metavar="NAME", type=_one_of(name, known), help=f"{', '.join(known)}, or {ALL}"
     )
     study_argument(parser)
 
 
 def _one_of(what: str, known: Sequence[str]) -> Callable[[str], str]:
     def name(text: str) -> str:
-        if text not in known:
+        if text not in {*known, ALL}:
             raise argparse.ArgumentTypeError(f"no {what} is called {text!r}{nearest(text, known)}")
         return text
 

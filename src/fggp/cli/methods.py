@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import inspect
+from itertools import groupby
 from typing import Any
 
 from fggp.cli.verb import verb
 from fggp.complaints import nearest
 from fggp.errors import Failure
 from fggp.methods import METHODS, Definition
+
+KINDS = ("reference", "before training", "during training", "after training", "N:M")
 
 
 def add(verbs: Any) -> None:
@@ -27,8 +30,10 @@ def add(verbs: Any) -> None:
 def do(options: argparse.Namespace) -> int:
     """Print all methods, or one with its docstring."""
     if options.name is None:
-        for method in METHODS.values():
-            print(f"{method.name}: {method.summary}\n{_facts(method)}")
+        for kind, methods in groupby(sorted(METHODS.values(), key=_order), lambda it: it.kind):
+            print(f"{kind.capitalize()}\n")
+            for method in methods:
+                print(f"{method.name}: {method.summary}\n{_facts(method)}\n")
         return 0
     if options.name not in METHODS:
         raise Failure(f"no method is called {options.name!r}{nearest(options.name, list(METHODS))}")
@@ -37,11 +42,17 @@ def do(options: argparse.Namespace) -> int:
     return 0
 
 
+def _order(method: Definition) -> tuple[int, str]:
+    return KINDS.index(method.kind), method.name
+
+
 def _facts(method: Definition) -> str:
     facts = [
-        "two starts" if method.starts == "both" else "one start",
-        "ranks" if method.ranks else "reference, does not rank",
+        method.kind,
+        {"both": "two starts", "one": "one start", "none": "prunes nothing"}[method.starts],
+        "ranks" if method.ranks else "does not rank",
         f"{method.masking} masking",
+        *([] if method.exact else ["compared at its realised sparsity"]),
     ]
     settings = method.settings().model_dump(mode="json")
     lines = [f"{', '.join(facts)}; {method.paper}"]

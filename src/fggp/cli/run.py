@@ -13,6 +13,7 @@ from fggp.cli.verb import load_study, study_argument, verb
 from fggp.config import cells
 from fggp.errors import Failure
 from fggp.matching import restore
+from fggp.origin import origin
 from fggp.study import data_path, folder, run_path, write_expected
 from fggp.workers import STOPPED, Task, Workers
 
@@ -55,7 +56,9 @@ def do(options: argparse.Namespace) -> int:
             continue
         out = run_path(home, cell)
         if not restore(cell, out):
-            tasks.append(Task(cell, data_path(study.data.name), out, home / "logs"))
+            before = origin(cell)
+            after = before.id if before else None
+            tasks.append(Task(cell, data_path(study.data.name), out, home / "logs", after))
     workers = Workers(options.jobs, deadline, options.device)
     failed, waiting = workers.train(tasks)
     for task in failed:

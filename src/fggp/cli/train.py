@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from fggp.config import cells
 from fggp.errors import Failure
 from fggp.methods import METHODS
 from fggp.study import folder, run_path
+from fggp.timing import epochs_of
 from fggp.workers import STOPPED
 
 
@@ -61,7 +63,9 @@ def do(options: argparse.Namespace) -> int:
     from fggp.job import run_cell
     from fggp.train import Row, Stopped
 
-    last = cell.training.epochs
+    recipe = METHODS[cell.method.name].recipe(**cell.method.settings)
+    last = len(epochs_of(recipe, cell.training.epochs, cell.sparsity))
+    warnings.formatwarning = lambda message, *where: f"fggp: {message}\n"  # a log needs no source
     with tqdm(desc=cell.id, unit=" steps", disable=not sys.stderr.isatty(), leave=False) as bar:
 
         def report(row: Row) -> None:

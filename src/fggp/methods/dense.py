@@ -1,9 +1,10 @@
 """The dense network: the reference that every sparse one is compared with."""
 
-from fggp.methods.registry import Recipe, method
+from fggp.methods.registry import method
+from fggp.recipe import Recipe
 
 
-@method(paper="reference, not a pruning method", starts="one", ranks=False)
+@method(paper="reference, not a pruning method", starts="none", ranks=False)
 def dense() -> Recipe:
     """Train without pruning."""
     return Recipe()

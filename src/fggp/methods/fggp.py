@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fggp.methods.registry import Recipe, method
+from fggp.methods.registry import method
 from fggp.rates import ONE, ZERO, Course, Rate, course
 from fggp.ratio import Share
+from fggp.recipe import Recipe
 from fggp.rules import PruneTo
 from fggp.schedules import Cubic
 from fggp.selecting import Floored, PerLayer, Pool, TwoStage, of_active, of_kept, of_quota

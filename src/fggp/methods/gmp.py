@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from fggp.methods.registry import Recipe, method
+from fggp.methods.registry import method
+from fggp.recipe import Recipe
 from fggp.rules import PruneTo
 from fggp.schedules import Cubic
 from fggp.selecting import Largest, PerLayer
@@ -15,6 +16,11 @@ def gmp(scope: Literal["global", "layer"] = "global") -> Recipe:
 
     The sparse start is an ERK mask that is pruned further. With scope "layer" every layer keeps
     its share of the active weights, as in the paper; "global" is what GraNet compares with.
+
+    Differs from the official code of GraNet on purpose: that keeps one or two weights fewer at
+    every update, because of a strict threshold and a count rounded down, and all equal weights at
+    the threshold go; its last update is the one before the end of the window; and it starts dense
+    whatever the initial sparsity. Without ties the weights it keeps are among those kept here.
     """
     select = Largest(magnitude)
     return Recipe(sparsity=Cubic, rule=PruneTo(PerLayer(select) if scope == "layer" else select))

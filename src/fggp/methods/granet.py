@@ -2,8 +2,9 @@
 
 from fractions import Fraction
 
-from fggp.methods.registry import Recipe, method
+from fggp.methods.registry import method
 from fggp.ratio import Share
+from fggp.recipe import Recipe
 from fggp.rules import DropGrow, PruneTo, Sequence
 from fggp.schedules import Cosine, Cubic
 from fggp.selecting import Largest
@@ -18,6 +19,12 @@ def granet(
 
     The exchange drops by magnitude and grows by gradient; its share falls on a cosine over the
     whole training, and it goes on after the pruning window. The sparse start is an ERK mask.
+
+    Differs from the official code on purpose: the pruning as in gmp; of equal magnitudes no more
+    are dropped than the share; where too few gradients differ from zero, a layer keeps its count,
+    while the official growth then picks weights that are active, and loses some; and the ERK mask
+    has exact counts instead of a draw for each weight. With its count and without ties, masks and
+    weights agree with those of the official code.
     """
     exchange = DropGrow(magnitude, gradient, Cosine(drop_fraction, final_drop_fraction))
     rule = Sequence((PruneTo(Largest(magnitude)), exchange))

@@ -4,7 +4,8 @@ from typing import Literal
 
 from fggp.distributions import erk, uniform
 from fggp.initial import Random
-from fggp.methods.registry import Recipe, method
+from fggp.methods.registry import method
+from fggp.recipe import Recipe
 
 
 @method(paper="Mocanu et al. 2018; ERK: Evci et al. 2020, arXiv 1911.11134", starts="one")

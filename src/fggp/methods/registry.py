@@ -5,44 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, create_model
 
 from fggp.complaints import nearest
-from fggp.initial import ERK, InitialMask
-from fggp.rules import Rule
-from fggp.schedules import Schedule, held
+from fggp.recipe import Recipe
 
-Starts = Literal["both", "one"]
-Masking = Literal["hard", "soft", "projected"]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The parts of a method, with its settings filled in.
-
-    Attributes:
-        initial: draws the initial mask at the initial sparsity.
-        sparsity: makes the sparsity schedule from the initial and the target sparsity.
-        rule: one mask update; None where the initial mask is final.
-        until: the share of the training after which updates end; they go on at the target count
-            after the pruning window. None: they end with the window.
-        every: only every n-th update of the timing is made.
-        gradient_steps: steps over which the signed gradient is averaged before an update.
-        floor: least share of each layer that the rule keeps, for a check before training.
-
-    """
-
-    initial: InitialMask = ERK
-    sparsity: Callable[[Fraction, Fraction], Schedule] = held
-    rule: Rule | None = None
-    until: Fraction | None = None
-    every: int = 1
-    gradient_steps: int = 1
-    floor: Fraction = Fraction(0)
+Starts = Literal["both", "one", "none"]
+Masking = Literal["hard", "soft"]
 
 
 @dataclass(frozen=True)
@@ -52,10 +24,11 @@ class Definition:
     Attributes:
         name: as written in configurations.
         paper: where it was published.
-        starts: "both" where a dense and a sparse start are defined, else "one".
-        ranks: whether it competes; the dense reference does not.
-        masking: "hard" is zero off the mask after every step; "soft" keeps values off the mask;
-            "projected" is sparse only at the end.
+        starts: "both" where a dense and a sparse start are defined, "one" where there is one, and
+            "none" where nothing is pruned.
+        ranks: whether it competes; references do not.
+        masking: "hard" is zero off the mask after every step; "soft" keeps values off the mask.
+        exact: whether the target is met to the weight; else its realised sparsity is compared.
         make: settings in, `Recipe` out.
 
     """
@@ -65,6 +38,7 @@ class Definition:
     starts: Starts
     ranks: bool
     masking: Masking
+    exact: bool
     make: Callable[..., Recipe]
 
     @cached_property
@@ -80,6 +54,18 @@ class Definition:
         )
 
     @property
+    def kind(self) -> str:
+        """When it prunes, as its parts say, or what else it is."""
+        recipe = self.recipe()
+        if self.starts == "none" or recipe.narrow:
+            return "reference"
+        if not self.exact:
+            return "N:M"
+        if recipe.fine_tune is not None or recipe.rounds is not None:
+            return "after training"
+        return "before training" if recipe.rule is None else "during training"
+
+    @property
     def summary(self) -> str:
         """The first line of the method's docstring."""
         return (inspect.getdoc(self.make) or "").partition("\n")[0]
@@ -93,7 +79,12 @@ METHODS: dict[str, Definition] = {}
 
 
 def method(
-    *, paper: str, starts: Starts, ranks: bool = True, masking: Masking = "hard"
+    *,
+    paper: str,
+    starts: Starts,
+    ranks: bool = True,
+    masking: Masking = "hard",
+    exact: bool = True,
 ) -> Callable[[Callable[..., Recipe]], Callable[..., Recipe]]:
     """Register the decorated function as a method under its own name, ``_`` written as ``-``."""
 
@@ -101,7 +92,7 @@ def method(
         name = make.__name__.replace("_", "-")
         if name in METHODS:
             raise ValueError(f"two methods are called {name!r}; rename the function of one of them")
-        METHODS[name] = Definition(name, paper, starts, ranks, masking, make)
+        METHODS[name] = Definition(name, paper, starts, ranks, masking, exact, make)
         return make
 
     return register

@@ -2,8 +2,9 @@
 
 from fractions import Fraction
 
-from fggp.methods.registry import Recipe, method
+from fggp.methods.registry import method
 from fggp.ratio import Share
+from fggp.recipe import Recipe
 from fggp.rules import DropGrow
 from fggp.schedules import Cosine
 from fggp.update import gradient, magnitude

@@ -5,8 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fggp.methods.registry import Recipe, method
+from fggp.methods.registry import method
 from fggp.ratio import Share
+from fggp.recipe import Recipe
 from fggp.rules import DropGrow
 from fggp.schedules import Cosine
 from fggp.update import gradient, magnitude
@@ -22,6 +23,10 @@ def rigl_itop(
 
     An exchange is made at every fourth mask update of the study (every 4000 steps in the standard
     protocol), so that a grown weight has time to prove itself.
+
+    Differs from the official code on purpose: of equal magnitudes no more are dropped than the
+    share; a layer keeps its count where too few gradients differ from zero; and the ERK mask has
+    exact counts instead of a draw for each weight. Otherwise an exchange is the same.
     """
     fraction = Cosine(drop_fraction, final_drop_fraction)
     return Recipe(rule=DropGrow(magnitude, gradient, fraction), until=Fraction(1), every=every)

@@ -2,8 +2,9 @@
 
 from fractions import Fraction
 
-from fggp.methods.registry import Recipe, method
+from fggp.methods.registry import method
 from fggp.ratio import Share
+from fggp.recipe import Recipe
 from fggp.rules import DropGrow
 from fggp.schedules import Constant
 from fggp.update import chance, magnitude
@@ -14,6 +15,11 @@ def set(drop_fraction: Share = Fraction(3, 10)) -> Recipe:
     """Drop by magnitude and grow at random inside each layer, at the target from the start.
 
     The paper drops the smallest positive and the largest negative weights; with as many of each
-    dropped as their shares among the small ones, that is the smallest magnitudes. Counts are exact.
+    dropped as their shares among the small ones, that is the smallest magnitudes.
+
+    Differs from the code of Liu et al. 2021 (arXiv 2102.02887) on purpose: as many weights are
+    grown as were dropped, where that draws for each weight, so that its count wanders; the share
+    dropped is constant, as in the paper, where that lets it fall; and the ERK mask has exact
+    counts. Without ties the weights dropped are the same.
     """
     return Recipe(rule=DropGrow(magnitude, chance, Constant(drop_fraction)), until=Fraction(1))

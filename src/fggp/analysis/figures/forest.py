@@ -1,0 +1,132 @@
+"""The reference against each rival: differences inside every setting, and over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import fill
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from pandas import DataFrame
+
+from fggp.analysis.blocks import name_of
+from fggp.analysis.comparisons import comparisons
+from fggp.analysis.figures.panels import Drawn, blank, canvas, categories, head
+from fggp.analysis.figures.strokes import cut
+from fggp.analysis.figures.words import clauses
+from fggp.analysis.forms import count, records
+from fggp.analysis.material import Material
+from fggp.analysis.pairing import STARTS, nothing
+from fggp.analysis.per_setting import per_setting
+from fggp.analysis.plan import Plan
+from fggp.analysis.style import Look
+
+COLUMNS = [
+    "blocks", "reference", "rival", "row", "kind", "seeds", "settings", "difference_points", "low",
+    "high", "p_holm",
+]  # fmt: skip
+POOLED = {"grid": "all, on this grid", "over_settings": "all, over settings"}
+ACROSS = 4
+"""Panels side by side: names of settings are long."""
+
+
+def forest(material: Material) -> Drawn:
+    """Draw the reference minus each rival, in points, with intervals: a panel per rival.
+
+    The data has a row per pair and setting (``kind`` "setting"; paired t, variance pooled over
+    settings, p by Holm over the settings of the pair), and two over all of them: "grid" with the
+    noise of seeds, "over_settings" with that of settings. Rivals with one start meet the reference
+    once per start of it.
+    """
+    data = _rows(material.runs, material.plan)
+    if data.empty:
+        return blank(nothing(material.plan), COLUMNS)
+    groups = [list(part.groupby(["reference", "rival"], sort=False))
+              for _, part in data.groupby("blocks", sort=False)]  # fmt: skip
+    lines = [group[at : at + ACROSS] for group in groups for at in range(0, len(group), ACROSS)]
+    across = max(len(line) for line in lines)
+    heights = [0.55 + 0.15 * len(line[0][1]) for line in lines]
+    figure = canvas(0.9 + sum(heights))
+    grid = figure.subplots(
+        len(lines), across, height_ratios=heights, sharex=True, sharey="row", squeeze=False
+    )
+    for panels, line in zip(grid, lines, strict=True):
+        for axes, ((reference, rival), rows) in zip(panels, line, strict=False):
+            label = str(rival)
+            _panel(axes, rows, material.looks[label], material.plan)
+            axes.set_title(_title(str(reference), label, material.plan), fontsize=7)
+        for axes in panels[len(line) :]:
+            axes.set_visible(False)
+        categories(panels[0], list(line[0][1]["row"]))
+    _bottom(grid, [len(line) for line in lines])
+    figure.supxlabel(f"{material.plan.reference} minus rival (points)", fontsize=8)
+    used = [axes for axes in grid.flat if axes.get_visible()]
+    head(figure, material.title, *_words(data, material.plan, cut(used, "x", keep=[0])))
+    return figure, data
+
+
+def _rows(runs: DataFrame, plan: Plan) -> DataFrame:
+    keys = ["blocks", "reference", "rival"]
+    inside = per_setting(runs, plan)
+    inside["row"] = [
+        name_of({key: it[key] for key in it if key != "start" or it["blocks"] == STARTS})
+        for it in records(inside)
+    ]
+    parts = [inside.assign(kind="setting", settings=1)]
+    over = comparisons(runs, plan)
+    for kind, name in POOLED.items():
+        ends = {"low": over[f"{kind}_low"], "high": over[f"{kind}_high"]}
+        parts.append(over[[*keys, "seeds", "settings", "difference_points"]].assign(
+            kind=kind, row=name, **ends
+        ))  # fmt: skip
+    order = {tuple(key): place for place, key in enumerate(over[keys].to_numpy())}
+    data = pd.concat([part.reindex(columns=COLUMNS) for part in parts], ignore_index=True)
+    place = [order[tuple(key)] for key in data[keys].to_numpy()]
+    return data.assign(place=place).sort_values("place", kind="stable", ignore_index=True)[COLUMNS]
+
+
+def _panel(axes: Axes, rows: DataFrame, look: Look, plan: Plan) -> None:
+    axes.axvspan(-plan.rope, plan.rope, color="#dddddd", linewidth=0)
+    axes.axvline(0, color="#777777", linewidth=0.8)
+    axes.axhline((rows["kind"] == "setting").sum() - 0.5, color="#bbbbbb", linewidth=0.6)
+    axes.grid(visible=False, axis="y")
+    for y, row in enumerate(records(rows)):
+        alone = row["kind"] == "setting"
+        colour = look.colour if alone else "black"
+        mean = row["difference_points"]
+        if not pd.isna(row["low"]):
+            axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1)
+        filled = "white" if row["kind"] == "over_settings" else colour
+        axes.plot(
+            mean, y, "o" if alone else "D", color=colour, markerfacecolor=filled, markersize=3.5
+        )
+
+
+def _title(reference: str, rival: str, plan: Plan) -> str:
+    """Name a pair; the reference only where it stands for one of its starts."""
+    start = reference.removeprefix(plan.reference).removeprefix(", ")
+    return "\n".join(filter(None, [fill(rival, 17), start]))
+
+
+def _bottom(grid: Any, lengths: Sequence[int]) -> None:
+    """Write the numbers of the axis below the last panel of each column."""
+    for column in range(grid.shape[1]):
+        last = max(row for row, length in enumerate(lengths) if length > column)
+        grid[last, column].tick_params(labelbottom=True)
+
+
+def _words(data: DataFrame, plan: Plan, far: str) -> tuple[str, ...]:
+    seeds = count(int(data["seeds"].max()), "seed")
+    none = data.loc[data["kind"] == "grid", "low"].isna().all()
+    return (
+        clauses(
+            f"Mean difference, n = {seeds} paired; "
+            + ("no intervals from seeds" if none else f"lines: {plan.confidence} t intervals"),
+            far,
+        ),
+        "Dots: inside a setting, variance pooled over settings, no correction for many; band: "
+        f"± {plan.rope:g} points",
+        "Diamonds: over all settings, filled: noise of seeds (this grid), hollow: noise of "
+        "settings",
+    )

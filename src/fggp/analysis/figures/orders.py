@@ -1,0 +1,125 @@
+"""Order of the criteria against fixed or annealed rate: four arms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from statistics import fmean
+
+import pandas as pd
+from pandas import DataFrame
+
+from fggp.analysis.figures.groups import summed
+from fggp.analysis.figures.panels import Drawn, blank, by_setting, canvas, head, legend
+from fggp.analysis.figures.strokes import cut, points
+from fggp.analysis.figures.variants import ORDERS, Variant, look_of, variants
+from fggp.analysis.figures.words import clauses, meaning
+from fggp.analysis.frames import DENSE
+from fggp.analysis.material import Material
+from fggp.rates import Annealed, course
+
+COLUMNS = [
+    "backbone", "width", "start", "sparsity", "order", "kind", "words", "label", "seed",
+    "accuracy_percent", "mean", "sd", "n",
+]  # fmt: skip
+KINDS = ("constant", "annealed")
+
+
+def order_schedule(material: Material) -> Drawn:
+    """Draw the accuracy of four arms of fggp: each order of its criteria, at two rates.
+
+    The labels are those that differ in nothing but rate and order; of several annealed rates the
+    first that both orders have, and of several constant ones the one nearest to the mean of that
+    over its updates. The data has a row per training.
+    """
+    found = variants(material)
+    arms = _arms(material, found)
+    data = _points(material, arms)
+    there = data.groupby(["order", "kind"], sort=False)
+    if there.ngroups < 3:
+        return blank(
+            "it takes results of fggp in both orders of its criteria, at a constant and at an "
+            "annealed rate",
+            COLUMNS,
+        )
+    figure = canvas(1.4 + 1.5 * data.groupby(["backbone", "start"]).ngroups)
+    far: list[str] = []
+    looks = {order: look_of(material, found, order) for order in dict.fromkeys(data["order"])}
+    for axes, facet in by_setting(figure, data):
+        for order, rows in facet.groupby("order", sort=False):
+            aside = 0.03 * (ORDERS.index(str(order)) - 0.5)
+            x = rows["kind"].map(KINDS.index) + aside
+            points(axes, rows.assign(x=x), "x", looks[str(order)])
+        axes.set_xlim(-0.4, 1.4)
+        axes.set_xticks([0, 1], KINDS)
+        far.append(cut([axes], "y"))
+    figure.supylabel("test accuracy at the last epoch (%)", fontsize=8)
+    legend(figure, {order: looks[order] for order in ORDERS if order in looks})
+    gone = [f"{order}, {kind}" for order in ORDERS for kind in KINDS
+            if (order, kind) not in there.groups]  # fmt: skip
+    missing = f"no results of {' and '.join(gone)}" if gone else ""
+    head(
+        figure,
+        material.title,
+        clauses(meaning(data, reference=False), *far),
+        clauses(*(f"{kind}: {_words(data, kind)}" for kind in KINDS), missing),
+        "Four arms, not a symmetric design: annealing leads one order to the gradient alone, the "
+        "other to GMP",
+    )
+    return figure, data
+
+
+def _arms(material: Material, found: Sequence[Variant]) -> dict[tuple[str, str], Variant]:
+    """Return the variant of each order and kind, of those that share their other settings."""
+    best: dict[tuple[str, str], Variant] = {}
+    for rest in dict.fromkeys(v.rest for v in found):
+        own = [v for v in found if v.rest == rest]
+        arms = {(v.order, "annealed"): v for v in _shared(own, annealed=True, near=None)}
+        means = [mean for v in arms.values() if (mean := mean_rate(material, v)) is not None]
+        near = means[0] if means else None
+        arms |= {(v.order, "constant"): v for v in _shared(own, annealed=False, near=near)}
+        best = max(best, arms, key=len)
+    return best
+
+
+def _shared(found: Sequence[Variant], *, annealed: bool, near: float | None) -> list[Variant]:
+    """Return, for each order that has it, the variant of the rate that most orders have."""
+    rates: dict[str, list[Variant]] = {}
+    for variant in found:
+        if (variant.rate is None) == annealed:
+            rates.setdefault(variant.words, []).append(variant)
+    return min(
+        rates.values(),
+        key=lambda arms: (
+            -len({v.order for v in arms}),
+            0 if near is None or arms[0].rate is None else abs(arms[0].rate - near),
+        ),
+        default=[],
+    )
+
+
+def mean_rate(material: Material, variant: Variant) -> float | None:
+    """Return the mean of an annealed rate over the updates of its trainings, None without any."""
+    updates = material.joined(material.updates, material.shown)
+    own = updates[updates["label"] == variant.label]
+    if own.empty:
+        return None
+    if variant.setting["over"] == "window":
+        progress = own["update"] / own["update"].max()
+    else:
+        progress = own["step"] / (own["steps_per_epoch"] * own["epochs"])
+    schedule = course("rate", Annealed(**variant.setting)).schedule
+    return fmean(float(schedule(Fraction(value))) for value in progress)
+
+
+def _points(material: Material, arms: dict[tuple[str, str], Variant]) -> DataFrame:
+    shown = summed(material.shown[material.shown["label"] != DENSE], "accuracy_percent")
+    parts = [
+        shown[shown["label"] == v.label].assign(order=order, kind=kind, words=v.words)
+        for (order, kind), v in sorted(arms.items())
+    ]
+    return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else DataFrame(columns=COLUMNS)
+
+
+def _words(data: DataFrame, kind: str) -> str:
+    return str(data.loc[data["kind"] == kind, "words"].iloc[0]).removeprefix("constant ")

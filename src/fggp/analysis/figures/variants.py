@@ -1,0 +1,70 @@
+"""The labels of a study that are fggp with other settings, recognised by these."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from fggp.analysis.frames import DENSE
+from fggp.analysis.material import Material
+from fggp.analysis.style import Look
+from fggp.ratio import ratio
+
+ORDERS = ("gradient-first", "magnitude-first")
+METHOD = "fggp"
+
+
+class Variant(NamedTuple):
+    """A label of fggp: its order, its rate as in ``cells.json``, and all other settings as text."""
+
+    label: str
+    order: str
+    setting: Any
+    rest: str
+
+    @property
+    def rate(self) -> float | None:
+        """The constant rate, None where it is annealed."""
+        return None if isinstance(self.setting, dict) else float(ratio(self.setting))
+
+    @property
+    def words(self) -> str:
+        """The rate in words, such as ``cosine 0.5 to 0.005 over training``."""
+        if self.rate is not None:
+            return f"constant {self.rate:.4g}"
+        first, last = (f"{float(ratio(self.setting[end])):.4g}" for end in ("start", "end"))
+        return f"{self.setting['schedule']} {first} to {last} over {self.setting['over']}"
+
+
+def variants(material: Material) -> list[Variant]:
+    """Return the labels of fggp in the order of the study, with results or without."""
+    found = []
+    for label, method in material.configuration.get("methods", {}).items():
+        settings = dict(method["settings"])
+        if method["name"] == METHOD and {"rate", "order"} <= settings.keys():
+            rate, order = settings.pop("rate"), settings.pop("order")
+            found.append(Variant(label, order, rate, json.dumps(settings, sort_keys=True)))
+    return found
+
+
+def magnitude_alone(material: Material, rest: str) -> list[str]:
+    """Return the labels of GMP that fggp of these other settings equals where magnitude decides.
+
+    That is at rate 1 where the gradient goes first, and at rate 0 where the magnitude does.
+    """
+    settings = json.loads(rest)
+    if settings.get("pool") != "kept" or settings.get("floor"):
+        return []
+    return [
+        label
+        for label, method in material.configuration["methods"].items()
+        if method["name"] == "gmp" and method["settings"].get("scope") == settings.get("scope")
+    ]
+
+
+def look_of(material: Material, found: Sequence[Variant], order: str) -> Look:
+    """Return how an order of the criteria is drawn: as its first label of a constant rate."""
+    own = [v.label for v in found if v.order == order and v.rate is not None]
+    first = METHOD if METHOD in own else next(iter(own), DENSE)
+    return material.looks[first]._replace(line="-")

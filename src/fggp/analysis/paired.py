@@ -1,0 +1,163 @@
+"""Statistics of paired differences: numbers in, numbers out; what cannot be computed is NaN.
+
+Two questions are kept apart. E1: does A beat B on this fixed grid? The noise is that of seeds. E2:
+would the answer carry over to other settings? The noise is that of settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+ENUMERATED = 16
+"""So many tied differences at most have all their signs enumerated: 65 536 cases."""
+
+
+class Estimate(NamedTuple):
+    """A mean with its interval and the two-sided p of its being zero."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
+class Spread(NamedTuple):
+    """A standard deviation pooled over settings, and its degrees of freedom."""
+
+    sd: float
+    df: int
+
+
+def pooled(settings: Sequence[Numbers]) -> Spread:
+    """Pool the variance between seeds over settings, each a vector over its seeds.
+
+    The standard deviation is NaN with 0 degrees of freedom, where no setting has two seeds.
+    """
+    _refuse_nan(settings)
+    df = sum(len(it) - 1 for it in settings if len(it))
+    squares = sum(float(((it - it.mean()) ** 2).sum()) for it in settings if len(it))
+    return Spread(float(np.sqrt(squares / df)) if df else np.nan, df)
+
+
+def estimate(mean: float, se: float, df: int, alpha: float) -> Estimate:
+    """Return a t interval of level 1 − ``alpha``; without degrees of freedom or spread, NaN."""
+    from scipy.stats import t
+
+    if df < 1 or not se > 0:
+        return Estimate(mean, np.nan, np.nan, np.nan)
+    half = float(t.isf(alpha / 2, df)) * se
+    return Estimate(mean, mean - half, mean + half, float(2 * t.sf(abs(mean) / se, df)))
+
+
+def on_the_grid(differences: Numbers, alpha: float) -> Estimate:
+    """E1 of settings × seeds: variance pooled over settings, settings · (seeds − 1) df."""
+    spread = pooled(list(differences))
+    se = spread.sd / np.sqrt(differences.size)
+    return estimate(float(differences.mean()), float(se), spread.df, alpha)
+
+
+def over_settings(differences: Numbers, alpha: float) -> Estimate:
+    """E2 of settings × seeds: t over the means of the settings."""
+    means = differences.mean(axis=1)
+    spread = pooled([means])
+    return estimate(float(means.mean()), spread.sd / np.sqrt(len(means)), spread.df, alpha)
+
+
+def over_seeds(differences: Numbers, alpha: float) -> Estimate:
+    """E1 of settings × seeds by the means of the seeds: these may correlate over settings."""
+    return over_settings(differences.T, alpha)
+
+
+def wilcoxon(differences: NDArray[np.int64]) -> float:
+    """Return the exact two-sided p of Wilcoxon's signed-rank test; zeros are dropped.
+
+    Takes integers, such as differences of correct images, so that ties are ties. With ties all
+    signs are enumerated, above `ENUMERATED` differences approximated by the normal distribution.
+    """
+    from scipy import stats
+
+    _refuse_nan([differences])
+    ranks = _signed_ranks(differences)
+    if len(ranks) < 2:
+        return 1.0
+    if len(set(np.abs(ranks))) == len(ranks):
+        return float(stats.wilcoxon(ranks, method="exact", axis=None).pvalue)
+    if len(ranks) > ENUMERATED:
+        return float(stats.wilcoxon(ranks, method="auto", axis=None).pvalue)
+    return float(
+        stats.permutation_test(
+            (ranks,),
+            lambda x, axis: np.where(x > 0, x, 0).sum(axis=axis),
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=2**ENUMERATED,
+        ).pvalue
+    )
+
+
+def smallest_p(number: int, family: int = 1) -> float:
+    """Return the smallest two-sided p of ``number`` signs, or ranks, after Holm for ``family``."""
+    return min(1.0, family * 2.0 ** (1 - number))
+
+
+def number_needed(alpha: float, family: int = 1) -> int:
+    """Return how many pairs it takes until `smallest_p` is below ``alpha``."""
+    return next(n for n in range(1, 1100) if smallest_p(n, family) < alpha)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Adjust a family of p by Holm's method; raises ValueError on NaN."""
+    from statsmodels.stats.multitest import multipletests
+
+    _refuse_nan([np.asarray(ps)])
+    return [float(p) for p in multipletests(ps, method="holm")[1]] if len(ps) else []
+
+
+def practical(differences: Numbers, rope: float) -> tuple[float, float, float]:
+    """Return the chances that the mean over the grid is above, within and below ± ``rope``.
+
+    Those of the posterior of E1 under a flat prior, which is a t distribution; NaN where E1 has no
+    interval.
+    """
+    from scipy.stats import t
+
+    spread = pooled(list(differences))
+    if spread.df < 1 or not spread.sd > 0:
+        return (np.nan, np.nan, np.nan)
+    se, mean = spread.sd / np.sqrt(differences.size), differences.mean()
+    above = float(t.sf((rope - mean) / se, spread.df))
+    below = float(t.cdf((-rope - mean) / se, spread.df))
+    return above, max(0.0, 1 - above - below), below
+
+
+def correlation(a: Numbers, b: Numbers) -> float:
+    """Return the correlation of two methods over seeds, settings × seeds, pooled over settings."""
+    _refuse_nan([a, b])
+    x, y = (it - it.mean(axis=1, keepdims=True) for it in (a, b))
+    scale = float(np.sqrt((x**2).sum() * (y**2).sum()))
+    return float((x * y).sum() / scale) if scale else np.nan
+
+
+def worthwhile_correlation(df: int, alpha: float = 0.05) -> float:
+    """Return the correlation from which pairing (``df``) beats not pairing (twice as many)."""
+    from scipy.stats import t
+
+    return float(1 - (t.isf(alpha / 2, 2 * df) / t.isf(alpha / 2, df)) ** 2) if df else np.nan
+
+
+def _signed_ranks(differences: NDArray[np.int64]) -> Numbers:
+    from scipy.stats import rankdata
+
+    kept = differences[differences != 0]
+    ranks: Numbers = np.sign(kept) * rankdata(np.abs(kept))
+    return ranks
+
+
+def _refuse_nan(parts: Sequence[NDArray[np.float64] | NDArray[np.int64]]) -> None:
+    if any(np.isnan(part).any() for part in parts):
+        raise ValueError("a value is missing; paired statistics need a complete grid")

@@ -1,0 +1,81 @@
+"""``power``: what a grid could show, before it is trained."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from fggp.cli.verb import verb
+
+
+def add(verbs: Any) -> None:
+    """Add the verb to the parser."""
+    parser = verb(
+        verbs,
+        "power",
+        do,
+        "print the smallest differences that a grid of settings and seeds can show",
+        "python -m fggp power --sd 0.2 --seeds 5\n"
+        "  (for what a study measured itself: python -m fggp table power demo)",
+    )
+    parser.add_argument(
+        "--sd",
+        type=_positive,
+        required=True,
+        help="of the difference between two methods run with one seed, over seeds, in points: two "
+        "methods of sd s whose runs correlate by r have s times the root of 2(1 - r)",
+    )
+    parser.add_argument("--seeds", type=_count, required=True, help="per setting and method")
+    parser.add_argument("--settings", type=_count, default=12, help="default: 12")
+    parser.add_argument(
+        "--rivals", type=_count, default=4, help="comparisons that Holm adjusts for (default: 4)"
+    )
+    parser.add_argument(
+        "--interaction",
+        type=_not_negative,
+        default=0.0,
+        metavar="SD",
+        help="of the true difference between settings, in points (default: 0)",
+    )
+    parser.add_argument("--alpha", type=_share, help="size of each test (default: the plan's)")
+
+
+def do(options: argparse.Namespace) -> int:
+    """Print the smallest differences of a grid."""
+    from fggp.analysis.forms import markdown
+    from fggp.analysis.plan import read_plan
+    from fggp.analysis.power import Grid, planning_table
+
+    plan, _ = read_plan()
+    grid = Grid(options.sd, options.seeds, options.settings, options.rivals, options.interaction)
+    table = planning_table(grid, options.alpha or plan.alpha, plan.power)
+    print(markdown(table, table.note, []), end="")
+    return 0
+
+
+def _positive(text: str) -> float:
+    return _number(text, lambda it: 0 < it < float("inf"), "a number above 0")
+
+
+def _not_negative(text: str) -> float:
+    return _number(text, lambda it: 0 <= it < float("inf"), "a number of at least 0")
+
+
+def _share(text: str) -> float:
+    return _number(text, lambda it: 0 < it < 1, "a number between 0 and 1")
+
+
+def _number(text: str, good: Any, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not good(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)

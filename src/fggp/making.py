@@ -1,0 +1,128 @@
+"""What the training of a cell is made of: its method, its network and its images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import floor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fggp.cell import Cell
+from fggp.data import Dataset
+from fggp.data.batches import Batches, EvaluationBatches, evaluation_batches
+from fggp.errors import Failure
+from fggp.flops import output_positions
+from fggp.methods import find
+from fggp.models import build
+from fggp.models.narrow import narrower, weights
+from fggp.parameters import prunable
+from fggp.recipe import Recipe
+from fggp.selection import kept_count
+from fggp.streams import stream
+from fggp.timing import Method, Timing, epochs_of
+
+
+def recipe_of(cell: Cell) -> Recipe:
+    """Return the parts of a cell's method."""
+    return find(cell.method.name).recipe(**cell.method.settings)
+
+
+def method_of(cell: Cell, steps_per_epoch: int) -> Method:
+    """Return the method of a cell, timed in steps; raises Failure where that is not possible."""
+    recipe, pruning, sparsity = recipe_of(cell), cell.pruning, cell.sparsity
+    epochs = epochs_of(recipe, cell.training.epochs, sparsity)
+    timing = Timing(
+        steps=len(epochs) * steps_per_epoch,
+        begin=pruning.begin_epoch * steps_per_epoch,
+        end=pruning.end_epoch * steps_per_epoch,
+        every=pruning.update_every,
+    )
+    if recipe.rounds is not None:
+        rewind = floor(recipe.rounds.rewind * cell.training.epochs) * steps_per_epoch
+        length = cell.training.epochs * steps_per_epoch
+        timing = Timing.in_rounds(length, rewind, recipe.rounds.number(sparsity))
+    if recipe.narrow:
+        sparsity = Fraction(0)  # the network itself is smaller; nothing of it is pruned
+    try:
+        return Method.of(cell.label, recipe, sparsity, cell.initial_sparsity, timing)
+    except ValueError as error:
+        raise Failure(f"{cell.id}: {error}") from None
+
+
+def network_of(cell: Cell, classes: int, device: torch.device) -> nn.Module:
+    """Build the backbone on the CPU from its own stream, leaving the global one as it was."""
+    name, width = cell.backbone.name, cell.backbone.width
+    if recipe_of(cell).narrow:
+        keep = kept_count(weights(name, width, classes), cell.sparsity)
+        width = narrower(name, width, classes, keep)
+    seed = int(stream(cell.seed, "weights").integers(2**63))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build(cell.backbone.name, width=width, classes=classes)
+    layout = torch.channels_last if _channels_last(cell) else torch.contiguous_format
+    return model.to(device=device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+
+
+def full_macs(cell: Cell, classes: int, shape: Sequence[int]) -> int:
+    """Return the multiply-accumulates of one image through the backbone at its full width."""
+    with torch.device("meta"):
+        model = build(cell.backbone.name, width=cell.backbone.width, classes=classes)
+    positions = output_positions(model, shape)
+    return sum(positions[name] * p.numel() for name, p in prunable(model).items())
+
+
+def training_batches(
+    cell: Cell, dataset: Dataset, chosen: NDArray[np.int64], device: torch.device
+) -> Batches:
+    """Return the augmented batches of the ``chosen`` training images."""
+    training = cell.training
+    return Batches(
+        dataset.train_images[chosen],
+        dataset.train_labels[chosen],
+        mean=dataset.mean,
+        std=dataset.std,
+        batch_size=training.batch_size,
+        seed=cell.seed,
+        pad=training.pad,
+        flip=training.flip,
+        device=device,
+        channels_last=_channels_last(cell),
+    )
+
+
+def still(
+    cell: Cell,
+    dataset: Dataset,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    device: torch.device,
+) -> EvaluationBatches:
+    """Return images in their order, without augmentation."""
+    return evaluation_batches(
+        images,
+        labels,
+        mean=dataset.mean,
+        std=dataset.std,
+        device=device,
+        channels_last=_channels_last(cell),
+    )
+
+
+def few(
+    cell: Cell, dataset: Dataset, chosen: NDArray[np.int64], device: torch.device
+) -> list[tuple[Tensor, Tensor]]:
+    """Return ten of the ``chosen`` training images per class, to score weights on."""
+    labels = dataset.train_labels[chosen]
+    order = stream(cell.seed, "scoring").permutation(len(labels))
+    tens = [order[labels[order] == label][:10] for label in np.unique(labels)]
+    taken = chosen[np.concatenate(tens)]
+    images = dataset.train_images[taken], dataset.train_labels[taken]
+    return list(still(cell, dataset, *images, device))
+
+
+def _channels_last(cell: Cell) -> bool:
+    return cell.training.layout == "channels_last"

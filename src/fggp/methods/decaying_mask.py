@@ -1,0 +1,31 @@
+"""N:M sparsity by a mask that decays."""
+
+from fractions import Fraction
+from typing import Annotated
+
+from pydantic import Field
+
+from fggp.initial import InitialGroups
+from fggp.methods.registry import method
+from fggp.recipe import Recipe, Soft
+from fggp.rules import Choose
+from fggp.schedules import Linear
+from fggp.selecting import InGroups
+from fggp.update import magnitude
+
+
+@method(
+    paper="Kao et al. 2022, arXiv 2209.07617",
+    starts="one", ranks=False, masking="soft", exact=False,
+)  # fmt: skip
+def decaying_mask(group: Annotated[int, Field(strict=True, ge=2)] = 64) -> Recipe:
+    """Keep the N largest of every M weights along the input channels, the others ever fainter.
+
+    The network computes with pruned weights times β, which falls on a straight line from 1 to 0
+    over the pruning window, and they get β times the gradient. The groups (as in sr-ste) are chosen
+    anew at every step of the window and stay after it. An interpretation of the paper's mask decay:
+    its form of the decay, and whether the choice goes on, are not stated in its abstract.
+    """
+    rule = Choose(InGroups(magnitude, group))
+    soft = Soft(leak=Linear(Fraction(1), Fraction(0)), straight=False)
+    return Recipe(initial=InitialGroups(group), rule=rule, period=1, soft=soft)

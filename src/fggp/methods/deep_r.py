@@ -1,0 +1,27 @@
+"""Deep rewiring."""
+
+from fractions import Fraction
+from typing import Literal
+
+from fggp.methods.registry import method
+from fggp.ratio import Share
+from fggp.recipe import Recipe
+from fggp.rewiring import Rewire, fix_signs
+
+
+@method(paper="Bellec et al. 2018, arXiv 1711.05136", starts="one")
+def deep_r(
+    drift: Share = Fraction(1, 10**5),
+    noise: Share = Fraction(1, 10**5),
+    scope: Literal["global", "layer"] = "global",
+) -> Recipe:
+    """Fix every weight's sign; put those to sleep that would change it, and wake as many at random.
+
+    After every step the active weights drift toward zero and get Gaussian noise, both times the
+    learning rate; the number of active weights stays exact. Weights start with their initial
+    magnitudes and random signs. Differs from the official code on purpose: those that wake are
+    drawn evenly from all that sleep (scope "layer": from those of the same layer), where the
+    official code with a global count draws their layers from given probabilities; the start is an
+    ERK mask; weights have momentum, which waking clears, and decay as in every other method.
+    """
+    return Recipe(begin=fix_signs, rule=Rewire(drift, noise, scope), until=Fraction(1), period=1)

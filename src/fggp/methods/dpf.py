@@ -1,0 +1,32 @@
+"""Dynamic pruning with feedback."""
+
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fggp.methods.registry import method
+from fggp.recipe import Recipe, Soft
+from fggp.rules import Choose
+from fggp.schedules import Cubic
+from fggp.selecting import Largest, PerLayer
+from fggp.update import magnitude
+
+
+@method(paper="Lin et al. 2020, arXiv 2006.07253", starts="both", masking="soft")
+def dpf(
+    scope: Literal["global", "layer"] = "global",
+    period: Annotated[int, Field(strict=True, ge=1)] = 16,
+) -> Recipe:
+    """Train all weights with the gradient that the masked network has, and choose masks anew.
+
+    Every ``period`` steps the mask becomes the largest magnitudes among all weights, at the cubic
+    schedule's count; pruned weights are trained on, decay with the others, and may return. This
+    goes on to the end of training, at the target count after the pruning window. The sparse start
+    is an ERK mask over the initial weights, which the first choice replaces. With scope "layer"
+    all layers have the same sparsity. No official code is known; 16 is the period reported
+    of the paper.
+    """
+    select = Largest(magnitude)
+    rule = Choose(PerLayer(select) if scope == "layer" else select)
+    return Recipe(sparsity=Cubic, rule=rule, until=Fraction(1), period=period, soft=Soft())

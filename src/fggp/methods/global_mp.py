@@ -1,0 +1,26 @@
+"""Global magnitude pruning after training."""
+
+from fractions import Fraction
+
+from fggp.initial import everything
+from fggp.methods.registry import method
+from fggp.ratio import Share
+from fggp.recipe import Recipe
+from fggp.rules import PruneTo
+from fggp.selecting import Floored, Largest
+from fggp.update import magnitude
+
+
+@method(paper="Han et al. 2015; Renda et al. 2020, arXiv 2003.02389", starts="one")
+def global_mp(floor: Share = Fraction(0), fine_tune: Share = Fraction(1, 2)) -> Recipe:
+    """Prune the trained dense network at once by magnitude over all layers, then train it on.
+
+    In a study it starts from the dense cell of the same backbone and seed, and goes through the
+    last ``fine_tune`` of the training again, with the learning rates of those epochs (learning
+    rate rewinding); in a loop of your own give the pruner a trained model. ``floor`` is the least
+    share of each layer that is kept, by magnitude.
+    """
+    if not fine_tune:
+        raise ValueError("fine_tune: 0 leaves nothing to train; set a share above 0")
+    keep = PruneTo(Floored(Largest(magnitude), floor))
+    return Recipe(initial=everything, begin=keep, floor=floor, fine_tune=fine_tune)

@@ -1,0 +1,24 @@
+"""Gradient signal preservation."""
+
+from fractions import Fraction
+from typing import Annotated
+
+from pydantic import Field
+
+from fggp.methods.registry import method
+from fggp.ratio import Ratio
+from fggp.recipe import Recipe
+from fggp.scored import Grasp
+
+
+@method(paper="Wang et al. 2020, arXiv 2002.07376", starts="one")
+def grasp(temperature: Annotated[Ratio, Field(gt=0)] = Fraction(200)) -> Recipe:
+    """Remove the largest −w·(Hg) over all layers, once, before the first step.
+
+    Gradient g and Hessian H are those of the loss of outputs divided by ``temperature``, added up
+    over the halves of every batch, with batch normalisation in training mode. Differs from the
+    official code on purpose: the classifier is scored with the weights that are trained, not with
+    others drawn for the scoring; halves of unequal size count in proportion to it; and the count
+    is exact, ties going by index.
+    """
+    return Recipe(initial=Grasp(temperature))

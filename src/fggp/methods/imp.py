@@ -1,0 +1,25 @@
+"""Iterative magnitude pruning with rewinding."""
+
+from fractions import Fraction
+
+from fggp.methods.registry import method
+from fggp.ratio import Share
+from fggp.recipe import Recipe, Rounds
+from fggp.rules import PruneTo
+from fggp.schedules import Geometric
+from fggp.selecting import Largest
+from fggp.update import magnitude
+
+
+@method(paper="Frankle & Carbin 2019, arXiv 1803.03635; Frankle et al. 2020", starts="one")
+def imp(share: Share = Fraction(1, 5), rewind: Share = Fraction(0)) -> Recipe:
+    """Train, prune over all layers by magnitude, go back to an early state, and train again.
+
+    Every round is a whole training, so a cell costs 12, 15 or 19 of them at 90, 95 or 98 % (the
+    dense one included). A round removes at most ``share`` of the weights that are left, and all
+    rounds the same share, so that the last one meets the target; the official code removes
+    ``share`` each time. ``rewind`` is the share of the first training after which its state is
+    kept for the later ones to start from: 0 is the lottery ticket at initialisation.
+    """
+    rounds, rule = Rounds(share, rewind), PruneTo(Largest(magnitude))
+    return Recipe(dense_start=True, sparsity=Geometric, rule=rule, rounds=rounds)

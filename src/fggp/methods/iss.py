@@ -1,0 +1,28 @@
+"""Iterative soft shrinkage."""
+
+from fractions import Fraction
+from typing import Literal
+
+from fggp.methods.registry import method
+from fggp.ratio import Share
+from fggp.recipe import Recipe, Soft
+from fggp.rules import Choose, Sequence, Shrink, clear
+from fggp.schedules import Constant, Cubic
+from fggp.selecting import Largest, PerLayer
+from fggp.update import magnitude
+
+
+@method(paper="Wang et al. 2023, arXiv 2303.09650", starts="both", masking="soft")
+def iss(shrink: Share = Fraction(1, 20), scope: Literal["global", "layer"] = "global") -> Recipe:
+    """Shrink the smallest weights a little after every step; prune them when the window ends.
+
+    After each step all but the largest magnitudes, at the cubic schedule's count, lose the share
+    ``shrink`` of their value. The network computes with all weights until the window ends; what is
+    smallest then is pruned for good. The sparse start is an ERK mask: weights off it start at zero.
+    Differs from the official code on purpose: that shrinks the target's share from the first step
+    on, the same in each layer, and knows one start. Its commands have the default of ``shrink``.
+    """
+    select = Largest(magnitude)
+    choose = Choose(PerLayer(select) if scope == "layer" else select)
+    rule, soft = Sequence((choose, Shrink(shrink))), Soft(leak=Constant(Fraction(1)))
+    return Recipe(begin=clear, sparsity=Cubic, rule=rule, period=1, soft=soft)

@@ -1,0 +1,23 @@
+"""Magnitude pruning before training."""
+
+from fractions import Fraction
+
+from fggp.initial import everything
+from fggp.methods.registry import method
+from fggp.ratio import Share
+from fggp.recipe import Recipe
+from fggp.rules import PruneTo
+from fggp.selecting import Floored, Largest
+from fggp.update import magnitude
+
+
+@method(paper="Frankle et al. 2021, arXiv 2009.08576", starts="one")
+def magnitude_init(floor: Share = Fraction(5, 1000)) -> Recipe:
+    """Keep the largest initial magnitudes over all layers, once, before the first step.
+
+    How large a layer's weights are at initialisation is a choice of whoever initialises it, and
+    without a floor whole layers go. Differs from the paper on purpose: ceil(floor·N_l) of the N_l
+    weights of each layer are kept first; with ``floor`` 0 none are.
+    """
+    keep = PruneTo(Floored(Largest(magnitude), floor))
+    return Recipe(initial=everything, begin=keep, floor=floor)

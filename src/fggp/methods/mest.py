@@ -1,0 +1,41 @@
+"""Memory-economic sparse training."""
+
+from fractions import Fraction
+
+from fggp.methods.registry import method
+from fggp.mutation import SHARES, Memory, PruneGrow, Surplus
+from fggp.rates import Course
+from fggp.ratio import NonNegative, Share
+from fggp.recipe import Recipe
+from fggp.schedules import Staged, held
+from fggp.update import Blend, chance
+
+
+@method(paper="Yuan et al. 2021, arXiv 2110.14032", starts="one")
+def mest(
+    memory: Memory = "bound",
+    shares: tuple[Share, Share] | None = None,
+    switches: tuple[Share, Share] = (Fraction(9, 16), Fraction(3, 4)),
+    gradient_weight: NonNegative = Fraction(0),
+) -> Recipe:
+    """Prune each layer by magnitude below its count and grow it back at random, ever less.
+
+    Args:
+        memory: "bound" has the target's number of weights throughout; "soft-bound" has it between
+            pruning and growing, so more weights in training and the target's at the end.
+        shares: of the weights after an update, how much is grown in the first and in the second
+            stage; in the third nothing moves. None: those of the official scripts for 90 %.
+        switches: when the second and the third stage begin, as shares of the training ("bound")
+            or of the pruning window, at whose end the count is final ("soft-bound").
+        gradient_weight: λ of the score |w| + λ·|g| to prune by.
+
+    Differs from the official code on purpose: the shares hold for every sparsity (their scripts for
+    95 % have twice the surplus); layers start from an ERK mask instead of equal sparsities; updates
+    come at the study's steps instead of every five epochs; counts are exact with ties, and a layer
+    exchanges no more than it has free places; momentum of grown weights starts at zero.
+    """
+    stages = Staged((*(shares or SHARES[memory]), Fraction(0)), switches)
+    share = Course(stages, "training" if memory == "bound" else "window")
+    rule = PruneGrow(Blend(gradient_weight), chance, share)
+    sparsity = held if memory == "bound" else Surplus(stages)
+    return Recipe(sparsity=sparsity, rule=rule, until=Fraction(1))

@@ -1,0 +1,14 @@
+"""The narrower dense network of as many weights."""
+
+from fggp.methods.registry import method
+from fggp.recipe import Recipe
+
+
+@method(paper="reference, as in Evci et al. 2020", starts="one", ranks=False, exact=False)
+def small_dense() -> Recipe:
+    """Train a dense network with all channel numbers cut by one factor.
+
+    It has as many prunable weights as the sparse networks of its sparsity, or a few less, since
+    channels are whole; its realised sparsity is against the network at full width.
+    """
+    return Recipe(narrow=True)

@@ -1,0 +1,20 @@
+"""Single-shot network pruning by connection sensitivity."""
+
+from fractions import Fraction
+
+from fggp.methods.registry import method
+from fggp.ratio import Share
+from fggp.recipe import Recipe
+from fggp.scored import Snip
+
+
+@method(paper="Lee et al. 2019, arXiv 1810.02340", starts="one")
+def snip(floor: Share = Fraction(0)) -> Recipe:
+    """Keep the largest |gradient · weight| over all layers, once, before the first step.
+
+    The gradient is the mean over ``batches``, with batch normalisation in training mode. ``floor``
+    is the least share of each layer, by the same score. Differs from the official code on purpose:
+    biases are not pruned, weight decay is not part of the scored loss, the weights that are scored
+    are those that are trained, and ties go by index.
+    """
+    return Recipe(initial=Snip(floor), floor=floor)

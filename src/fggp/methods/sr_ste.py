@@ -1,0 +1,38 @@
+"""N:M sparsity by the sparse-refined straight-through estimator."""
+
+from fractions import Fraction
+from typing import Annotated
+
+from pydantic import Field
+
+from fggp.initial import InitialGroups
+from fggp.methods.registry import method
+from fggp.ratio import NonNegative
+from fggp.recipe import Recipe, Soft
+from fggp.rules import Choose
+from fggp.selecting import InGroups
+from fggp.update import magnitude
+
+
+@method(
+    paper="Zhou et al. 2021, arXiv 2102.04010",
+    starts="one", ranks=False, masking="soft", exact=False,
+)  # fmt: skip
+def sr_ste(
+    group: Annotated[int, Field(strict=True, ge=2)] = 64, pull: NonNegative = Fraction(1, 5000)
+) -> Recipe:
+    """Keep the N largest of every M weights along the input channels, chosen anew at every step.
+
+    Pruned weights are trained with the gradient at the masked network, plus ``pull`` times their
+    value, which draws them to zero. There is one start, from the groups of the initial weights.
+    It does not rank: N:M is another kind of sparsity, and comes near a target without meeting it.
+
+    Args:
+        group: the largest M. A layer has the largest power of two up to it that divides its input
+            channels, and N = M times the target's density, rounded, at least 1; a layer with an
+            odd number of input channels stays dense. The official code has one N:M for all layers.
+        pull: λ of the paper, whose default is that of its code.
+
+    """
+    rule, soft = Choose(InGroups(magnitude, group)), Soft(pull=pull)
+    return Recipe(initial=InitialGroups(group), rule=rule, until=Fraction(1), period=1, soft=soft)

@@ -1,0 +1,22 @@
+"""What a cell has to wait for: the trained network that it starts from."""
+
+from __future__ import annotations
+
+from fggp.cell import Cell, MethodSettings
+from fggp.methods import METHODS
+
+DENSE = "dense"
+
+
+def origin(cell: Cell) -> Cell | None:
+    """Return the dense cell that a cell starts from, or None where it starts by itself."""
+    if METHODS[cell.method.name].recipe(**cell.method.settings).fine_tune is None:
+        return None
+    return cell.model_copy(
+        update={
+            "label": DENSE,
+            "method": MethodSettings(name=DENSE, settings={}),
+            "sparsity": 0,
+            "initial_sparsity": 0,
+        }
+    )

@@ -1,0 +1,139 @@
+"""Initial masks of the weights that score highest before training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from fggp.initial import Beginning, Mask
+from fggp.ratio import rounded
+from fggp.selection import keep_largest, keep_share, kept_count
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+# Scores need torch, which the list of methods does without: `fggp.saliency` is imported late.
+
+
+@dataclass(frozen=True)
+class Snip:
+    """Keep the K weights with the largest |g·w|, and of each layer at least a share.
+
+    Attributes:
+        floor: ceil(floor·N_l) of a layer's N_l weights are kept first, by the same score.
+
+    """
+
+    floor: Fraction = Fraction(0)
+
+    def __call__(self, beginning: Beginning) -> list[Mask]:
+        """Return the masks; raises ValueError without batches and loss."""
+        from fggp import saliency
+
+        model, parameters = _network(beginning)
+        if beginning.batches is None or beginning.loss is None:
+            raise _missing("snip")
+        data = beginning.batches, beginning.loss
+        score = saliency.snip(model, parameters, *data, seed=_seed(beginning))
+        everything = _everything(parameters)
+        reserved = keep_share(score, self.floor, _sizes(parameters), everything)
+        places = beginning.keep - int(reserved.sum())
+        return _masks(reserved | keep_largest(score, places, ~reserved), parameters)
+
+
+@dataclass(frozen=True)
+class Grasp:
+    """Remove the weights with the largest −w·(Hg), so that K are kept.
+
+    Attributes:
+        temperature: divides the outputs before the loss.
+
+    """
+
+    temperature: Fraction = Fraction(200)
+
+    def __call__(self, beginning: Beginning) -> list[Mask]:
+        """Return the masks; raises ValueError without batches and loss."""
+        from fggp import saliency
+
+        model, parameters = _network(beginning)
+        if beginning.batches is None or beginning.loss is None:
+            raise _missing("grasp")
+        data, temperature = (beginning.batches, beginning.loss), float(self.temperature)
+        score = saliency.grasp(
+            model, parameters, *data, temperature=temperature, seed=_seed(beginning)
+        )
+        return _masks(keep_largest(score, beginning.keep, _everything(parameters)), parameters)
+
+
+@dataclass(frozen=True)
+class Synflow:
+    """Keep the K weights with the largest flow, scored anew in each of many rounds.
+
+    Attributes:
+        rounds: n; after round k about N·(K/N)^(k/n) weights are left, after the last K.
+
+    """
+
+    rounds: int = 100
+
+    def __call__(self, beginning: Beginning) -> list[Mask]:
+        """Return the masks; raises ValueError without batches."""
+        from fggp import saliency
+
+        model, parameters = _network(beginning)
+        if beginning.batches is None:
+            raise _missing("synflow")
+        first = next(iter(beginning.batches), None)
+        if first is None:
+            raise ValueError("synflow: batches is empty; give at least one pair (inputs, targets)")
+        mask = _everything(parameters)
+        for keep in counts(len(mask), beginning.keep, self.rounds):
+            score = saliency.synflow(model, parameters, first[0], mask)
+            mask = keep_largest(score, keep, mask)
+        return _masks(mask, parameters)
+
+
+def counts(total: int, keep: int, rounds: int) -> Iterator[int]:
+    """Yield the weights left after each round, falling exponentially from ``total`` to ``keep``.
+
+    The density (K/N)^(k/n) is rounded to 10⁻⁶; the last count is ``keep`` itself.
+    """
+    for done in range(1, rounds):
+        density = rounded(float(Fraction(keep, total)) ** (done / rounds))
+        yield max(keep, kept_count(total, 1 - density))
+    yield keep
+
+
+def _network(beginning: Beginning) -> tuple[nn.Module, Mapping[str, nn.Parameter]]:
+    assert beginning.model is not None
+    assert beginning.parameters is not None
+    return beginning.model, beginning.parameters
+
+
+def _missing(name: str) -> ValueError:
+    return ValueError(
+        f"{name} scores weights before training, on data: give "
+        "Pruner(..., batches=[(inputs, targets)], loss=...)"
+    )
+
+
+def _seed(beginning: Beginning) -> int:
+    return int(beginning.random.integers(2**63))
+
+
+def _sizes(parameters: Mapping[str, nn.Parameter]) -> list[int]:
+    return [p.numel() for p in parameters.values()]
+
+
+def _everything(parameters: Mapping[str, nn.Parameter]) -> Tensor:
+    import torch
+
+    device = next(iter(parameters.values())).device
+    return torch.ones(sum(_sizes(parameters)), dtype=torch.bool, device=device)
+
+
+def _masks(kept: Tensor, parameters: Mapping[str, nn.Parameter]) -> list[Mask]:
+    return [mask.numpy() for mask in kept.cpu().split_with_sizes(_sizes(parameters))]

@@ -1,0 +1,127 @@
+"""A cell that starts from the trained dense network: where that comes from, and what it becomes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from fggp.cell import Cell
+from fggp.data import load, prepare
+from fggp.errors import Failure
+from fggp.job import run_cell
+from fggp.loop import Run
+from fggp.packing import pack, unpack
+from fggp.results import kept, read, weights_path
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def cell(name: str, *, lr: float = 0.05, **settings: Any) -> Cell:
+    return Cell(
+        backbone={"name": "vgg19", "width": "1/32"},
+        data={"name": "digits", "validation": 147, "train": 90},
+        label=name,
+        method={"name": name, "settings": settings},
+        sparsity=0 if name == "dense" else 0.9,
+        initial_sparsity=0 if name == "dense" else None,
+        seed=1,
+        training={"epochs": 4, "batch_size": 32, "lr": lr, "pad": 1, "lr_milestones": [0.5]},
+        pruning={"update_every": 2, "end_epoch": 2},
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare("digits", tmp_path_factory.mktemp("data") / "digits.npz")
+
+
+def path(runs: Path, wanted: Cell) -> Path:
+    return runs / f"{wanted.id}.json"
+
+
+@pytest.fixture
+def runs(tmp_path: Path, data: Path) -> Path:
+    run_cell(cell("dense"), data, path(tmp_path, cell("dense")), device="cpu")
+    return tmp_path
+
+
+def largest(state: Mapping[str, Tensor], names: list[str], keep: int) -> set[int]:
+    size = torch.cat([state[name].abs().flatten() for name in names])
+    return set(size.topk(keep).indices.tolist())
+
+
+def test_it_keeps_the_largest_weights_of_the_trained_network_and_trains_its_last_epochs(
+    runs: Path, data: Path
+) -> None:
+    pruned, dense = cell("global-mp"), cell("dense")
+    assert run_cell(pruned, data, path(runs, pruned), device="cpu")
+    outcome = read(path(runs, pruned))["outcome"]
+    assert [row["lr"] for row in outcome["epochs"]] == pytest.approx([0.005, 0.005])
+    assert [row["kept"] for row in outcome["epochs"]] == [outcome["target"]] * 2
+    names = [layer["name"] for layer in outcome["layers"]]
+    before = largest(unpack(weights_path(path(runs, dense))), names, outcome["target"])
+    after = unpack(weights_path(path(runs, pruned)))
+    flat = torch.cat([after[name].flatten() for name in names])
+    assert set(flat.nonzero().flatten().tolist()) <= before
+    assert len(flat.nonzero()) > 0.9 * outcome["target"]
+
+
+def test_it_starts_with_the_weights_of_the_dense_network(runs: Path, data: Path) -> None:
+    state = unpack(weights_path(path(runs, cell("dense"))))
+    run = Run(cell("global-mp"), load(data), torch.device("cpu"), state)
+    for name, value in run.model.state_dict().items():
+        mask = run.pruner.masks.get(name)
+        assert torch.equal(value, state[name] if mask is None else state[name] * mask), name
+
+
+def test_a_floor_keeps_a_share_of_every_layer(runs: Path, data: Path) -> None:
+    floored = cell("global-mp", floor=0.05)
+    assert run_cell(floored, data, path(runs, floored), device="cpu")
+    outcome = read(path(runs, floored))["outcome"]
+    for layer in outcome["layers"]:
+        size = torch.Size(layer["shape"]).numel()
+        assert layer["kept"] >= -(-size * 5 // 100), layer
+    assert sum(layer["kept"] for layer in outcome["layers"]) == outcome["target"]
+
+
+def refusal(runs: Path, data: Path, wanted: Cell) -> str:
+    with pytest.raises(Failure) as refused:
+        run_cell(wanted, data, path(runs, wanted), device="cpu")
+    assert not path(runs, wanted).exists()
+    return str(refused.value)
+
+
+def test_without_the_dense_result_it_says_what_to_train_first(tmp_path: Path, data: Path) -> None:
+    text = refusal(tmp_path, data, cell("global-mp"))
+    assert "is missing or another; train vgg19/s0/i0/dense/seed1 first" in text
+
+
+def test_a_dense_network_of_another_training_is_not_taken(runs: Path, data: Path) -> None:
+    assert "train vgg19/s0/i0/dense/seed1 first" in refusal(runs, data, cell("global-mp", lr=0.1))
+
+
+def test_weights_that_are_gone_or_exchanged_are_named(runs: Path, data: Path) -> None:
+    result = path(runs, cell("dense"))
+    state = unpack(weights_path(result))
+    pack({name: value + 1 for name, value in state.items()}, weights_path(result))
+    assert "does not belong to seed1.json" in refusal(runs, data, cell("global-mp"))
+    weights_path(result).unlink()
+    assert "are gone; delete" in refusal(runs, data, cell("global-mp"))
+
+
+def test_a_dense_network_of_other_data_is_not_taken(runs: Path, data: Path) -> None:
+    result = path(runs, cell("dense"))
+    sha256 = read(result)["cell"]["data"]["sha256"]
+    for file in (result, kept(result)):
+        file.write_text(file.read_text().replace(sha256, "0" * 64))
+    assert "was trained on other data" in refusal(runs, data, cell("global-mp"))
+
+
+def test_no_share_at_all_is_refused() -> None:
+    from fggp import METHODS
+
+    with pytest.raises(ValueError, match="fine_tune: 0 leaves nothing to train"):
+        METHODS["global-mp"].recipe(fine_tune=0)
