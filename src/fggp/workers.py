@@ -14,6 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fggp.cell import Cell
+from fggp.matching import finished
 
 POLL_SECONDS = 0.2
 STOPPED = 75
@@ -22,12 +23,22 @@ STOPPED = 75
 
 @dataclass(frozen=True)
 class Task:
-    """A cell to train: its data file, its result file and the folder of its log."""
+    """A cell to train.
+
+    Attributes:
+        cell: what to train.
+        data: its data file.
+        out: its result file.
+        logs: the folder of its log.
+        after: the name of a cell that has to be trained before.
+
+    """
 
     cell: Cell
     data: Path
     out: Path
     logs: Path
+    after: str | None = None
 
     @property
     def log(self) -> Path:
@@ -66,13 +77,16 @@ class Workers:
         with tqdm(total=len(tasks), unit=" cells", disable=quiet) as bar:
             try:
                 while self.running or (queue and not self.over):
-                    while queue and len(self.running) < self.jobs and not self.over:
-                        self._start(queue.pop(0))
+                    while len(self.running) < self.jobs and not self.over:
+                        if (ready := self._ready(queue)) is None:
+                            break
+                        queue.remove(ready)
+                        self._start(ready)
                     if self.over and not self.asked:
                         self._ask_to_stop()
                     for task, status in self._ended():
                         bar.update(status == 0)
-                        word = self._word(status)
+                        word = self._word(task, status)
                         tqdm.write(f"{word:<8} {task.cell.id}")
                         if word != "trained":
                             (stopped if word == "stopped" else failed).append(task)
@@ -87,6 +101,11 @@ class Workers:
     def over(self) -> bool:
         """Whether the time is over."""
         return time.monotonic() > self.deadline
+
+    def _ready(self, queue: Sequence[Task]) -> Task | None:
+        """Return the first task that waits for no other."""
+        unfinished = {task.cell.id for task in (*queue, *self.running.values())}
+        return next((task for task in queue if task.after not in unfinished), None)
 
     def _start(self, task: Task) -> None:
         task.log.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +131,10 @@ class Workers:
         ended = [process for process in self.running if process.poll() is not None]
         return [(self.running.pop(process), process.returncode) for process in ended]
 
-    def _word(self, status: int) -> str:
+    def _word(self, task: Task, status: int) -> str:
+        # One that was ended after its result was written, and before it had left, is trained.
+        if status == 0 or finished(task.cell, task.out):
+            return "trained"
         # One that had not got as far as catching the signal when it came has nothing to lose.
         killed = self.asked and status == -signal.SIGTERM
-        return "stopped" if killed else {0: "trained", STOPPED: "stopped"}.get(status, "failed")
+        return "stopped" if killed or status == STOPPED else "failed"

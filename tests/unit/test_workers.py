@@ -1,0 +1,55 @@
+"""What `Workers` says of trainings that end in different ways."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fabricate import grid, result_of
+from fggp.cell import Cell
+from fggp.config import cells
+from fggp.results import write
+from fggp.workers import STOPPED, Task, Workers
+
+CELLS = cells(grid())[:3]
+
+
+class Scripted(Task):
+    """A task whose process runs a script instead of a training."""
+
+    def command(self, device: str) -> list[str]:
+        return [sys.executable, "-S", "-c", self.after or ""]
+
+
+def ended(tmp_path: Path, script: str, cell: Cell, seconds: float) -> tuple[list[str], list[str]]:
+    out = tmp_path / f"{cell.id}.json"
+    task = Scripted(cell, tmp_path / "data", out, tmp_path / "logs", after=script)
+    workers = Workers(1, time.monotonic() + seconds, "cpu")
+    failed, waiting = workers.train([task])
+    return [each.cell.id for each in failed], [each.cell.id for each in waiting]
+
+
+@pytest.mark.parametrize("status", [1, 137])
+def test_a_training_that_ends_by_itself_without_a_result_failed(
+    tmp_path: Path, status: int
+) -> None:
+    script = f"raise SystemExit({status})"
+    assert ended(tmp_path, script, CELLS[0], 60) == ([CELLS[0].id], [])
+
+
+def test_a_training_that_stopped_with_a_checkpoint_waits(tmp_path: Path) -> None:
+    script = f"raise SystemExit({STOPPED})"
+    assert ended(tmp_path, script, CELLS[0], 60) == ([], [CELLS[0].id])
+
+
+def test_one_asked_to_stop_before_it_could_hear_waits(tmp_path: Path) -> None:
+    assert ended(tmp_path, "import time; time.sleep(60)", CELLS[0], 0.5) == ([], [CELLS[0].id])
+
+
+def test_one_asked_to_stop_after_it_wrote_its_result_is_trained(tmp_path: Path) -> None:
+    write(result_of(CELLS[0], 900), tmp_path / f"{CELLS[0].id}.json")
+    assert ended(tmp_path, "import time; time.sleep(60)", CELLS[0], 0.5) == ([], [])
+    # The result of another cell in that place does not count.
+    write(result_of(CELLS[1], 900), tmp_path / f"{CELLS[0].id}.json")
+    assert ended(tmp_path, "import time; time.sleep(60)", CELLS[0], 0.5) == ([], [CELLS[0].id])
