@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,10 @@ from fggp.errors import Failure
 from fggp.matching import cell_of, restore
 from fggp.origin import origin
 from fggp.results import ResultError, read
-from fggp.study import data_path, expected_text, folder, run_path, write_expected
+from fggp.study import RUNS, data_path, expected_text, folder, run_path, write_expected
 
 DEFAULT = Path("config/paper.yaml")
+PACKING = "cells_per_gpu"
 
 
 def one_configuration(files: Sequence[Path], overrides: Mapping[str, Any]) -> Path:
@@ -28,15 +30,27 @@ def one_configuration(files: Sequence[Path], overrides: Mapping[str, Any]) -> Pa
         Failure: for several files, which Snakemake would merge, or for single values.
 
     """
-    if overrides:
+    changed = [key for key in overrides if key != PACKING]
+    if changed:
         raise Failure(
-            f"--config {next(iter(overrides))}=… would change a study without giving it a name; "
+            f"--config {changed[0]}=… would change a study without giving it a name; "
             "write a new file with `base: STUDY.yaml` and the changed keys"
         )
     if len(files) > 1:
         raise Failure("give one --configfile: a study is one file, and builds on others by `base:`")
     path = Path(os.path.relpath(files[0])) if files else DEFAULT
     return files[0] if path.parts[0] == ".." else path
+
+
+def cells_per_gpu(overrides: Mapping[str, Any]) -> int:
+    """Return how many cells share one allocation, from Snakemake's ``--config``.
+
+    It says how a study is trained and not what, so that it stands in no study.
+    """
+    value = overrides.get(PACKING, 1)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise Failure(f"--config {PACKING}={value} is not a whole number of at least 1")
+    return value
 
 
 def set_environment(source: Path) -> None:
@@ -51,16 +65,18 @@ class Grid:
 
     Args:
         path: the configuration.
+        together: how many cells share one allocation.
 
     Raises:
         fggp.complaints.ConfigError: with one line, before any rule is made.
 
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, together: int = 1) -> None:
         self.study = load(path)
         self.home = str(folder(path))
         self.name = path.stem
+        self.together = together
         self._cells = {cell.id: cell for cell in cells(self.study)}
 
     @property
@@ -88,23 +104,54 @@ class Grid:
         """A checksum of everything that ``cells.json`` says."""
         return hashlib.sha256(expected_text(self.study, self.name).encode()).hexdigest()
 
-    def cell(self, wildcards: Any) -> Cell:
-        """Return the cell that the wildcards of rule ``train`` name."""
-        w = wildcards
-        name = f"{w.backbone}/s{w.sparsity}/i{w.start}/{w.label}/seed{w.seed}"
-        if name not in self._cells:
-            raise Failure(f"study {self.name} has no cell {name}; see python -m fggp plan --cells")
-        return self._cells[name]
+    @property
+    def packs(self) -> dict[str, list[str]]:
+        """The rules that train, by name, each with the seeds that it trains in one job.
 
-    def origin(self, wildcards: Any) -> list[str]:
-        """Return the result that a training has to wait for, in a list of one or none."""
-        before = origin(self.cell(wildcards))
-        return [] if before is None else [str(run_path(Path(self.home), before))]
+        The cells of a job differ in their seed alone, so that they take equally long and none of
+        them waits for another. A seed in braces is a wildcard.
+        """
+        seeds = [str(seed) for seed in self.study.seeds]
+        count = math.ceil(len(seeds) / self.together)
+        if self.together == 1:
+            return {"train": ["{seed}"]}
+        return {f"train_{k + 1}": seeds[k::count] for k in range(count)}
+
+    def cell(self, wildcards: Any) -> Cell:
+        """Return the cell that the wildcards of a rule name; the first one where they lack a seed.
+
+        Raises:
+            Failure: where the study has no such cell.
+
+        """
+        return self.members(wildcards, [str(getattr(wildcards, "seed", self.study.seeds[0]))])[0]
+
+    def members(self, wildcards: Any, seeds: Sequence[str]) -> list[Cell]:
+        """Return the cells of one job, given the seeds of its rule in `packs`."""
+        w, members = wildcards, []
+        for pattern in seeds:
+            seed = pattern.format(seed=getattr(w, "seed", ""))
+            name = f"{w.backbone}/s{w.sparsity}/i{w.start}/{w.label}/seed{seed}"
+            if name not in self._cells:
+                raise Failure(
+                    f"study {self.name} has no cell {name}; see python -m fggp plan --cells"
+                )
+            members.append(self._cells[name])
+        return members
+
+    def origins(self, wildcards: Any, seeds: Sequence[str]) -> list[str]:
+        """Return the results that the cells of one job have to wait for."""
+        before = [origin(cell) for cell in self.members(wildcards, seeds)]
+        return [str(run_path(Path(self.home), cell)) for cell in before if cell]
 
     @property
     def gpus(self) -> int:
         """GPUs of one training; the digits are too small to need one."""
         return 0 if self.study.data.kind == "digits" else 1
+
+    def threads(self, wildcards: Any) -> int:
+        """Return the threads of one cell."""
+        return self.cell(wildcards).training.threads
 
     def memory_mb(self, wildcards: Any, attempt: int) -> int:
         """Return the memory to ask for, more on every attempt."""
@@ -124,7 +171,8 @@ class Grid:
         """
         home = Path(self.home)
         listing = home / "cells.json"
-        if not listing.exists() or listing.read_text() == expected_text(self.study, self.name):
+        known = listing.read_text() if listing.exists() else None
+        if known == expected_text(self.study, self.name) or not (known or (home / RUNS).exists()):
             return
         outdated = 0
         for cell in self._cells.values():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from fggp.origin import origin
 from fggp.packing import pack, unpack
 from fggp.provenance import now, processor, provenance
 from fggp.results import logits_path, make, read, weights_path, write, write_text
+from fggp.stopping import stopping
 from fggp.train import Row, Tick, train
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -75,7 +75,7 @@ def run_cell(
 
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(out), _stopping() as stop:
+    with _locked(out), stopping() as stop:
         if restore(cell, out):
             return False
         dataset = load(data)
@@ -158,24 +158,3 @@ def _locked(out: Path) -> Iterator[None]:
     except Timeout:
         who = owner.read_text().strip() if owner.exists() else "another process"
         raise Failure(f"{out}: {who} trains this cell; wait for it, or end it") from None
-
-
-@contextmanager
-def _stopping() -> Iterator[Callable[[], bool]]:
-    """Turn the signals that ask to stop into a flag; a second one acts at once."""
-    asked: list[int] = []
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-    before = [signal.getsignal(number) for number in signals]
-
-    def ask(number: int, frame: object) -> None:
-        asked.append(number)
-        for each, handler in zip(signals, before, strict=True):
-            signal.signal(each, handler)
-
-    for number in signals:
-        signal.signal(number, ask)
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)

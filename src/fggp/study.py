@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from fggp.matching import filled
 from fggp.results import ResultError, write_text
 
 RESULTS = Path("results")
+RUNS = "runs"
 DATA = Path("data")
 
 
@@ -24,7 +26,16 @@ def folder(study_file: Path) -> Path:
 
 def run_path(study_folder: Path, cell: Cell) -> Path:
     """Return the path of a cell's result file."""
-    return study_folder / "runs" / f"{cell.id}.json"
+    return study_folder / RUNS / f"{cell.id}.json"
+
+
+def log_path(run: Path) -> Path:
+    """Return the path of the log of a result file: in the study's folder, else beside the file."""
+    folders = run.absolute().parents
+    if len(folders) < 6 or folders[4].name != RUNS:
+        return run.with_suffix(".log")
+    below = run.absolute().relative_to(folders[4])
+    return Path(os.path.relpath(folders[5] / "logs" / below.with_suffix(".log")))
 
 
 def data_path(name: str) -> Path:

@@ -7,14 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
 
 from fggp.cell import Cell
 from fggp.matching import finished
+from fggp.study import log_path
 
 POLL_SECONDS = 0.2
 STOPPED = 75
@@ -29,7 +30,6 @@ class Task:
         cell: what to train.
         data: its data file.
         out: its result file.
-        logs: the folder of its log.
         after: the name of a cell that has to be trained before.
 
     """
@@ -37,13 +37,12 @@ class Task:
     cell: Cell
     data: Path
     out: Path
-    logs: Path
     after: str | None = None
 
     @property
     def log(self) -> Path:
         """The path of the log."""
-        return self.logs / f"{self.cell.id}.log"
+        return log_path(self.out)
 
     def command(self, device: str) -> list[str]:
         """Return the command line, the same as that of the Snakemake rule."""
@@ -53,26 +52,59 @@ class Task:
         ]
 
 
+@dataclass
+class Ended:
+    """What came of tasks.
+
+    Attributes:
+        failed: those that failed, with the reason.
+        waiting: those that stopped or were not started, and wait for another time.
+
+    """
+
+    failed: list[tuple[Task, str]] = field(default_factory=list)
+    waiting: list[Task] = field(default_factory=list)
+
+    @property
+    def status(self) -> int:
+        """The exit status: 1 after failures, `STOPPED` where some wait, else 0."""
+        return 1 if self.failed else STOPPED if self.waiting else 0
+
+
 class Workers:
-    """Trains tasks in their order.
+    """Trains tasks in their order, each in a process of its own.
 
     Args:
         jobs: how many at once.
         deadline: of ``time.monotonic``; then trainings are asked to stop and none is started.
         device: passed on to each training.
+        stop: asked again and again whether to stop before that.
+        cores: for each of the ``jobs``, the cores that its process is held to; empty for all.
+        environment: added to that of each process.
 
     """
 
-    def __init__(self, jobs: int, deadline: float, device: str) -> None:
-        self.jobs, self.deadline, self.device = jobs, deadline, device
+    def __init__(
+        self,
+        jobs: int,
+        deadline: float,
+        device: str,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        cores: Sequence[Set[int]] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.jobs, self.deadline, self.device, self.stop = jobs, deadline, device, stop
+        self.cores = list(cores)
+        # Threads that wait actively would take the cores from the neighbours.
+        self.environment = os.environ | {"OMP_WAIT_POLICY": "passive"} | dict(environment or {})
         self.running: dict[subprocess.Popen[bytes], Task] = {}
+        self.held: dict[subprocess.Popen[bytes], Set[int]] = {}
         self.asked = False
 
-    def train(self, tasks: Sequence[Task]) -> tuple[list[Task], list[Task]]:
-        """Train the tasks; returns those that failed and those that wait for another time."""
-        queue: list[Task] = list(tasks)
-        failed: list[Task] = []
-        stopped: list[Task] = []
+    def train(self, tasks: Sequence[Task]) -> Ended:
+        """Train the tasks; one that fails leaves the others alone."""
+        queue, ended = list(tasks), Ended()
         quiet = not sys.stderr.isatty()
         with tqdm(total=len(tasks), unit=" cells", disable=quiet) as bar:
             try:
@@ -85,22 +117,26 @@ class Workers:
                     if self.over and not self.asked:
                         self._ask_to_stop()
                     for task, status in self._ended():
-                        bar.update(status == 0)
                         word = self._word(task, status)
+                        bar.update(word == "trained")
                         tqdm.write(f"{word:<8} {task.cell.id}")
-                        if word != "trained":
-                            (stopped if word == "stopped" else failed).append(task)
+                        sys.stdout.flush()
+                        if word == "stopped":
+                            ended.waiting.append(task)
+                        elif word == "failed":
+                            ended.failed.append((task, _reason(status)))
                     time.sleep(POLL_SECONDS)
             finally:
                 self._ask_to_stop()
                 for process in self.running:
                     process.wait()
-        return failed, stopped + queue
+        ended.waiting += queue
+        return ended
 
     @property
     def over(self) -> bool:
-        """Whether the time is over."""
-        return time.monotonic() > self.deadline
+        """Whether the time is over, or a stop was asked for."""
+        return time.monotonic() > self.deadline or self.stop()
 
     def _ready(self, queue: Sequence[Task]) -> Task | None:
         """Return the first task that waits for no other."""
@@ -109,18 +145,20 @@ class Workers:
 
     def _start(self, task: Task) -> None:
         task.log.parent.mkdir(parents=True, exist_ok=True)
-        # Threads that wait actively would take the cores from the neighbours.
-        environment = os.environ | {"OMP_WAIT_POLICY": "passive"}
         with task.log.open("ab") as log:
             # In a session of its own it does not get Ctrl-C; we pass that on as a request to stop.
             process = subprocess.Popen(
                 task.command(self.device),
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=self.environment,
                 start_new_session=True,
             )
         self.running[process] = task
+        free = [cores for cores in self.cores if cores not in self.held.values()]
+        if free:
+            self.held[process] = free[0]
+            os.sched_setaffinity(process.pid, free[0])
 
     def _ask_to_stop(self) -> None:
         self.asked = True
@@ -129,6 +167,8 @@ class Workers:
 
     def _ended(self) -> list[tuple[Task, int]]:
         ended = [process for process in self.running if process.poll() is not None]
+        for process in ended:
+            self.held.pop(process, None)
         return [(self.running.pop(process), process.returncode) for process in ended]
 
     def _word(self, task: Task, status: int) -> str:
@@ -138,3 +178,12 @@ class Workers:
         # One that had not got as far as catching the signal when it came has nothing to lose.
         killed = self.asked and status == -signal.SIGTERM
         return "stopped" if killed or status == STOPPED else "failed"
+
+
+def _reason(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    killed = f"ended by signal {-status}, {signal.strsignal(-status)}"
+    if status == -signal.SIGKILL:
+        killed += "; so does a system that runs out of memory"
+    return killed

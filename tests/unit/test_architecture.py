@@ -30,7 +30,7 @@ ROOMS = (
     *("models", "data"),
     *("numerics", "views", "checkpoint", "provenance"),
     *("flops", "making", "diagnostics", "loop", "train"),
-    *("job", "workers"),
+    *("stopping", "job", "workers", "mps", "sharing"),
     "analysis",
     "cli",
 )

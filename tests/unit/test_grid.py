@@ -11,7 +11,7 @@ from fggp.cell import Cell
 from fggp.complaints import ConfigError
 from fggp.config import cells
 from fggp.errors import Failure
-from fggp.grid import DEFAULT, Grid, one_configuration
+from fggp.grid import DEFAULT, Grid, cells_per_gpu, one_configuration
 from fggp.results import kept, read, write
 from fggp.study import read_expected, run_path, write_expected
 
@@ -123,6 +123,52 @@ def test_every_attempt_asks_for_more() -> None:
     assert made.gpus == 0
 
 
+# --------------------------------------------------------------------- several cells per job
+
+
+@pytest.mark.parametrize(
+    ("together", "expected"),
+    [
+        (1, {"train": ["{seed}"]}),
+        (2, {"train_1": ["1", "4"], "train_2": ["2", "5"], "train_3": ["3"]}),
+        (3, {"train_1": ["1", "3", "5"], "train_2": ["2", "4"]}),
+        (5, {"train_1": ["1", "2", "3", "4", "5"]}),
+        (9, {"train_1": ["1", "2", "3", "4", "5"]}),
+    ],
+)
+def test_jobs_of_several_cells_hold_every_seed_once_and_are_of_like_size(
+    together: int, expected: dict[str, list[str]]
+) -> None:
+    study(seeds=[1, 2, 3, 4, 5])
+    assert Grid(HERE, together).packs == expected
+
+
+def test_the_cells_of_a_job_differ_in_their_seed_alone_and_wait_for_their_own_origins() -> None:
+    study(methods={"dense": {}, "global-mp": {}}, seeds=[1, 2, 3])
+    made = Grid(HERE, 2)
+    wildcards = SimpleNamespace(backbone="vgg19", sparsity="90", start="any", label="global-mp")
+    held = made.members(wildcards, made.packs["train_1"])
+    assert [cell.id for cell in held] == [f"vgg19/s90/iany/global-mp/seed{k}" for k in (1, 3)]
+    assert made.origins(wildcards, ["1", "3"]) == [
+        f"results/small/runs/vgg19/s0/i0/dense/seed{k}.json" for k in (1, 3)
+    ]
+    assert made.cell(wildcards) == held[0]
+    dense = SimpleNamespace(backbone="vgg19", sparsity="0", start="0", label="dense", seed="2")
+    assert made.origins(dense, ["{seed}"]) == []
+
+
+@pytest.mark.parametrize("value", [0, -2, True, 1.5, "2", None])
+def test_a_senseless_number_of_cells_per_job_is_refused(value: Any) -> None:
+    with pytest.raises(Failure, match=r"cells_per_gpu=.* is not a whole number of at least 1"):
+        cells_per_gpu({"cells_per_gpu": value})
+
+
+def test_the_number_of_cells_per_job_is_no_part_of_a_study() -> None:
+    assert cells_per_gpu({}) == 1
+    assert cells_per_gpu({"cells_per_gpu": 4}) == 4
+    assert one_configuration([], {"cells_per_gpu": 4}) == DEFAULT
+
+
 # ---------------------------------------------------------------------------------- settle
 
 
@@ -138,6 +184,14 @@ def test_an_unchanged_study_is_left_untouched(capsys: pytest.CaptureFixture[str]
 def test_a_study_that_was_never_listed_is_left_untouched() -> None:
     study().settle()
     assert not HOME.exists()
+
+
+def test_results_without_a_listing_are_compared_with_the_study() -> None:
+    finish(study())
+    (HOME / "cells.json").unlink()
+    study(methods=GRID["methods"] | {"fggp": {"rate": "1/4"}}).settle()
+    assert (HOME / "cells.json").exists()
+    assert len(results()) == 22 - sum("/fggp/" in cell.id for cell in cells(study().study))
 
 
 def test_results_of_other_settings_are_taken_away_and_brought_back_with_the_old_settings(

@@ -24,10 +24,9 @@ class Scripted(Task):
 
 def ended(tmp_path: Path, script: str, cell: Cell, seconds: float) -> tuple[list[str], list[str]]:
     out = tmp_path / f"{cell.id}.json"
-    task = Scripted(cell, tmp_path / "data", out, tmp_path / "logs", after=script)
-    workers = Workers(1, time.monotonic() + seconds, "cpu")
-    failed, waiting = workers.train([task])
-    return [each.cell.id for each in failed], [each.cell.id for each in waiting]
+    task = Scripted(cell, tmp_path / "data", out, after=script)
+    what = Workers(1, time.monotonic() + seconds, "cpu").train([task])
+    return [each.cell.id for each, _ in what.failed], [each.cell.id for each in what.waiting]
 
 
 @pytest.mark.parametrize("status", [1, 137])

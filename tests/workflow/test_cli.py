@@ -133,10 +133,14 @@ REFUSED = {
         "has no cell 'vgg19/s95/i50/fggp/seed7'; did you mean 'vgg19/s95/i50/fggp/seed",
     ),
     "no cell": (["train", "demo"], "train needs a study and a cell; see python -m fggp train"),
-    "cell without data": (["train", "--cell", "{}"], "--cell needs --data and --out as well"),
+    "cell without data": (["train", "--cell", "{}"], "--cell needs --data, and --out with one"),
     "cell without out": (
         ["train", "--cell", "{}", "--data", "x.npz"],
-        "--cell needs --data and --out as well",
+        "--cell needs --data, and --out with one file for each cell",
+    ),
+    "two cells and one file": (
+        ["train", "--cell", "{}", "{}", "--data", "x.npz", "--out", "x.json"],
+        "--cell needs --data, and --out with one file for each cell",
     ),
     "not analysed": (["aggregate", "demo"], "results/demo/cells.json: not the list of a study's"),
     "no rows": (["table", "ranking", "demo"], "results/demo/runs.csv"),

@@ -11,22 +11,22 @@ from fggp.cli.analyse import (
     FIGURES as FIGURE_NAMES,
     TABLES as TABLE_NAMES,
 )
-from fggp.grid import Grid, one_configuration, set_environment
+from fggp.grid import Grid, cells_per_gpu, one_configuration, set_environment
 from fggp.errors import Failure
 
 set_environment(SOURCE)
 
 try:
-    CONFIG = one_configuration(
-        workflow.config_settings.configfiles, workflow.config_settings.config
-    )
-    GRID = Grid(CONFIG)
+    OVERRIDES = workflow.config_settings.config
+    CONFIG = one_configuration(workflow.config_settings.configfiles, OVERRIDES)
+    GRID = Grid(CONFIG, cells_per_gpu(OVERRIDES))
     if workflow.is_main_process:
         GRID.settle()
 except Failure as failure:
     sys.exit(f"fggp: {failure}")
 
 HOME = GRID.home
+CELLS = "{backbone}/s{sparsity}/i{start}/{label}"
 RUNS_CSV = f"{HOME}/runs.csv"
 DECLARED = [path for path in DECLARATIONS if Path(path).exists()]
 TABLES = expand(

@@ -1,23 +1,39 @@
-# One cell, one process, one file. `params` hold the cell and nothing else, so that only a change
-# of what is trained trains again; device, paths and host stay out. A method that starts from the
-# trained dense network finds it beside the dense result.
-rule train:
-    input:
-        data=ancient(GRID.data),
-        dense=ancient(GRID.origin),
-    output:
-        f"{HOME}/runs/{{backbone}}/s{{sparsity}}/i{{start}}/{{label}}/seed{{seed}}.json",
-    log:
-        f"{HOME}/logs/{{backbone}}/s{{sparsity}}/i{{start}}/{{label}}/seed{{seed}}.log",
-    conda:
-        "../../envs/train.yml"
-    threads: lambda wildcards: GRID.cell(wildcards).training.threads
-    resources:
-        gpu=lambda wildcards: GRID.gpus,
-        mem_mb=lambda wildcards, attempt: GRID.memory_mb(wildcards, attempt),
-        runtime=lambda wildcards, attempt: GRID.minutes(wildcards, attempt),
-    params:
-        cell=lambda wildcards: GRID.cell(wildcards).canonical(),
-    shell:
-        "python -m fggp train --cell {params.cell:q} --data {input.data:q} --out {output:q}"
-        " >> {log} 2>&1"
+# One cell, one process, one file; or, with `--config cells_per_gpu=3`, three cells that differ in
+# their seed, three processes and three files in one job. A method that starts from the trained
+# dense network finds it beside the dense result.
+#
+# `cells` takes `output` for one reason: Snakemake does not compare parameters that derive from
+# outputs. What has to be trained again is decided by `GRID.settle`, which knows a finished cell
+# whatever job made it; so packing otherwise, or not at all, trains nothing again.
+for NAME, SEEDS in GRID.packs.items():
+
+    rule:
+        name:
+            NAME
+        input:
+            data=ancient(GRID.data),
+            dense=ancient(lambda wildcards, seeds=SEEDS: GRID.origins(wildcards, seeds)),
+        output:
+            expand(
+                f"{HOME}/runs/{CELLS}/seed{{seed}}.json",
+                seed=SEEDS,
+                allow_missing=True,
+            ),
+        log:
+            f"{HOME}/logs/{CELLS}/{'seed{seed}' if GRID.together == 1 else NAME}.log",
+        conda:
+            "../../envs/train.yml"
+        threads: lambda wildcards, seeds=SEEDS: GRID.threads(wildcards) * len(seeds)
+        resources:
+            gpu=lambda wildcards: GRID.gpus,
+            mem_mb=lambda wildcards, attempt, seeds=SEEDS: len(seeds)
+            * GRID.memory_mb(wildcards, attempt),
+            runtime=lambda wildcards, attempt, seeds=SEEDS: len(seeds)
+            * GRID.minutes(wildcards, attempt),
+        params:
+            cells=lambda wildcards, output, seeds=SEEDS: [
+                cell.canonical() for cell in GRID.members(wildcards, seeds)
+            ],
+        shell:
+            "python -m fggp train --cell {params.cells:q} --data {input.data:q} --out {output:q}"
+            " >> {log} 2>&1"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fggp.cell import Cell
-from fggp.matching import cell_of
+from fggp.matching import cell_of, finished
 from fggp.methods import METHODS
 from fggp.results import NUMERICS, Result, ResultError, kept, read
 from fggp.study import run_path
@@ -27,20 +27,28 @@ class Found(NamedTuple):
 def collect(study_folder: Path, cells: Sequence[Cell], *, partial: bool) -> list[Found]:
     """Return the results of ``cells`` in their order.
 
+    A result that Snakemake took away, since a neighbour in its job failed, is read from its copy.
     Raises ResultError where a result is missing (unless ``partial``), is damaged, stands twice, or
     belongs to a cell with other settings. Other files of the folder are not looked at further.
     """
     paths = {run_path(study_folder, cell): cell for cell in cells}
-    missing = [path for path in paths if not path.exists()]
+    there = {path: _stored(path, cell) for path, cell in paths.items()}
+    missing = [path for path, stored in there.items() if stored is None]
     if missing and not partial:
         raise ResultError(
             f"{len(missing)} of {len(paths)} results are missing ({_some(missing)}); train them "
             f"with `python -m fggp run {study_folder.name}`, or pass --partial"
         )
-    found = [Found(path, cell, read(path)) for path, cell in paths.items() if path.exists()]
+    found = [Found(path, paths[path], read(stored)) for path, stored in there.items() if stored]
     _refuse_twins(found, _strays(study_folder / "runs", set(paths)))
     _refuse_other_settings(found, study_folder.name)
     return found
+
+
+def _stored(path: Path, cell: Cell) -> Path | None:
+    if path.exists():
+        return path
+    return kept(path) if finished(cell, kept(path)) else None
 
 
 def check(found: Sequence[Found], study: str, *, allow_mixed_device: bool) -> bool:

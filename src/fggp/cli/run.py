@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from typing import Any
 
 from fggp.cli.prepare import prepare_data
-from fggp.cli.train import add_device
+from fggp.cli.train import add_device, complain
 from fggp.cli.verb import load_study, study_argument, verb
 from fggp.config import cells
 from fggp.errors import Failure
 from fggp.matching import restore
 from fggp.origin import origin
+from fggp.stopping import stopping
 from fggp.study import data_path, folder, run_path, write_expected
-from fggp.workers import STOPPED, Task, Workers
+from fggp.workers import Task, Workers
 
 
 def add(verbs: Any) -> None:
@@ -58,16 +58,16 @@ def do(options: argparse.Namespace) -> int:
         if not restore(cell, out):
             before = origin(cell)
             after = before.id if before else None
-            tasks.append(Task(cell, data_path(study.data.name), out, home / "logs", after))
-    workers = Workers(options.jobs, deadline, options.device)
-    failed, waiting = workers.train(tasks)
-    for task in failed:
-        print(f"failed: {task.cell.id}, see {task.log}", file=sys.stderr)
-    if waiting:
-        print(f"{len(waiting)} cells wait for the next time; the same command continues")
-    elif not failed:
+            data = data_path(study.data.name)
+            tasks.append(Task(cell, data, out, after))
+    with stopping() as stop:
+        ended = Workers(options.jobs, deadline, options.device, stop=stop).train(tasks)
+    complain(ended)
+    if ended.waiting:
+        print(f"{len(ended.waiting)} cells wait for the next time; the same command continues")
+    elif not ended.failed:
         print(f"all is trained; next: python -m fggp analyse {path.stem}")
-    return 1 if failed else STOPPED if waiting else 0
+    return ended.status
 
 
 def _positive(text: str) -> int:

@@ -21,7 +21,7 @@ from fggp.errors import Failure
 from fggp.methods import METHODS
 from fggp.study import folder, run_path
 from fggp.timing import epochs_of
-from fggp.workers import STOPPED
+from fggp.workers import STOPPED, Ended, Task
 
 
 def add(verbs: Any) -> None:
@@ -30,17 +30,23 @@ def add(verbs: Any) -> None:
         verbs,
         "train",
         do,
-        "train one cell, or continue it, and write its result",
+        "train a cell, or continue it, and write its result",
         "python -m fggp train demo vgg19/s95/i50/fggp/seed1\n"
         "  (the cells of a study: python -m fggp plan demo --cells)",
     )
     parser.add_argument("study", metavar="STUDY", nargs="?", help="a study, as in `plan`")
     parser.add_argument("id", metavar="CELL", nargs="?", help="a cell of it, as `plan` prints it")
     parser.add_argument(
-        "--cell", metavar="JSON", help="the whole cell instead, as Snakemake gives it"
+        "--cell",
+        metavar="JSON",
+        nargs="+",
+        default=[],
+        help="the whole cell instead, as Snakemake gives it; several are trained at once",
     )
     parser.add_argument("--data", type=Path, metavar="FILE", help="with --cell: the data file")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="with --cell: the result file")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", nargs="+", help="with --cell: the result file of each"
+    )
     add_device(parser)
 
 
@@ -55,9 +61,25 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def do(options: argparse.Namespace) -> int:
-    """Train one cell."""
-    cell, data, out = _given(options) if options.cell else _named(options)
+    """Train one cell in this process, or several in one each."""
+    tasks = _given(options) if options.cell else [_named(options)]
+    if len(tasks) == 1:
+        return _train(tasks[0].cell, tasks[0].data, tasks[0].out, options.device)
 
+    from fggp.sharing import share
+
+    ended = share(tasks, options.device)
+    complain(ended)
+    return ended.status
+
+
+def complain(ended: Ended) -> None:
+    """Name each training that failed, why, and its log."""
+    for task, reason in ended.failed:
+        print(f"failed: {task.cell.id} ({reason}), see {task.log}", file=sys.stderr)
+
+
+def _train(cell: Cell, data: Path, out: Path, device: str) -> int:
     from tqdm import tqdm
 
     from fggp.job import run_cell
@@ -77,7 +99,7 @@ def do(options: argparse.Namespace) -> int:
             bar.update(done - bar.n)
 
         try:
-            trained = run_cell(cell, data, out, device=options.device, tick=tick, report=report)
+            trained = run_cell(cell, data, out, device=device, tick=tick, report=report)
         except Stopped:
             print(f"{cell.id}: stopped with a checkpoint; the same command continues it")
             return STOPPED
@@ -85,11 +107,18 @@ def do(options: argparse.Namespace) -> int:
     return 0
 
 
-def _given(options: argparse.Namespace) -> tuple[Cell, Path, Path]:
-    if options.data is None or options.out is None:
-        raise Failure("--cell needs --data and --out as well")
+def _given(options: argparse.Namespace) -> list[Task]:
+    if options.data is None or not options.out or len(options.out) != len(options.cell):
+        raise Failure("--cell needs --data, and --out with one file for each cell")
+    return [
+        Task(cell, options.data, out)
+        for cell, out in zip(map(_cell, options.cell), options.out, strict=True)
+    ]
+
+
+def _cell(text: str) -> Cell:
     try:
-        cell = Cell(**json.loads(options.cell))
+        cell = Cell(**json.loads(text))
     except ValidationError as error:
         raise Failure(f"--cell: {explain(error, Cell)}") from None
     except (ValueError, TypeError) as error:
@@ -97,10 +126,10 @@ def _given(options: argparse.Namespace) -> tuple[Cell, Path, Path]:
     name = cell.method.name
     if name not in METHODS:
         raise Failure(f"--cell: {name!r} is not a method{nearest(name, list(METHODS))}")
-    return cell, options.data, options.out
+    return cell
 
 
-def _named(options: argparse.Namespace) -> tuple[Cell, Path, Path]:
+def _named(options: argparse.Namespace) -> Task:
     if options.study is None or options.id is None:
         raise Failure("train needs a study and a cell; see python -m fggp train --help")
     if options.data or options.out:
@@ -110,7 +139,8 @@ def _named(options: argparse.Namespace) -> tuple[Cell, Path, Path]:
     if options.id not in known:
         raise Failure(f"{path} has no cell {options.id!r}{nearest(options.id, list(known))}")
     cell = known[options.id]
-    return cell, prepare_data(study.data), run_path(folder(path), cell)
+    out = run_path(folder(path), cell)
+    return Task(cell, prepare_data(study.data), out)
 
 
 def _line(row: dict[str, Any], last: int) -> str:

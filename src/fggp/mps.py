@@ -1,0 +1,75 @@
+"""NVIDIA's Multi-Process Service, which lets several processes compute on one GPU at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+CONTROL = "nvidia-cuda-mps-control"
+PIPES = "CUDA_MPS_PIPE_DIRECTORY"
+SECONDS = 30
+"""How long the daemon may take to start, to answer or to end."""
+
+
+class NoMps(Exception):  # noqa: N818 - the cells then take the GPU in turn
+    """There is no service to share a GPU by; the message says why."""
+
+
+@contextmanager
+def mps() -> Iterator[Mapping[str, str]]:
+    """Run the service for one GPU, and end it; yields the environment of the processes to share.
+
+    A service that the site already runs for us (``CUDA_MPS_PIPE_DIRECTORY`` is set) is used as it
+    is, and left alone.
+
+    Raises:
+        NoMps: where the service is not installed or does not start.
+
+    """
+    if os.environ.get(PIPES):
+        yield {}
+        return
+    if shutil.which(CONTROL) is None:
+        raise NoMps(f"{CONTROL} is not on PATH")
+    # Names of sockets may not be long, so that TMPDIR is not asked.
+    with tempfile.TemporaryDirectory(prefix="mps-", dir="/tmp", ignore_cleanup_errors=True) as home:
+        own = {PIPES: f"{home}/pipe", "CUDA_MPS_LOG_DIRECTORY": f"{home}/log"}
+        for path in own.values():
+            Path(path).mkdir()
+        _control(own, "-d")
+        try:
+            _control(own, said="get_server_list\n")
+            # The service numbers what it was given anew, from 0.
+            yield own | {"CUDA_VISIBLE_DEVICES": "0"}
+        finally:
+            _end(own)
+
+
+def _control(own: Mapping[str, str], *arguments: str, said: str = "") -> None:
+    try:
+        subprocess.run(
+            [CONTROL, *arguments],
+            input=said,
+            env=os.environ | own,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=True,
+        )
+    except subprocess.CalledProcessError as error:
+        reason = " ".join((error.stderr or error.stdout).split())[:200]
+        raise NoMps(f"{CONTROL}: {reason or f'exit status {error.returncode}'}") from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NoMps(f"{CONTROL}: {error}") from None
+
+
+def _end(own: Mapping[str, str]) -> None:
+    try:
+        _control(own, said="quit -t 5\n")
+    except NoMps as error:
+        print(f"the service did not end by itself ({error})")

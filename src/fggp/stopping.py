@@ -1,0 +1,34 @@
+"""Requests to stop, as a flag that a loop asks for."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+@contextmanager
+def stopping() -> Iterator[Callable[[], bool]]:
+    """Turn the signals that ask to stop into a flag; yields a function that reads it.
+
+    A scheduler, a shell and a parent may each send the same request, so that a repeated one changes
+    nothing. A second Ctrl-C acts at once: whoever presses it again does not want to wait.
+    """
+    asked: list[int] = []
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def ask(number: int, frame: object) -> None:
+        asked.append(number)
+        if number == signal.SIGINT:
+            signal.signal(number, before[number])
+
+    for each in before:
+        signal.signal(each, ask)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
