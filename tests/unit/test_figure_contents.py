@@ -325,24 +325,30 @@ ARMS = {
     "late": fggp(order=LATE),
     "late-near": fggp(order=LATE, rate=0.4),
     "late-falling": fggp(order=LATE, rate=FALLING),
+    "late-straight": fggp(order=LATE, rate=FALLING | {"schedule": "linear"}),
     "far": fggp(rate=0.1),
     "late-far": fggp(order=LATE, rate=0.1),
     "elsewhere": fggp(order=LATE, rate=0.41, scope="layer"),
 }
 
 
-def test_the_four_arms_have_a_constant_rate_at_the_mean_of_the_annealed(tmp_path: Path) -> None:
+def test_the_arms_have_a_constant_rate_at_the_mean_of_the_annealed(tmp_path: Path) -> None:
     folder = analysed(tmp_path, methods=ARMS, change=steps_as_timed)
     figure, data = drawn(folder, "order_schedule")
     arms = {(order, kind): label for order, kind, label in
             data[["order", "kind", "label"]].itertuples(index=False)}  # fmt: skip
     assert arms == {
-        ("gradient-first", "annealed"): "falling",
+        ("gradient-first", "cosine"): "falling",
         ("gradient-first", "constant"): "near",
-        ("magnitude-first", "annealed"): "late-falling",
+        ("magnitude-first", "cosine"): "late-falling",
         ("magnitude-first", "constant"): "late-near",
+        ("magnitude-first", "linear"): "late-straight",
     }
-    assert "constant: 0.4; annealed: cosine 0.5 to 0.005 over training" in figure.get_suptitle()
+    said = "constant: 0.4; cosine: 0.5 to 0.005 over training; linear: 0.5 to 0.005 over training"
+    assert said in figure.get_suptitle()
+    assert "no results of gradient-first, linear" in figure.get_suptitle()
+    ticks = {tuple(text.get_text() for text in axes.get_xticklabels()) for axes in figure.axes}
+    assert ("constant", "cosine", "linear") in ticks
     assert "not a symmetric design" in figure.get_suptitle()
 
 
@@ -358,7 +364,7 @@ def test_the_mean_of_an_annealed_rate_is_over_its_updates(tmp_path: Path) -> Non
 def test_a_missing_arm_is_named_and_two_are_too_few(tmp_path: Path) -> None:
     three = {name: ARMS[name] for name in ("fggp", "falling", "late")}
     figure, _ = drawn(analysed(tmp_path / "three", methods=three), "order_schedule")
-    assert "no results of magnitude-first, annealed" in figure.get_suptitle()
+    assert "no results of magnitude-first, cosine" in figure.get_suptitle()
     two = {name: ARMS[name] for name in ("fggp", "falling")}
     figure, data = drawn(analysed(tmp_path / "two", methods=two), "order_schedule")
     assert data.empty

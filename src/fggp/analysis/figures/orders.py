@@ -1,4 +1,4 @@
-"""Order of the criteria against fixed or annealed rate: four arms."""
+"""Order of the criteria against a fixed rate and each way of annealing it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pandas import DataFrame
 
 from fggp.analysis.figures.groups import summed
 from fggp.analysis.figures.panels import Drawn, blank, by_setting, canvas, head, legend
-from fggp.analysis.figures.strokes import cut, points
+from fggp.analysis.figures.strokes import points
 from fggp.analysis.figures.variants import ORDERS, Variant, look_of, variants
 from fggp.analysis.figures.words import clauses, meaning
 from fggp.analysis.frames import DENSE
@@ -22,49 +22,47 @@ COLUMNS = [
     "backbone", "width", "start", "sparsity", "order", "kind", "words", "label", "seed",
     "accuracy_percent", "mean", "sd", "n",
 ]  # fmt: skip
-KINDS = ("constant", "annealed")
+CONSTANT = "constant"
 
 
 def order_schedule(material: Material) -> Drawn:
-    """Draw the accuracy of four arms of fggp: each order of its criteria, at two rates.
+    """Draw the accuracy of fggp in each order of its criteria, at a constant and annealed rates.
 
-    The labels are those that differ in nothing but rate and order; of several annealed rates the
-    first that both orders have, and of several constant ones the one nearest to the mean of that
-    over its updates. The data has a row per training.
+    The labels are those that differ in nothing but rate and order; of each schedule the first rate
+    that both orders have, and of several constant ones the one nearest to the mean of the first
+    schedule over its updates. The data has a row per training.
     """
     found = variants(material)
     arms = _arms(material, found)
     data = _points(material, arms)
     there = data.groupby(["order", "kind"], sort=False)
-    if there.ngroups < 3:
+    kinds = list(dict.fromkeys(kind for _, kind in arms))
+    if data["order"].nunique() < 2 or data["kind"].nunique() < 2:
         return blank(
             "it takes results of fggp in both orders of its criteria, at a constant and at an "
             "annealed rate",
             COLUMNS,
         )
     figure = canvas(1.4 + 1.5 * data.groupby(["backbone", "start"]).ngroups)
-    far: list[str] = []
     looks = {order: look_of(material, found, order) for order in dict.fromkeys(data["order"])}
     for axes, facet in by_setting(figure, data):
         for order, rows in facet.groupby("order", sort=False):
             aside = 0.03 * (ORDERS.index(str(order)) - 0.5)
-            x = rows["kind"].map(KINDS.index) + aside
+            x = rows["kind"].map(kinds.index) + aside
             points(axes, rows.assign(x=x), "x", looks[str(order)])
-        axes.set_xlim(-0.4, 1.4)
-        axes.set_xticks([0, 1], KINDS)
-        far.append(cut([axes], "y"))
+        axes.set_xlim(-0.4, len(kinds) - 0.6)
+        axes.set_xticks(range(len(kinds)), kinds)
     figure.supylabel("test accuracy at the last epoch (%)", fontsize=8)
     legend(figure, {order: looks[order] for order in ORDERS if order in looks})
-    gone = [f"{order}, {kind}" for order in ORDERS for kind in KINDS
+    gone = [f"{order}, {kind}" for order in ORDERS for kind in kinds
             if (order, kind) not in there.groups]  # fmt: skip
     missing = f"no results of {' and '.join(gone)}" if gone else ""
     head(
         figure,
         material.title,
-        clauses(meaning(data, reference=False), *far),
-        clauses(*(f"{kind}: {_words(data, kind)}" for kind in KINDS), missing),
-        "Four arms, not a symmetric design: annealing leads one order to the gradient alone, the "
-        "other to GMP",
+        meaning(data, reference=False),
+        clauses(*(f"{kind}: {_words(arms, kind)}" for kind in kinds), missing),
+        "Not a symmetric design: annealing leads one order to the gradient alone, the other to GMP",
     )
     return figure, data
 
@@ -74,19 +72,26 @@ def _arms(material: Material, found: Sequence[Variant]) -> dict[tuple[str, str],
     best: dict[tuple[str, str], Variant] = {}
     for rest in dict.fromkeys(v.rest for v in found):
         own = [v for v in found if v.rest == rest]
-        arms = {(v.order, "annealed"): v for v in _shared(own, annealed=True, near=None)}
-        means = [mean for v in arms.values() if (mean := mean_rate(material, v)) is not None]
-        near = means[0] if means else None
-        arms |= {(v.order, "constant"): v for v in _shared(own, annealed=False, near=near)}
-        best = max(best, arms, key=len)
+        annealed = [v for kind in _schedules(own) for v in _shared(own, kind, near=None)]
+        means = [mean for v in annealed if (mean := mean_rate(material, v)) is not None]
+        constant = _shared(own, CONSTANT, near=means[0] if means else None)
+        best = max(best, {(v.order, _kind(v)): v for v in [*constant, *annealed]}, key=len)
     return best
 
 
-def _shared(found: Sequence[Variant], *, annealed: bool, near: float | None) -> list[Variant]:
+def _kind(variant: Variant) -> str:
+    return CONSTANT if variant.rate is not None else str(variant.setting["schedule"])
+
+
+def _schedules(found: Sequence[Variant]) -> list[str]:
+    return [kind for kind in dict.fromkeys(map(_kind, found)) if kind != CONSTANT]
+
+
+def _shared(found: Sequence[Variant], kind: str, *, near: float | None) -> list[Variant]:
     """Return, for each order that has it, the variant of the rate that most orders have."""
     rates: dict[str, list[Variant]] = {}
     for variant in found:
-        if (variant.rate is None) == annealed:
+        if _kind(variant) == kind:
             rates.setdefault(variant.words, []).append(variant)
     return min(
         rates.values(),
@@ -121,5 +126,6 @@ def _points(material: Material, arms: dict[tuple[str, str], Variant]) -> DataFra
     return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else DataFrame(columns=COLUMNS)
 
 
-def _words(data: DataFrame, kind: str) -> str:
-    return str(data.loc[data["kind"] == kind, "words"].iloc[0]).removeprefix("constant ")
+def _words(arms: dict[tuple[str, str], Variant], kind: str) -> str:
+    words = next(arm.words for (_, own), arm in arms.items() if own == kind)
+    return words.removeprefix(f"{kind} ")
