@@ -349,7 +349,7 @@ def test_the_arms_have_a_constant_rate_at_the_mean_of_the_annealed(tmp_path: Pat
     assert "no results of gradient-first, linear" in figure.get_suptitle()
     ticks = {tuple(text.get_text() for text in axes.get_xticklabels()) for axes in figure.axes}
     assert ("constant", "cosine", "linear") in ticks
-    assert "not a symmetric design" in figure.get_suptitle()
+    assert "Not a symmetric design" in figure.get_suptitle()
 
 
 def test_the_mean_of_an_annealed_rate_is_over_its_updates(tmp_path: Path) -> None:
