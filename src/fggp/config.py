@@ -26,7 +26,7 @@ from fggp.cell import (
 )
 from fggp.complaints import ConfigError, explain, nearest
 from fggp.methods import METHODS
-from fggp.origin import DENSE, origin
+from fggp.origin import DENSE, from_trained
 from fggp.ratio import Share, percent, plain
 from fggp.reading import read_study
 
@@ -83,7 +83,8 @@ def load(path: Path) -> Study:
 
 
 def _check_origins(path: Path, study: Study) -> None:
-    waiting = [cell.label for cell in cells(study) if origin(cell)]
+    blocks = {label: MethodSettings(**block) for label, block in study.methods.items()}
+    waiting = [label for label, block in blocks.items() if from_trained(block)]
     if waiting and DENSE not in study.methods:
         raise ConfigError(
             f"{path}: methods.{waiting[0]} starts from the trained dense network; add `dense: {{}}`"

@@ -11,12 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from fggp import costs
 from fggp.cell import Cell
 from fggp.config import cells, load
 from fggp.errors import Failure
 from fggp.matching import cell_of, restore
 from fggp.origin import origin
 from fggp.results import ResultError, read
+from fggp.sizes import size_of
 from fggp.study import RUNS, data_path, expected_text, folder, run_path, write_expected
 
 DEFAULT = Path("config/paper.yaml")
@@ -153,14 +155,23 @@ class Grid:
         """Return the threads of one cell."""
         return self.cell(wildcards).training.threads
 
+    @cached_property
+    def size(self) -> costs.Size:
+        """The size of the data set."""
+        return size_of(self.study.data.kind, Path(self.data))
+
+    @property
+    def kind(self) -> costs.Kind:
+        """What a training asks for."""
+        return "gpu" if self.gpus else "cpu"
+
     def memory_mb(self, wildcards: Any, attempt: int) -> int:
         """Return the memory to ask for, more on every attempt."""
-        return 8000 * attempt
+        return attempt * costs.memory_mb(self.cell(wildcards), self.size, self.kind)
 
     def minutes(self, wildcards: Any, attempt: int) -> int:
         """Return the time to ask for, more on every attempt."""
-        per_epoch = {"vgg19": 1, "resnet50": 3}[self.cell(wildcards).backbone.name]
-        return 30 + per_epoch * self.study.training.epochs * attempt
+        return costs.minutes(self.cell(wildcards), self.size, self.kind, attempt)
 
     def settle(self) -> None:
         """Make the files agree with a configuration that changed since ``cells.json`` was written.

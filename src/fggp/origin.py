@@ -10,7 +10,7 @@ DENSE = "dense"
 
 def origin(cell: Cell) -> Cell | None:
     """Return the dense cell that a cell starts from, or None where it starts by itself."""
-    if METHODS[cell.method.name].recipe(**cell.method.settings).fine_tune is None:
+    if not from_trained(cell.method):
         return None
     return cell.model_copy(
         update={
@@ -20,3 +20,8 @@ def origin(cell: Cell) -> Cell | None:
             "initial_sparsity": 0,
         }
     )
+
+
+def from_trained(method: MethodSettings) -> bool:
+    """Whether a method starts from the trained dense network."""
+    return METHODS[method.name].recipe(**method.settings).fine_tune is not None

@@ -62,23 +62,24 @@ def write_expected(study: Study, path: Path) -> None:
 
 def read_expected(study_folder: Path) -> tuple[dict[str, Any], list[Cell]]:
     """Return the configuration and the cells of ``cells.json``."""
-    with _listing(study_folder) as content:
+    with listing(study_folder) as content:
         return content["configuration"], [filled(Cell(**cell)) for cell in content["cells"]]
 
 
 def read_configuration(study_folder: Path) -> dict[str, Any]:
     """Return the configuration in ``cells.json``, without making its many cells."""
-    with _listing(study_folder) as content:
+    with listing(study_folder) as content:
         configuration: dict[str, Any] = content["configuration"]
         return configuration
 
 
 @contextmanager
-def _listing(study_folder: Path) -> Iterator[dict[str, Any]]:
+def listing(study_folder: Path) -> Iterator[dict[str, Any]]:
+    """Give the content of ``cells.json``; what is wrong with it becomes a ResultError."""
     path = study_folder / "cells.json"
     try:
         yield json.loads(path.read_text())
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ResultError(
             f"{path}: not the list of a study's cells ({reason}); "

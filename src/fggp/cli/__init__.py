@@ -7,10 +7,22 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fggp.cli import aggregate, analyse, claims, methods, pack, plan, power, prepare, run, train
+from fggp.cli import (
+    aggregate,
+    analyse,
+    claims,
+    methods,
+    pack,
+    plan,
+    power,
+    prepare,
+    run,
+    status,
+    train,
+)
 from fggp.errors import Failure
 
-VERBS = (prepare, plan, train, run, aggregate, analyse, claims, power, methods, pack)
+VERBS = (prepare, plan, train, run, status, aggregate, analyse, claims, power, methods, pack)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,15 +1,24 @@
-"""``plan``: the cells of a study, in training order."""
+"""``plan``: the cells of a study, in training order, and what they are expected to cost."""
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fggp import costs
+from fggp.cell import Cell
+from fggp.cli.amounts import add_costs, chosen, duration, hours, kwh, size
+from fggp.cli.run import positive_count
 from fggp.cli.verb import load_study, study_argument, verb
-from fggp.config import cells
+from fggp.config import Study, cells
+from fggp.glance import Done, Plain, done, plain_cells
 from fggp.matching import finished
-from fggp.study import folder, run_path, write_expected
+from fggp.origin import origin
+from fggp.pace import Pace, device_of
+from fggp.sizes import size_of
+from fggp.study import data_path, folder, run_path, write_expected
 
 
 def add(verbs: Any) -> None:
@@ -18,25 +27,79 @@ def add(verbs: Any) -> None:
         verbs,
         "plan",
         do,
-        "check a study and list its cells in training order",
-        "python -m fggp plan paper --cells",
+        "check a study, list its cells in training order and estimate what they cost",
+        "python -m fggp plan paper --gpus 4 --device a100\n"
+        "  (every cell by name: python -m fggp plan paper --cells)",
     )
     study_argument(parser)
     parser.add_argument("--cells", action="store_true", help="print every cell, not just numbers")
     parser.add_argument("--write", action="store_true", help="write results/STUDY/cells.json")
+    parser.add_argument(
+        "--gpus",
+        type=positive_count,
+        default=1,
+        metavar="N",
+        help="trainings at once, each on a GPU or a core of its own (default: 1)",
+    )
+    add_costs(parser)
 
 
 def do(options: argparse.Namespace) -> int:
     """Print the plan of a study."""
     path, study = load_study(options.study)
     listed = cells(study)
-    done = {cell.id for cell in listed if finished(cell, run_path(folder(path), cell))}
+    home = folder(path)
+    plains = plain_cells(study)
+    results = {
+        cell.id: done(plains[cell.id], str(run_path(home, cell)))
+        for cell in listed
+        if finished(cell, run_path(home, cell))
+    }
     if options.write:
-        write_expected(study, folder(path) / "cells.json")
+        write_expected(study, home / "cells.json")
     if options.cells:
         for cell in listed:
-            print(f"{'done' if cell.id in done else 'to do'}  {cell.id}")
+            print(f"{'done' if cell.id in results else 'to do'}  {cell.id}")
     for label, count in Counter(cell.label for cell in listed).items():
         print(f"{label:<24} {count:>6} cells")
-    print(f"{'all':<24} {len(listed):>6} cells, {len(done)} done, {study.description}")
+    print(f"{'all':<24} {len(listed):>6} cells, {len(results)} done, {study.description}")
+    print(*_estimate(options, study, plains, results), sep="\n")
     return 0
+
+
+def _estimate(
+    options: argparse.Namespace,
+    study: Study,
+    plains: Mapping[str, Plain],
+    results: Mapping[str, Done | None],
+) -> list[str]:
+    """Return what the cells to do are expected to cost, in lines."""
+    known = {name: result for name, result in results.items() if result is not None}
+    device = chosen(options, device_of(study.training, known.values()))
+    images = size_of(study.data.kind, data_path(study.data.name))
+    pace = Pace(device, images, ((plains[name], it) for name, it in known.items()))
+    ahead = [cell for cell in cells(study) if cell.id not in results]
+    if not ahead:
+        return ["nothing is to do"]
+    each = {cell.id: pace.seconds(plains[cell.id]) for cell in ahead}
+    units = device.count(study.training)
+    total, wall = sum(each.values()), _wall(ahead, each, options.gpus)
+    disk = sum(costs.disk_bytes(cell, images) for cell in ahead)
+    disk += options.gpus * max(costs.checkpoint_bytes(cell) for cell in ahead)
+    at_once = "one after the other" if options.gpus == 1 else f"{options.gpus} at once"
+    lines = [
+        f"to do, an estimate: {len(ahead)} cells, {hours(units * total)} {device.unit} "
+        f"({device.name}); {at_once}: {duration(wall)}; about {size(disk)} on disk",
+        f"energy, an estimate: {kwh(units * total, device)}",
+    ]
+    assumed = "" if images.known else "; 50 000 training images assumed, prepare counts them"
+    return [*lines, *(f"basis: {line}{assumed}" for line in pace.basis(plains.values()))]
+
+
+def _wall(ahead: Sequence[Cell], each: Mapping[str, float], at_once: int) -> float:
+    """Return the least seconds until all is done: of all in parallel, or of the longest chain."""
+    chains = []
+    for cell in ahead:
+        before = origin(cell)
+        chains.append(each[cell.id] + (each.get(before.id, 0.0) if before else 0.0))
+    return max(sum(each.values()) / at_once, *chains)

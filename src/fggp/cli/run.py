@@ -32,7 +32,7 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--minutes", type=float, default=float("inf"), help="stop cleanly after so long"
     )
-    parser.add_argument("--jobs", type=_positive, default=1, help="cells at once (default: 1)")
+    parser.add_argument("--jobs", type=positive_count, default=1, help="cells at once (default: 1)")
     parser.add_argument(
         "--only", default="", metavar="TEXT", help="just the cells whose name contains TEXT"
     )
@@ -70,7 +70,8 @@ def do(options: argparse.Namespace) -> int:
     return ended.status
 
 
-def _positive(text: str) -> int:
+def positive_count(text: str) -> int:
+    """Read a whole number of at least 1 from the command line."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)

@@ -1,0 +1,134 @@
+"""``status``: how far a study is, from the files that its trainings write."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fggp.cell import Training
+from fggp.cli.amounts import add_costs, chosen, positive
+from fggp.cli.run import positive_count
+from fggp.cli.standing import page
+from fggp.cli.verb import CONFIG, study_argument, study_folder, verb
+from fggp.glance import expected
+from fggp.pace import device_of
+from fggp.progress import Progress, finished, progress
+from fggp.sizes import size_of
+from fggp.study import data_path, folder
+from fggp.workers import STOPPED
+
+CLEAR = "\x1b[H\x1b[2J\x1b[3J"
+SECONDS = 10.0
+MEANING = """
+done      its result is there, or the hidden copy of it, of exactly this cell; the beginning and
+          the end of the file are read, not what lies between
+running   a process holds it: on this machine it lives, and its files change
+stalled   a process holds it, but is gone, or wrote nothing for ten minutes and five epochs
+failed    its log ends with an error; a rerun tries again
+waiting   everything else; with a checkpoint it continues where it stopped
+
+Known from files alone, so it works from any shell that sees the results folder. Exit status: 0 all
+is done, 75 some cells wait or run, 1 some failed or stalled."""
+
+
+def add(verbs: Any) -> None:
+    """Add the verb to the parser."""
+    parser = verb(
+        verbs,
+        "status",
+        do,
+        "show how far a study is: cells, hours used and left, slow, stalled and failed cells",
+        "python -m fggp status demo --watch\n  (for scripts: python -m fggp status demo --json)",
+    )
+    parser.description = f"{parser.description}\n{MEANING}"
+    study_argument(parser)
+    parser.add_argument(
+        "--watch",
+        nargs="?",
+        type=positive,
+        const=SECONDS,
+        metavar="SECONDS",
+        help=f"look again every so often (default: {SECONDS:g}) until all is done, or Ctrl-C",
+    )
+    parser.add_argument(
+        "--top",
+        type=positive_count,
+        default=10,
+        metavar="N",
+        help="cells of each state shown (default: 10)",
+    )
+    parser.add_argument("--json", action="store_true", help="print every cell, as JSON")
+    add_costs(parser)
+
+
+def do(options: argparse.Namespace) -> int:
+    """Print how far a study is; returns 0 when all is done, 1 on failures, else 75."""
+    if options.watch is None:
+        found = _look(options)
+        print(_text(options, found))
+        return status_of(found)
+    try:
+        while True:
+            found = _look(options)
+            live = sys.stdout.isatty() and not options.json
+            print(f"{CLEAR if live else ''}{_text(options, found)}", flush=True)
+            if status_of(found) == 0:
+                return 0
+            time.sleep(options.watch)
+    except KeyboardInterrupt:
+        return 0
+
+
+def status_of(found: Progress) -> int:
+    """Return the exit status that says how far a study is."""
+    if found.count("failed") or found.count("stalled"):
+        return 1
+    return 0 if found.count("done") == len(found.cells) else STOPPED
+
+
+def _look(options: argparse.Namespace) -> Progress:
+    home, configuration = _place(options.study)
+    wanted = expected(home, configuration)
+    data = wanted.configuration["data"]
+    size = size_of(data["kind"], data_path(data["name"]))
+    results = finished(home, wanted)
+    training = Training(**wanted.configuration["training"])
+    device = chosen(options, device_of(training, results.values()))
+    return progress(home, wanted, results, size, device)
+
+
+def _place(name: str) -> tuple[Path, Path | None]:
+    """Return the results folder of a study, and its configuration where that is at hand."""
+    given = Path(name)
+    if given.suffix in {".yaml", ".yml"}:
+        return folder(given), given
+    home = study_folder(name)
+    path = CONFIG / f"{home.name}.yaml"
+    here = path.exists() and folder(path).resolve() == home.resolve()
+    return home, path if here else None
+
+
+def _text(options: argparse.Namespace, found: Progress) -> str:
+    return as_json(found) if options.json else page(found, options.top)
+
+
+def as_json(found: Progress) -> str:
+    """Return all that is known as JSON: times in seconds, moments in seconds of the epoch."""
+    return json.dumps(
+        {
+            "study": found.study,
+            "now": found.now,
+            "counts": found.counts,
+            "device": found.pace.device.name,
+            "units": found.units,
+            "seconds": {"used": found.used, "begun": found.begun, "left": found.left},
+            "end": found.end,
+            "cells": [asdict(cell) | {"log": str(cell.log or "")} for cell in found.cells],
+        },
+        indent=1,
+    )

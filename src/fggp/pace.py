@@ -1,0 +1,91 @@
+"""What an epoch takes: measured on the finished cells of a study, else estimated."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from statistics import median
+from typing import Any
+
+from fggp import costs
+from fggp.cell import Cell, Training
+from fggp.costs import Device, Size
+from fggp.glance import Done
+
+Plain = Mapping[str, Any]
+
+
+class Pace:
+    """Seconds per epoch of the cells of one study on one device.
+
+    Args:
+        device: what trains.
+        size: of the data set.
+        finished: plain cells with their results; the median over those of a backbone that were
+            completed on a device of this kind is what the others of it are expected to take.
+
+    """
+
+    def __init__(self, device: Device, size: Size, finished: Iterable[tuple[Plain, Done]]) -> None:
+        self.device, self.size = device, size
+        self._cells: dict[tuple[Any, ...], tuple[Cell, int]] = {}
+        found: dict[str, list[float]] = {}
+        for plain, result in finished:
+            same = device_of_result(result).kind == device.kind
+            if same and result.verdict == "completed":
+                each = result.seconds / self.epochs(plain)
+                found.setdefault(plain["backbone"]["name"], []).append(each)
+        self.measured = {backbone: median(each) for backbone, each in found.items()}
+        self.counted = {backbone: len(each) for backbone, each in found.items()}
+
+    def epochs(self, plain: Plain) -> int:
+        """Return the epochs that a cell trains in all."""
+        return self._like(plain)[1]
+
+    def epoch_seconds(self, plain: Plain) -> float:
+        """Return the expected seconds of one epoch of a cell."""
+        measured = self.measured.get(plain["backbone"]["name"])
+        return measured or costs.epoch_seconds(self._like(plain)[0], self.size, self.device)
+
+    def seconds(self, plain: Plain) -> float:
+        """Return the expected seconds of a cell, its start included."""
+        return self.device.start + self.epochs(plain) * self.epoch_seconds(plain)
+
+    def basis(self, plains: Iterable[Plain]) -> list[str]:
+        """Return where the figures come from, one line for each backbone."""
+        first: dict[str, Plain] = {}
+        for plain in plains:
+            first.setdefault(plain["backbone"]["name"], plain)
+        return [f"{backbone}: {self._basis(plain)}" for backbone, plain in first.items()]
+
+    def _basis(self, plain: Plain) -> str:
+        backbone, each = plain["backbone"]["name"], self.epoch_seconds(plain)
+        if backbone in self.measured:
+            from_cells = f"{self.counted[backbone]} finished cells of this study"
+            return f"{each:.3g} s per epoch, the median of {from_cells}"
+        cell = self._like(plain)[0]
+        row = costs.rate(
+            self.device, cell.backbone.name, float(cell.backbone.width), cell.training.precision
+        )
+        return f"{each:.3g} s per epoch; {row.source}"
+
+    def _like(self, plain: Plain) -> tuple[Cell, int]:
+        """Return a cell that costs as much, and its epochs."""
+        key = (plain["backbone"]["name"], plain["label"], plain["sparsity"])
+        if key not in self._cells:
+            cell = Cell(**plain)
+            self._cells[key] = (cell, costs.epochs(cell))
+        return self._cells[key]
+
+
+def device_of_result(result: Done) -> Device:
+    """Return the device that a result was made on."""
+    return costs.device_named(*result.device)
+
+
+def device_of(training: Training, results: Iterable[Done]) -> Device:
+    """Return the device that most results were made on; without any, what the protocol asks for."""
+    names = Counter(it.device for it in results)
+    if not names:
+        return costs.device_for(training)
+    return costs.device_named(*names.most_common(1)[0][0])
