@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -13,6 +14,15 @@ from fggp.costs import Device, Size
 from fggp.glance import Done
 
 Plain = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Like:
+    """A cell for all that cost as much: its epochs, and the estimated seconds of each."""
+
+    cell: Cell
+    epochs: int
+    estimate: float
 
 
 class Pace:
@@ -28,7 +38,7 @@ class Pace:
 
     def __init__(self, device: Device, size: Size, finished: Iterable[tuple[Plain, Done]]) -> None:
         self.device, self.size = device, size
-        self._cells: dict[tuple[Any, ...], tuple[Cell, int]] = {}
+        self._cells: dict[tuple[Any, ...], _Like] = {}
         found: dict[str, list[float]] = {}
         for plain, result in finished:
             same = device_of_result(result).kind == device.kind
@@ -40,12 +50,11 @@ class Pace:
 
     def epochs(self, plain: Plain) -> int:
         """Return the epochs that a cell trains in all."""
-        return self._like(plain)[1]
+        return self._like(plain).epochs
 
     def epoch_seconds(self, plain: Plain) -> float:
         """Return the expected seconds of one epoch of a cell."""
-        measured = self.measured.get(plain["backbone"]["name"])
-        return measured or costs.epoch_seconds(self._like(plain)[0], self.size, self.device)
+        return self.measured.get(plain["backbone"]["name"]) or self._like(plain).estimate
 
     def seconds(self, plain: Plain) -> float:
         """Return the expected seconds of a cell, its start included."""
@@ -63,18 +72,18 @@ class Pace:
         if backbone in self.measured:
             from_cells = f"{self.counted[backbone]} finished cells of this study"
             return f"{each:.3g} s per epoch, the median of {from_cells}"
-        cell = self._like(plain)[0]
+        cell = self._like(plain).cell
         row = costs.rate(
             self.device, cell.backbone.name, float(cell.backbone.width), cell.training.precision
         )
         return f"{each:.3g} s per epoch; {row.source}"
 
-    def _like(self, plain: Plain) -> tuple[Cell, int]:
-        """Return a cell that costs as much, and its epochs."""
+    def _like(self, plain: Plain) -> _Like:
         key = (plain["backbone"]["name"], plain["label"], plain["sparsity"])
         if key not in self._cells:
             cell = Cell(**plain)
-            self._cells[key] = (cell, costs.epochs(cell))
+            each = costs.epoch_seconds(cell, self.size, self.device)
+            self._cells[key] = _Like(cell, costs.epochs(cell), each)
         return self._cells[key]
 
 

@@ -37,7 +37,7 @@ class Standing:
         changed: when any of its files last changed, in seconds of the epoch; 0 without any.
         verdict: of its result.
         note: what to know of it, in one line.
-        log: the path of its log, where there is one.
+        log: the path of its log, empty where there is none.
 
     """
 
@@ -52,7 +52,7 @@ class Standing:
     changed: float = 0
     verdict: str = ""
     note: str = ""
-    log: Path | None = None
+    log: str = ""
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def _unfinished(name: str, cell: Plain, traces: Traces, pace: Pace, now: float) 
         test=share[1],
         changed=trace.changed,
         note=note,
-        log=traces.log_path(name) if log else None,
+        log=traces.log_path(name) if log else "",
     )
 
 

@@ -12,13 +12,16 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from fggp.study import RUNS
+
 TAIL = 16_384
 OWNER = re.compile(r"process (\d+) on (\S+)")
 EPOCH = re.compile(
     rb"epoch +(\d+)/(\d+) .*?(?:validation +(\d+), test +(\d+).*)?", re.DOTALL | re.ASCII
 )
 ENDED = re.compile(
-    rb"stopped with a checkpoint|^fggp: interrupted|seed\d+\.json( was there already)?$"
+    rb"stopped with a checkpoint|^fggp: interrupted|^Slurm job \S+ ends"
+    rb"|seed\d+\.json( was there already)?$"
 )
 REFUSED = b" trains this cell"
 ERROR = re.compile(
@@ -110,12 +113,12 @@ class Traces:
     """
 
     def __init__(self, home: Path) -> None:
-        self.runs, self.logs = f"{home}/runs", f"{home}/logs"
+        self.runs, self.logs = f"{home}/{RUNS}", f"{home}/logs"
         self._names: dict[str, frozenset[str]] = {}
 
-    def log_path(self, name: str) -> Path:
+    def log_path(self, name: str) -> str:
         """Return the path of a cell's log."""
-        return Path(f"{self.logs}/{name}.log")
+        return f"{self.logs}/{name}.log"
 
     def result(self, name: str) -> str | None:
         """Return the path of a cell's result, or None where neither it nor its copy is there."""

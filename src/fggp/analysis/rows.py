@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import isqrt, prod
 from typing import Any
 
 from fggp.analysis.checks import Found
 from fggp.cell import Cell
+from fggp.costs import SIDE, Size, device_named, epoch_seconds, epochs
 from fggp.methods import METHODS
 from fggp.ratio import percent
 from fggp.results import ResultError
@@ -76,6 +77,7 @@ def run_row(item: Found, *, partial: bool, mixed_device: bool) -> Row:
         | _masks(outcome)
         | _diagnostics(outcome)
         | _origin(item)
+        | {"threads": cell.training.threads, "estimated_seconds": _estimated(item)}
     )
 
 
@@ -175,6 +177,21 @@ def _origin(item: Found) -> Row:
         "torch": origin["versions"]["torch"],
         "data_sha256": item.result["cell"]["data"].get("sha256"),
     }
+
+
+def _estimated(item: Found) -> float:
+    """Return the seconds that were to be expected; `Timed` seconds do not count the start."""
+    outcome, origin = item.result["outcome"], item.result["provenance"]
+    images = outcome["images"]
+    size = Size(images["train"] + images["validation"], images["test"], _side(outcome["layers"]))
+    device = device_named(origin["device"], origin["device_name"])
+    return epochs(item.cell) * epoch_seconds(item.cell, size, device)
+
+
+def _side(layers: list[Row]) -> int:
+    """Return the side of the images: the first layer of both backbones has an output per pixel."""
+    first = layers[0]
+    return isqrt(first["macs"] // first["kept"]) if first.get("macs") and first["kept"] else SIDE
 
 
 def _sparsity(kept: int, total: int) -> float:

@@ -9,6 +9,7 @@ from pandas import DataFrame
 
 from fggp.analysis.claims import claims_table
 from fggp.analysis.comparisons import comparisons_table
+from fggp.analysis.costs import costs_table
 from fggp.analysis.forms import Table, latex, markdown
 from fggp.analysis.frames import marks, read_runs, title
 from fggp.analysis.leaving_out import leave_out_table
@@ -31,6 +32,7 @@ TABLES: dict[str, Callable[[DataFrame, Plan], Table]] = {
     "leave_out": leave_out_table,
     "power": study_power_table,
     "claims": claims_table,
+    "costs": costs_table,
 }
 
 INTERPRETATION = "The method fggp is an interpretation of its paper's abstract."

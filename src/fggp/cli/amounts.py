@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 
 from fggp import costs
-from fggp.costs import Device
+from fggp.costs import Device, rounded
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -60,13 +60,6 @@ def duration(seconds: float) -> str:
 def hours(seconds: float) -> str:
     """Return hours with the digits that tell something: "0.17", "26.6", "1250"."""
     return rounded(seconds / HOUR)
-
-
-def rounded(value: float) -> str:
-    """Return a number with the digits that tell something."""
-    if value < 1:
-        return f"{value:.2g}"
-    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
 def kwh(seconds: float, device: Device) -> str:

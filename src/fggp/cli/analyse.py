@@ -22,6 +22,7 @@ TABLES = (
     "leave_out",
     "power",
     "claims",
+    "costs",
 )
 FIGURES = (
     "accuracy_vs_sparsity",

@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +127,7 @@ def as_json(found: Progress) -> str:
             "units": found.units,
             "seconds": {"used": found.used, "begun": found.begun, "left": found.left},
             "end": found.end,
-            "cells": [asdict(cell) | {"log": str(cell.log or "")} for cell in found.cells],
+            "cells": [vars(cell) for cell in found.cells],
         },
         indent=1,
     )
