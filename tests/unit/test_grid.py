@@ -169,6 +169,13 @@ def test_the_number_of_cells_per_job_is_no_part_of_a_study() -> None:
     assert one_configuration([], {"cells_per_gpu": 4}) == DEFAULT
 
 
+def test_a_method_of_many_trainings_asks_for_as_much_more_time() -> None:
+    made = study(methods={"gmp": {}, "imp": {}}, training={"epochs": 160})
+    one = SimpleNamespace(backbone="vgg19", sparsity="90", start="0", label="gmp", seed="1")
+    many = SimpleNamespace(backbone="vgg19", sparsity="90", start="any", label="imp", seed="1")
+    assert made.minutes(many, attempt=1) - 30 > 5 * (made.minutes(one, attempt=1) - 30)
+
+
 # ---------------------------------------------------------------------------------- settle
 
 

@@ -110,5 +110,6 @@ def _note(runs: DataFrame, data: DataFrame) -> str:
         f"What {count(len(runs), 'training')} took, in {units} (one that shares a GPU counts all "
         "its time): the median of a cell, the sum, the sum estimated before any training for the "
         "device that was used, and their ratio; the highest peak of the host's memory. In all "
-        f"{hours} hours, estimated {estimated}, and {kwh} kWh. Energy is an estimate, hours times a rough power: {power}."
+        f"{hours} hours, estimated {estimated}, and {kwh} kWh. Energy is an estimate, "
+        f"hours times a rough power: {power}."
     )
