@@ -87,6 +87,12 @@ def test_a_cpu_takes_longer_for_more_pixels_and_width_and_less_with_threads() ->
     assert costs.epoch_seconds(cell(train=9000), CIFAR, CPU) < whole / 3
 
 
+def test_an_evaluated_image_costs_a_third_of_a_training_image() -> None:
+    few, many = (costs.epoch_seconds(cell(), Size(50_000, n, 32), CPU) for n in (0, 30_000))
+    image = costs.rate(CPU, "vgg19", 1, "tf32").image
+    assert many - few == pytest.approx(10_000 * image)
+
+
 def test_on_a_gpu_a_narrow_network_takes_no_less_than_its_steps() -> None:
     narrow = cell(width="1/8")
     steps = 352 * costs.rate(H200, "vgg19", 1, "tf32").step

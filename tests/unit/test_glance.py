@@ -103,6 +103,20 @@ def test_settings_that_came_later_leave_a_result_done(path: Path) -> None:
     assert seen(CELL, path)
 
 
+def test_settings_that_came_later_are_no_excuse_for_another_value(path: Path) -> None:
+    kept(path).unlink()
+    edit(path, lambda it: it["cell"]["method"]["settings"].pop("floor"))
+    edit(path, lambda it: it["cell"]["method"]["settings"].update(rate=0.25))
+    assert not seen(CELL, path)
+
+
+def test_a_setting_that_is_no_more_is_another_cell(path: Path) -> None:
+    kept(path).unlink()
+    edit(path, lambda it: it["cell"]["method"]["settings"].update(gone=1))
+    assert not finished(CELL, path)
+    assert not seen(CELL, path)
+
+
 @pytest.mark.parametrize("change", [{}, {"seeds": [3]}, {"training": {"epochs": 5}}])
 def test_it_agrees_with_a_whole_reading_for_every_cell(
     tmp_path: Path, change: dict[str, Any]

@@ -172,8 +172,24 @@ def test_a_process_that_only_has_the_number_of_the_one_that_ended_does_not_count
 ) -> None:
     if not Path("/proc/self/stat").exists():
         pytest.skip("only Linux says when a process began")
+    log("")
     age(owned(os.getpid()), 86_400)
     assert look()["cell"]["state"] == "stalled"
+    assert "ended without a result" in look()["cell"]["note"]
+
+
+def test_a_process_that_ended_and_was_not_yet_waited_for_is_gone(look: Look) -> None:
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("only Linux tells")
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    owned(process.pid)
+    deadline = time.monotonic() + 60
+    while " Z " not in Path(f"/proc/{process.pid}/stat").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    state = look()["cell"]["state"]
+    process.wait(timeout=60)
+    assert state == "stalled"
 
 
 def test_a_process_of_another_machine_runs_while_its_files_change(look: Look) -> None:
@@ -228,7 +244,9 @@ def test_a_cell_that_stopped_with_a_checkpoint_waits(look: Look) -> None:
     cell = look()["cell"]
     assert (cell["state"], cell["epoch"]) == ("waiting", 3)
     assert cell["note"] == "a rerun continues at epoch 4"
-    assert look()["seconds"]["begun"] > 0
+    found = look()
+    assert found["seconds"]["begun"] == pytest.approx(cell["seconds"])
+    assert cell["left"] == pytest.approx(5 + cell["seconds"] / 3)  # three of four epochs, a start
 
 
 def test_without_a_checkpoint_no_epoch_of_the_log_counts(look: Look) -> None:
@@ -377,6 +395,21 @@ def test_what_is_left_follows_the_cells_that_are_finished(look: Look) -> None:
     assert found["seconds"]["used"] == pytest.approx(10 * 60.5)
     assert found["seconds"]["left"] == pytest.approx(12 * (60.5 + start))
     assert found["device"] == "cpu"
+
+
+def test_the_pace_is_that_of_completed_cells_on_such_a_device(look: Look) -> None:
+    for cell in cells(load(Path("config/small.yaml"))):
+        if cell.seed == 1 and cell.id != NAME:
+            result = result_of(cell, 900)
+            if cell.label == "gmp":
+                result["outcome"]["verdict"] = "diverged"
+                result["provenance"]["seconds"] = 1.0
+            if cell.label == "fggp":
+                result["provenance"] |= {"device": "cuda", "device_name": "NVIDIA H200"}
+                result["provenance"]["seconds"] = 8.0
+            write(result, run_path(HOME, cell))
+    assert look("small", "--device", "cpu")["cell"]["left"] == pytest.approx(5 + 60.5)
+    assert look("small", "--device", "h200")["cell"]["left"] == pytest.approx(15 + 8)
 
 
 def test_the_page_names_what_needs_a_look(capsys: pytest.CaptureFixture[str]) -> None:

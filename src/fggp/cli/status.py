@@ -31,8 +31,8 @@ stalled   a process holds it, but is gone, or wrote nothing for ten minutes and 
 failed    its log ends with an error; a rerun tries again
 waiting   everything else; with a checkpoint it continues where it stopped
 
-Hours of finished cells are those in their results, all of them; what unfinished ones used and what is
-left are estimates. A training that shares a GPU with others counts all its time.
+Hours of finished cells are those in their results, all of them; what unfinished ones used and what
+is left are estimates. A training that shares a GPU with others counts all its time.
 Known from files alone, so it works from any shell that sees the results folder. Exit status: 0 all
 is done, 75 some cells wait or run, 1 some failed or stalled."""
 
