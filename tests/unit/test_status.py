@@ -383,9 +383,9 @@ def test_a_results_folder_elsewhere_is_known_by_its_own_list(look: Look, tmp_pat
 
 
 def test_an_unknown_study_is_refused_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", "smal"]) == 1
+    assert main(["status", "smalls"]) == 1
     complaint = capsys.readouterr().err
-    assert complaint == "fggp: config/smal.yaml: no such study; did you mean 'small'?\n"
+    assert complaint == "fggp: config/smalls.yaml: no such study; did you mean 'small'?\n"
 
 
 def test_what_is_left_follows_the_cells_that_are_finished(look: Look) -> None:
