@@ -53,8 +53,8 @@ def test_the_workflow_asks_for_the_dense_result(
         )
 
     dense = "results/study/runs/resnet50/s0/i0/dense/seed2.json"
-    assert grid.origin(named("global-mp", "any")) == [dense]
-    assert grid.origin(named("gmp", "50")) == []
+    assert grid.origins(named("global-mp", "any"), ["{seed}"]) == [dense]
+    assert grid.origins(named("gmp", "50"), ["{seed}"]) == []
     assert dense in grid.run_files
 
 
@@ -84,14 +84,14 @@ def tasks(study: Path, drop: Sequence[str] = ()) -> list[Task]:
     for cell in cells(load(study)):
         before = origin(cell)
         if cell.label not in drop:
-            made.append(Task(cell, study, study, study, before.id if before else None))
+            made.append(Task(cell, study, study, before.id if before else None))
     return made
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 5])
 def test_a_training_is_started_after_the_one_that_it_waits_for(study: Path, jobs: int) -> None:
     workers, waiting = Instant(jobs), tasks(study)[::-1]  # the dense ones last
-    assert workers.train(waiting) == ([], [])
+    assert workers.train(waiting).status == 0
     assert sorted(workers.started) == sorted(task.cell.id for task in waiting)
     for task in waiting:
         if task.after:
@@ -101,5 +101,5 @@ def test_a_training_is_started_after_the_one_that_it_waits_for(study: Path, jobs
 
 def test_what_was_trained_before_is_not_waited_for(study: Path) -> None:
     workers = Instant(2)
-    assert workers.train(tasks(study, drop=["dense"])) == ([], [])
+    assert workers.train(tasks(study, drop=["dense"])).status == 0
     assert len(workers.started) == 8 + 16
