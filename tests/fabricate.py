@@ -174,7 +174,7 @@ def result_of(cell: Cell, correct: int) -> Result:
         "device": "cpu",
         "device_name": "a processor",
         "host": {"system": "Linux", "machine": "x86_64", "cores": 2},
-        "versions": {"python": "3.11.0", "fggp": "0.1.0", "torch": "2.11.0"},
+        "versions": {"python": "3.11.0", "fggp": "0.1.0", "numpy": "2.0.0", "torch": "2.11.0"},
         "code_sha256": "c" * 64,
     }
     return make(cell.with_data("d" * 64), outcome, provenance)

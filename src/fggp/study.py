@@ -16,6 +16,7 @@ from fggp.results import ResultError, write_text
 
 RESULTS = Path("results")
 RUNS = "runs"
+CELLS = "cells.json"
 DATA = Path("data")
 
 
@@ -73,10 +74,16 @@ def read_configuration(study_folder: Path) -> dict[str, Any]:
         return configuration
 
 
+def study_name(study_folder: Path) -> str:
+    """Return the name in ``cells.json``: that of the study, wherever its files lie."""
+    with listing(study_folder) as content:
+        return str(content["study"])
+
+
 @contextmanager
 def listing(study_folder: Path) -> Iterator[dict[str, Any]]:
     """Give the content of ``cells.json``; what is wrong with it becomes a ResultError."""
-    path = study_folder / "cells.json"
+    path = study_folder / CELLS
     try:
         yield json.loads(path.read_text())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -3,6 +3,7 @@ localrules:
     aggregate,
     table,
     figure,
+    page,
 
 
 # The cells that the study should hold: what the analysis reads instead of the configuration.
@@ -44,7 +45,7 @@ rule table:
     output:
         report(
             f"{HOME}/tables/{{name}}.csv",
-            category="Results",
+            category=lambda wildcards: TABLE_HEADS[wildcards.name],
             subcategory="Tables",
             caption="../report/table.rst",
             labels={"table": "{name}"},
@@ -71,7 +72,7 @@ rule figure:
         [
             report(
                 f"{HOME}/figures/{name}.png",
-                category="Results",
+                category=FIGURE_HEADS[name],
                 subcategory="Figures",
                 caption=f"../report/{name}.rst",
                 labels={"figure": name},
@@ -89,3 +90,28 @@ rule figure:
         home=lambda wildcards, input: Path(input[0]).parent,
     shell:
         "python -m fggp figure all {params.home:q} > {log} 2>&1"
+
+
+# After the figures, since it shows those that are there.
+rule page:
+    input:
+        f"{HOME}/cells.json",
+        RUNS_CSV,
+        FIGURES,
+        DECLARED,
+    output:
+        report(
+            PAGE,
+            category="Results",
+            subcategory="Page",
+            caption="../report/page.rst",
+            labels={"page": "the study and its parts"},
+        ),
+    log:
+        f"{HOME}/logs/page.log",
+    conda:
+        "../../envs/analysis.yml"
+    params:
+        home=lambda wildcards, input: Path(input[0]).parent,
+    shell:
+        "python -m fggp page {params.home:q} > {log} 2>&1"

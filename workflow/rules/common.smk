@@ -6,11 +6,15 @@ from pathlib import Path
 SOURCE = Path(str(workflow.current_basedir)).parents[1] / "src"
 sys.path.insert(0, str(SOURCE))
 
-from fggp.cli.analyse import (
-    DECLARATIONS,
+from fggp.analysis.names import (
     FIGURES as FIGURE_NAMES,
+    FIGURES_UNDER,
+    PAGE as PAGE_NAME,
     TABLES as TABLE_NAMES,
+    TABLES_UNDER,
+    heads,
 )
+from fggp.cli.analyse import DECLARATIONS
 from fggp.grid import Grid, cells_per_gpu, one_configuration, set_environment
 from fggp.errors import Failure
 
@@ -39,6 +43,9 @@ FIGURES = expand(
     name=FIGURE_NAMES,
     kind=["pdf", "png", "csv"],
 )
+PAGE = f"{HOME}/{PAGE_NAME}"
+# Under which head of the report each stands.
+TABLE_HEADS, FIGURE_HEADS = heads(TABLES_UNDER), heads(FIGURES_UNDER)
 
 
 wildcard_constraints:

@@ -20,15 +20,20 @@ from fggp.analysis.rows import (
     run_row,
     update_rows,
 )
-from fggp.results import write_text
-from fggp.study import read_expected
+from fggp.results import ResultError, write_text
+from fggp.study import CELLS, read_expected, study_name
+from fggp.study import RUNS as RUNS_FOLDER
 
 COUNTS = (*MACS, "macs", "dropped", "grown")
 """Integers that older results lack; without their own type they would become floats."""
 
 
 def aggregate(
-    study_folder: Path, *, partial: bool = False, allow_mixed_device: bool = False
+    study_folder: Path,
+    into: Path | None = None,
+    *,
+    partial: bool = False,
+    allow_mixed_device: bool = False,
 ) -> list[Path]:
     """Write ``runs.csv``, ``epochs.csv``, ``layers.csv`` and ``updates.csv`` of a study.
 
@@ -36,18 +41,25 @@ def aggregate(
 
     Args:
         study_folder: holds ``cells.json`` and ``runs/``; the tables go there.
+        into: another folder for the tables, with a copy of ``cells.json``, so that all that follows
+            works there; the study's folder stays as it is.
         partial: leave missing results out, and mark every row when there are any.
         allow_mixed_device: let CPU and CUDA results stand together, and mark every row when they
             do; the study's own ``allow_mixed_device`` says the same.
 
     Returns:
-        The paths of the four tables.
+        The paths of what was written, the four tables last.
 
     Raises:
         ResultError: where results are missing, damaged, twice there, trained with other settings,
-            off their target, or must not share a table.
+            off their target, or must not share a table; where ``into`` is no folder to write to, or
+            that of another study.
 
     """
+    apart = into is not None and into.resolve() != study_folder.resolve()
+    target = into if into is not None and apart else study_folder
+    if apart:
+        _refuse_what_is_taken(target, study_folder)
     configuration, cells = read_expected(study_folder)
     found = collect(study_folder, cells, partial=partial)
     allowed = allow_mixed_device or bool(configuration.get("allow_mixed_device"))
@@ -63,9 +75,27 @@ def aggregate(
         "layers.csv": _rows(found, layer_rows, LAYERS),
         "updates.csv": _rows(found, update_rows, UPDATES),
     }
-    for name, frame in frames.items():
-        write_text(study_folder / name, frame.to_csv(index=False, lineterminator="\n"))
-    return [study_folder / name for name in frames]
+    texts = {file: it.to_csv(index=False, lineterminator="\n") for file, it in frames.items()}
+    if apart:
+        texts = {CELLS: (study_folder / CELLS).read_text()} | texts
+    try:
+        for file, text in texts.items():
+            write_text(target / file, text)
+    except OSError as error:
+        raise ResultError(f"{target}: cannot be written to ({error.strerror})") from None
+    return [target / file for file in texts]
+
+
+def _refuse_what_is_taken(target: Path, study_folder: Path) -> None:
+    """Raise ResultError where a folder holds trainings, or the files of another study."""
+    if (target / RUNS_FOLDER).exists():
+        raise ResultError(
+            f"{target}: holds the trainings of a study; give a folder without {RUNS_FOLDER}/"
+        )
+    if (target / CELLS).exists() and study_name(target) != study_name(study_folder):
+        raise ResultError(
+            f"{target}: holds the files of another study, {study_name(target)}; give another folder"
+        )
 
 
 def _rows(

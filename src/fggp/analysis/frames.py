@@ -23,7 +23,8 @@ RUNS = {
     "dead_neurons_share": "float64", "verdict": "str",
     "seconds": "float64", "estimated_seconds": "float64", "threads": "int64",
     "peak_memory_mb": "int64", "device": "str", "device_name": "str",
-    "numerics": "int64", "code_sha256": "str", "torch": "str", "data_sha256": "str",
+    "started": "str", "finished": "str", "numerics": "int64", "code_sha256": "str",
+    "python": "str", "numpy": "str", "torch": "str", "data_sha256": "str",
     "weights_sha256": "str", "partial": "bool", "mixed_device": "bool",
 }  # fmt: skip
 """Columns of ``runs.csv`` in order. Accuracies are shares of the test images, 0 to 1.
@@ -31,7 +32,8 @@ RUNS = {
 Multiply-accumulates (``…_macs``) are those of one image, and of a whole training (`fggp.flops`).
 ``explored_share`` is that of the prunable weights that were ever active, ``dead_neurons_share``
 that of the ReLU channels that are zero for every test image. ``estimated_seconds`` are those that
-`fggp.costs` expects for the same device and images, without having seen a training.
+`fggp.costs` expects for the same device and images, without having seen a training. ``started`` and
+``finished`` are UTC.
 """
 
 MISSING = (

@@ -172,9 +172,9 @@ def _jaccard(update: Row) -> float | None:
 
 def _origin(item: Found) -> Row:
     origin = item.result["provenance"]
-    taken = ("seconds", "peak_memory_mb", "device", "device_name", "code_sha256")
-    return {name: origin[name] for name in taken} | {
-        "torch": origin["versions"]["torch"],
+    taken = ("started", "finished", "seconds", "peak_memory_mb", "device", "device_name")
+    return {name: origin[name] for name in (*taken, "code_sha256")} | {
+        **{name: origin["versions"][name] for name in ("python", "numpy", "torch")},
         "data_sha256": item.result["cell"]["data"].get("sha256"),
     }
 

@@ -13,6 +13,7 @@ from fggp.analysis.costs import costs_table
 from fggp.analysis.forms import Table, latex, markdown
 from fggp.analysis.frames import marks, read_runs, title
 from fggp.analysis.leaving_out import leave_out_table
+from fggp.analysis.origins import provenance_table
 from fggp.analysis.per_setting import per_setting_table
 from fggp.analysis.plan import Plan, read_plan
 from fggp.analysis.power import study_power_table
@@ -33,6 +34,7 @@ TABLES: dict[str, Callable[[DataFrame, Plan], Table]] = {
     "power": study_power_table,
     "claims": claims_table,
     "costs": costs_table,
+    "provenance": provenance_table,
 }
 
 INTERPRETATION = "The method fggp is an interpretation of its paper's abstract."

@@ -1,79 +1,63 @@
-"""``analyse``, ``table`` and ``figure``: from result files to what is shown of a study."""
+"""``analyse``, ``table``, ``figure``, ``page``: from result files to what is shown of a study."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from fggp.analysis.names import FIGURES, TABLES
 from fggp.cli.aggregate import add_partial
 from fggp.cli.verb import study_argument, study_folder, verb
 from fggp.complaints import nearest
 
-# Named here as well, since the registries import pandas and matplotlib, and every start of the
-# command line comes by.
-TABLES = (
-    "ranking",
-    "ranking_all",
-    "settings",
-    "comparisons",
-    "per_setting",
-    "tests",
-    "leave_out",
-    "power",
-    "claims",
-    "costs",
-)
-FIGURES = (
-    "accuracy_vs_sparsity",
-    "drop_to_dense",
-    "accuracy_vs_flops",
-    "forest",
-    "win_tie_loss",
-    "rank_heatmap",
-    "critical_difference",
-    "seed_pairs",
-    "rate_ablation",
-    "order_schedule",
-    "layer_density",
-    "sparsity_schedule",
-    "mask_churn",
-    "training_curves",
-    "run_overview",
-)
 DECLARATIONS = ("config/stats.yaml", "config/claims.yaml")
 ALL = "all"
 
 
 def add(verbs: Any) -> None:
-    """Add the three verbs to the parser."""
+    """Add the four verbs to the parser."""
     parser = verb(
         verbs,
         "analyse",
         analyse,
-        "aggregate a study, then write all its tables and figures",
-        "python -m fggp analyse demo\n"
+        "aggregate a study, then write all its tables and figures, and its page",
+        "python -m fggp analyse demo --out /tmp/demo\n"
         "  (of an unfinished study: python -m fggp analyse demo --partial)",
     )
     study_argument(parser)
     add_partial(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write into this folder, and leave the study as it is",
+    )
     _add_one(verbs, "table", table, TABLES)
     _add_one(verbs, "figure", figure, FIGURES)
+    text = "write the page of an aggregated study: what its tables and figures say, part by part"
+    study_argument(verb(verbs, "page", page, text, "python -m fggp page demo"))
 
 
 def analyse(options: argparse.Namespace) -> int:
-    """Aggregate a study and write all its tables and figures."""
+    """Aggregate a study and write all its tables and figures, and its page."""
     from fggp.analysis.aggregate import aggregate
     from fggp.analysis.figures import write_figures
+    from fggp.analysis.page import write_page
     from fggp.analysis.tables import write_table
 
-    folder = study_folder(options.study)
     paths = aggregate(
-        folder, partial=options.partial, allow_mixed_device=options.allow_mixed_device
+        study_folder(options.study),
+        options.out,
+        partial=options.partial,
+        allow_mixed_device=options.allow_mixed_device,
     )
+    folder = paths[-1].parent
     for name in TABLES:
         paths += write_table(name, folder)
     paths += write_figures(list(FIGURES), folder)
+    paths += write_page(folder)
     print(*paths, sep="\n")
     return 0
 
@@ -93,6 +77,14 @@ def figure(options: argparse.Namespace) -> int:
     from fggp.analysis.figures import write_figures
 
     print(*write_figures(_names(options, FIGURES), study_folder(options.study)), sep="\n")
+    return 0
+
+
+def page(options: argparse.Namespace) -> int:
+    """Write the page of an aggregated study."""
+    from fggp.analysis.page import write_page
+
+    print(*write_page(study_folder(options.study)), sep="\n")
     return 0
 
 

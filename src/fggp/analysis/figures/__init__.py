@@ -34,7 +34,6 @@ FIGURES: dict[str, Callable[[Material], Drawn]] = {
     "win_tie_loss": win_tie_loss,
     "rank_heatmap": rank_heatmap,
     "critical_difference": critical_differences,
-    "seed_pairs": seed_pairs,
     "rate_ablation": rate_ablation,
     "order_schedule": order_schedule,
     "layer_density": layer_density,
@@ -42,6 +41,7 @@ FIGURES: dict[str, Callable[[Material], Drawn]] = {
     "mask_churn": mask_churn,
     "training_curves": training_curves,
     "run_overview": run_overview,
+    "seed_pairs": seed_pairs,
 }
 
 

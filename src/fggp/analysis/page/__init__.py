@@ -1,0 +1,67 @@
+"""The page of a study: one file that needs no other, the same bytes from the same results."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from pathlib import Path
+
+from fggp.analysis.material import Material
+from fggp.analysis.names import PAGE
+from fggp.analysis.page.contents import contents
+from fggp.analysis.page.facts import facts, power_line
+from fggp.analysis.page.pictures import pictures
+from fggp.analysis.plan import read_plan
+from fggp.analysis.tables import INTERPRETATION
+from fggp.results import write_text
+from fggp.study import study_name
+
+HERE = Path(__file__).parent
+
+
+def write_page(study_folder: Path) -> list[Path]:
+    """Write ``page.html`` from the tables of a study, beside them.
+
+    Figures are shown where they are there already. Raises ResultError where a table of the study
+    cannot be read, or one of the page cannot be made.
+    """
+    path = study_folder / PAGE
+    write_text(path, page(study_folder))
+    return [path]
+
+
+def page(study_folder: Path) -> str:
+    """Return the page of a study as text, see `write_page`."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    plan, origin = read_plan()
+    material, name = Material(study_folder), study_name(study_folder)
+    runs = material.runs
+    style, script = ((HERE / it).read_text() for it in ("page.css", "page.js"))
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("page.html").render(
+        name=name,
+        description=material.title,
+        marks=material.marks,
+        facts=facts(material, plan, origin),
+        interpretation=INTERPRETATION if (runs["method"] == "fggp").any() else "",
+        contents=contents(runs, plan, name),
+        plan=plan,
+        power=power_line(runs, plan),
+        pictures=pictures(study_folder),
+        style=style,
+        script=script,
+        digests={"style": _digest(style), "script": _digest(script)},
+    )
+
+
+def _digest(text: str) -> str:
+    """Return what a content security policy calls a text that may run."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"

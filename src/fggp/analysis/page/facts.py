@@ -1,0 +1,80 @@
+"""What a page says of a study in a few lines: its size, data and plan, and what it could show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from pandas import DataFrame
+
+from fggp.analysis.forms import count, missing
+from fggp.analysis.material import Material
+from fggp.analysis.origins import SHORT
+from fggp.analysis.pairing import STARTS, nothing
+from fggp.analysis.plan import Plan
+from fggp.analysis.power import study_power
+
+
+class Fact(NamedTuple):
+    """A line of the head."""
+
+    name: str
+    text: str
+
+
+def facts(material: Material, plan: Plan, origin: str) -> list[Fact]:
+    """Return the head of a page; ``origin`` says where the plan stands."""
+    return [
+        Fact("Trainings", _size(material)),
+        Fact("Data", _data(material)),
+        Fact("Plan", _plan(plan, origin)),
+    ]
+
+
+def power_line(runs: DataFrame, plan: Plan) -> str:
+    """Return in words the smallest differences that a study could show against its rivals."""
+    data = study_power(runs, plan)
+    if data.empty:
+        return nothing(plan)
+    if (data["blocks"] == STARTS).any():
+        data = data[data["blocks"] == STARTS]
+    sizes = f"n = {_span(data['seeds'], 'd')} seeds in {_span(data['settings'], 'd')} settings"
+    if data["grid"].isna().all():
+        return f"Smallest differences that could be shown: {data['note'].iloc[0]} ({sizes})."
+    return (
+        f"With {sizes}, a two-sided test at {plan.alpha:g} finds with {plan.power:.0%} power a "
+        f"mean difference over this grid from {_span(data['grid'])} points on (after Holm at its "
+        f"worst {_span(data['grid_holm'])}), and inside one setting from {_span(data['pooled'])} "
+        f"points on ({_span(data['pooled_holm'])}), depending on the rival."
+    )
+
+
+def _size(material: Material) -> str:
+    runs, expected = material.runs, material.expected
+    text = f"{len(runs)} of {len(expected)}, {count(expected['seed'].nunique(), 'seed')}"
+    diverged = int((runs["verdict"] == "diverged").sum())
+    return f"{text}, {diverged} diverged" if diverged else text
+
+
+def _data(material: Material) -> str:
+    data: dict[str, Any] = material.configuration.get("data", {})
+    named = [f"{data['name']} ({data['kind']})"] if data else []
+    taken = [f"{data['train']} images to train on"] if data.get("train") else []
+    images = [f"{count(int(it), 'test image')}" for it in material.runs["test_images"].unique()]
+    sums = [str(it)[:SHORT] for it in material.runs["data_sha256"].unique() if not missing(it)]
+    return ", ".join([*named, *taken, *images, *(f"SHA-256 {it}…" for it in sums if it)])
+
+
+def _plan(plan: Plan, origin: str) -> str:
+    return (
+        f"reference {plan.reference}; primary metric: test accuracy at the last epoch; alpha "
+        f"{plan.alpha:g}; differences up to {plan.rope:g} points are practically equal (ROPE); "
+        f"Holm over {plan.family}; declared: {origin}"
+    )
+
+
+def _span(values: Iterable[Any], form: str = ".2f") -> str:
+    """Return the least and the most of numbers, once where they read the same."""
+    known = [value for value in values if not missing(value)]
+    ends = dict.fromkeys(format(it, form) for it in (min(known), max(known))) if known else {"-": 1}
+    return " to ".join(ends)

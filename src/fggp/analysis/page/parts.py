@@ -1,0 +1,120 @@
+"""Parts of a study: the settings of one backbone, one sparsity, one start, or of several of these.
+
+Backbones, sparsities and starts go by short keys: ``vgg19``, ``0.95``, ``0.5``; `ALL` is no choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
+
+import pandas as pd
+from pandas import DataFrame
+
+from fggp.analysis.forms import Row, records
+from fggp.analysis.frames import DENSE
+from fggp.ratio import percent, ratio
+
+ALL = ""
+ANY = "any"
+"""The start of methods that have but one."""
+
+
+class Part(NamedTuple):
+    """What is chosen of each kind."""
+
+    backbone: str = ALL
+    sparsity: str = ALL
+    start: str = ALL
+
+    @property
+    def name(self) -> str:
+        """The name in those of files, made as the paths of results are: "vgg19-s95-i50"."""
+        return "-".join(filter(None, [self.backbone, _share("s", self.sparsity), self._start]))
+
+    @property
+    def _start(self) -> str:
+        return f"i{ANY}" if self.start == ANY else _share("i", self.start)
+
+
+class Place(NamedTuple):
+    """Where a row stands: a backbone, and the sparsities and starts whose parts it belongs to."""
+
+    backbone: str
+    sparsities: tuple[str, ...]
+    starts: tuple[str, ...]
+
+    def within(self, part: Part) -> bool:
+        """Whether a row that stands here belongs to a part."""
+        return (
+            part.backbone in (ALL, self.backbone)
+            and part.sparsity in (ALL, *self.sparsities)
+            and part.start in (ALL, *self.starts)
+        )
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The backbones, sparsities and starts that have results, each with its words."""
+
+    backbones: Mapping[str, str]
+    sparsities: Mapping[str, str]
+    starts: Mapping[str, str]
+
+    @classmethod
+    def of(cls, runs: DataFrame) -> Choices:
+        """Return what can be chosen of ``runs``."""
+        sparse = runs[runs["label"] != DENSE]
+        starts = sparse.drop_duplicates("start").sort_values("initial_sparsity", kind="stable")
+        return cls(
+            {str(name): str(name) for name in sparse["backbone"].unique()},
+            {_key(it): f"{100 * it:.4g} %" for it in sorted(sparse["sparsity"].unique())},
+            {_key(row["initial_sparsity"]): str(row["start"]) for row in records(starts)},
+        )
+
+    @property
+    def by_kind(self) -> dict[str, Mapping[str, str]]:
+        """What can be chosen by kind; nothing where there is no second."""
+        kinds = zip(Part._fields, (self.backbones, self.sparsities, self.starts), strict=True)
+        return {kind: keys if len(keys) > 1 else {} for kind, keys in kinds}
+
+    @property
+    def parts(self) -> list[Part]:
+        """All that can be chosen, the whole study first."""
+        return [Part(*keys) for keys in product(*([ALL, *it] for it in self.by_kind.values()))]
+
+    def words(self, part: Part) -> str:
+        """Return a part in words: "vgg19, 95 %, dense start"."""
+        words = [keys.get(key, "") for key, keys in zip(part, self.by_kind.values(), strict=True)]
+        return ", ".join(filter(None, words)) or "all settings"
+
+    def place(self, row: Row) -> Place:
+        """Return where a row of a table with settings stands.
+
+        The dense network stands at every sparsity, and with methods of one start in every start. A
+        comparison without a start of its own has that of either side: "fggp, dense start".
+        """
+        if row.get("label") == DENSE:
+            return Place(str(row["backbone"]), tuple(self.sparsities), tuple(self.starts))
+        starts = self._starts(row)
+        return Place(str(row["backbone"]), (_key(row["sparsity"]),), starts or tuple(self.starts))
+
+    def split(self, runs: DataFrame) -> dict[Part, DataFrame]:
+        """Return the trainings of every part."""
+        places = [self.place(row) for row in records(runs)]
+        return {part: runs[[place.within(part) for place in places]] for part in self.parts}
+
+    def _starts(self, row: Row) -> tuple[str, ...]:
+        sides = [str(row.get(side, "")).partition(", ")[2] for side in ("reference", "rival")]
+        named = {row.get("start"), *sides}
+        return tuple(key for key, words in self.starts.items() if words in named and key != ANY)
+
+
+def _key(share: float) -> str:
+    return ANY if pd.isna(share) else format(share, ".12g")
+
+
+def _share(sign: str, key: str) -> str:
+    return f"{sign}{percent(ratio(float(key)))}" if key else ""
