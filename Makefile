@@ -19,13 +19,13 @@ $(READY): requirements.lock pyproject.toml envs/setup.sh
 	envs/setup.sh $(VENV)
 	@touch $@
 
-demo: $(READY) ## train the demo grid on digits, and make its tables, figures and report (5 to 8 minutes)
+demo: $(READY) ## train the demo grid on digits, and make its tables, figures, page and report (5 to 8 minutes)
 	snakemake --cores $(JOBS) --configfile config/demo.yaml --quiet host rules
 	snakemake --configfile config/demo.yaml --report results/demo/report.html --quiet all
 	@echo
 	@cat results/demo/tables/ranking.md
 	@echo
-	@echo "Look at results/demo/report.html and results/demo/figures/accuracy_vs_sparsity.png"
+	@echo "Look at results/demo/page.html, results/demo/report.html and results/demo/figures/"
 
 test: $(READY) ## run the tests that need minutes at most
 	pytest -n $(JOBS) -m "not slow"

@@ -281,7 +281,7 @@ def test_every_figure_has_a_caption_that_names_its_seeds() -> None:
     for name in FIGURES:
         caption = (report / f"{name}.rst").read_text()
         assert name == "run_overview" or re.search(r"\bn\b|seed", caption), name
-    known = {*FIGURES, "table", "workflow"}
+    known = {*FIGURES, "table", "page", "workflow"}
     assert {path.stem for path in report.glob("*.rst")} <= known
 
 
@@ -316,14 +316,14 @@ def test_an_unknown_name_gets_the_nearest(
     assert "did you mean 'accuracy_vs_sparsity'" in capsys.readouterr().err
 
 
-def test_one_command_writes_all_tables_and_figures(
+def test_one_command_writes_all_tables_and_figures_and_the_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(style, "DPI", 50)
     fabricate(tmp_path)
     assert main(["analyse", str(tmp_path)]) == 0
     paths = capsys.readouterr().out.split()
-    assert len(paths) == 4 + 3 * len(verb.TABLES) + 3 * len(verb.FIGURES)
+    assert len(paths) == 4 + 3 * len(verb.TABLES) + 3 * len(verb.FIGURES) + 1
     assert all(Path(path).exists() for path in paths)
 
 

@@ -22,7 +22,7 @@ def listed(checkout: Checkout, study: str) -> list[str]:
 
 
 def jobs(trainings: int) -> dict[str, int]:
-    analysis = {"plan": 1, "aggregate": 1, "table": len(TABLES), "figure": 1, "all": 1}
+    analysis = {"plan": 1, "aggregate": 1, "table": len(TABLES), "figure": 1, "page": 1, "all": 1}
     return analysis | {"prepare": 1, "train": trainings}
 
 

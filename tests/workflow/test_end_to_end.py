@@ -19,7 +19,16 @@ def rows(checkout: Checkout, name: str) -> list[dict[str, str]]:
 
 
 def test_one_command_leaves_every_table_and_figure(trained: Checkout) -> None:
-    made = ["cells.json", "runs.csv", "epochs.csv", "layers.csv", "updates.csv", *TABLES, *FIGURES]
+    made = [
+        "cells.json",
+        "runs.csv",
+        "epochs.csv",
+        "layers.csv",
+        "updates.csv",
+        *TABLES,
+        *FIGURES,
+        "page.html",
+    ]
     paths = [trained / f"{HOME}/{name}" for name in made]
     missing = [path for path in paths if not path.is_file() or path.stat().st_size == 0]
     assert not missing, (trained / "first.txt").read_text()
@@ -83,10 +92,12 @@ def test_the_report_holds_tables_figures_and_their_captions(study: Checkout) -> 
         "The reference method of the declared plan against each rival",
         "the dashed grey line is the dense network of the same backbone",
         "What each recorded mask update changes",
+        "The study on one page",
+        "What ran where: the trainings",
     ):
         assert caption in flat, caption
     pictures = [f"{name}.png" for name in FIGURE_NAMES]
-    for name in (*(f"{name}.csv" for name in NAMES), *pictures):
+    for name in (*(f"{name}.csv" for name in NAMES), *pictures, "page.html"):
         assert name in text, name
 
 
@@ -106,7 +117,7 @@ def test_fggp_run_after_snakemake_changes_nothing(study: Checkout) -> None:
 def test_snakemake_after_fggp_run_trains_nothing(study_by_hand: Checkout) -> None:
     ran = study_by_hand.dry(study="few")
     assert ran.trained == set(), ran
-    assert ran.jobs == {"aggregate": 1, "table": len(NAMES), "figure": 1, "all": 1}, ran
+    assert ran.jobs == {"aggregate": 1, "table": len(NAMES), "figure": 1, "page": 1, "all": 1}, ran
 
 
 def test_fggp_run_and_snakemake_come_to_the_same_bits(trained: Checkout, by_hand: Checkout) -> None:
@@ -115,7 +126,7 @@ def test_fggp_run_and_snakemake_come_to_the_same_bits(trained: Checkout, by_hand
 
 
 def test_the_command_line_makes_the_same_tables_as_snakemake(study: Checkout) -> None:
-    names = ["runs.csv", "epochs.csv", "layers.csv", "updates.csv", *TABLES, *DATA]
+    names = ["runs.csv", "epochs.csv", "layers.csv", "updates.csv", *TABLES, *DATA, "page.html"]
     before = {name: (study / f"{HOME}/{name}").read_bytes() for name in names}
     for name in names:
         (study / f"{HOME}/{name}").unlink()

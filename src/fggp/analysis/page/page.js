@@ -52,8 +52,7 @@
     link.download = `${form.dataset.stem}-${name}-${table.dataset.name}.csv`;
   }
 
-  function show() {
-    const part = asked();
+  function show(part) {
     const unknown = kinds.filter((kind) => !has(kind, part[kind]));
     const said = unknown.map((kind) => `There is no ${kind} ${part[kind]} to choose here. `);
     for (const kind of unknown) part[kind] = "";
@@ -66,9 +65,8 @@
 
   function choose() {
     const chosen = kinds.map((kind) => [kind, select(kind)?.value ?? ""]);
-    const query = new URLSearchParams(chosen.filter(([, key]) => key !== ""));
-    location.replace(`#${query}`);
-    show();
+    show(Object.fromEntries(chosen));
+    location.replace(`#${new URLSearchParams(chosen.filter(([, key]) => key !== ""))}`);
   }
 
   // Where the page was taken out of its folder, as into a report, its pictures are not beside it.
@@ -83,8 +81,8 @@
   form.addEventListener("submit", (event) => event.preventDefault());
   window.addEventListener("hashchange", () => {
     // A jump to a section leaves the chosen part as it is.
-    if (location.hash === "" || location.hash.includes("=")) show();
+    if (location.hash === "" || location.hash.includes("=")) show(asked());
   });
   form.hidden = false;
-  show();
+  show(asked());
 })();

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
@@ -104,7 +105,10 @@ class Choices:
     def split(self, runs: DataFrame) -> dict[Part, DataFrame]:
         """Return the trainings of every part."""
         places = [self.place(row) for row in records(runs)]
-        return {part: runs[[place.within(part) for place in places]] for part in self.parts}
+        return {
+            part: runs[np.array([place.within(part) for place in places], dtype=np.bool_)]
+            for part in self.parts
+        }
 
     def _starts(self, row: Row) -> tuple[str, ...]:
         sides = [str(row.get(side, "")).partition(", ")[2] for side in ("reference", "rival")]
