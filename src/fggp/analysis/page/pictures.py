@@ -38,8 +38,7 @@ SHOWS = {
         "network."
     ),
     "order_schedule": (
-        "Test accuracy of four arms of fggp: gradient or magnitude first, at a constant or an "
-        "annealed rate."
+        "Test accuracy of fggp with gradient or magnitude first, at a constant or an annealed rate."
     ),
     "layer_density": (
         "The share of weights that each layer keeps at the end, at the highest sparsity, by method."
