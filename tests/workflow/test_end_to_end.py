@@ -1,5 +1,7 @@
 import csv
 import json
+import re
+from pathlib import Path
 
 from checkout import FEW_CELLS, TINY_CELLS, Checkout
 
@@ -99,6 +101,15 @@ def test_the_report_holds_tables_figures_and_their_captions(study: Checkout) -> 
     pictures = [f"{name}.png" for name in FIGURE_NAMES]
     for name in (*(f"{name}.csv" for name in NAMES), *pictures, "page.html"):
         assert name in text, name
+    listed = re.search(r"var categories = (\{.*?\});?$", text, re.MULTILINE)
+    assert listed
+    held = json.loads(listed[1])
+    assert set(held) == {"Results", "Ablations", "Diagnostics", "Provenance"}
+    stems = {head: {Path(it).stem for part in held[head].values() for it in part} for head in held}
+    assert stems["Ablations"] == {"rate_ablation", "order_schedule"}
+    assert stems["Provenance"] == {"provenance"}
+    assert {"page", "power", "ranking", "forest"} <= stems["Results"]
+    assert {"mask_churn", "run_overview", "seed_pairs"} <= stems["Diagnostics"]
 
 
 def test_a_second_run_has_nothing_to_do(study: Checkout) -> None:
