@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
+from fggp.allocation import Allocation
 from fggp.cell import Cell
 from fggp.checkpoint import Checkpoint
 from fggp.data import load
 from fggp.errors import Failure
+from fggp.locking import locked
 from fggp.logits import write_logits
 from fggp.loop import Run, digest
 from fggp.matching import finished, restore
 from fggp.origin import origin
 from fggp.packing import pack, unpack
 from fggp.provenance import now, processor, provenance
-from fggp.results import logits_path, make, read, weights_path, write, write_text
+from fggp.results import logits_path, make, read, weights_path, write
 from fggp.stopping import stopping
 from fggp.train import Row, Tick, train
 
@@ -60,6 +58,7 @@ def run_cell(
     out: Path,
     *,
     device: str = "auto",
+    allocation: Allocation | None = None,
     tick: Tick = lambda done, steps: None,
     report: Callable[[Row], None] = lambda row: None,
 ) -> bool:
@@ -67,15 +66,17 @@ def run_cell(
 
     The test logits and the packed weights are written beside it.
 
-    SIGTERM, SIGINT and SIGUSR1 end the training at the next step with a checkpoint.
+    SIGTERM, SIGINT and SIGUSR1 end the training at the next step with a checkpoint, and so does the
+    end of its ``allocation``. In one it also waits for another process that trains the cell.
 
     Raises:
         Failure: where another process trains this cell, or the data file is unusable.
-        fggp.train.Stopped: after one of the signals.
+        fggp.train.Stopped: after one of the signals, and before the allocation ends.
 
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(out), stopping() as stop:
+    patience = 0.0 if allocation is None else allocation.left
+    with locked(out, patience=patience), stopping() as asked:
         if restore(cell, out):
             return False
         dataset = load(data)
@@ -83,6 +84,9 @@ def run_cell(
         tied = cell.with_data(dataset.sha256)
         store = Timed(out.with_name(f".{out.stem}.ckpt"), tied, chosen.type)
         started = now()
+
+        def stop() -> bool:
+            return asked() or (allocation is not None and allocation.ends())
 
         def finish(run: Run) -> None:
             if run.logits is not None:
@@ -143,18 +147,3 @@ def choose_device(wanted: str) -> tuple[torch.device, str]:
         raise Failure("no CUDA device is visible to PyTorch; train with --device cpu")
     name = torch.cuda.get_device_name() if wanted == "cuda" else processor()
     return torch.device(wanted), name
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    lock, owner = out.with_name(f".{out.stem}.lock"), out.with_name(f".{out.stem}.owner")
-    try:
-        with FileLock(lock, timeout=0):
-            write_text(owner, f"process {os.getpid()} on {platform.node()}\n")
-            try:
-                yield
-            finally:
-                owner.unlink(missing_ok=True)
-    except Timeout:
-        who = owner.read_text().strip() if owner.exists() else "another process"
-        raise Failure(f"{out}: {who} trains this cell; wait for it, or end it") from None

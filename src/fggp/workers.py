@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fggp.allocation import REQUEUE
 from fggp.cell import Cell
 from fggp.matching import finished
 from fggp.study import log_path
@@ -59,11 +61,13 @@ class Ended:
     Attributes:
         failed: those that failed, with the reason.
         waiting: those that stopped or were not started, and wait for another time.
+        cut: whether one stopped by itself, before the allocation ends.
 
     """
 
     failed: list[tuple[Task, str]] = field(default_factory=list)
     waiting: list[Task] = field(default_factory=list)
+    cut: bool = False
 
     @property
     def status(self) -> int:
@@ -96,8 +100,10 @@ class Workers:
     ) -> None:
         self.jobs, self.deadline, self.device, self.stop = jobs, deadline, device, stop
         self.cores = list(cores)
-        # Threads that wait actively would take the cores from the neighbours.
-        self.environment = os.environ | {"OMP_WAIT_POLICY": "passive"} | dict(environment or {})
+        # Threads that wait actively would take the cores from the neighbours; and one training must
+        # not requeue the job of all.
+        own = {"OMP_WAIT_POLICY": "passive", REQUEUE: "no"}
+        self.environment = os.environ | own | dict(environment or {})
         self.running: dict[subprocess.Popen[bytes], Task] = {}
         self.held: dict[subprocess.Popen[bytes], Set[int]] = {}
         self.asked = False
@@ -123,6 +129,7 @@ class Workers:
                         sys.stdout.flush()
                         if word == "stopped":
                             ended.waiting.append(task)
+                            self._cut(ended)
                         elif word == "failed":
                             ended.failed.append((task, _reason(status)))
                     time.sleep(POLL_SECONDS)
@@ -159,6 +166,11 @@ class Workers:
         if free:
             self.held[process] = free[0]
             os.sched_setaffinity(process.pid, free[0])
+
+    def _cut(self, ended: Ended) -> None:
+        """Take a training that stopped unasked for a sign that the allocation ends for all."""
+        if not (self.asked or self.over):
+            ended.cut, self.deadline = True, -math.inf
 
     def _ask_to_stop(self) -> None:
         self.asked = True

@@ -17,7 +17,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Rooms from the top of the house to the bottom: each imports only from those above it.
 ROOMS = (
     *("errors", "ratio", "streams"),
-    *("cell", "results"),
+    *("allocation", "cell", "results", "locking"),
     *("gaps", "container", "packing", "weights", "logits"),
     *("selection", "distributions", "schedules"),
     "complaints",

@@ -83,6 +83,7 @@ class Checkout:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.environment: dict[str, str] = {}
         self.started: list[subprocess.Popen[str]] = []
 
     @classmethod
@@ -201,4 +202,5 @@ class Checkout:
         dropped = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "SNAKEMAKE_PROFILE"}
         kept = {name: value for name, value in os.environ.items() if name not in dropped}
         path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
-        return kept | {"PATH": path, "PYTHONPATH": str(self / "src"), "FGGP_DEVICE": "cpu"}
+        own = {"PATH": path, "PYTHONPATH": str(self / "src"), "FGGP_DEVICE": "cpu"}
+        return kept | own | self.environment

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from fggp.allocation import Allocation
 from fggp.cell import Cell
 from fggp.cli.prepare import prepare_data
 from fggp.cli.verb import load_study, verb
@@ -63,14 +64,20 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 def do(options: argparse.Namespace) -> int:
     """Train one cell in this process, or several in one each."""
     tasks = _given(options) if options.cell else [_named(options)]
+    allocation = Allocation.here()
     if len(tasks) == 1:
-        return _train(tasks[0].cell, tasks[0].data, tasks[0].out, options.device)
+        status = _train(tasks[0], options.device, allocation)
+    else:
+        from fggp.sharing import share
 
-    from fggp.sharing import share
-
-    ended = share(tasks, options.device)
-    complain(ended)
-    return ended.status
+        ended = share(tasks, options.device)
+        complain(ended)
+        status = ended.status
+        if allocation is not None:
+            allocation.cut = ended.cut
+    if status == STOPPED and allocation is not None and allocation.cut:
+        allocation.requeue()
+    return status
 
 
 def complain(ended: Ended) -> None:
@@ -79,12 +86,13 @@ def complain(ended: Ended) -> None:
         print(f"failed: {task.cell.id} ({reason}), see {task.log}", file=sys.stderr)
 
 
-def _train(cell: Cell, data: Path, out: Path, device: str) -> int:
+def _train(task: Task, device: str, allocation: Allocation | None) -> int:
     from tqdm import tqdm
 
     from fggp.job import run_cell
     from fggp.train import Row, Stopped
 
+    cell = task.cell
     recipe = METHODS[cell.method.name].recipe(**cell.method.settings)
     last = len(epochs_of(recipe, cell.training.epochs, cell.sparsity))
     warnings.formatwarning = lambda message, *where: f"fggp: {message}\n"  # a log needs no source
@@ -99,11 +107,17 @@ def _train(cell: Cell, data: Path, out: Path, device: str) -> int:
             bar.update(done - bar.n)
 
         try:
-            trained = run_cell(cell, data, out, device=device, tick=tick, report=report)
+            trained = run_cell(
+                *(cell, task.data, task.out),
+                device=device,
+                allocation=allocation,
+                tick=tick,
+                report=report,
+            )
         except Stopped:
             print(f"{cell.id}: stopped with a checkpoint; the same command continues it")
             return STOPPED
-    print(f"{out}{'' if trained else ' was there already'}")
+    print(f"{task.out}{'' if trained else ' was there already'}")
     return 0
 
 

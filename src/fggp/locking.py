@@ -1,0 +1,78 @@
+"""One process per cell: who holds it, and how long another waits for it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from fggp.allocation import job_id
+from fggp.errors import Failure
+from fggp.results import write_text
+
+POLL_SECONDS = 1.0
+
+
+@contextmanager
+def locked(out: Path, *, patience: float = 0) -> Iterator[None]:
+    """Hold the cell whose result is ``out``.
+
+    Args:
+        out: the result file; lock and owner lie beside it.
+        patience: seconds to wait for another process that holds it.
+
+    Raises:
+        Failure: where another process holds it for longer; the message says which.
+
+    """
+    lock, owner = FileLock(_lock_path(out)), _owner_path(out)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        who = f"{out}: {_owner(out)} trains this cell"
+        if patience <= 0:
+            raise Failure(f"{who}; wait for it, or end it") from None
+        print(f"{who}; waiting for it", file=sys.stderr, flush=True)
+        try:
+            lock.acquire(timeout=patience, poll_interval=POLL_SECONDS)
+        except Timeout:
+            raise Failure(f"{who} still; end it, and run again") from None
+    try:
+        job = job_id()
+        slurm = f" (Slurm job {job})" if job else ""
+        write_text(owner, f"process {os.getpid()} on {platform.node()}{slurm}\n")
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def holder(out: Path) -> str | None:
+    """Return who trains the cell whose result is ``out`` just now, or None."""
+    if not _owner_path(out).exists():
+        return None
+    try:
+        with FileLock(_lock_path(out), timeout=0):
+            return None  # the owner was killed
+    except Timeout:
+        return _owner(out)
+
+
+def _owner(out: Path) -> str:
+    try:
+        return _owner_path(out).read_text().strip()
+    except FileNotFoundError:
+        return "another process"
+
+
+def _lock_path(out: Path) -> Path:
+    return out.with_name(f".{out.stem}.lock")
+
+
+def _owner_path(out: Path) -> Path:
+    return out.with_name(f".{out.stem}.owner")

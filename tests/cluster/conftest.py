@@ -1,0 +1,72 @@
+"""A Slurm, and checkouts to run in it."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkout import TINY, Checkout
+from filelock import FileLock
+from PIL import Image
+from slurm import Slurm, missing
+
+# Tiny pictures in a folder: the digits would ask for no GPU.
+GPU = TINY | {
+    "data": {"kind": "folder", "name": "pictures", "path": "pictures.zip", "validation": 40},
+    "training": {"epochs": 6, "batch_size": 8, "pad": 1},
+    "methods": {"dense": {}, "fggp": {}, "gmp": {}},
+    "initial_sparsities": [0.5],
+    "seeds": [1, 2],
+}
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Slurm]:
+    """A Slurm for all tests; one at a time on a machine."""
+    if reason := missing():
+        pytest.skip(reason)
+    with FileLock("/tmp/fggp-slurm.lock"):
+        slurm = Slurm()
+        slurm.start()
+        yield slurm
+        slurm.stop()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The study, trained without Slurm and without disturbance; not to be changed."""
+    checkout = Checkout.fresh(tmp_path_factory.mktemp("undisturbed") / "checkout")
+    checkout.study("gpu", **GPU)
+    pictures(checkout / "data/pictures.zip")
+    checkout.fggp("prepare", "gpu")
+    checkout.fggp("run", "gpu", "--jobs", "2")
+    return checkout
+
+
+@pytest.fixture
+def cluster(undisturbed: Checkout, slurm: Slurm, tmp_path: Path) -> Iterator[Checkout]:
+    """A checkout in which nothing is trained, and whose commands find the Slurm."""
+    checkout = undisturbed.copy(tmp_path / "cluster")
+    shutil.rmtree(checkout / "results")
+    checkout.environment |= slurm.environment
+    yield checkout
+    checkout.end()
+
+
+def pictures(path: Path) -> None:
+    """Write a data set of random pictures, in two classes."""
+    path.parent.mkdir(exist_ok=True)
+    random = np.random.default_rng(0)
+    with zipfile.ZipFile(path, "w") as archive:
+        for part, count in (("train", 120), ("test", 40)):
+            for number in range(count):
+                pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+                pixels[:, :, number % 2] //= 2
+                file = io.BytesIO()
+                Image.fromarray(pixels).save(file, "PNG")
+                archive.writestr(f"{part}/{'ab'[number % 2]}/{number}.png", file.getvalue())
