@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -15,6 +16,7 @@ from fggp import costs
 from fggp.cell import Cell
 from fggp.config import cells, load
 from fggp.errors import Failure
+from fggp.locking import holder
 from fggp.matching import cell_of, restore
 from fggp.origin import origin
 from fggp.results import ResultError, read
@@ -200,6 +202,27 @@ class Grid:
                 f"{outdated}; their cells are trained anew",
                 file=sys.stderr,
             )
+
+    def warn_of_others(self) -> None:
+        """Say which cells other processes train now, as do the jobs of a Snakemake that was killed.
+
+        New jobs for these cells wait for them.
+        """
+        held = {
+            name: who
+            for name, cell in self._cells.items()
+            if (who := holder(run_path(Path(self.home), cell)))
+        }
+        if not held:
+            return
+        name, who = next(iter(held.items()))
+        jobs = sorted(set(re.findall(r"Slurm job (\S+)\)", " ".join(held.values()))))
+        ending = f"scancel {' '.join(jobs)}" if jobs else "end that process"
+        print(
+            f"fggp: cells of {self.name} that another run trains now: {len(held)} ({name}: {who}); "
+            f"new jobs for them wait, and go on from its checkpoints if you {ending}",
+            file=sys.stderr,
+        )
 
 
 def _holds(path: Path, wanted: Cell) -> bool:

@@ -16,6 +16,7 @@ from fggp.errors import Failure
 from fggp.results import write_text
 
 POLL_SECONDS = 1.0
+GLANCE_SECONDS = 0.5  # longer than `holder` needs to look
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def locked(out: Path, *, patience: float = 0) -> Iterator[None]:
     """
     lock, owner = FileLock(_lock_path(out)), _owner_path(out)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=GLANCE_SECONDS, poll_interval=GLANCE_SECONDS / 5)
     except Timeout:
         who = f"{out}: {_owner(out)} trains this cell"
         if patience <= 0:

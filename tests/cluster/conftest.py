@@ -12,17 +12,20 @@ import numpy as np
 import pytest
 from checkout import TINY, Checkout
 from filelock import FileLock
+from lab import Lab
 from PIL import Image
 from slurm import Slurm, missing
 
 # Tiny pictures in a folder: the digits would ask for no GPU.
-GPU = TINY | {
+WIDE = TINY | {
     "data": {"kind": "folder", "name": "pictures", "path": "pictures.zip", "validation": 40},
-    "training": {"epochs": 6, "batch_size": 8, "pad": 1},
-    "methods": {"dense": {}, "fggp": {}, "gmp": {}},
+    "training": {"epochs": 3, "batch_size": 8, "pad": 1},
     "initial_sparsities": [0.5],
+    "methods": {"dense": {}, "fggp": {}, "gmp": {}},
     "seeds": [1, 2],
 }
+# Trainings that are long enough to be disturbed on the way.
+LONG = WIDE | {"training": {"epochs": 40, "batch_size": 8, "pad": 1}, "methods": {"fggp": {}}}
 
 
 @pytest.fixture(scope="session")
@@ -39,23 +42,25 @@ def slurm() -> Iterator[Slurm]:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The study, trained without Slurm and without disturbance; not to be changed."""
+    """Both studies, trained without Slurm and without disturbance; not to be changed."""
     checkout = Checkout.fresh(tmp_path_factory.mktemp("undisturbed") / "checkout")
-    checkout.study("gpu", **GPU)
+    checkout.study("wide", **WIDE)
+    checkout.study("long", **LONG)
     pictures(checkout / "data/pictures.zip")
-    checkout.fggp("prepare", "gpu")
-    checkout.fggp("run", "gpu", "--jobs", "2")
+    for study in ("wide", "long"):
+        checkout.fggp("prepare", study)
+        checkout.fggp("run", study, "--jobs", "2")
     return checkout
 
 
 @pytest.fixture
-def cluster(undisturbed: Checkout, slurm: Slurm, tmp_path: Path) -> Iterator[Checkout]:
-    """A checkout in which nothing is trained, and whose commands find the Slurm."""
-    checkout = undisturbed.copy(tmp_path / "cluster")
+def lab(undisturbed: Checkout, slurm: Slurm, tmp_path: Path) -> Iterator[Lab]:
+    """A checkout in which nothing is trained, and a Slurm without jobs."""
+    checkout = undisturbed.copy(tmp_path / "checkout")
     shutil.rmtree(checkout / "results")
-    checkout.environment |= slurm.environment
-    yield checkout
+    yield Lab(checkout, slurm)
     checkout.end()
+    slurm.clear()
 
 
 def pictures(path: Path) -> None:

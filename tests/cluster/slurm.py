@@ -52,6 +52,7 @@ class Job:
         state: as Slurm spells it.
         reason: why it waits.
         restarts: how often it was requeued.
+        folder: where it runs.
         comment: the rule and the wildcards, put there by Snakemake.
 
     """
@@ -60,6 +61,7 @@ class Job:
     state: str
     reason: str
     restarts: int
+    folder: str
     comment: str
 
 
@@ -131,10 +133,16 @@ class Slurm:
     def jobs(self, *states: str) -> list[Job]:
         """Return the jobs in some states, or in any, those that ended not long ago included."""
         wanted, widths = ",".join(states) or "all", {"JobArrayID": 20, "State": 20, "Reason": 40}
-        widths |= {"RestartCnt": 10, "Comment": 200}
+        widths |= {"RestartCnt": 10, "WorkDir": 200, "Comment": 200}
         columns = ",".join(f"{name}:{width}" for name, width in widths.items())
         lines = self.run("squeue", "-h", "-r", "-t", wanted, "-O", columns).splitlines()
         return [_job(line, list(widths.values())) for line in lines]
+
+    def clear(self) -> None:
+        """Cancel all jobs, and wait until none is left."""
+        self.run("scancel", "--user=root")
+        alive = "pending,running,completing,suspended,configuring"
+        self._wait("end of all jobs", lambda: not self.jobs(alive))
 
     def log(self) -> str:
         """Return what the daemons said, for a failed test."""
@@ -235,8 +243,8 @@ def _job(line: str, widths: Sequence[int]) -> Job:
     for width in widths:
         values.append(line[:width].strip())
         line = line[width:]
-    name, state, reason, restarts, comment = values
-    return Job(name, state, reason, int(restarts), comment)
+    name, state, reason, restarts, folder, comment = values
+    return Job(name, state, reason, int(restarts), folder, comment)
 
 
 def _free_ports() -> tuple[int, int]:
@@ -259,7 +267,7 @@ StateSaveLocation={home}/state
 SlurmdSpoolDir={home}/spool
 SlurmctldPidFile={home}/slurmctld.pid
 SlurmdPidFile={home}/slurmd.pid
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none

@@ -26,6 +26,7 @@ try:
     GRID = Grid(CONFIG, cells_per_gpu(OVERRIDES))
     if workflow.is_main_process:
         GRID.settle()
+        GRID.warn_of_others()
 except Failure as failure:
     sys.exit(f"fggp: {failure}")
 

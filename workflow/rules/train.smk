@@ -34,6 +34,10 @@ for NAME, SEEDS in GRID.packs.items():
             cells=lambda wildcards, output, seeds=SEEDS: [
                 cell.canonical() for cell in GRID.members(wildcards, seeds)
             ],
+        # Snakemake deletes the log before each attempt; under its second name they stay together.
+        # `exec`: a scheduler ends a job with its first process, which a signal to stop would end
+        # before the training has written its checkpoint.
         shell:
-            "python -m fggp train --cell {params.cells:q} --data {input.data:q} --out {output:q}"
-            " >> {log} 2>&1"
+            'log={log:q}; all="${{log%/*}}/.${{log##*/}}"; touch "$all"; ln -f "$all" "$log" || true;'
+            " exec python -m fggp train --cell {params.cells:q} --data {input.data:q}"
+            ' --out {output:q} >> "$log" 2>&1'

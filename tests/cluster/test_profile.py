@@ -1,0 +1,31 @@
+"""What `snakemake --profile slurm` asks Slurm for."""
+
+from pathlib import Path
+
+import pytest
+from checkout import Checkout
+from lab import Lab
+
+pytestmark = pytest.mark.cluster
+CELLS = [f"vgg19/s90/i50/{label}/seed{seed}" for label in ("fggp", "gmp") for seed in (1, 2)]
+
+
+def gpu(process: int) -> str:
+    """Return the GPUs that a process is to use."""
+    text = Path(f"/proc/{process}/environ").read_text()
+    found = [line for line in text.split("\0") if line.startswith("CUDA_VISIBLE_DEVICES=")]
+    return found[0].partition("=")[2]
+
+
+def test_a_grid_is_trained_at_once_on_a_gpu_each_with_nothing_in_the_home_folder(
+    lab: Lab, undisturbed: Checkout, tmp_path: Path
+) -> None:
+    lab.checkout.environment |= {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    snakemake = lab.start(*CELLS, study="wide")
+    assert sorted(gpu(lab.trainer(cell, "wide")) for cell in CELLS) == ["0", "1", "2", "3"]
+    snakemake.end()
+    assert snakemake.submitted == 4
+    trained = undisturbed.fingerprints("wide")
+    assert lab.checkout.fingerprints("wide") == {cell: trained[cell] for cell in CELLS}
+    again = lab.run(*CELLS, study="wide")
+    assert "Nothing to be done" in again.text
