@@ -127,16 +127,27 @@ def _left(job: str) -> float | None:
         answer, problem = "", f": {_reason(error)}"
     else:
         problem = f": {answer}"
-    if answer == "UNLIMITED":
-        return None
-    time_left = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)", answer)
-    if time_left is None:
+    try:
+        return seconds_of(answer)
+    except ValueError:
         print(
             f"squeue does not say when Slurm job {job} ends{problem}; training until it is ended",
             file=sys.stderr,
         )
         return None
-    days, hours, minutes, seconds = (int(part or 0) for part in time_left.groups())
+
+
+def seconds_of(text: str) -> float | None:
+    """Return the seconds that Slurm writes as ``[days-][hours:]minutes:seconds``.
+
+    None stands for no limit. Raises ValueError for anything else.
+    """
+    if text == "UNLIMITED":
+        return None
+    parts = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)", text)
+    if parts is None:
+        raise ValueError(f"{text!r} is no time")
+    days, hours, minutes, seconds = (int(part or 0) for part in parts.groups())
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 

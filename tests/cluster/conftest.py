@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from checkout import TINY, Checkout
 from filelock import FileLock
-from lab import Lab
+from lab import EPOCHS, Lab
 from PIL import Image
 from slurm import Slurm, missing
 
@@ -25,7 +25,7 @@ WIDE = TINY | {
     "seeds": [1, 2],
 }
 # Trainings that are long enough to be disturbed on the way.
-LONG = WIDE | {"training": {"epochs": 40, "batch_size": 8, "pad": 1}, "methods": {"fggp": {}}}
+LONG = WIDE | {"training": {"epochs": EPOCHS, "batch_size": 8, "pad": 1}, "methods": {"fggp": {}}}
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from checkout import Checkout
 from slurm import Job, Slurm
 
 PATIENCE = 300  # seconds; a guard against hanging, and never a promise
+EPOCHS = 24  # of a training that is to be disturbed on the way
 # How a child gets Ctrl-C although a shell in the background, or pytest, may have it ignored.
 HEEDED = "import signal, sys, os; signal.signal(2, signal.default_int_handler); "
 HEEDED += "os.execvp(sys.argv[1], sys.argv[1:])"
@@ -51,6 +54,18 @@ class Lab:
         owner = self.beside(cell, "owner", study)
         self.wait(f"training of {cell}", owner.exists)
         return int(owner.read_text().split()[1])
+
+    @contextmanager
+    def holding(self, *cells: str, study: str) -> Iterator[None]:
+        """Let trainings pause."""
+        trainers = [self.trainer(cell, study) for cell in cells]
+        for process in trainers:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in trainers:
+                os.kill(process, signal.SIGCONT)
 
     def said(self, cell: str, study: str) -> str:
         """Return all that the trainings of a cell wrote to its log."""
@@ -115,6 +130,15 @@ class Snakemake:
     def submitted(self) -> int:
         """How many Slurm jobs it submitted."""
         return len(re.findall(r"has been submitted with SLURM jobid", self.text))
+
+
+def check(lab: Lab, undisturbed: Checkout, *cells: str) -> None:
+    """Check that cells of study ``long`` came to the undisturbed bits, and no epoch came twice."""
+    trained = undisturbed.fingerprints("long")
+    assert lab.checkout.fingerprints("long") == {cell: trained[cell] for cell in cells}
+    for cell in cells:
+        said = lab.said(cell, "long")
+        assert epochs(said) == list(range(1, EPOCHS + 1)), said
 
 
 def epochs(text: str) -> list[int]:

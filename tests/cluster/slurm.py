@@ -74,6 +74,11 @@ class Slurm:
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
+    def host(self) -> str:
+        """The name of the node."""
+        return platform.node().split(".")[0]
+
+    @property
     def environment(self) -> dict[str, str]:
         """What the clients need."""
         return {"SLURM_CONF": str(self.home / "slurm.conf")}
@@ -84,7 +89,7 @@ class Slurm:
             self._configure()
             self._munge()
             self.start_controller()
-            self._daemon("slurmd", "slurmd", "-D", "-N", platform.node().split(".")[0])
+            self._daemon("slurmd", "slurmd", "-D", "-N", self.host)
             self._wait("node idle", lambda: "idle" in self._state())
         except BaseException:
             self.stop()
@@ -152,20 +157,19 @@ class Slurm:
         )
 
     def _configure(self) -> None:
-        host = platform.node().split(".")[0]
         controller, node = _free_ports()
         for number in range(GPUS):
             # The same numbers as /dev/null: never opened, but it must be a device.
             os.mknod(self.home / f"gpu{number}", 0o20600, os.makedev(1, 3))
         (self.home / "gres.conf").write_text(
-            f"NodeName={host} Name=gpu File={self.home}/gpu[0-{GPUS - 1}]\n"
+            f"NodeName={self.host} Name=gpu File={self.home}/gpu[0-{GPUS - 1}]\n"
         )
         for name in ("state", "spool"):
             (self.home / name).mkdir()
         (self.home / "slurm.conf").write_text(
             CONF.format(
                 home=self.home,
-                host=host,
+                host=self.host,
                 controller=controller,
                 node=node,
                 gpus=GPUS,

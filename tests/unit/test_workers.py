@@ -52,3 +52,24 @@ def test_one_asked_to_stop_after_it_wrote_its_result_is_trained(tmp_path: Path) 
     # The result of another cell in that place does not count.
     write(result_of(CELLS[1], 900), tmp_path / f"{CELLS[0].id}.json")
     assert ended(tmp_path, "import time; time.sleep(60)", CELLS[0], 0.5) == ([], [CELLS[0].id])
+
+
+@pytest.mark.parametrize(("asked", "cut"), [(False, True), (True, False)])
+def test_one_that_stops_unasked_stops_all_because_their_allocation_ends(
+    tmp_path: Path, asked: bool, cut: bool
+) -> None:
+    scripts = [f"raise SystemExit({STOPPED})", "import time; time.sleep(60)", "raise SystemExit(1)"]
+    tasks = [
+        Scripted(cell, tmp_path / "data", tmp_path / f"{cell.id}.json", after=script)
+        for cell, script in zip(CELLS, scripts, strict=True)
+    ]
+    what = Workers(2, time.monotonic() + 60, "cpu", stop=lambda: asked).train(tasks)
+    assert what.failed == [], "another one was started"
+    assert {task.cell.id for task in what.waiting} == {cell.id for cell in CELLS}
+    assert what.cut is cut
+
+
+def test_a_training_among_others_does_not_requeue_their_job(tmp_path: Path) -> None:
+    script = 'import os; raise SystemExit(os.environ["FGGP_REQUEUE"] != "no")'
+    task = Scripted(CELLS[0], tmp_path / "data", tmp_path / "seed1.json", after=script)
+    assert not Workers(1, time.monotonic() + 60, "cpu").train([task]).failed

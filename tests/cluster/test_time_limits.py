@@ -1,0 +1,67 @@
+"""Trainings that are longer than their jobs: Slurm's shortest limit is a minute."""
+
+import time
+
+import pytest
+from checkout import Checkout
+from lab import Lab, check
+
+pytestmark = pytest.mark.cluster
+ONE, TWO = (f"vgg19/s90/i50/fggp/seed{seed}" for seed in (1, 2))
+SHORT = ("--set-resources", "train:runtime=1")
+REQUEUED = "ends, and is requeued to continue"
+
+
+def use_up(lab: Lab, *cells: str) -> None:
+    """Let trainings pause until they find that a third pause of that length would not fit in."""
+    left = lab.slurm.run("squeue", "-h", "-j", lab.job(cells[0]).id, "-o", "%L")
+    with lab.holding(*cells, study="long"):
+        time.sleep(int(left.strip().rpartition(":")[2]) / 3 + 1)
+
+
+def wait_for_epoch(lab: Lab, cell: str, after: str) -> None:
+    """Wait for an epoch in what a log says after the last occurrence of a text."""
+    text = f"epoch in the log of {cell} after {after!r}"
+    lab.wait(text, lambda: "epoch" in lab.said(cell, "long").rpartition(after)[2])
+
+
+@pytest.mark.slow
+def test_a_cell_that_needs_five_allocations_comes_to_the_bits_of_one(
+    lab: Lab, undisturbed: Checkout
+) -> None:
+    lab.checkout.environment["FGGP_MARGIN"] = "10"
+    snakemake = lab.start(ONE, study="long", options=SHORT)
+    for allocation in range(1, 5):
+        wait_for_epoch(lab, ONE, REQUEUED)
+        use_up(lab, ONE)
+        lab.wait("requeueing", lambda n=allocation: lab.said(ONE, "long").count(REQUEUED) == n)
+    snakemake.end()
+    check(lab, undisturbed, ONE)
+    assert [(job.state, job.restarts) for job in lab.jobs(ONE)] == [("COMPLETED", 4)]
+    assert snakemake.submitted == 1
+
+
+def test_a_training_at_the_end_of_its_time_is_requeued_or_where_that_is_refused_tried_again(
+    lab: Lab, undisturbed: Checkout
+) -> None:
+    lab.checkout.environment["FGGP_MARGIN"] = "10"
+    snakemake = lab.start(ONE, TWO, study="long", options=SHORT)
+    for cell in (ONE, TWO):
+        wait_for_epoch(lab, cell, REQUEUED)
+    lab.slurm.run("scontrol", "update", f"JobId={lab.job(TWO).id}", "Requeue=0")
+    use_up(lab, ONE, TWO)
+    snakemake.end()
+    check(lab, undisturbed, ONE, TWO)
+    assert lab.said(ONE, "long").count(REQUEUED) == 1
+    assert [(job.state, job.restarts) for job in lab.jobs(ONE)] == [("COMPLETED", 1)]
+    assert f"Slurm job {lab.jobs(TWO)[0].id} ends, and is not requeued (" in lab.said(TWO, "long")
+    assert [job.state for job in lab.jobs(TWO)] == ["FAILED", "COMPLETED"]
+
+
+def test_a_job_too_short_for_a_single_step_fails_with_one_line_that_says_so(lab: Lab) -> None:
+    lab.checkout.environment["FGGP_MARGIN"] = "60"
+    snakemake = lab.run(ONE, study="long", status=1, options=(*SHORT, "--retries", "0"))
+    complaint = "before a single step of training, and 60 s are kept to stop in; give it a longer"
+    assert complaint in lab.said(ONE, "long").splitlines()[-1]
+    assert [job.state for job in lab.jobs(ONE)] == ["FAILED"]
+    assert f"results/long/logs/{ONE}.log" in snakemake.text

@@ -1,0 +1,158 @@
+"""When a training in a Slurm job stops by itself; tests/cluster does it in a real one."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from fggp.allocation import MARGIN, REQUEUE, Allocation, job_id, seconds_of
+from fggp.errors import Failure
+
+
+@pytest.fixture(autouse=True)
+def slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The environment of a job, and a folder that holds all programs there are."""
+    for name in (
+        "SLURM_ARRAY_JOB_ID",
+        "SLURM_ARRAY_TASK_ID",
+        "SLURM_JOB_END_TIME",
+        MARGIN,
+        REQUEUE,
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLURM_JOB_ID", "42")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return tmp_path
+
+
+def program(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_outside_of_slurm_there_is_no_allocation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_JOB_ID")
+    assert Allocation.here() is None
+
+
+def test_the_margin_can_be_changed_and_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + 1000))
+    here = Allocation.here()
+    assert here is not None
+    assert 930 < here.left <= 940
+    monkeypatch.setenv(MARGIN, "300")
+    here = Allocation.here()
+    assert here is not None
+    assert 690 < here.left <= 700
+    monkeypatch.setenv(MARGIN, "none")
+    assert Allocation.here() is None
+    monkeypatch.setenv(MARGIN, "soon")
+    with pytest.raises(Failure, match="FGGP_MARGIN=soon is no number of seconds; set one, or none"):
+        Allocation.here()
+
+
+def test_squeue_is_asked_where_slurm_does_not_say_the_end(slurm: Path) -> None:
+    program(slurm / "squeue", f'echo "$*" >> {slurm}/asked; echo 1-00:00:00')
+    here = Allocation.here()
+    assert here is not None
+    assert 86_330 < here.left <= 86_340
+    assert (slurm / "asked").read_text() == "--noheader --jobs 42 --format %L\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("echo INVALID", "ends: INVALID;"), ("echo no such job >&2; exit 1", "ends: no such job;")],
+)
+def test_a_slurm_that_does_not_answer_is_named_and_the_training_goes_on(
+    slurm: Path, capfd: pytest.CaptureFixture[str], text: str, complaint: str
+) -> None:
+    program(slurm / "squeue", text)
+    here = Allocation.here()
+    assert here is not None
+    assert not here.ends()
+    assert here.left == float("inf")
+    said = capfd.readouterr().err
+    assert complaint in said
+    assert said.count("\n") == 1
+
+
+def test_a_task_of_an_array_is_named_by_the_array_and_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "40")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    assert job_id() == "40_3"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0:07", 7), ("02:03", 123), ("1:02:03", 3723), ("2-01:02:03", 176_523), ("UNLIMITED", None)],
+)
+def test_times_are_read_as_slurm_writes_them(text: str, seconds: float | None) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "INVALID", "NOT_SET", "5", "1-2", "1:2:3:4", "0:07\n0:08"])
+def test_other_texts_are_no_times(text: str) -> None:
+    with pytest.raises(ValueError, match="is no time"):
+        seconds_of(text)
+
+
+def test_a_training_stops_at_the_margin_and_not_before() -> None:
+    allocation = Allocation("42", 61.0, margin=60)
+    assert not allocation.ends()
+    assert not allocation.cut
+    time.sleep(1.01)
+    assert allocation.ends()
+    assert allocation.cut
+
+
+def test_twice_the_longest_step_is_kept_where_that_is_more_than_the_margin() -> None:
+    allocation = Allocation("42", 60.0, margin=0)
+    assert not allocation.ends()
+    time.sleep(0.5)
+    assert not allocation.ends()
+    assert 58.0 < allocation.left < 58.6
+    assert not allocation.ends()  # a short one after the long one
+    assert allocation.left < 58.6
+
+
+def test_an_allocation_without_time_for_a_step_is_a_failure_and_not_another_try() -> None:
+    allocation = Allocation("42", 30.0, margin=60)
+    with pytest.raises(Failure) as caught:
+        allocation.ends()
+    assert str(caught.value) == (
+        "Slurm job 42 ends in 30 s, before a single step of training, and 60 s are kept to stop "
+        "in; give it a longer runtime, or set FGGP_MARGIN to less"
+    )
+    assert not allocation.cut
+
+
+def test_a_refusal_to_requeue_is_said_in_one_line(
+    slurm: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program(slurm / "scontrol", "echo 'Requested operation is' >&2; echo disabled >&2; exit 1")
+    Allocation("42", 30.0).requeue()
+    line = "Slurm job 42 ends, and is not requeued (Requested operation is disabled)\n"
+    assert capfd.readouterr().out == line
+
+
+def test_a_requeued_job_waits_to_be_ended(
+    slurm: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program(slurm / "scontrol", f'echo "$*" > {slurm}/asked')
+    monkeypatch.setattr("fggp.allocation.KILL_SECONDS", 0.3)
+    began = time.monotonic()
+    Allocation("40_3", 30.0).requeue()
+    assert time.monotonic() - began >= 0.3
+    assert (slurm / "asked").read_text() == "requeue 40_3\n"
+    assert capfd.readouterr().out == "Slurm job 40_3 ends, and is requeued to continue\n"
+
+
+def test_a_training_that_shares_its_job_requeues_nothing(
+    slurm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(slurm / "scontrol", f"touch {slurm}/asked")
+    monkeypatch.setenv(REQUEUE, "no")
+    Allocation("42", 30.0).requeue()
+    assert not (slurm / "asked").exists()

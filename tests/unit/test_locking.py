@@ -1,0 +1,112 @@
+"""One process per cell."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fggp.errors import Failure
+from fggp.locking import holder, locked
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from fggp.locking import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A result file."""
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "seed1.json"
+
+
+def held(out: Path, seconds: float) -> subprocess.Popen[str]:
+    """Start a process that holds a cell for some seconds."""
+    command = (sys.executable, "-c", HOLD, str(out), str(seconds))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+@pytest.fixture
+def other(out: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the cell."""
+    process = held(out, 600)
+    yield process
+    process.kill()
+    process.communicate(timeout=60)
+
+
+def test_a_cell_is_held_by_nobody_before_and_after(out: Path) -> None:
+    assert holder(out) is None
+    with locked(out):
+        pass
+    assert holder(out) is None
+    with locked(out):
+        pass
+
+
+def test_a_held_cell_is_refused_with_the_name_of_its_holder(
+    out: Path, other: subprocess.Popen[str]
+) -> None:
+    who = holder(out)
+    assert who is not None
+    assert who.startswith(f"process {other.pid} on ")
+    with (
+        pytest.raises(
+            Failure, match=rf"seed1\.json: process {other.pid} on \S+ trains this cell; "
+        ),
+        locked(out),
+    ):
+        pass
+    assert holder(out) == who, "a refused one took the name away"
+
+
+def test_the_name_of_a_killed_holder_is_in_nobodys_way(
+    out: Path, other: subprocess.Popen[str]
+) -> None:
+    other.kill()
+    other.wait(timeout=60)
+    assert holder(out) is None
+    with locked(out):
+        assert out.with_name(".seed1.owner").exists()
+
+
+def test_patience_waits_until_the_cell_is_free(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = held(out, 3)
+    with locked(out, patience=120):
+        assert first.wait(timeout=60) == 0
+    said = capsys.readouterr().err
+    assert f"process {first.pid} on " in said
+    assert said.endswith(" trains this cell; waiting for it\n")
+    first.communicate(timeout=60)
+
+
+def test_patience_ends(out: Path, other: subprocess.Popen[str]) -> None:
+    began = time.monotonic()
+    with (
+        pytest.raises(Failure, match=rf"process {other.pid} on \S+ trains this cell still; end it"),
+        locked(out, patience=1),
+    ):
+        pass
+    assert time.monotonic() - began >= 1
+
+
+def test_a_holder_in_a_slurm_job_is_named_with_it(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "42")
+    with locked(out):
+        assert out.with_name(".seed1.owner").read_text().endswith(" (Slurm job 42)\n")
