@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from checkout import Checkout
-from slurm import Job, Slurm
+from slurm import KILL_WAIT, Job, Slurm
 
 PATIENCE = 300  # seconds; a guard against hanging, and never a promise
 EPOCHS = 24  # of a training that is to be disturbed on the way
@@ -34,8 +34,8 @@ class Lab:
         targets = [f"results/{study}/runs/{cell}.json" for cell in cells]
         # Snakemake looks again after so many seconds, and each time ten seconds later.
         quick = ("--slurm-init-seconds-before-status-checks", "1")
-        command = ("snakemake", "--profile", "slurm", "--configfile", f"config/{study}.yaml")
-        heeded = (sys.executable, "-c", HEEDED, *command, *quick, *options, *targets)
+        command = ("snakemake", *targets, "--profile", "slurm", "--configfile")
+        heeded = (sys.executable, "-c", HEEDED, *command, f"config/{study}.yaml", *quick, *options)
         return Snakemake(self.checkout.start(*heeded), self)
 
     def run(
@@ -91,9 +91,11 @@ class Lab:
         return sorted((job for job in here if job.comment == comment), key=lambda job: int(job.id))
 
     def wait(self, what: str, true: Callable[[], bool]) -> None:
-        """Wait for something."""
+        """Wait for something; not for long where no Snakemake runs any more."""
         deadline = time.monotonic() + PATIENCE
         while not true():
+            if all(process.poll() is not None for process in self.checkout.started):
+                deadline = min(deadline, time.monotonic() + KILL_WAIT)
             assert time.monotonic() < deadline, f"waited in vain for {what}\n{self}"
             time.sleep(0.1)
 
