@@ -7,11 +7,11 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format lock clean
+.PHONY: help setup demo test test-slow test-cluster check format lock clean
 
 help: ## print this list
 	@echo "usage: make TARGET [JOBS=2] [PYTHON=python3]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make the virtual environment .venv, and nothing else
 
@@ -28,10 +28,13 @@ demo: $(READY) ## train the demo grid on digits, and make its tables, figures, p
 	@echo "Look at results/demo/page.html, results/demo/report.html and results/demo/figures/"
 
 test: $(READY) ## run the tests that need minutes at most
-	pytest -n $(JOBS) -m "not slow"
+	pytest -n $(JOBS) -m "not slow and not cluster"
 
 test-slow: $(READY) ## run the tests that need longer
 	pytest -n $(JOBS) -m slow
+
+test-cluster: $(READY) ## run the profile in a one-node Slurm; as root, with slurm-wlm and munge installed
+	pytest -rs -m "cluster and not slow" tests/cluster
 
 check: $(READY) ## ruff, mypy, snakefmt, snakemake --lint and codespell
 	ruff check .

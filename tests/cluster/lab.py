@@ -71,7 +71,7 @@ class Lab:
         """Return all that the trainings of a cell wrote to its log."""
         log = self.checkout.log(cell, study)
         kept = log.with_name(f".{log.name}")
-        return kept.read_text() if kept.exists() else ""
+        return next((path.read_text() for path in (kept, log) if path.exists()), "")
 
     def wait_for(self, cell: str, text: str, study: str) -> None:
         """Wait until the log of a cell holds ``text``."""
@@ -87,8 +87,12 @@ class Lab:
         backbone, sparsity, start, label, seed = cell.split("/")
         values = (backbone, sparsity[1:], start[1:], label, seed.removeprefix("seed"))
         comment = f"rule_train_wildcards_{'_'.join(values)}"
+        return [job for job in self.here() if job.comment == comment]
+
+    def here(self) -> list[Job]:
+        """Return the jobs of this checkout, ended ones included, in their order."""
         here = [job for job in self.slurm.jobs() if job.folder == str(self.checkout.path)]
-        return sorted((job for job in here if job.comment == comment), key=lambda job: int(job.id))
+        return sorted(here, key=lambda job: [int(part) for part in job.id.split("_")])
 
     def wait(self, what: str, true: Callable[[], bool]) -> None:
         """Wait for something; not for long where no Snakemake runs any more."""
@@ -132,6 +136,13 @@ class Snakemake:
     def submitted(self) -> int:
         """How many Slurm jobs it submitted."""
         return len(re.findall(r"has been submitted with SLURM jobid", self.text))
+
+
+def gpu(process: int) -> str:
+    """Return the GPUs that a process is to use."""
+    text = Path(f"/proc/{process}/environ").read_text()
+    found = [line for line in text.split("\0") if line.startswith("CUDA_VISIBLE_DEVICES=")]
+    return found[0].partition("=")[2]
 
 
 def check(lab: Lab, undisturbed: Checkout, *cells: str) -> None:

@@ -19,6 +19,7 @@ SYSTEM = Path("/etc/slurm/slurm.conf")  # where srun looks in a job, whatever SL
 PREFIX = "fggp-slurm-"
 START_SECONDS = 60  # a guard against hanging, and never a promise
 GPUS = 4
+DEVICE = (0o20600, os.makedev(1, 3))  # as /dev/null: never opened, but it must be a device
 KILL_WAIT = 20
 REQUEUE_SECONDS = 10  # Slurm's own default lets a requeued job wait two minutes
 
@@ -32,6 +33,11 @@ def missing() -> str:
         return f"not installed: {', '.join(absent)} (apt-get install slurm-wlm munge)"
     if SYSTEM.exists() and not _is_ours(SYSTEM):
         return f"a Slurm is configured here already: {SYSTEM}"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            os.mknod(f"{folder}/gpu", *DEVICE)
+        except OSError as error:
+            return f"devices cannot be made here: {error.strerror}"
     return ""
 
 
@@ -159,8 +165,7 @@ class Slurm:
     def _configure(self) -> None:
         controller, node = _free_ports()
         for number in range(GPUS):
-            # The same numbers as /dev/null: never opened, but it must be a device.
-            os.mknod(self.home / f"gpu{number}", 0o20600, os.makedev(1, 3))
+            os.mknod(self.home / f"gpu{number}", *DEVICE)
         (self.home / "gres.conf").write_text(
             f"NodeName={self.host} Name=gpu File={self.home}/gpu[0-{GPUS - 1}]\n"
         )
@@ -271,6 +276,7 @@ StateSaveLocation={home}/state
 SlurmdSpoolDir={home}/spool
 SlurmctldPidFile={home}/slurmctld.pid
 SlurmdPidFile={home}/slurmd.pid
+# As cgroups do, and unlike linuxproc, it kills what is left of a step once its first process ended.
 ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none

@@ -4,17 +4,10 @@ from pathlib import Path
 
 import pytest
 from checkout import Checkout
-from lab import Lab
+from lab import Lab, gpu
 
 pytestmark = pytest.mark.cluster
 CELLS = [f"vgg19/s90/i50/{label}/seed{seed}" for label in ("fggp", "gmp") for seed in (1, 2)]
-
-
-def gpu(process: int) -> str:
-    """Return the GPUs that a process is to use."""
-    text = Path(f"/proc/{process}/environ").read_text()
-    found = [line for line in text.split("\0") if line.startswith("CUDA_VISIBLE_DEVICES=")]
-    return found[0].partition("=")[2]
 
 
 def test_a_grid_is_trained_at_once_on_a_gpu_each_with_nothing_in_the_home_folder(

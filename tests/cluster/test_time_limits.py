@@ -14,7 +14,8 @@ REQUEUED = "ends, and is requeued to continue"
 
 def use_up(lab: Lab, *cells: str) -> None:
     """Let trainings pause until they find that a third pause of that length would not fit in."""
-    left = lab.slurm.run("squeue", "-h", "-j", lab.job(cells[0]).id, "-o", "%L")
+    job = next(job for job in lab.here() if job.state == "RUNNING")
+    left = lab.slurm.run("squeue", "-h", "-j", job.id, "-o", "%L")
     with lab.holding(*cells, study="long"):
         time.sleep(int(left.strip().rpartition(":")[2]) / 3 + 1)
 
@@ -56,6 +57,18 @@ def test_a_training_at_the_end_of_its_time_is_requeued_or_where_that_is_refused_
     assert [(job.state, job.restarts) for job in lab.jobs(ONE)] == [("COMPLETED", 1)]
     assert f"Slurm job {lab.jobs(TWO)[0].id} ends, and is not requeued (" in lab.said(TWO, "long")
     assert [job.state for job in lab.jobs(TWO)] == ["FAILED", "COMPLETED"]
+
+
+def test_cells_that_share_a_job_are_requeued_with_it(lab: Lab, undisturbed: Checkout) -> None:
+    lab.checkout.environment["FGGP_MARGIN"] = "10"
+    options = ("--set-resources", "train_1:runtime=1", "--config", "cells_per_gpu=2")
+    snakemake = lab.start(study="long", options=("--until", "train_1", *options))
+    for cell in (ONE, TWO):
+        wait_for_epoch(lab, cell, REQUEUED)
+    use_up(lab, ONE, TWO)
+    snakemake.end()
+    check(lab, undisturbed, ONE, TWO)
+    assert [(job.state, job.restarts) for job in lab.here()] == [("COMPLETED", 1)]
 
 
 def test_a_job_too_short_for_a_single_step_fails_with_one_line_that_says_so(lab: Lab) -> None:
