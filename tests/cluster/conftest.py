@@ -21,7 +21,7 @@ WIDE = TINY | {
     "data": {"kind": "folder", "name": "pictures", "path": "pictures.zip", "validation": 40},
     "training": {"epochs": 3, "batch_size": 8, "pad": 1},
     "initial_sparsities": [0.5],
-    "methods": {"dense": {}, "fggp": {}, "gmp": {}},
+    "methods": {"fggp": {}, "gmp": {}},
     "seeds": [1, 2],
 }
 # Trainings that are long enough to be disturbed on the way.

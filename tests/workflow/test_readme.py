@@ -11,7 +11,13 @@ from checkout import ROOT, Checkout
 from fggp.cli import main
 
 PAGES = ["README.md", "CONTRIBUTING.md", "config/README.md"]
-MORE = ["CHANGELOG.md", "figures/README.md", "examples/README.md", "examples/MIGRATING.md"]
+MORE = [
+    "CHANGELOG.md",
+    "figures/README.md",
+    "examples/README.md",
+    "examples/MIGRATING.md",
+    "docs/cluster.md",
+]
 TEXT = {page: (ROOT / page).read_text() for page in PAGES + MORE}
 ALL = "\n".join(TEXT.values())
 NO_STUDIES = {"colours.yaml", "stats.yaml", "claims.yaml"}
@@ -134,7 +140,9 @@ def test_a_bare_make_prints_the_targets_and_sets_nothing_up(tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
 
 
-@pytest.mark.parametrize(("broken", "called"), [("", ["check", "test"]), ("check", ["check"])])
+@pytest.mark.parametrize(
+    ("broken", "called"), [("", ["check", "test", "test-cluster"]), ("check", ["check"])]
+)
 def test_ci_runs_the_checks_and_then_the_tests_and_fails_with_them(
     broken: str, called: list[str], tmp_path: Path
 ) -> None:
@@ -145,6 +153,7 @@ def test_ci_runs_the_checks_and_then_the_tests_and_fails_with_them(
     stub.parent.mkdir()
     stub.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/called"\n[ "$1" != "{broken}" ]\n')
     stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
+    shutil.copy2(stub, stub.with_name("slurmctld"))  # so that no package is looked for
     path = os.pathsep.join([str(stub.parent), os.environ["PATH"]])
     ended = subprocess.run(
         [tmp_path / ".ci/run"], cwd="/", env=os.environ | {"PATH": path}, timeout=60, check=False
