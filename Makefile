@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-cluster check format lock clean
+.PHONY: help setup demo test test-slow test-cluster faults check format lock clean
 
 help: ## print this list
 	@echo "usage: make TARGET [JOBS=2] [PYTHON=python3]"
@@ -35,6 +35,9 @@ test-slow: $(READY) ## run the tests that need longer
 
 test-cluster: $(READY) ## run the profile in a one-node Slurm; as root, with slurm-wlm and munge installed
 	pytest -rs -m "cluster and not slow" tests/cluster
+
+faults: $(READY) ## kill trainings, mutate studies and damage files; nothing may be lost or wrong (10 minutes)
+	PYTHONPATH=src:tests/workflow python tests/faults/campaign.py --jobs $(JOBS)
 
 check: $(READY) ## ruff, mypy, snakefmt, snakemake --lint and codespell
 	ruff check .

@@ -15,7 +15,7 @@ import torch
 from fggp.cell import Cell
 from fggp.results import NUMERICS, write_bytes
 
-CONTENT = 2
+CONTENT = 3
 """What a checkpoint holds; raised by every change after which an older one cannot be continued."""
 
 

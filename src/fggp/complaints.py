@@ -29,7 +29,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """Return the first complaint of ``error`` about a ``model`` as one line."""
     errors = error.errors()
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return _one_line(errors[0], model) + more
+    return " ".join(_one_line(errors[0], model).splitlines()) + more  # a value may have more lines
 
 
 def _one_line(error: ErrorDetails, model: type[BaseModel]) -> str:

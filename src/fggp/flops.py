@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fggp.rules import Rule
+from fggp.rules import Rule, grows
 from fggp.update import Update
 
 
@@ -147,6 +147,11 @@ class Watch:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.read_gradient = False
+
+    @property
+    def grows(self) -> bool:
+        """Whether the rule may return pruned weights."""
+        return grows(self.rule)
 
     def __call__(self, update: Update) -> Update:
         """Return the update after the rule."""

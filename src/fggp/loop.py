@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from fggp.answers import Answers
 from fggp.cell import Cell
 from fggp.data import Dataset, split
 from fggp.diagnostics import Diagnostics
@@ -20,9 +21,11 @@ from fggp.errors import Failure
 from fggp.making import few, full_macs, method_of, network_of, recipe_of, still, training_batches
 from fggp.models.narrow import weights
 from fggp.numerics import autocast
-from fggp.pruner import Pruner
+from fggp.paths import connected
+from fggp.pruner import Layer, Pruner
 from fggp.selection import kept_count
 from fggp.timing import epochs_of
+from fggp.verdict import COMPLETED, Sign, entropy, failure
 from fggp.views import views
 
 Row = dict[str, Any]
@@ -63,6 +66,7 @@ class Run:
         self.held_out = {
             name: still(cell, dataset, *images, device) for name, images in sets.items()
         }
+        self.guessing = entropy(np.bincount(dataset.train_labels[chosen]).tolist())
         self.images = {"train": len(chosen)} | {name: len(y) for name, (_, y) in sets.items()}
         self.model = network_of(cell, self.classes, device)
         if recipe_of(cell).fine_tune is not None:
@@ -95,6 +99,7 @@ class Run:
         self.loss = torch.zeros((), device=device)
         self.epochs: list[Row] = []
         self.updates: list[Row] = []
+        self.signs: list[Sign] = []
         self.logits: NDArray[np.float16] | None = None  # (N, classes), once there is an outcome
 
     def train_epoch(self, stop: Callable[[], bool], tick: Tick) -> None:
@@ -112,15 +117,17 @@ class Run:
 
     def close_epoch(self) -> Row:
         """Evaluate, record the epoch and go to the next; returns the record."""
+        answers = Answers(self.classes, self.device)
         row = {
             "epoch": self.epoch,
             "lr": float(self.lr),
             "train_loss": _finite(float(self.loss) / self.images["train"]),
-            "validation_correct": self._correct("validation"),
-            "test_correct": self._correct("test"),
+            "validation_correct": self._correct("validation", answers),
+            "test_correct": self._correct("test", answers),
             "kept": self._used,
         }
         self.epochs.append(row)
+        self.signs.append(self._sign(answers, row["train_loss"]))
         self.epoch, self.step = self.epoch + 1, 0
         self.loss.zero_()
         return row
@@ -128,12 +135,37 @@ class Run:
     @property
     def lr(self) -> Fraction:
         """The learning rate of the present epoch."""
+        return self._lr_at(self.protocol[self.epoch - 1])
+
+    @property
+    def failure(self) -> str | None:
+        """The verdict that ends the training before its last epoch, or None while it goes on."""
+        return failure(self.signs, self.cell.training.epochs, self.guessing)
+
+    def _lr_at(self, epoch: int) -> Fraction:
         training = self.cell.training
-        epoch = self.protocol[self.epoch - 1]
         passed = sum(
             epoch > int(training.epochs * milestone) for milestone in training.lr_milestones
         )
         return training.lr * training.lr_decay**passed
+
+    def _sign(self, answers: Answers, loss: float | None) -> Sign:
+        """Return what the present epoch, at its end, leaves to decide on."""
+        epoch, last = self.protocol[self.epoch - 1], self.cell.training.epochs
+        pruner, before = self.pruner, (self.epoch - 1) * len(self.batches)
+        return {
+            "loss": loss,
+            "finite": _all_finite(self.model.state_dict()),
+            # Looking for a path takes a moment, and is needed only where no image makes a change.
+            "cut": answers.constant
+            and pruner.closed
+            and not connected(self.model, pruner.masks, self.shape),
+            "named": answers.named,
+            "settled": pruner.settled
+            and pruner.method.last_update <= before
+            and 2 * epoch > last
+            and self._lr_at(epoch) == self._lr_at(last),
+        }
 
     def _train_step(self, x: Tensor, y: Tensor) -> None:
         with autocast(self.cell.training, self.device):
@@ -162,12 +194,15 @@ class Run:
         )
 
     @torch.no_grad()
-    def _correct(self, name: str) -> int:
+    def _correct(self, name: str, answers: Answers) -> int:
         self.model.eval()
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         for x, y in self.held_out[name]:
             with autocast(self.cell.training, self.device):
-                correct += (self.model(x).argmax(1) == y).sum()
+                outputs = self.model(x)
+            best = outputs.argmax(1)
+            correct += (best == y).sum()
+            answers.take(outputs, best)
         return int(correct)
 
     def state_dict(self) -> dict[str, Any]:
@@ -182,6 +217,7 @@ class Run:
             "loss": self.loss,
             "epochs": self.epochs,
             "updates": self.updates,
+            "signs": self.signs,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -193,6 +229,7 @@ class Run:
         self.epoch, self.step = state["epoch"], state["step"]
         self.loss.copy_(state["loss"])
         self.epochs, self.updates = state["epochs"], state["updates"]
+        self.signs = state["signs"]
 
     def outcome(self) -> dict[str, Any]:
         """Return what the training came to, as plain JSON data."""
@@ -204,7 +241,8 @@ class Run:
             work["dense_macs"] = full_macs(self.cell, self.classes, self.shape)
         window_end = self.pruner.method.timing.end // len(self.batches)
         return {
-            "verdict": "diverged" if self.diverged else "completed",
+            "verdict": self.failure or COMPLETED,
+            **self._stopped(layers),
             "images": self.images,
             "steps_per_epoch": len(self.batches),
             "prunable": total,
@@ -243,10 +281,12 @@ class Run:
             for name, tensor in self.model.state_dict().items()
         }
 
-    @property
-    def diverged(self) -> bool:
-        """Whether the loss of the last recorded epoch is not finite."""
-        return bool(self.epochs) and self.epochs[-1]["train_loss"] is None
+    def _stopped(self, layers: Sequence[Layer]) -> Row:
+        """Return where a failure ended the training, and what was empty then."""
+        if self.failure is None:
+            return {}
+        empty = [layer.name for layer in layers if not layer.kept]
+        return {"stopped": {"epochs": len(self.protocol), "empty_layers": empty}}
 
     @property
     def _used(self) -> int:
@@ -264,6 +304,10 @@ class Run:
 
 def _finite(value: float) -> float | None:
     return value if abs(value) < float("inf") else None
+
+
+def _all_finite(state: Mapping[str, Tensor]) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in state.values())
 
 
 def digest(state: Mapping[str, Tensor]) -> str:

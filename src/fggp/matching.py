@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from fggp.cell import Cell, MethodSettings
 from fggp.methods import METHODS
-from fggp.results import NUMERICS, Result, ResultError, kept, read, write, write_text
+from fggp.results import NUMERICS, Result, ResultError, kept, read, write_text
 
 
 def cell_of(result: Result) -> Cell:
@@ -46,10 +46,10 @@ def restore(cell: Cell, path: Path) -> bool:
         if not finished(cell, kept(path)):
             write_text(kept(path), path.read_text())
         return True
-    result = _matching(cell, kept(path))
-    if result is not None:
-        write(result, path)
-    return result is not None
+    if not finished(cell, kept(path)):
+        return False
+    write_text(path, kept(path).read_text())
+    return True
 
 
 def _matching(cell: Cell, path: Path) -> Result | None:

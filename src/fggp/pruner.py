@@ -17,6 +17,7 @@ from fggp.dense_copy import DenseCopy
 from fggp.initial import Beginning, Loss
 from fggp.parameters import check_optimizer, flat, inmost, like, prunable, unwrapped
 from fggp.rewinding import Rewinding
+from fggp.rules import grows
 from fggp.streams import stream
 from fggp.timing import Method
 from fggp.update import Update
@@ -126,6 +127,16 @@ class Pruner:
         if self._dense is None:
             return None
         return float(self._dense.soft.leak(self.method.window(self._last)))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the masks stay as they are, as no update is to come."""
+        return self._waiting is None and self.steps >= self.method.last_update
+
+    @property
+    def closed(self) -> bool:
+        """Whether no weight that is pruned now can come back or be seen by the model."""
+        return self._dense is None and (self.settled or not grows(self.method.recipe.rule))
 
     def layers(self) -> list[Layer]:
         """Return the prunable tensors in layer order."""

@@ -34,7 +34,7 @@ def _read(value: Any) -> Fraction | Annealed:
     if not isinstance(value, dict):
         return value if isinstance(value, Annealed) else ratio(value)
     try:
-        return Annealed(**value)
+        return Annealed.model_validate(value)
     except ValidationError as error:
         raise ValueError(explain(error, Annealed)) from None
 

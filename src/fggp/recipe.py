@@ -11,6 +11,8 @@ from fggp.rules import Rule
 from fggp.schedules import Constant, Schedule, held
 
 NEVER = Constant(Fraction(0))
+LEAST_SHARE = Fraction(1, 100)
+"""Of the weights that are left, what a round has to remove; 98 % then takes 391 trainings."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Rounds:
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
             raise ValueError(f"share: {self.share} is not possible; set it between 0 and 1")
+        if self.share < LEAST_SHARE:
+            raise ValueError(
+                f"share: {float(self.share):.3g} would take more trainings than are worth it; the "
+                f"nearest valid is {LEAST_SHARE}"
+            )
         if self.rewind == 1:
             raise ValueError("rewind: 1 leaves nothing to train; the nearest valid is below 1")
 

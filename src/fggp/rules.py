@@ -7,7 +7,7 @@ which active weights stay (`fggp.selecting`), and from exchanges, which keep a l
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from fractions import Fraction
 from math import ceil
 from typing import ClassVar
@@ -17,6 +17,14 @@ from fggp.selection import keep_largest
 from fggp.update import Score, Selection, Update
 
 Rule = Callable[[Update], Update]
+
+
+def grows(part: object) -> bool:
+    """Whether a rule may return pruned weights: it, or a part of it, says so by ``grows``."""
+    if isinstance(part, tuple):
+        return any(map(grows, part))
+    inner = vars(part).values() if is_dataclass(part) else ()
+    return bool(getattr(part, "grows", False)) or any(map(grows, inner))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from fggp.distributions import n_of_m
 from fggp.selection import keep_largest, keep_largest_in_groups, keep_share
@@ -68,6 +68,11 @@ class TwoStage:
     pool: Pool = of_kept
     grow: bool = False
 
+    @property
+    def grows(self) -> bool:
+        """Whether pruned weights may return."""
+        return self.grow
+
     def __call__(self, update: Update) -> Tensor:
         """Return the (N,) mask of the selected weights."""
         active = int(update.mask.sum())
@@ -105,6 +110,7 @@ class InGroups:
 
     score: Score
     group: int
+    grows: ClassVar[bool] = True
 
     def __call__(self, update: Update) -> Tensor:
         """Return the (N,) mask of the selected weights."""

@@ -57,21 +57,22 @@ def expected_text(study: Study, name: str) -> str:
 def write_expected(study: Study, path: Path) -> None:
     """Write ``cells.json``; an equal file is left untouched."""
     text = expected_text(study, path.parent.name)
-    if not path.exists() or path.read_text() != text:
+    if not path.exists() or path.read_text(errors="replace") != text:
         write_text(path, text)
 
 
 def read_expected(study_folder: Path) -> tuple[dict[str, Any], list[Cell]]:
     """Return the configuration and the cells of ``cells.json``."""
     with listing(study_folder) as content:
-        return content["configuration"], [filled(Cell(**cell)) for cell in content["cells"]]
+        return dict(content["configuration"].items()), [
+            filled(Cell(**cell)) for cell in content["cells"]
+        ]
 
 
 def read_configuration(study_folder: Path) -> dict[str, Any]:
     """Return the configuration in ``cells.json``, without making its many cells."""
     with listing(study_folder) as content:
-        configuration: dict[str, Any] = content["configuration"]
-        return configuration
+        return dict(content["configuration"].items())
 
 
 def study_name(study_folder: Path) -> str:
@@ -86,7 +87,7 @@ def listing(study_folder: Path) -> Iterator[dict[str, Any]]:
     path = study_folder / CELLS
     try:
         yield json.loads(path.read_text())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ResultError(
             f"{path}: not the list of a study's cells ({reason}); "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from math import ceil, floor
 from typing import Any
 
@@ -123,6 +124,12 @@ class Method:
         until = self.recipe.until
         past = update > self.timing.updates if until is None else step > until * self.timing.steps
         return None if past else update
+
+    @cached_property
+    def last_update(self) -> int:
+        """The step after which the last update is due, 0 where the masks stay as they begin."""
+        down = range(self.timing.steps, 0, -1)
+        return next((step for step in down if self.update_at(step) is not None), 0)
 
     def update_within(self, step: int, steps: int) -> bool:
         """Whether an update is due after ``step`` or one of the ``steps`` − 1 that follow."""

@@ -59,7 +59,7 @@ def train(
         run = Run(cell, dataset, device, trained)
         if state := store.load():
             run.load_state_dict(state)
-        while run.epoch <= len(run.protocol) and not run.diverged:
+        while run.epoch <= len(run.protocol) and run.failure is None:
             try:
                 run.train_epoch(stop, tick)
             except Stopped:

@@ -201,6 +201,23 @@ def test_a_diverged_training_stays_in_as_a_result(folder: Path) -> None:
     assert list(runs["verdict"]).count("diverged") == 1
 
 
+def test_a_training_that_was_cut_inside_its_window_is_a_result_off_its_target(
+    folder: Path,
+) -> None:
+    def change(cell: Cell, result: Result) -> None:
+        if changed(cell):
+            result["outcome"]["verdict"] = "disconnected"
+            result["outcome"]["target"] += off
+
+    off = -1
+    fabricate(folder, change=change)
+    aggregate(folder)
+    assert list(read_runs(folder)["verdict"]).count("disconnected") == 1
+    off = 1  # fewer weights than the target are never left
+    fabricate(folder, change=change)
+    assert "off their target" in refusal(folder)
+
+
 @pytest.mark.parametrize(
     ("block", "key", "value", "words"),
     [

@@ -16,7 +16,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # Rooms from the top of the house to the bottom: each imports only from those above it.
 ROOMS = (
-    *("errors", "ratio", "streams"),
+    *("errors", "ratio", "streams", "verdict"),
     *("allocation", "cell", "results", "locking"),
     *("gaps", "container", "packing", "weights", "logits"),
     *("selection", "distributions", "schedules"),
@@ -31,7 +31,7 @@ ROOMS = (
     *("parameters", "dense_copy", "rewinding", "pruner", "oneshot"),
     *("models", "data"),
     *("numerics", "views", "checkpoint", "provenance"),
-    *("flops", "making", "diagnostics", "loop", "train"),
+    *("flops", "making", "diagnostics", "answers", "paths", "loop", "train"),
     *("stopping", "job", "workers", "mps", "sharing"),
     "analysis",
     "cli",
@@ -53,6 +53,8 @@ WITH_TORCH = {
     "making",
     "flops",
     "diagnostics",
+    "answers",
+    "paths",
     "loop",
     "train",
     "job",

@@ -249,6 +249,18 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"methods": {"fggp": {"rate": 2}}},
         ["methods.fggp.rate: 2", "nearest valid is 1"],
     ),
+    "number for a key of a rate": (
+        {"methods": {"fggp": {"rate": {"schedule": "cosine", "start": 1, 7: 0}}}},
+        ["methods.fggp.rate: end: is missing"],
+    ),
+    "text of two lines for a list": (
+        {"sparsities": "0.9\n0.95"},
+        ["sparsities: '0.9\\n0.95'", "a list, such as [0.9 0.95]"],
+    ),
+    "rounds without end": (
+        {"methods": {"imp": {"share": 1e-30}}},
+        ["methods.imp.share: 1e-30 would take more trainings", "nearest valid is 1/100"],
+    ),
     "bad kind": ({"data": DATA | {"kind": "digit"}}, ["data.kind: 'digit'", "'digits'"]),
     "bad precision": ({"training": {"precision": "fp16"}}, ["training.precision: 'fp16'", "16'"]),
     "bad layout": ({"training": {"layout": "nhwc"}}, ["training.layout: 'nhwc'", "did you mean"]),

@@ -276,6 +276,26 @@ def test_the_overview_counts_what_completed_diverged_and_is_missing(tmp_path: Pa
         ("fggp", "missing"): 2,
     }
     assert "8 completed, 2 diverged, 2 missing" in figure.get_suptitle()
+    assert bars(figure) == 3 * 4  # a verdict that no training has takes no room
+
+
+def test_the_overview_names_rare_ends_where_there_are_any(tmp_path: Path) -> None:
+    def fail(cell: Cell, result: Result) -> None:
+        ends = {"gmp": "disconnected", "fggp": "chance"}
+        result["outcome"]["verdict"] = ends.get(cell.label, "completed")
+
+    figure, data = drawn(analysed(tmp_path, change=fail, sparsities=[0.9]), "run_overview")
+    assert data["verdict"].value_counts().to_dict() == {
+        "completed": 4, "disconnected": 4, "chance": 4,
+    }  # fmt: skip
+    told = " ".join(figure.get_suptitle().split())
+    assert "4 completed, 0 diverged, 4 disconnected, 4 at chance, 0 missing" in told
+    assert bars(figure) == 5 * 4
+
+
+def bars(figure: Figure) -> int:
+    """Bars that are drawn, those of no length included: a verdict times a label each."""
+    return sum(len(axes.patches) for axes in figure.axes)
 
 
 RATES = {

@@ -19,13 +19,13 @@ from fggp.results import kept, read, weights_path
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def cell(name: str, *, lr: float = 0.05, **settings: Any) -> Cell:
+def cell(name: str, *, lr: float = 1, **settings: Any) -> Cell:
     return Cell(
         backbone={"name": "vgg19", "width": "1/32"},
         data={"name": "digits", "validation": 147, "train": 90},
         label=name,
         method={"name": name, "settings": settings},
-        sparsity=0 if name == "dense" else 0.9,
+        sparsity=0 if name == "dense" else 0.8,
         initial_sparsity=0 if name == "dense" else None,
         seed=1,
         training={"epochs": 4, "batch_size": 32, "lr": lr, "pad": 1, "lr_milestones": [0.5]},
@@ -59,7 +59,7 @@ def test_it_keeps_the_largest_weights_of_the_trained_network_and_trains_its_last
     pruned, dense = cell("global-mp"), cell("dense")
     assert run_cell(pruned, data, path(runs, pruned), device="cpu")
     outcome = read(path(runs, pruned))["outcome"]
-    assert [row["lr"] for row in outcome["epochs"]] == pytest.approx([0.005, 0.005])
+    assert [row["lr"] for row in outcome["epochs"]] == pytest.approx([0.1, 0.1])
     assert [row["kept"] for row in outcome["epochs"]] == [outcome["target"]] * 2
     names = [layer["name"] for layer in outcome["layers"]]
     before = largest(unpack(weights_path(path(runs, dense))), names, outcome["target"])

@@ -12,7 +12,7 @@ from fggp.complaints import ConfigError
 from fggp.config import cells
 from fggp.errors import Failure
 from fggp.grid import DEFAULT, Grid, cells_per_gpu, one_configuration
-from fggp.results import kept, read, write
+from fggp.results import ResultError, kept, read, write
 from fggp.study import read_expected, run_path, write_expected
 
 HERE = Path("config/small.yaml")
@@ -199,6 +199,29 @@ def test_results_without_a_listing_are_compared_with_the_study() -> None:
     study(methods=GRID["methods"] | {"fggp": {"rate": "1/4"}}).settle()
     assert (HOME / "cells.json").exists()
     assert len(results()) == 22 - sum("/fggp/" in cell.id for cell in cells(study().study))
+
+
+DAMAGED = [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"[]", b'{"configuration": 7, "cells": []}']
+
+
+@pytest.mark.parametrize("content", DAMAGED, ids=lambda content: repr(content[:5]))
+def test_a_damaged_listing_is_refused_in_one_line_and_written_anew_where_asked(
+    content: bytes,
+) -> None:
+    made = study()
+    finish(made)
+    listing = HOME / "cells.json"
+    before = listing.read_bytes()
+    listing.write_bytes(content)
+    with pytest.raises(ResultError, match="not the list of a study's cells") as refusal:
+        read_expected(HOME)
+    assert "\n" not in str(refusal.value)
+    write_expected(made.study, listing)
+    assert listing.read_bytes() == before
+    listing.write_bytes(content)
+    made.settle()
+    assert listing.read_bytes() == before
+    assert len(results()) == 22
 
 
 def test_results_of_other_settings_are_taken_away_and_brought_back_with_the_old_settings(

@@ -98,6 +98,13 @@ def test_restoring_completes_a_lost_copy_and_leaves_the_result_untouched(tmp_pat
     assert path.stat().st_mtime_ns == before
 
 
+def test_a_restored_result_is_its_copy_to_the_byte(tmp_path: Path) -> None:
+    path = tmp_path / "seed1.json"
+    kept(path).write_text(json.dumps(RESULT, indent=3))
+    assert restore(CELL, path)
+    assert path.read_text() == json.dumps(RESULT, indent=3)
+
+
 def test_a_result_counts_for_its_own_cell_alone(tmp_path: Path) -> None:
     path = tmp_path / "seed1.json"
     write(RESULT, path)

@@ -131,11 +131,26 @@ def test_no_dense_network_is_said_in_words(runs: pd.DataFrame) -> None:
     assert "the study has no dense network" in table.note
 
 
-def test_a_diverged_run_is_a_result_and_told(runs: pd.DataFrame) -> None:
-    runs.loc[runs["label"] == "random", "verdict"] = "diverged"
+@pytest.mark.parametrize(
+    ("verdict", "note"),
+    [
+        ("diverged", "2 runs diverged"),
+        ("disconnected", "2 runs disconnected"),
+        ("chance", "2 runs at chance"),
+    ],
+)
+def test_a_failed_run_is_a_result_and_told(runs: pd.DataFrame, verdict: str, note: str) -> None:
+    runs.loc[runs["label"] == "random", "verdict"] = verdict
     found = row(settings(runs), "random", "one start")
-    assert found["n"] == 2
-    assert found["note"] == "2 runs diverged"
+    assert found["n"] == found[verdict] == 2
+    assert found["note"] == note
+
+
+def test_runs_that_failed_in_different_ways_are_told_apart(runs: pd.DataFrame) -> None:
+    of_random = runs["label"] == "random"
+    runs.loc[of_random, "verdict"] = "diverged"
+    runs.loc[of_random & (runs["seed"] == 1), "verdict"] = "chance"
+    assert row(settings(runs), "random", "one start")["note"] == "1 run diverged; 1 run at chance"
 
 
 def test_a_gap_in_the_grid_is_refused_and_a_partial_study_shows_what_is_there(

@@ -23,7 +23,7 @@ TIMEOUT = 600  # seconds; a guard against hanging, and never a promise
 TINY = {
     "description": "for tests",
     "data": {"kind": "digits", "name": "digits", "validation": 100, "train": 200},
-    "backbones": {"vgg19": {"width": 0.0625, "lr": 0.05}},
+    "backbones": {"vgg19": {"width": 0.0625, "lr": 1}},
     "sparsities": [0.9],
     "initial_sparsities": [0, 0.5],
     "seeds": [1],

@@ -14,6 +14,7 @@ from fggp.matching import cell_of, finished
 from fggp.methods import METHODS
 from fggp.results import NUMERICS, Result, ResultError, kept, read
 from fggp.study import run_path
+from fggp.verdict import DIVERGED, FAILURES
 
 
 class Found(NamedTuple):
@@ -145,11 +146,13 @@ def _refuse_off_target(found: Sequence[Found], study: str) -> None:
 def _fault(item: Found) -> str:
     with intact(item.path):
         outcome = item.result["outcome"]
-        if outcome["verdict"] == "diverged":
+        if outcome["verdict"] == DIVERGED:
             return ""  # it may end before its last update, and NaN off the mask counts as nonzero
         total = sum(layer["kept"] for layer in outcome["layers"])
         name = item.cell.method.name
         exact = name not in METHODS or METHODS[name].exact
+        if outcome["verdict"] in FAILURES and total > outcome["target"]:
+            exact = False  # it ended before its last update
         if exact and total != outcome["target"]:
             return f"{total} weights are kept, the target is {outcome['target']}"
         for layer in outcome["layers"]:

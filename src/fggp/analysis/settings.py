@@ -14,6 +14,7 @@ from fggp.analysis.forms import Column, Row, Table, count, interval, number, rem
 from fggp.analysis.frames import DENSE, is_partial
 from fggp.analysis.paired import Estimate, Numbers, Spread, estimate, holm, pooled
 from fggp.analysis.plan import Plan, default_plan
+from fggp.verdict import ENDINGS, FAILURES
 
 COLUMNS = {
     "backbone": "str",
@@ -37,7 +38,7 @@ COLUMNS = {
     "gap_p": "float64",
     "gap_p_holm": "float64",
     "realised_sparsity": "float64",
-    "diverged": "int64",
+    **dict.fromkeys(FAILURES, "int64"),
     "note": "str",
 }
 """Columns of the table: ``sd`` is the sample standard deviation over ``n`` seeds; ``behind_…`` is
@@ -130,7 +131,7 @@ def _measured(part: DataFrame, percent: Series[float]) -> dict[str, Any]:
         "accuracy_percent": percent.mean(),
         "sd": percent.std(ddof=1) if len(part) > 1 else np.nan,
         "realised_sparsity": part["realised_sparsity"].mean(),
-        "diverged": int((part["verdict"] == "diverged").sum()),
+        **{verdict: int((part["verdict"] == verdict).sum()) for verdict in FAILURES},
         "best": False,
         "near_best": False,
     }
@@ -209,8 +210,9 @@ def _remark(row: Row, has_dense: bool) -> str:
     parts = ["sd and intervals not computable: 1 seed"] if row["n"] == 1 else []
     if has_dense and row["label"] != DENSE and np.isnan(row["gap_points"]):
         parts.append("gap not computable: no dense network with these seeds")
-    if row["diverged"]:
-        parts.append(f"{count(row['diverged'], 'run')} diverged")
+    parts += [
+        f"{count(row[verdict], 'run')} {told}" for verdict, told in ENDINGS.items() if row[verdict]
+    ]
     return "; ".join(parts)
 
 

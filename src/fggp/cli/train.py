@@ -20,8 +20,10 @@ from fggp.complaints import explain, nearest
 from fggp.config import cells
 from fggp.errors import Failure
 from fggp.methods import METHODS
+from fggp.results import read
 from fggp.study import folder, run_path
 from fggp.timing import epochs_of
+from fggp.verdict import words
 from fggp.workers import STOPPED, Ended, Task
 
 
@@ -117,6 +119,8 @@ def _train(task: Task, device: str, allocation: Allocation | None) -> int:
         except Stopped:
             print(f"{cell.id}: stopped with a checkpoint; the same command continues it")
             return STOPPED
+    if trained:
+        print(f"{cell.id}: {words(read(task.out)['outcome'])}")
     print(f"{task.out}{'' if trained else ' was there already'}")
     return 0
 

@@ -1,4 +1,4 @@
-"""What the trainings took and how they ended: seconds, memory, diverged and missing ones."""
+"""What the trainings took and how they ended: seconds, memory, failed and missing ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ from fggp.analysis.figures.strokes import log_ticks
 from fggp.analysis.material import Material
 from fggp.analysis.rows import KEYS
 from fggp.analysis.style import Look
+from fggp.verdict import ENDINGS
 
 COLUMNS = [
     *KEYS, "verdict", "seconds", "peak_memory_mb", "emptied_layers", "device", "device_name",
 ]  # fmt: skip
-VERDICTS = {"completed": "#b8cfe0", "diverged": "#d55e00", "missing": "#ffffff"}
+VERDICTS = {
+    "completed": "#b8cfe0", "diverged": "#d55e00", "disconnected": "#7f3b08", "chance": "#e8b04a",
+    "missing": "#ffffff",
+}  # fmt: skip
+RARE = {"disconnected", "chance"}
+"""Verdicts that are named only where a training has them."""
 NAMES = ["seconds of a training (log scale)", "peak memory (MB)", "trainings"]
 
 
@@ -31,6 +37,7 @@ def run_overview(material: Material) -> Drawn:
         return blank("the study has no cells", COLUMNS)
     data = expected.merge(material.runs, on=list(KEYS), how="left")
     data = data.assign(verdict=data["verdict"].fillna("missing"))[COLUMNS]
+    shown = [it for it in VERDICTS if it not in RARE or (data["verdict"] == it).any()]
     rows = list(data.groupby("backbone", sort=False))
     labels = list(dict.fromkeys(data["label"]))
     figure = canvas(1.1 + len(rows) * height_of(labels))
@@ -38,7 +45,7 @@ def run_overview(material: Material) -> Drawn:
     for line, (backbone, facet) in zip(grid, rows, strict=True):
         _dots(line[0], facet, "seconds", labels, material.looks)
         _dots(line[1], facet, "peak_memory_mb", labels, material.looks)
-        _bars(line[2], facet, labels)
+        _bars(line[2], facet, labels, shown)
         categories(line[0], labels)
         name_row(line[2], str(backbone))
     for axes in grid.flat:
@@ -50,16 +57,18 @@ def run_overview(material: Material) -> Drawn:
     grid[0, 1].set_xlim(left=0)
     grid[0, 2].xaxis.set_major_locator(MaxNLocator(5, integer=True))
     figure.legend(
-        [Patch(facecolor=colour, edgecolor="#777777") for colour in VERDICTS.values()],
-        list(VERDICTS), loc="outside lower center", ncols=3,
+        [Patch(facecolor=VERDICTS[it], edgecolor="#777777") for it in shown],
+        shown, loc="outside lower center", ncols=len(shown),
     )  # fmt: skip
-    head(figure, material.title, *_words(data))
+    head(figure, material.title, *_words(data, shown))
     return figure, data
 
 
-def _words(data: DataFrame) -> list[str]:
+def _words(data: DataFrame, shown: list[str]) -> list[str]:
     ends = data["verdict"].value_counts()
-    counts = ", ".join(f"{ends.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
+    counts = ", ".join(
+        f"{ends.get(verdict, 0)} {ENDINGS.get(verdict, verdict)}" for verdict in shown
+    )
     hours = data["seconds"].sum() / 3600
     devices = ", ".join(sorted(data["device_name"].dropna().unique())) or "no device"
     return [
@@ -79,11 +88,11 @@ def _dots(
         axes.plot(rows[value].median(), y, "|", color=colour, markersize=8, markeredgewidth=1.5)
 
 
-def _bars(axes: Axes, data: DataFrame, labels: list[str]) -> None:
+def _bars(axes: Axes, data: DataFrame, labels: list[str], shown: list[str]) -> None:
     counts = data.groupby(["label", "verdict"]).size().unstack(fill_value=0)
-    counts = counts.reindex(labels, fill_value=0).reindex(columns=list(VERDICTS), fill_value=0)
+    counts = counts.reindex(labels, fill_value=0).reindex(columns=shown, fill_value=0)
     left = counts["completed"] * 0
-    for verdict, colour in VERDICTS.items():
-        axes.barh(range(len(labels)), counts[verdict], left=left, color=colour, height=0.7,
-                  edgecolor="#777777", linewidth=0.4)  # fmt: skip
+    for verdict in shown:
+        axes.barh(range(len(labels)), counts[verdict], left=left, color=VERDICTS[verdict],
+                  height=0.7, edgecolor="#777777", linewidth=0.4)  # fmt: skip
         left = left + counts[verdict]
