@@ -67,7 +67,7 @@ def holder(out: Path) -> str | None:
 def _owner(out: Path) -> str:
     try:
         return _owner_path(out).read_text().strip()
-    except FileNotFoundError:
+    except (OSError, ValueError):  # it may just have ended
         return "another process"
 
 
