@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-cluster faults check format lock clean
+.PHONY: help setup demo paper report release measure test test-slow test-cluster faults check format lock clean
 
 help: ## print this list
 	@echo "usage: make TARGET [JOBS=2] [PYTHON=python3]"
@@ -26,6 +26,23 @@ demo: $(READY) ## train the demo grid on digits, and make its tables, figures, p
 	@cat results/demo/tables/ranking.md
 	@echo
 	@echo "Look at results/demo/page.html, results/demo/report.html and results/demo/figures/"
+
+paper: $(READY) ## check the shipped results, and make their tables, figures and claims in figures/ (2 minutes)
+	python -m fggp check-results results/reference
+	ls results/reference/*/cells.json | cut -d/ -f3 | xargs -P $(JOBS) -I{} \
+	    sh -c 'python -m fggp analyse results/reference/{} --partial --out figures/{} > /dev/null'
+	@for study in figures/*/; do echo; echo "$$study"; cat "$$study/tables/claims.md"; done
+	@echo
+	@echo "Tables and figures are in figures/STUDY/; figures/README.md says which is which."
+
+report: paper ## write docs/*.md anew, with numbers from the shipped results and docs/measured.json
+	python -m fggp report
+
+release: $(READY) ## build dist/fggp-VERSION.tar.gz from the last commit, and check it unpacked
+	envs/release.sh
+
+measure: release ## time each step of docs/steps.yaml in the unpacked release (half an hour; quiet machine)
+	python benchmarks/steps.py dist/fggp-$$(python -c 'import fggp; print(fggp.__version__)').tar.gz
 
 test: $(READY) ## run the tests that need minutes at most
 	pytest -n $(JOBS) -m "not slow and not cluster"

@@ -18,10 +18,11 @@ from fggp.cell import Cell
 from fggp.data import Dataset, split
 from fggp.diagnostics import Diagnostics
 from fggp.errors import Failure
-from fggp.making import few, full_macs, method_of, network_of, recipe_of, still, training_batches
+from fggp.making import few, full_macs, network_of, still, training_batches
 from fggp.models.narrow import weights
 from fggp.numerics import autocast
 from fggp.paths import connected
+from fggp.protocol import learning_rate, method_of, recipe_of
 from fggp.pruner import Layer, Pruner
 from fggp.selection import kept_count
 from fggp.timing import epochs_of
@@ -135,19 +136,12 @@ class Run:
     @property
     def lr(self) -> Fraction:
         """The learning rate of the present epoch."""
-        return self._lr_at(self.protocol[self.epoch - 1])
+        return learning_rate(self.cell, self.protocol[self.epoch - 1])
 
     @property
     def failure(self) -> str | None:
         """The verdict that ends the training before its last epoch, or None while it goes on."""
         return failure(self.signs, self.cell.training.epochs, self.guessing)
-
-    def _lr_at(self, epoch: int) -> Fraction:
-        training = self.cell.training
-        passed = sum(
-            epoch > int(training.epochs * milestone) for milestone in training.lr_milestones
-        )
-        return training.lr * training.lr_decay**passed
 
     def _sign(self, answers: Answers, loss: float | None) -> Sign:
         """Return what the present epoch, at its end, leaves to decide on."""
@@ -164,7 +158,7 @@ class Run:
             "settled": pruner.settled
             and pruner.method.last_update <= before
             and 2 * epoch > last
-            and self._lr_at(epoch) == self._lr_at(last),
+            and learning_rate(self.cell, epoch) == learning_rate(self.cell, last),
         }
 
     def _train_step(self, x: Tensor, y: Tensor) -> None:

@@ -1,10 +1,8 @@
-"""What the training of a cell is made of: its method, its network and its images."""
+"""What the training of a cell is made of: its network and its images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
-from math import floor
 
 import numpy as np
 import torch
@@ -14,43 +12,13 @@ from torch import Tensor, nn
 from fggp.cell import Cell
 from fggp.data import Dataset
 from fggp.data.batches import Batches, EvaluationBatches, evaluation_batches
-from fggp.errors import Failure
 from fggp.flops import output_positions
-from fggp.methods import find
 from fggp.models import build
 from fggp.models.narrow import narrower, weights
 from fggp.parameters import prunable
-from fggp.recipe import Recipe
+from fggp.protocol import recipe_of
 from fggp.selection import kept_count
 from fggp.streams import stream
-from fggp.timing import Method, Timing, epochs_of
-
-
-def recipe_of(cell: Cell) -> Recipe:
-    """Return the parts of a cell's method."""
-    return find(cell.method.name).recipe(**cell.method.settings)
-
-
-def method_of(cell: Cell, steps_per_epoch: int) -> Method:
-    """Return the method of a cell, timed in steps; raises Failure where that is not possible."""
-    recipe, pruning, sparsity = recipe_of(cell), cell.pruning, cell.sparsity
-    epochs = epochs_of(recipe, cell.training.epochs, sparsity)
-    timing = Timing(
-        steps=len(epochs) * steps_per_epoch,
-        begin=pruning.begin_epoch * steps_per_epoch,
-        end=pruning.end_epoch * steps_per_epoch,
-        every=pruning.update_every,
-    )
-    if recipe.rounds is not None:
-        rewind = floor(recipe.rounds.rewind * cell.training.epochs) * steps_per_epoch
-        length = cell.training.epochs * steps_per_epoch
-        timing = Timing.in_rounds(length, rewind, recipe.rounds.number(sparsity))
-    if recipe.narrow:
-        sparsity = Fraction(0)  # the network itself is smaller; nothing of it is pruned
-    try:
-        return Method.of(cell.label, recipe, sparsity, cell.initial_sparsity, timing)
-    except ValueError as error:
-        raise Failure(f"{cell.id}: {error}") from None
 
 
 def network_of(cell: Cell, classes: int, device: torch.device) -> nn.Module:

@@ -106,3 +106,40 @@ def test_the_lock_names_no_address() -> None:
 
 def test_the_version_of_the_package_is_that_of_the_project() -> None:
     assert fggp.__version__ == PROJECT["version"]
+
+
+IMAGES = {
+    "envs/Dockerfile": r"^FROM (\S+)$",
+    "envs/apptainer.def": r"^From: (\S+)$",
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_begins_with_the_python_that_the_lock_is_made_for(name: str) -> None:
+    text = (ROOT / name).read_text()
+    (base,) = re.findall(IMAGES[name], text, re.MULTILINE)
+    version = re.fullmatch(r"python:(3\.\d+)-slim", base).group(1)  # type: ignore[union-attr]
+    assert SpecifierSet(PROJECT["requires-python"]).contains(version)
+    assert f"--python-version {version} " in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_takes_its_packages_from_the_lock_and_says_no_version_itself(name: str) -> None:
+    lines = [it for it in (ROOT / name).read_text().splitlines() if not it.startswith("#")]
+    text = "\n".join(lines)
+    assert "make setup" in text
+    assert "pip install" not in text
+    assert not re.findall(r"[\w-]+[=<>~]=\d", text)
+    assert "--require-hashes" in (ROOT / "envs/setup.sh").read_text()
+
+
+def test_an_image_gets_every_file_that_its_environment_is_made_from() -> None:
+    copied = re.findall(
+        r"^    (\S+) /opt/fggp/\S+$", (ROOT / "envs/apptainer.def").read_text(), re.MULTILINE
+    )
+    assert all((ROOT / name).exists() for name in copied)
+    needed = {"Makefile", "pyproject.toml", "requirements.lock", "envs", "src"}
+    assert needed | {PROJECT["readme"], *PROJECT["license-files"]} <= set(copied)
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {".venv", "data", "!results/reference"} <= set(ignored)
+    assert not needed & set(ignored)

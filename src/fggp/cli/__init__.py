@@ -10,19 +10,25 @@ from collections.abc import Sequence
 from fggp.cli import (
     aggregate,
     analyse,
+    check_results,
     claims,
+    crate,
     methods,
     pack,
     plan,
     power,
     prepare,
+    report,
     run,
     status,
     train,
 )
 from fggp.errors import Failure
 
-VERBS = (prepare, plan, train, run, status, aggregate, analyse, claims, power, methods, pack)
+VERBS = (
+    *(prepare, plan, train, run, status, aggregate, analyse, claims, power),
+    *(check_results, crate, report, methods, pack),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,28 @@
+"""``report``: the texts about this artifact, with numbers from its files."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from fggp.cli.verb import verb
+
+
+def add(verbs: Any) -> None:
+    """Add the verb to the parser."""
+    parser = verb(
+        verbs,
+        "report",
+        do,
+        "write docs/*.md anew from their templates, the shipped results and docs/measured.json",
+        "python -m fggp report",
+    )
+    parser.epilog = f"Needs the tables that `make paper` writes.\n\n{parser.epilog}"
+
+
+def do(options: argparse.Namespace) -> int:
+    """Write the texts and print their paths."""
+    from fggp.report import write_reports
+
+    print(*write_reports(), sep="\n")
+    return 0

@@ -1,0 +1,133 @@
+"""The texts about the artifact whose numbers come from files: ``docs/templates`` filled in."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
+
+from fggp.checking.study import Report, check, studies
+from fggp.errors import Failure
+from fggp.methods import METHODS
+from fggp.results import write_text
+
+TEMPLATES = Path("docs/templates")
+REFERENCE = Path("results/reference")
+FIGURES = Path("figures")
+MEASURED = Path("docs/measured.json")
+Material = dict[str, Any]
+
+
+def write_reports(root: Path = Path()) -> list[Path]:
+    """Fill in every template and write it beside its folder; returns the paths.
+
+    Raises:
+        Failure: where tables, or the measurements, are not there, or a template asks for more.
+
+    """
+    known = material(root)
+    environment = Environment(
+        loader=FileSystemLoader(root / TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters |= {"duration": duration, "size": size, "one": one}
+    written = []
+    for name in sorted(environment.list_templates(["j2"])):
+        path = root / TEMPLATES.parent / name.removesuffix(".j2")
+        try:
+            text = environment.get_template(name).render(known)
+        except UndefinedError as error:
+            raise Failure(f"{root / TEMPLATES / name}: {error}; take it out, or add it") from None
+        write_text(path, text)
+        written.append(path)
+    return written
+
+
+def material(root: Path = Path()) -> Material:
+    """Return what the templates may speak of: the project, the studies, and what was measured."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    return {
+        "project": project,
+        "methods": sorted(METHODS),
+        "studies": [_study(path, root) for path in studies(root / REFERENCE)],
+        "measured": _measured(root / MEASURED),
+    }
+
+
+def duration(seconds: float) -> str:
+    """Write a time in the unit that fits: 40 s, 12 min, 3.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def size(megabytes: float) -> str:
+    """Write an amount of memory or disk: 12 MB, 6.1 GB."""
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+
+
+def one(text: str, plural: int) -> str:
+    """Write a noun with its number: 1 study, 2 studies."""
+    if plural == 1:
+        return f"1 {text}"
+    return f"{plural} {text[:-1]}ies" if text.endswith("y") else f"{plural} {text}s"
+
+
+def _measured(path: Path) -> Material:
+    try:
+        content: Material = json.loads(path.read_text())
+    except (OSError, ValueError):
+        raise Failure(f"{path}: no measurements; make them with `make measure`") from None
+    return content | {"by_id": {step["id"]: step for step in content["steps"]}}
+
+
+def _study(folder: Path, root: Path) -> Material:
+    report = check(folder)
+    tables = root / FIGURES / folder.name / "tables"
+    if not (tables / "claims.csv").exists():
+        raise Failure(f"{tables}: has no tables of the study; make them with `make paper`")
+    seconds = [item.provenance["seconds"] for item in report.items]
+    return {
+        "name": folder.name,
+        "description": report.configuration.get("description", ""),
+        "results": len(report.items),
+        "cells": report.cells,
+        "seeds": len({item.cell.seed for item in report.items}),
+        "errors": sum(problem.level == "error" for problem in report.problems),
+        "warnings": sum(problem.level == "warning" for problem in report.problems),
+        "hours": sum(seconds) / 3600,
+        "longest": max(seconds, default=0),
+        "memory_mb": max((item.provenance["peak_memory_mb"] for item in report.items), default=0),
+        "verdicts": Counter(item.outcome["verdict"] for item in report.items),
+        "machines": sorted({item.provenance["device_name"] for item in report.items}),
+        "gpu_hours": sum(_gpu_seconds(report)) / 3600,
+        "claims": list(_rows(tables / "claims.csv")),
+        "ranking": _table(tables / "ranking.md"),
+    }
+
+
+def _gpu_seconds(report: Report) -> Iterator[float]:
+    for item in report.items:
+        if item.provenance["device"] == "cuda":
+            yield item.provenance["seconds"]
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def _table(path: Path) -> str:
+    """Return the table of a page without its caption; empty where it has none."""
+    lines = [line for line in path.read_text().splitlines() if line.startswith("|")]
+    return "\n".join(lines)

@@ -1,0 +1,157 @@
+"""The texts with numbers come from files, and say what those say."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fabricate import analysed
+from fggp import report
+from fggp.cli import main
+from fggp.errors import Failure
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+TEMPLATES = sorted((DOCS / "templates").glob("*.j2"))
+STEPS: list[dict[str, str]] = yaml.safe_load((DOCS / "steps.yaml").read_text())
+MEASURED: dict[str, Any] = {
+    "machine": {"processor": "a processor", "cores": 2, "system": "Linux", "python": "3.11.0"},
+    "steps": [
+        {
+            "id": step["id"],
+            "command": step["command"],
+            "seconds": 100.0 * number,
+            "peak_memory_mb": 321,
+            "disk_mb": 12.0,
+            "load_before": 0.5,
+        }
+        for number, step in enumerate(STEPS, start=1)
+    ],
+}
+CLAIMS = "claim,says,verdict\nbest,It is the best,not decidable with this n\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("pyproject.toml", "docs/templates"):
+        target = tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
+    analysed(tmp_path / "results/reference/made", partial=True, skip=lambda cell: cell.seed == 2)
+    tables = tmp_path / "figures/made/tables"
+    tables.mkdir(parents=True)
+    (tables / "claims.csv").write_text(CLAIMS)
+    (tables / "ranking.md").write_text("| method |\n|---|\n| fggp |\n\nA caption.\n")
+    (tmp_path / "docs/measured.json").write_text(json.dumps(MEASURED))
+    return tmp_path
+
+
+def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
+    written = {path.name: path.read_text() for path in report.write_reports(root)}
+    assert set(written) == {path.name.removesuffix(".j2") for path in TEMPLATES}
+    for text in written.values():
+        assert "{{" not in text
+        assert "{%" not in text
+        assert "make report" in text
+    told = written["reproducibility-report.md"]
+    assert "| It is the best | not decidable with this n |" in told
+    assert "| fggp |" in told
+    assert "A caption" not in told
+    assert "11 of 22 trainings" in told.replace("**", "")
+    appendix = written["artifact-appendix.md"]
+    for step in MEASURED["steps"]:
+        assert f"| `{step['command']}` | {report.duration(step['seconds'])} | 321 MB" in appendix
+    hours = 11 * 60.5 / 3600
+    assert f"{hours:.1f} hours" in appendix
+
+
+def test_tables_in_the_texts_are_whole(root: Path) -> None:
+    for path in report.write_reports(root):
+        blocks = re.findall(r"(?:^\|.*\n)+", path.read_text(), re.MULTILINE)
+        assert blocks
+        for block in blocks:
+            widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
+            assert len(widths) == 1, f"{path.name}: {block}"
+
+
+def test_what_is_missing_is_named_with_its_fix(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(root)
+    assert main(["report"]) == 0
+    assert capsys.readouterr().out.count(".md") == len(TEMPLATES)
+    (root / "docs/templates/wrong.md.j2").write_text("{{ nothing.here }}")
+    with pytest.raises(Failure, match=r"wrong\.md\.j2: 'nothing' is undefined"):
+        report.write_reports(root)
+    (root / "figures/made/tables/claims.csv").unlink()
+    assert main(["report"]) == 1
+    assert "make paper" in capsys.readouterr().err
+    (root / "docs/measured.json").unlink()
+    (root / "figures/made/tables/claims.csv").write_text(CLAIMS)
+    assert main(["report"]) == 1
+    assert "make measure" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (99, "99 s"), (120, "2 min"), (7200, "2.0 h")]
+)
+def test_times_are_in_the_unit_that_fits(seconds: float, text: str) -> None:
+    assert report.duration(seconds) == text
+
+
+def test_amounts_and_numbers_of_things_read_well() -> None:
+    assert [report.size(999), report.size(6100)] == ["999 MB", "6.1 GB"]
+    texts = [report.one("study", 1), report.one("study", 2), report.one("seed", 3)]
+    assert texts == ["1 study", "2 studies", "3 seeds"]
+
+
+def test_the_shipped_texts_are_of_the_shipped_measurements() -> None:
+    measured = json.loads((DOCS / "measured.json").read_text())
+    assert [step["id"] for step in measured["steps"]] == [step["id"] for step in STEPS]
+    assert [step["command"] for step in measured["steps"]] == [step["command"] for step in STEPS]
+    appendix = (DOCS / "artifact-appendix.md").read_text()
+    for step in measured["steps"]:
+        row = f"| {step['id']} | `{step['command']}` | {report.duration(step['seconds'])} |"
+        assert row in appendix
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
+def test_the_shipped_texts_are_those_of_the_templates(template: Path) -> None:
+    text = (DOCS / template.stem).read_text()
+    fixed = [
+        line for line in template.read_text().splitlines() if line and not re.search(r"[{}]", line)
+    ]
+    assert len(fixed) > 10
+    assert [line for line in fixed if line not in text.splitlines()] == []
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+def test_every_link_and_every_file_of_a_text_is_there(page: Path) -> None:
+    text = page.read_text()
+    links = re.findall(r"\]\(([^)#\s]+)\)", text)
+    inside = [link for link in links if not re.match(r"[a-z]+:", link)]
+    assert [link for link in inside if not (page.parent / link).exists()] == []
+    if page.name in {path.stem for path in TEMPLATES}:
+        named = re.findall(r"`((?:config|src|envs|docs|results/reference)/[\w./-]+)`", text)
+        assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.slow
+def test_the_shipped_texts_are_those_of_the_shipped_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)  # where the declarations of the analysis are
+    for name in ("docs", "pyproject.toml", "results/reference"):
+        target = tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
+    for study in sorted((ROOT / "results/reference").glob("*/cells.json")):
+        out = tmp_path / "figures" / study.parent.name
+        arguments = ["analyse", str(study.parent), "--partial", "--out", str(out)]
+        assert main(arguments) == 0
+    for path in report.write_reports(tmp_path):
+        assert path.read_text() == (DOCS / path.name).read_text(), path.name
