@@ -1,20 +1,22 @@
 """FGGP: fixed-rate gradient-first gradual pruning, and what it is compared with."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from fggp.methods import METHODS
-from fggp.timing import method
-
 if TYPE_CHECKING:
+    from fggp.methods import METHODS
     from fggp.oneshot import sparsify
     from fggp.packing import pack, unpack
     from fggp.pruner import Pruner
+    from fggp.timing import method
 
 __version__ = "0.1.0"
 __all__ = ["METHODS", "Pruner", "method", "pack", "sparsify", "unpack"]
 
-NEED_TORCH = {
+HOMES = {
+    "METHODS": "fggp.methods",
+    "method": "fggp.timing",
     "Pruner": "fggp.pruner",
     "sparsify": "fggp.oneshot",
     "pack": "fggp.packing",
@@ -23,7 +25,10 @@ NEED_TORCH = {
 
 
 def __getattr__(name: str) -> Any:
-    # These need torch, which takes seconds to import; the rest of the package does without.
-    if name in NEED_TORCH:
-        return getattr(import_module(NEED_TORCH[name]), name)
+    # Some need torch, which takes seconds to import; and where a package is missing, the command
+    # line says so in one line.
+    if name in HOMES:
+        return getattr(import_module(HOMES[name]), name)
+    if not name.startswith("_") and find_spec(f"fggp.{name}"):
+        return import_module(f"fggp.{name}")
     raise AttributeError(f"module 'fggp' has no attribute {name!r}")

@@ -9,11 +9,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fggp.ratio import Ratio, Share, percent
 
+LARGEST = 2**31 - 1
+MOST_THREADS = 512
+"""More than any machine has cores for; a library that is asked for thousands hangs or dies."""
+WIDEST = 16
+LONGEST_NAME = 100
+"""Letters of a name that becomes part of file names, most of which systems cut at 255 bytes."""
+
 Positive = Annotated[Ratio, Field(gt=0)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Index = Annotated[int, Field(strict=True, ge=0)]
+Width = Annotated[Ratio, Field(gt=0, le=WIDEST)]
+Count = Annotated[int, Field(strict=True, ge=1, le=LARGEST)]
+Index = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
+Threads = Annotated[int, Field(strict=True, ge=1, le=MOST_THREADS)]
 Flag = Annotated[bool, Field(strict=True)]
-Name = Annotated[str, Field(strict=True, pattern=r"^[a-z0-9]+(?:[.-][a-z0-9]+)*$")]
+Name = Annotated[
+    str, Field(strict=True, pattern=r"^[a-z0-9]+(?:[.-][a-z0-9]+)*$", max_length=LONGEST_NAME)
+]
 BackboneName = Literal["vgg19", "resnet50"]
 
 
@@ -27,7 +38,7 @@ class Backbone(Record):
     """A network and the factor on its channel numbers."""
 
     name: BackboneName
-    width: Positive
+    width: Width
 
 
 class Images(Record):
@@ -58,7 +69,7 @@ class Training(Record):
     flip: Flag = True
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     layout: Literal["contiguous", "channels_last"] = "contiguous"
-    threads: Count = 1
+    threads: Threads = 1
 
 
 class Pruning(Record):
@@ -74,6 +85,10 @@ class MethodSettings(Record):
 
     name: str
     settings: dict[str, Any]
+
+    def canonical(self) -> str:
+        """Return the one JSON text of this method."""
+        return canonical(self.model_dump(mode="json"))
 
 
 class Cell(Record):

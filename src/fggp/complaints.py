@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -17,6 +19,15 @@ BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 class ConfigError(Failure):
     """A study that cannot be used; the message is one line with the fix."""
+
+
+@contextmanager
+def of_file(path: Path) -> Iterator[None]:
+    """Let complaints begin with the file that they are about."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def nearest(value: str, valid: Sequence[str]) -> str:
@@ -37,21 +48,38 @@ def _one_line(error: ErrorDetails, model: type[BaseModel]) -> str:
     key, value, context = " ".join(".".join(path).split()), error["input"], error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
-            return f"{key}: unknown key{_suggestion(path, model)}"
+            said = f"unknown key{_suggestion(path, model)}"
         case "missing":
-            return f"{key}: is missing"
+            said = "is missing"
         case "literal_error":
             options = re.findall(r"'([^']*)'", context["expected"])
-            return f"{key}: {value!r} is not valid{nearest(str(value), options)}"
+            said = f"{value!r} is not valid{nearest(str(value), options)}"
         case "value_error":
-            return f"{key}: {context['error']}"
+            said = str(context["error"])
+        case "string_pattern_mismatch":
+            said = f"{value!r} {_pattern(str(value), context['pattern'])}"
+        case _:
+            said = f"{value!r} {_other(error)}"
+            said += "" if context.keys() & BOUNDS.keys() else _example(model, path)
+    return f"{key}: {said}"
+
+
+def _other(error: ErrorDetails) -> str:
+    context = error.get("ctx", {})
     for bound, words in BOUNDS.items():
         if bound in context:
-            return f"{key}: {value!r} must be {words} {context[bound]}, the nearest valid value"
-    message = error["msg"].replace("Input should be", "should be")
+            return f"must be {words} {context[bound]}, the nearest valid value"
     if error["type"] == "tuple_type":
-        message = f"should be a list, such as [{value}]"
-    return f"{key}: {value!r} {message[0].lower()}{message[1:]}{_example(model, path)}"
+        example = "" if error["input"] is None else f", such as [{error['input']}]"
+        return f"should be a list{example}"
+    message = error["msg"].replace("Input should be", "should be")
+    return f"{message[0].lower()}{message[1:]}"
+
+
+def _pattern(value: str, pattern: str) -> str:
+    words = "names files, so it is made of a to z, 0 to 9, and single . and - between them"
+    better = re.sub(r"[^a-z0-9.]+", "-", value.lower()).strip(".-")
+    return f"{words}; did you mean {better!r}?" if re.search(pattern, better) else words
 
 
 def _suggestion(path: list[str], model: type[BaseModel]) -> str:

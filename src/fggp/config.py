@@ -23,12 +23,16 @@ from fggp.cell import (
     Pruning,
     Record,
     Training,
+    Width,
 )
-from fggp.complaints import ConfigError, explain, nearest
+from fggp.complaints import ConfigError, explain, nearest, of_file
+from fggp.costs import Size
+from fggp.fitting import check_fit
 from fggp.methods import METHODS
 from fggp.origin import DENSE, from_trained
 from fggp.ratio import Share, percent, plain
 from fggp.reading import read_study
+from fggp.sizes import ASSUMED
 
 # «fggp:» with nothing behind it is what people write for a method without settings.
 Settings = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
@@ -47,7 +51,7 @@ class Data(Record):
 class BackboneBlock(Record):
     """Settings of one backbone; ``lr`` replaces that of the training block."""
 
-    width: Positive = Field(default=1, validate_default=True)
+    width: Width = Field(default=1, validate_default=True)
     lr: Positive | None = None
 
 
@@ -69,25 +73,32 @@ class Study(Record):
 def load(path: Path) -> Study:
     """Read and check a study; raises ConfigError with one line that says what to change."""
     raw = read_study(path)
-    try:
-        study = Study(**raw)
+    with of_file(path):
+        try:
+            study = Study(**raw)
+        except ValidationError as error:
+            raise ConfigError(explain(error, Study)) from None
         _check_values(study)
         methods = {label: _method(label, block) for label, block in study.methods.items()}
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error, Study)}") from None
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    study = study.model_copy(update={"methods": methods})
-    _check_origins(path, study)
+        study = study.model_copy(update={"methods": methods})
+        _check_origins(study)
+        check_size(study, ASSUMED[study.data.kind])
     return study
 
 
-def _check_origins(path: Path, study: Study) -> None:
+def check_size(study: Study, size: Size) -> None:
+    """Check a study against its images, where their number is known; raises ConfigError."""
+    if size.known:
+        name, block = next(iter(study.backbones.items()))
+        check_fit(_cells_of(study, study.seeds[0], name, block), size)
+
+
+def _check_origins(study: Study) -> None:
     blocks = {label: MethodSettings(**block) for label, block in study.methods.items()}
     waiting = [label for label, block in blocks.items() if from_trained(block)]
     if waiting and DENSE not in study.methods:
         raise ConfigError(
-            f"{path}: methods.{waiting[0]} starts from the trained dense network; add `dense: {{}}`"
+            f"methods.{waiting[0]} starts from the trained dense network; add `dense: {{}}`"
         )
 
 
@@ -189,8 +200,10 @@ def _check_window(study: Study) -> None:
 
 
 def _check_data(study: Study) -> None:
-    if study.data.kind == "folder" and study.data.path is None:
+    if study.data.kind == "folder" and not (study.data.path or "").strip():
         raise ConfigError("data.path: is missing; name the folder or archive inside data/")
+    if study.data.path is not None and not study.data.path.strip().isprintable():
+        raise ConfigError(f"data.path: {study.data.path!r} is no name of a folder or archive")
     if study.data.kind != "folder" and study.data.path is not None:
         raise ConfigError(f"data.path: {study.data.kind} has a fixed source; remove the key")
 

@@ -176,11 +176,16 @@ def seconds(cell: Cell, size: Size, device: Device) -> float:
 
 def memory_mb(cell: Cell, size: Size, kind: Kind) -> int:
     """Return the host memory to ask for, with some to spare."""
+    return max(LEAST_MB[kind], ceil(SPARE * needed_mb(cell, size)))
+
+
+def needed_mb(cell: Cell, size: Size) -> float:
+    """Return the memory of one training, on a GPU or, without one, of its host."""
     each = float(_table()["backbones"][cell.backbone.name]["activations_mb"])
     each *= float(cell.backbone.width) * (size.side / SIDE) ** 2
     images = cell.training.batch_size * each
     state = _parameters(cell) * STATE_BYTES * (2 if _recipe(cell).soft else 1) / 1e6
-    return max(LEAST_MB[kind], ceil(SPARE * (BASE_MB + images + state)))
+    return BASE_MB + images + state
 
 
 def minutes(cell: Cell, size: Size, kind: Kind, attempt: int) -> int:

@@ -7,7 +7,8 @@ import math
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,15 @@ from fggp.matching import cell_of, restore
 from fggp.origin import origin
 from fggp.results import ResultError, read
 from fggp.sizes import size_of
-from fggp.study import RUNS, data_path, expected_text, folder, run_path, write_expected
+from fggp.study import (
+    RUNS,
+    check_images,
+    data_path,
+    expected_text,
+    folder,
+    run_path,
+    write_expected,
+)
 
 DEFAULT = Path("config/paper.yaml")
 PACKING = "cells_per_gpu"
@@ -77,7 +86,7 @@ class Grid:
     """
 
     def __init__(self, path: Path, together: int = 1) -> None:
-        self.study = load(path)
+        self.path, self.study = path, load(path)
         self.home = str(folder(path))
         self.name = path.stem
         self.together = together
@@ -180,10 +189,14 @@ class Grid:
 
         Snakemake sees such a change by itself only for files that it made. Results of other
         settings are taken away, those of these settings brought back: a copy of each result stays
-        beside it until its cell is trained anew.
+        beside it until its cell is trained anew. Where cells are left to train, images that do not
+        fit the study are refused here, before there are jobs.
         """
+        if not all(Path(path).exists() for path in self.run_files):
+            check_images(self.path, self.study)
         home = Path(self.home)
         listing = home / "cells.json"
+        _date([listing, *map(Path, self.run_files)])
         known = listing.read_text(errors="replace") if listing.exists() else None
         if known == expected_text(self.study, self.name) or not (known or (home / RUNS).exists()):
             return
@@ -223,6 +236,17 @@ class Grid:
             f"new jobs for them wait, and go on from its checkpoints if you {ending}",
             file=sys.stderr,
         )
+
+
+def _date(paths: Iterable[Path]) -> None:
+    """Date files of the future now: Snakemake gives up where an output is older than its input.
+
+    They come from a machine whose clock is ahead, and training them again would not help.
+    """
+    present = time.time()
+    for path in paths:
+        if path.exists() and path.stat().st_mtime > present:
+            os.utime(path)
 
 
 def _holds(path: Path, wanted: Cell) -> bool:

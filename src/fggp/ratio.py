@@ -1,5 +1,6 @@
 """Exact fractions, so that a count never depends on how a float was rounded."""
 
+from decimal import Decimal
 from fractions import Fraction
 from math import floor
 from typing import Annotated, Any
@@ -16,10 +17,21 @@ def ratio(value: Any) -> Fraction:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{value!r} is not a number or a fraction such as 1/8")
+    text = str(value).strip()
     try:
-        return Fraction(str(value).strip())
-    except (ValueError, ZeroDivisionError):
+        # As a fraction, 1e10000000 would take seconds and then be of no use.
+        if "/" not in text and (decimal := Decimal(text)) and abs(decimal.adjusted()) > 308:
+            raise OverflowError
+        number = Fraction(text)
+        if number and not float(number):
+            raise OverflowError
+    except OverflowError:
+        raise ValueError(
+            f"{text[:40]} is too large or too small a number to compute with"
+        ) from None
+    except (ValueError, ArithmeticError):
         raise ValueError(f"{value!r} is not a number or a fraction such as 1/8") from None
+    return number
 
 
 def plain(value: Fraction) -> int | float | str:

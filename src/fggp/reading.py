@@ -49,11 +49,23 @@ def _merged(path: Path, below: dict[str, Any], raw: dict[str, Any]) -> dict[str,
 
 def _mapping(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.load(path.read_text(), Loader=UniqueKeys)
+        raw = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=UniqueKeys)
     except FileNotFoundError:
         known = [str(study) for study in studies(path.parent)]
         raise ConfigError(f"{path}: no such study{nearest(str(path), known)}") from None
-    except (yaml.YAMLError, ConfigError, ValueError, OSError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: byte {error.start} is not UTF-8; save the file in that encoding"
+        ) from None
+    except RecursionError:
+        raise ConfigError(
+            f"{path}: brackets stand too deep in each other; see config/README.md"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); name a YAML file") from None
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(f"{path}: {_place(error)}") from None
+    except (yaml.YAMLError, ConfigError, ValueError) as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: a study is a mapping of keys; see config/README.md")
@@ -61,6 +73,13 @@ def _mapping(path: Path) -> dict[str, Any]:
         if not isinstance(key, str):
             raise ConfigError(f"{path}: {key!r}: a key is a text")
     return raw
+
+
+def _place(error: yaml.MarkedYAMLError) -> str:
+    mark, problem = error.problem_mark, " ".join(str(error.problem).split())
+    line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    fix = "indent with spaces" if r"'\t'" in problem else "mend the YAML there"
+    return f"{line}{problem}; {fix}"
 
 
 def _looks_like_a_study(path: Path) -> bool:

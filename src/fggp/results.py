@@ -6,6 +6,7 @@ results are the same when the canonical bytes of ``cell`` and ``outcome`` are eq
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -17,6 +18,9 @@ from fggp.errors import Failure
 SCHEMA = 1
 NUMERICS = 1
 """Which results may share a table; raised by every change that alters what a cell comes to."""
+
+SEAL = "sha256"
+"""The key in ``provenance`` of the checksum of ``cell`` and ``outcome``; older results lack it."""
 
 Result = dict[str, Any]
 
@@ -48,12 +52,18 @@ def fingerprint(result: Result) -> str:
 def write(result: Result, path: Path) -> None:
     """Write a result and, beside it, the copy that Snakemake does not know of.
 
+    Both carry a checksum of ``cell`` and ``outcome``, so that edited numbers are noticed.
     Snakemake deletes a declared output before it repeats a job; from the copy the result is back
     in seconds.
     """
-    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
+    sealed = result["provenance"] | {SEAL: _seal(result)}
+    text = json.dumps(result | {"provenance": sealed}, indent=1, allow_nan=False) + "\n"
     for target in (kept(path), path):
         write_text(target, text)
+
+
+def _seal(result: Result) -> str:
+    return hashlib.sha256(fingerprint(result).encode()).hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -68,6 +78,10 @@ def write_bytes(path: Path, content: bytes) -> None:
     try:
         partial.write_bytes(content)
         os.replace(partial, path)
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = str(path)  # a full disk names nothing, and others the partial file
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
@@ -75,7 +89,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 def read(path: Path) -> Result:
     """Read a result; raises ResultError where it is damaged or of another schema."""
     try:
-        result = json.loads(path.read_text())
+        result = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
         blocks = {"schema", "cell", "outcome", "provenance"}
         if not isinstance(result, dict) or set(result) != blocks:
             raise ValueError("its blocks are not schema, cell, outcome and provenance")
@@ -84,13 +98,19 @@ def read(path: Path) -> Result:
         if not all(isinstance(result[block], dict) for block in ("cell", "outcome", "provenance")):
             raise ValueError("a block is not a mapping")
         Cell(**result["cell"])
-    except (ValueError, OSError) as error:
+        if result["provenance"].get(SEAL) not in (None, _seal(result)):
+            raise ValueError("its numbers are not those that were written")
+    except (ValueError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ResultError(
-            f"{path}: not a result ({reason}); delete it and its copy {kept(path).name}, "
-            "and run again"
+            f"{path}: not a result ({reason}); delete it and run again, which brings it back from "
+            f"{kept(path).name} where that is intact"
         ) from None
     return result
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"it holds {text}, which is not a number")
 
 
 def kept(path: Path) -> Path:

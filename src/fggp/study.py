@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from fggp.cell import Cell
-from fggp.config import Study, cells
+from fggp.complaints import of_file
+from fggp.config import Study, cells, check_size
+from fggp.data import check_source
 from fggp.matching import filled
 from fggp.results import ResultError, write_text
+from fggp.sizes import size_of
 
 RESULTS = Path("results")
 RUNS = "runs"
@@ -42,6 +45,22 @@ def log_path(run: Path) -> Path:
 def data_path(name: str) -> Path:
     """Return the path of a prepared data set."""
     return DATA / f"{name}.npz"
+
+
+def check_images(study_file: Path, study: Study) -> None:
+    """Check a study against its data file, where that has been prepared.
+
+    Raises:
+        Failure: where the file is damaged, holds the images of another source, or where the
+            study asks for more than it holds.
+
+    """
+    data = study.data
+    path = data_path(data.name)
+    if path.exists():
+        check_source(data.kind, path, DATA / data.path if data.path else None, DATA)
+        with of_file(study_file):
+            check_size(study, size_of(data.kind, path))
 
 
 def expected_text(study: Study, name: str) -> str:

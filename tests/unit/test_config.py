@@ -289,6 +289,60 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["pruning.begin_epoch: 3", "nearest valid is 2"],
     ),
     "folder without a path": ({"data": DATA | {"kind": "folder"}}, ["data.path: is missing"]),
+    "folder with an empty path": (
+        {"data": DATA | {"kind": "folder", "path": " "}},
+        ["data.path: is missing"],
+    ),
+    "path with a zero byte": (
+        {"data": DATA | {"kind": "folder", "path": "a\0b"}},
+        ["data.path: 'a\\x00b' is no name"],
+    ),
+    "label in capitals": (
+        {"methods": {"FGGP": {"method": "fggp"}}},
+        ["methods.FGGP: 'FGGP' names files", "did you mean 'fggp'?"],
+    ),
+    "label without a letter": ({"methods": {"/": {"method": "gmp"}}}, ["methods./: '/' names"]),
+    "label longer than file names": (
+        {"methods": {"a" * 101: {"method": "gmp"}}},
+        ["methods.a", "at most 100 characters"],
+    ),
+    "huge number": ({"training": {"epochs": 10**30}}, ["training.epochs: 1", "at most 2147483647"]),
+    "huge seed": ({"seeds": [10**30]}, ["seeds.0: 1", "at most 2147483647"]),
+    "threads without end": ({"training": {"threads": 5000}}, ["training.threads: 5000", "512"]),
+    "width without end": ({"backbones": {"vgg19": {"width": 300}}}, ["backbones.vgg19.width: 300"]),
+    "rate beyond numbers": (
+        {"training": {"lr": "1e10000000"}},
+        ["training.lr: 1e10000000 is too large or too small a number"],
+    ),
+    "rate that would be nothing": (
+        {"training": {"lr": "1e-400"}},
+        ["training.lr: 1e-400 is too large or too small a number"],
+    ),
+    "text for a list": ({"seeds": "~"}, ["seeds: '~' should be a list"]),
+    "all images held out": (
+        {"data": DATA | {"validation": 1197}},
+        ["data.validation: 1197 leaves none of the 1197", "nearest valid is 1196"],
+    ),
+    "more images than there are": (
+        {"data": DATA | {"validation": 1000, "train": 198}},
+        ["data.train: 198 is more than the 197 images", "nearest valid is 197"],
+    ),
+    "batch of more images than there are": (
+        {"training": TRAINING | {"batch_size": 1051}},
+        ["training.batch_size: 1051 is more than the 1050", "nearest valid is 1050"],
+    ),
+    "border as wide as the image": (
+        {"training": TRAINING | {"pad": 16}},
+        ["training.pad: 16 must be less than the 16 pixels", "nearest valid is 15"],
+    ),
+    "window shorter than an update": (
+        {"pruning": {"update_every": 100, "end_epoch": 3}},
+        [
+            "pruning.update_every: 100 is longer than the pruning window of 99 steps (33 an epoch)",
+            "gmp would never prune",
+            "nearest valid is 99",
+        ],
+    ),
     "path without a folder": ({"data": DATA | {"path": "x"}}, ["data.path: digits", "remove"]),
 }
 
@@ -316,6 +370,9 @@ def test_a_bad_value_gives_one_line_with_file_key_value_and_fix(
         ("seeds: [1\n", "expected ',' or ']'"),
         ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
         ("\x00", "special characters are not allowed"),
+        ("data:\n\tkind: digits\n", "line 2, column 1: found character '\\t'"),
+        ("a: 1\n  b: 2\n", "line 2, column 4: mapping values are not allowed here; mend the YAML"),
+        ("a: " + "[" * 5000, "brackets stand too deep in each other"),
     ],
 )
 def test_a_file_that_is_no_study_gives_one_line_with_its_path(
@@ -330,8 +387,46 @@ def test_a_file_that_is_no_study_gives_one_line_with_its_path(
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
-    path.write_bytes(b"\xff\xfe\xfa")
-    assert complaint(path).startswith(f"{path}: ")
+    path.write_bytes(b"seeds: \xe9")
+    assert complaint(path) == f"{path}: byte 7 is not UTF-8; save the file in that encoding"
+
+
+def test_a_folder_with_the_name_of_a_study_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.mkdir()
+    assert complaint(path) == f"{path}: cannot be read (Is a directory); name a YAML file"
+
+
+def test_a_study_of_any_editor_is_read(write: Write) -> None:
+    path = write()
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert load(path) == load(CONFIG / "demo.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes"),
+    [
+        {"data": DATA | {"validation": 1196}, "training": TRAINING | {"batch_size": 1},
+         "pruning": {"update_every": 1, "end_epoch": 1}},
+        {"data": DATA | {"validation": 1000, "train": 197}},
+        {"training": TRAINING | {"batch_size": 1050},
+         "pruning": {"update_every": 3, "end_epoch": 3}},
+        {"training": TRAINING | {"pad": 15}},
+        {"pruning": {"update_every": 99, "end_epoch": 3}},
+        {"pruning": {"update_every": 33, "begin_epoch": 2, "end_epoch": 3}},
+        # The lottery ticket has its own times, and what is pruned at first has none.
+        {"methods": {"imp": {}}, "pruning": {"update_every": 5000, "end_epoch": 3}},
+        {"methods": {"snip": {}}, "pruning": {"update_every": 5000, "end_epoch": 3}},
+    ],
+    ids=["validation", "train", "batch", "pad", "window", "late window", "imp", "snip"],
+)  # fmt: skip
+def test_the_nearest_valid_values_are_valid(write: Write, changes: dict[str, Any]) -> None:
+    load(write(**changes))
+
+
+def test_a_folder_of_unknown_size_is_not_guessed_at(write: Write) -> None:
+    images = {"kind": "folder", "name": "x", "path": "x", "validation": 10**6}
+    assert load(write(data=images)).data.validation == 10**6
 
 
 def test_a_missing_study_is_answered_with_the_nearest(write: Write) -> None:

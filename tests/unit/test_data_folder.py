@@ -132,6 +132,21 @@ def test_grey_and_jpeg_images_become_rgb(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.train_images[1], decoded.transpose(2, 0, 1))
 
 
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_class_without_images_is_refused_by_name(tmp_path: Path, part: str) -> None:
+    folder = tmp_path / "images"
+    for place in ("train/a", "train/b", "test/a", "test/b"):
+        (folder / place).mkdir(parents=True)
+        Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3)).save(
+            folder / place / "1.png"
+        )
+    prepare("folder", tmp_path / "d.npz", folder)
+    (folder / part / "c").mkdir()
+    (folder / part / ".hidden").mkdir()
+    with pytest.raises(DataError, match=rf"{part}/c holds no image; put its images there"):
+        prepare("folder", tmp_path / "e.npz", folder)
+
+
 def test_the_same_source_is_prepared_once_and_another_one_replaces_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

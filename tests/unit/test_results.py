@@ -34,7 +34,8 @@ def listed(folder: Path) -> list[str]:
 def test_what_is_written_is_read_and_a_copy_lies_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folders" / "seed1.json"
     write(RESULT, path)
-    assert read(path) == RESULT == read(kept(path))
+    assert same(read(path), RESULT)
+    assert read(path)["provenance"].items() >= RESULT["provenance"].items()
     assert listed(path.parent) == [".seed1.kept.json", "seed1.json"]
     assert path.read_text() == kept(path).read_text()
 
@@ -85,7 +86,7 @@ def test_from_the_copy_a_lost_or_damaged_result_is_restored(tmp_path: Path, dama
     damage(path)
     assert not finished(CELL, path)
     assert restore(CELL, path)
-    assert read(path) == RESULT
+    assert same(read(path), RESULT)
 
 
 def test_restoring_completes_a_lost_copy_and_leaves_the_result_untouched(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_a_result_counts_for_its_own_cell_alone(tmp_path: Path) -> None:
     assert not finished(OTHER, path)
     assert not restore(OTHER, path)
     assert not finished(CELL, tmp_path / "seed2.json")
-    assert read(path) == RESULT
+    assert same(read(path), RESULT)
 
 
 def test_a_result_of_other_numerics_does_not_count(
@@ -144,6 +145,7 @@ def test_the_checksum_of_the_data_does_not_keep_a_result_from_its_cell() -> None
         (json.dumps(RESULT | {"outcome": None}), "a block is not a mapping"),
         (json.dumps(RESULT | {"provenance": "x"}), "a block is not a mapping"),
         (json.dumps(RESULT)[:-40], "Unterminated string"),
+        ("[" * 100_000, "recursion"),
     ],
 )
 def test_a_damaged_file_gives_one_line_with_path_reason_and_fix(
@@ -160,6 +162,56 @@ def test_a_damaged_file_gives_one_line_with_path_reason_and_fix(
     assert "\n" not in message
     assert not finished(CELL, path)
     assert not restore(CELL, path)
+
+
+EDITS = {
+    "a count": ("outcome", "steps_per_epoch", 7),
+    "the label": ("cell", "label", "another"),
+    "the seed": ("cell", "seed", 9),
+}
+
+
+@pytest.mark.parametrize("edit", list(EDITS.values()), ids=list(EDITS))
+@pytest.mark.parametrize("which", ["result", "copy"])
+def test_numbers_edited_by_hand_are_noticed_and_the_other_file_holds(
+    tmp_path: Path, edit: tuple[str, str, Any], which: str
+) -> None:
+    path = tmp_path / "seed1.json"
+    write(RESULT, path)
+    edited = path if which == "result" else kept(path)
+    content = json.loads(edited.read_text())
+    block, key, value = edit
+    content[block][key] = value
+    edited.write_text(json.dumps(content))
+    with pytest.raises(ResultError, match="its numbers are not those that were written"):
+        read(edited)
+    assert restore(CELL, path)
+    assert same(read(path), RESULT)
+    assert same(read(kept(path)), RESULT)
+
+
+def test_edited_in_both_places_a_result_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "seed1.json"
+    write(RESULT, path)
+    for file in (path, kept(path)):
+        file.write_text(file.read_text().replace('"verdict": "completed"', '"verdict": "edited"'))
+        assert "edited" in file.read_text()
+    assert not restore(CELL, path)
+
+
+def test_a_result_from_before_there_was_a_checksum_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "seed1.json"
+    path.write_text(json.dumps(RESULT))
+    assert read(path) == RESULT
+    assert finished(CELL, path)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_is_refused(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "seed1.json"
+    path.write_text(json.dumps(RESULT | {"outcome": {"loss": 5}}).replace("5}", f"{number}}}"))
+    with pytest.raises(ResultError, match=f"it holds {number}, which is not a number"):
+        read(path)
 
 
 def test_a_file_of_other_bytes_gives_one_line(tmp_path: Path) -> None:

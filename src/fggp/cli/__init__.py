@@ -13,6 +13,7 @@ from fggp.cli import (
     check_results,
     claims,
     crate,
+    doctor,
     methods,
     pack,
     plan,
@@ -23,10 +24,11 @@ from fggp.cli import (
     status,
     train,
 )
+from fggp.cli.trouble import explained
 from fggp.errors import Failure
 
 VERBS = (
-    *(prepare, plan, train, run, status, aggregate, analyse, claims, power),
+    *(doctor, prepare, plan, train, run, status, aggregate, analyse, claims, power),
     *(check_results, crate, report, methods, pack),
 )
 
@@ -54,4 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("fggp: interrupted; the same command continues", file=sys.stderr)
         return 130
+    except (OSError, MemoryError, RuntimeError) as error:
+        line = explained(error)
+        if line is None:
+            raise
+        print(f"fggp: {line}", file=sys.stderr)
+        return 1
     return status

@@ -18,7 +18,7 @@ from fggp.matching import finished
 from fggp.origin import origin
 from fggp.pace import Pace, device_of
 from fggp.sizes import size_of
-from fggp.study import data_path, folder, run_path, write_expected
+from fggp.study import check_images, data_path, folder, run_path, write_expected
 
 
 def add(verbs: Any) -> None:
@@ -47,6 +47,7 @@ def add(verbs: Any) -> None:
 def do(options: argparse.Namespace) -> int:
     """Print the plan of a study."""
     path, study = load_study(options.study)
+    check_images(path, study)
     listed = cells(study)
     home = folder(path)
     plains = plain_cells(study)

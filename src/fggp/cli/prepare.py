@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fggp.cli.verb import load_study, study_argument, verb
-from fggp.config import Data
-from fggp.study import DATA, data_path
+from fggp.config import Data, Study
+from fggp.study import DATA, check_images, data_path
 
 
 def add(verbs: Any) -> None:
@@ -26,19 +26,32 @@ def add(verbs: Any) -> None:
 
 def do(options: argparse.Namespace) -> int:
     """Prepare the data of a study and print where they lie."""
-    _, study = load_study(options.study)
-    print(prepare_data(study.data))
+    print(prepare_data(*load_study(options.study)))
     return 0
 
 
-def prepare_data(data: Data) -> Path:
-    """Prepare a data set, with a progress bar on a terminal; returns the path of its file."""
+def prepare_data(study_file: Path, study: Study) -> Path:
+    """Prepare the images of a study, with a progress bar on a terminal; returns their file.
+
+    Raises:
+        Failure: where they cannot be used, or where the study asks for more than there are.
+
+    """
+    check_images(study_file, study)
+    out = _prepared(study.data)
+    check_images(study_file, study)
+    return out
+
+
+def _prepared(data: Data) -> Path:
     from filelock import FileLock
     from tqdm import tqdm
 
     from fggp.data import prepare
 
     out = data_path(data.name)
+    if out.exists():
+        return out  # already checked; the folder may be one that only others write to
     source = DATA / data.path if data.path else None
     out.parent.mkdir(parents=True, exist_ok=True)
     quiet = not sys.stderr.isatty()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from fggp.cli.prepare import prepare_data
 from fggp.cli.train import add_device, complain
 from fggp.cli.verb import load_study, study_argument, verb
-from fggp.config import cells
+from fggp.config import Study, cells
 from fggp.errors import Failure
 from fggp.matching import restore
 from fggp.origin import origin
@@ -49,18 +52,9 @@ def do(options: argparse.Namespace) -> int:
         )
     home = folder(path)
     write_expected(study, home / "cells.json")
-    prepare_data(study.data)
-    tasks = []
-    for cell in cells(study):
-        if options.only not in cell.id:
-            continue
-        out = run_path(home, cell)
-        if not restore(cell, out):
-            before = origin(cell)
-            after = before.id if before else None
-            data = data_path(study.data.name)
-            tasks.append(Task(cell, data, out, after))
-    with stopping() as stop:
+    prepare_data(path, study)
+    with _alone(home, options.only), stopping() as stop:
+        tasks = _unfinished(study, home, options.only)
         ended = Workers(options.jobs, deadline, options.device, stop=stop).train(tasks)
     complain(ended)
     if ended.waiting:
@@ -68,6 +62,32 @@ def do(options: argparse.Namespace) -> int:
     elif not ended.failed:
         print(f"all is trained; next: python -m fggp analyse {path.stem}")
     return ended.status
+
+
+def _unfinished(study: Study, home: Path, only: str) -> list[Task]:
+    tasks = []
+    for cell in cells(study):
+        out = run_path(home, cell)
+        if only in cell.id and not restore(cell, out):
+            before = origin(cell)
+            after = before.id if before else None
+            tasks.append(Task(cell, data_path(study.data.name), out, after))
+    return tasks
+
+
+@contextmanager
+def _alone(home: Path, only: str) -> Iterator[None]:
+    """Refuse to train a whole study twice at once; parts of it (``only``) may go side by side."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(home / ".run.lock", timeout=0) if not only else nullcontext()
+    try:
+        with lock:
+            yield
+    except Timeout:
+        raise Failure(
+            f"{home}: another `fggp run` trains this study; wait for it, or end it"
+        ) from None
 
 
 def positive_count(text: str) -> int:

@@ -158,7 +158,7 @@ def _named(options: argparse.Namespace) -> Task:
         raise Failure(f"{path} has no cell {options.id!r}{nearest(options.id, list(known))}")
     cell = known[options.id]
     out = run_path(folder(path), cell)
-    return Task(cell, prepare_data(study.data), out)
+    return Task(cell, prepare_data(path, study), out)
 
 
 def _line(row: dict[str, Any], last: int) -> str:

@@ -4,7 +4,16 @@ Batches need torch and live in ``fggp.data.batches``; everything named here impo
 """
 
 from fggp.data.dataset import DataError, Dataset, load, save
-from fggp.data.sources import KINDS, prepare
+from fggp.data.sources import KINDS, check_source, prepare
 from fggp.data.split import split
 
-__all__ = ["KINDS", "DataError", "Dataset", "load", "prepare", "save", "split"]
+__all__ = [
+    "KINDS",
+    "DataError",
+    "Dataset",
+    "check_source",
+    "load",
+    "prepare",
+    "save",
+    "split",
+]

@@ -46,6 +46,8 @@ def read_folder(
             collected.add(place, entry)
             if progress is not None and collected.count % _REPORT_EVERY == 0:
                 progress(collected.count)
+    if source.is_dir():
+        _refuse_empty(source, collected)
     classes = _classes(source, collected)
     if progress is not None:
         progress(collected.count)
@@ -119,6 +121,15 @@ def _place(entry: Entry) -> Place | None:
     if entry.is_link:
         raise DataError(f"{entry.name} is a link; put the image itself into the archive")
     return names[-3], names[-2], names[-1]
+
+
+def _refuse_empty(source: Path, collected: _Collected) -> None:
+    """A class without images is more likely a copy that failed than meant."""
+    held = {place[:2] for place in collected.seen}
+    for part in PARTS:
+        for folder in sorted(source.glob(f"**/{part}/*/")):
+            if (part, folder.name) not in held and not _is_litter(folder.name):
+                raise DataError(f"{folder} holds no image; put its images there, or remove it")
 
 
 def _is_litter(name: str) -> bool:

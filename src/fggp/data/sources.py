@@ -46,6 +46,22 @@ def prepare(
     return out
 
 
+def check_source(kind: str, out: Path, source: Path | None, root: Path) -> None:
+    """Check that the data file ``out`` was made from what `prepare` would make it from.
+
+    Raises:
+        DataError: when it holds other images, or is damaged.
+
+    """
+    held, asked = recorded_source(out), _description(kind, source, root)
+    if held != asked:
+        one, other = (" ".join(map(str, it.values())) for it in (held, asked))
+        raise DataError(
+            f"{out} holds the images of {one}, not those of {other}; give data.name another "
+            f"value, or delete that file"
+        )
+
+
 def _description(kind: str, source: Path | None, root: Path) -> dict[str, str]:
     if kind not in KINDS:
         raise DataError(f"unknown kind of data {kind!r}; use one of {', '.join(KINDS)}")

@@ -1,0 +1,85 @@
+"""``doctor``: whether this machine can run a study."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fggp.cli.verb import study_file, verb
+from fggp.config import load
+from fggp.errors import Failure
+
+if TYPE_CHECKING:
+    from fggp.doctor import Finding, Place
+
+
+def add(verbs: Any) -> None:
+    """Add the verb to the parser."""
+    parser = verb(
+        verbs,
+        "doctor",
+        do,
+        "say whether this machine can run a study, before hours are spent",
+        "python -m fggp doctor paper --profile slurm\n"
+        "  (on this machine alone: python -m fggp doctor demo)",
+    )
+    parser.epilog = (
+        "exit status:\n"
+        "  0  nothing is wrong, though there may be warnings\n"
+        "  1  something is wrong; its line says how to mend it\n\n"
+        "Nothing is submitted, trained or kept. Estimates are rough.\n\n"
+        f"{parser.epilog}"
+    )
+    parser.add_argument(
+        "study", metavar="STUDY", nargs="?", help="a study, as in `plan`; without: the machine"
+    )
+    parser.add_argument(
+        "--profile",
+        default="",
+        help="check for `snakemake --profile PROFILE` too: its settings, and Slurm",
+    )
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def do(options: argparse.Namespace) -> int:
+    """Examine, and print what was found."""
+    from fggp.doctor import examine
+
+    findings = examine(_place(options.study, options.profile))
+    print(_json(findings) if options.json else _table(findings))
+    return int(any(it.state == "wrong" for it in findings))
+
+
+def _place(name: str | None, profile: str) -> Place:
+    from fggp.doctor import Place
+
+    if name is None:
+        return Place(profile=profile)
+    try:
+        path = study_file(name)
+    except Failure as failure:
+        return Place(study_file=Path(name), complaint=str(failure), profile=profile)
+    try:
+        return Place(study_file=path, study=load(path), profile=profile)
+    except Failure as failure:
+        return Place(study_file=path, complaint=str(failure), profile=profile)
+
+
+def _table(findings: Sequence[Finding]) -> str:
+    wide = max(len(it.name) for it in findings)
+    lines = []
+    for it in findings:
+        lines.append(f"{it.state:<11}  {it.name:<{wide}}  {it.found}")
+        if it.fix:
+            word = "to check" if it.state == "not checked" else "to mend"
+            lines.append(f"{'':<11}  {'':<{wide}}  {word}: {it.fix}")
+    counts = {state: sum(it.state == state for it in findings) for state in ("wrong", "warning")}
+    return "\n".join([*lines, f"\n{counts['wrong']} wrong, {counts['warning']} to look at"])
+
+
+def _json(findings: Sequence[Finding]) -> str:
+    return json.dumps([asdict(it) for it in findings], indent=1)

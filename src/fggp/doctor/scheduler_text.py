@@ -1,0 +1,76 @@
+"""What Slurm's commands print, as values; tolerant of what other versions print besides."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Partition(NamedTuple):
+    """A partition: its name, whether it is the default, its GPUs per node, its limit in minutes.
+
+    ``minutes`` is None where it has no limit, and ``gpus`` 0 where its nodes have none.
+    """
+
+    name: str
+    default: bool
+    gpus: int
+    minutes: float | None
+    up: bool
+
+
+def settings(text: str) -> dict[str, str]:
+    """Read ``scontrol show config``: one «Key = value» on each line."""
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def fields(text: str) -> list[dict[str, str]]:
+    """Read ``scontrol show … --oneliner``: «Key=value» words, one thing on each line."""
+    lines = [line for line in text.splitlines() if "=" in line]
+    return [dict(re.findall(r"(\w+)=(\S*)", line)) for line in lines]
+
+
+def partitions(text: str) -> list[Partition]:
+    """Read ``sinfo --noheader --format=%P|%a|%l|%G``; a partition has a line per kind of node."""
+    found: dict[str, Partition] = {}
+    for line in text.splitlines():
+        words = [word.strip() for word in line.split("|")]
+        if len(words) != 4:
+            continue
+        name, up, limit, gres = words
+        before = found.get(name.rstrip("*"))
+        gpus = max(_gpus(gres), before.gpus if before else 0)
+        found[name.rstrip("*")] = Partition(
+            name.rstrip("*"), name.endswith("*"), gpus, minutes(limit), up == "up"
+        )
+    return list(found.values())
+
+
+def minutes(text: str) -> float | None:
+    """Read a time limit, «1-00:00:00», «1:30:00» or «30:00»; None where there is none."""
+    matched = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
+    if matched is None:
+        return None
+    days, *clock = matched.groups()
+    numbers = [int(part) for part in clock if part is not None]
+    if days is not None:  # days-hours:minutes:seconds, cut off from behind
+        hours, rest, seconds = (*numbers, 0, 0)[:3]
+        return int(days) * 1440 + hours * 60 + rest + seconds / 60
+    seconds = numbers.pop() if len(numbers) > 1 else 0
+    whole = 0
+    for number in numbers:
+        whole = whole * 60 + number
+    return whole + seconds / 60
+
+
+def seconds(text: str) -> int | None:
+    """Read «300 sec»; None for another text."""
+    matched = re.match(r"(\d+)", text)
+    return int(matched.group(1)) if matched else None
+
+
+def _gpus(gres: str) -> int:
+    """Count the GPUs in «gpu:4», «gpu:a100:4(S:0-1),shard:8» or «(null)»."""
+    kinds = re.findall(r"(?:^|,)(?:gres/)?gpu(?::[^,:(]+)?:(\d+)", gres)
+    return sum(map(int, kinds))
