@@ -35,14 +35,14 @@ def locked(out: Path, *, patience: float = 0) -> Iterator[None]:
     try:
         lock.acquire(timeout=GLANCE_SECONDS, poll_interval=GLANCE_SECONDS / 5)
     except Timeout:
-        who = f"{out}: {_owner(out)} trains this cell"
+        who = _owner(out)
         if patience <= 0:
-            raise Failure(f"{who}; wait for it, or end it") from None
-        print(f"{who}; waiting for it", file=sys.stderr, flush=True)
+            raise Failure(f"{out}: {who} trains this cell; wait for it, or end it") from None
+        print(f"{out}: {who} trains this cell; waiting for it", file=sys.stderr, flush=True)
         try:
             lock.acquire(timeout=patience, poll_interval=POLL_SECONDS)
         except Timeout:
-            raise Failure(f"{who} still; end it, and run again") from None
+            raise Failure(f"{out}: {who} still trains this cell; end it, and run again") from None
     try:
         job = job_id()
         slurm = f" (Slurm job {job})" if job else ""

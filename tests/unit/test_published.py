@@ -74,8 +74,8 @@ def test_a_study_by_the_published_protocol_is_compared(report: Report) -> None:
             "data is folder and not cifar10",
         ),
         (
-            {"data": {"kind": "cifar10", "name": "x", "validation": 5000, "train": 9}},
-            "only 9 training images are used",
+            {"data": {"kind": "cifar10", "name": "x", "validation": 5000, "train": 900}},
+            "only 900 training images are used",
         ),
     ],
 )

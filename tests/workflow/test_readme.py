@@ -17,6 +17,7 @@ MORE = [
     "examples/README.md",
     "examples/MIGRATING.md",
     "docs/cluster.md",
+    "docs/troubleshooting.md",
 ]
 TEXT = {page: (ROOT / page).read_text() for page in PAGES + MORE}
 ALL = "\n".join(TEXT.values())
