@@ -30,6 +30,26 @@ STORM = TINY | {
     "pruning": {"update_every": 5, "end_epoch": 6},
 }  # fmt: skip
 STUDY = "storm"
+SLOW_DISK = """
+import os, pathlib, time
+replace = os.replace
+
+def slowly_replace(source, target, **more):
+    time.sleep(0.03)
+    replace(source, target, **more)
+    time.sleep(0.03)
+
+def slowly_write(path, content):
+    with path.open("wb") as file:
+        file.write(content[: len(content) // 2])
+        file.flush()
+        time.sleep(0.03)
+        file.write(content[len(content) // 2 :])
+
+os.replace, pathlib.Path.write_bytes = slowly_replace, slowly_write
+"""
+"""Read by Python at its start: a disk so slow that kills can come while a file is written."""
+
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # Good ends: done, stopped with a checkpoint, interrupted, and by the signal itself.
 STATUSES = {0, 75, 130, *(-number for number in SIGNALS)}
@@ -70,6 +90,7 @@ class Storm:
         self.whole, self.cell, self.rng, self.tally = whole, cell, rng, tally
         self.checkout = Checkout.fresh(path)
         self.checkout.study(STUDY, **STORM)
+        (self.checkout / "src/sitecustomize.py").write_text(SLOW_DISK)
         self.runs = self.checkout.result(cell, STUDY).parent
         self.told: list[str] = []
 
@@ -128,13 +149,13 @@ class Storm:
             return seen > skip
 
         self._wait(process, appeared)
-        time.sleep(float(self.rng.choice([0, 0, 0.001, 0.005])))
+        time.sleep(float(self.rng.choice([0, 0.01, 0.02, 0.04, 0.06])))
         return f"{skip + 1} × {suffix}"
 
     def _wait(self, process: subprocess.Popen[str], true: Callable[[], bool]) -> None:
         deadline = time.monotonic() + TIMEOUT
         while not true() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.0005)
+            time.sleep(0.001)
 
     def _phase(self) -> str:
         names = {path.name for path in self.runs.iterdir()} if self.runs.is_dir() else set()
