@@ -124,6 +124,11 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "a count is a text": (outcome("target", to="many"), "outcome.target"),
     "a count is a truth": (outcome("images", "train", to=True), "outcome.images.train"),
     "a count is negative": (outcome("layers", 0, "kept", to=-1), "outcome.layers"),
+    "an unknown verdict": (outcome("verdict", to="lucky"), "'lucky' is none of completed"),
+    "a finished training that was stopped": (
+        outcome("stopped", to={"epochs": 4, "empty_layers": []}),
+        "it was stopped",
+    ),
     "a loss is below zero": (outcome("epochs", 0, "train_loss", to=-1.0), "train_loss"),
     "a digest is short": (outcome("weights_sha256", to="c0ffee"), "weights_sha256"),
     "an unknown device": (provenance(device="tpu"), "provenance.device"),
@@ -415,7 +420,7 @@ def test_files_that_belong_to_no_result_are_found(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        (outcome("verdict", to="diverged"), "it diverged"),
+        (outcome("verdict", to="diverged"), "after 4 epochs is diverged"),
         (provenance(seconds=10), "60 seconds apart"),
         (provenance(finished="2999-01-01T00:00:00+00:00", seconds=1e12), "in the future"),
         (lambda r: r["provenance"]["versions"].update(torch="9.9"), "versions of PyTorch"),
@@ -428,6 +433,24 @@ def test_what_is_odd_but_possible_is_told_and_stays_green(
     report = check(folder)
     assert report.green
     assert [p for p in report.problems if p.path == path and words in p.text]
+
+
+def test_a_training_that_failed_early_is_told_and_stays_green(folder: Path) -> None:
+    def cut_through(result: Result) -> None:
+        outcome = result["outcome"] | {"verdict": "disconnected"}
+        outcome["stopped"] = {"epochs": 4, "empty_layers": ["conv2.weight"]}
+        outcome["epochs"] = outcome["epochs"][:3]
+        last = {"epoch": 3, "correct": outcome["epochs"][-1]["test_correct"]}
+        outcome["accuracy"] = dict.fromkeys(("last", "best_validation", "best_test"), last)
+        result["outcome"] = outcome
+
+    logits_path(path_of(folder)).unlink()
+    path = damage(folder, cut_through)
+    assert [(p.path, p.level, p.kind) for p in check(folder).problems] == [
+        (path, "warning", "convergence")
+    ]
+    damage(folder, outcome("stopped", "epochs", to=9))
+    assert [p.path for p in found(folder)] == [path]
 
 
 def curve(result: Result, correct: list[int]) -> None:

@@ -18,7 +18,7 @@ def convergence(item: Item) -> Iterator[Problem]:
     """Check that the last epoch is above chance, and near the best validation epoch."""
     outcome = item.outcome
     if not item.completed:
-        text = f"it diverged in epoch {len(outcome['epochs'])}"
+        text = f"its verdict after {len(outcome['epochs'])} epochs is {outcome['verdict']}"
         yield item.problem(KIND, text, "it counts as it is; look at its log", "warning")
         return
     images, classes = outcome["images"]["test"], outcome["layers"][-1]["shape"][0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from itertools import pairwise
 from math import prod
 
@@ -12,6 +11,7 @@ from fggp.errors import Failure
 from fggp.methods import METHODS
 from fggp.protocol import method_of, recipe_of
 from fggp.recipe import Recipe
+from fggp.rules import grows
 from fggp.selection import kept_count
 from fggp.timing import Method
 
@@ -117,7 +117,7 @@ def _times(item: Item, method: Method) -> Iterator[Problem]:
 
 def _changes(item: Item, recipe: Recipe) -> Iterator[Problem]:
     """Check that weights come and go as counted, and come back only where the rule grows."""
-    nested = not _grows(recipe.rule)
+    nested = not grows(recipe.rule)
     for before, record in pairwise(item.outcome["updates"]):
         number = record["update"]
         pairs = zip(before["kept"], record["kept"], strict=True)
@@ -133,13 +133,3 @@ def _changes(item: Item, recipe: Recipe) -> Iterator[Problem]:
                 KIND, f"update {number} has {counted}, its counts differ by {change}"
             )
             return
-
-
-def _grows(part: object) -> bool:
-    """Whether a rule, or any part that it is made of, brings weights back."""
-    if getattr(part, "grows", False) or getattr(part, "grow", False) is True:
-        return True
-    parts = part if isinstance(part, tuple) else ()
-    if is_dataclass(part):
-        parts = tuple(getattr(part, field.name) for field in fields(part))
-    return any(map(_grows, parts))

@@ -41,6 +41,9 @@ def epochs(item: Item) -> Iterator[Problem]:
     if len(records) > len(planned) or (item.completed and len(records) < len(planned)):
         yield item.problem(KIND, f"{len(records)} epochs of {len(planned)}")
         return
+    if outcome.get("stopped") and (item.completed or outcome["stopped"]["epochs"] != len(planned)):
+        text = f"its verdict is {outcome['verdict']}, and it was stopped"
+        yield item.problem(KIND, f"{text} on its way to {outcome['stopped']['epochs']} epochs")
     lost = [record["epoch"] for record in records if record["train_loss"] is None]
     if lost and (item.completed or lost != [len(records)]):
         text = f"its verdict is {outcome['verdict']}, epochs without a finite loss: {lost}"

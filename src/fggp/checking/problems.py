@@ -9,6 +9,7 @@ from typing import Any, Literal
 from fggp.cell import Cell
 from fggp.errors import Failure
 from fggp.results import Result, kept
+from fggp.verdict import COMPLETED
 
 Level = Literal["error", "warning"]
 
@@ -83,7 +84,7 @@ class Item:
     @property
     def completed(self) -> bool:
         """Whether the training went to its end."""
-        return bool(self.outcome["verdict"] == "completed")
+        return bool(self.outcome["verdict"] == COMPLETED)
 
     def problem(self, kind: str, text: str, fix: str = "", level: Level = "error") -> Problem:
         """Return a problem of this file; its fix is to train the cell anew."""

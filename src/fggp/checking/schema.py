@@ -7,18 +7,28 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from fggp.cell import Cell
 from fggp.checking.problems import Item, Problem, again
 from fggp.complaints import explain
 from fggp.matching import cell_of
 from fggp.results import SCHEMA, Result, fingerprint
+from fggp.verdict import COMPLETED, FAILURES
 
 AtLeast0 = Annotated[int, Field(ge=0)]
 AtLeast1 = Annotated[int, Field(ge=1)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Real = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _known(verdict: str) -> str:
+    if verdict != COMPLETED and verdict not in FAILURES:
+        raise ValueError(f"{verdict!r} is none of {', '.join([COMPLETED, *FAILURES])}")
+    return verdict
+
+
+Verdict = Annotated[str, AfterValidator(_known)]
 
 
 class Block(BaseModel):
@@ -82,11 +92,18 @@ class Layer(Block):
     macs: AtLeast0 | None = None
 
 
+class Stopped(Block):
+    """How long a training would have been that a failure ended."""
+
+    epochs: AtLeast1
+
+
 class Outcome(Block):
     """What came of a cell."""
 
     numerics: AtLeast1
-    verdict: Annotated[str, Field(pattern=r"^[a-z][a-z ]*$")]
+    verdict: Verdict
+    stopped: Stopped | None = None
     images: Images
     steps_per_epoch: AtLeast1
     prunable: AtLeast1
