@@ -29,6 +29,7 @@ def test_where_gpus_are_refused_they_are_asked_for_as_gres_and_the_partition_is_
     assert lab.checkout.fingerprints("wide") == {cell: trained[cell] for cell in (ONE, TWO)}
 
 
+@pytest.mark.slow
 def test_an_array_trains_its_cells_and_a_cancelled_task_of_it_continues(
     lab: Lab, undisturbed: Checkout
 ) -> None:

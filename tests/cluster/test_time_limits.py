@@ -59,6 +59,7 @@ def test_a_training_at_the_end_of_its_time_is_requeued_or_where_that_is_refused_
     assert [job.state for job in lab.jobs(TWO)][:1] == ["FAILED"]
 
 
+@pytest.mark.slow
 def test_cells_that_share_a_job_are_requeued_with_it(lab: Lab, undisturbed: Checkout) -> None:
     lab.checkout.environment["FGGP_MARGIN"] = "10"
     options = ("--set-resources", "train_1:runtime=1", "--config", "cells_per_gpu=2")
