@@ -52,10 +52,9 @@ class Allocation:
         job, margin = job_id(), os.environ.get(MARGIN, str(DEFAULT_MARGIN))
         if job is None or margin == "none":
             return None
-        try:
-            return cls(job, _left(job), float(margin))
-        except ValueError:
-            raise Failure(f"{MARGIN}={margin} is no number of seconds; set one, or none") from None
+        if not re.fullmatch(r"\d+(\.\d+)?", margin):
+            raise Failure(f"{MARGIN}={margin} is no number of seconds; set one, or none")
+        return cls(job, _left(job), float(margin))
 
     @property
     def left(self) -> float:
@@ -90,19 +89,14 @@ class Allocation:
         """Ask Slurm to queue the job again, and wait to be ended; returns where that fails."""
         if os.environ.get(REQUEUE) == "no":
             return
+        # Said before, for Slurm may end the job at once.
+        print(f"Slurm job {self.job} ends; asking Slurm to requeue it", flush=True)
         try:
-            subprocess.run(
-                ["scontrol", "requeue", self.job],
-                check=True,
-                capture_output=True,
-                text=True,
-                timeout=ANSWER_SECONDS,
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            print(f"Slurm job {self.job} ends, and is not requeued ({_reason(error)})", flush=True)
-            return
-        print(f"Slurm job {self.job} ends, and is requeued to continue", flush=True)
-        time.sleep(KILL_SECONDS)
+            _answer("scontrol", "requeue", self.job)
+        except Failure as refusal:
+            print(f"Slurm job {self.job} is not requeued: {refusal}", flush=True)
+        else:
+            time.sleep(KILL_SECONDS)
 
 
 def job_id() -> str | None:
@@ -112,46 +106,40 @@ def job_id() -> str | None:
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
-def _left(job: str) -> float | None:
-    if end := os.environ.get("SLURM_JOB_END_TIME"):
-        return float(end) - time.time()
-    try:
-        answer = subprocess.run(
-            ["squeue", "--noheader", "--jobs", job, "--format", "%L"],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=ANSWER_SECONDS,
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError) as error:
-        answer, problem = "", f": {_reason(error)}"
-    else:
-        problem = f": {answer}"
-    try:
-        return seconds_of(answer)
-    except ValueError:
-        print(
-            f"squeue does not say when Slurm job {job} ends{problem}; training until it is ended",
-            file=sys.stderr,
-        )
-        return None
-
-
 def seconds_of(text: str) -> float | None:
     """Return the seconds that Slurm writes as ``[days-][hours:]minutes:seconds``.
 
-    None stands for no limit. Raises ValueError for anything else.
+    None stands for no limit. Raises Failure for anything else.
     """
     if text == "UNLIMITED":
         return None
     parts = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)", text)
     if parts is None:
-        raise ValueError(f"{text!r} is no time")
+        raise Failure(f"{text!r} is no time")
     days, hours, minutes, seconds = (int(part or 0) for part in parts.groups())
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
-def _reason(error: Exception) -> str:
-    """Return one line of what a command complained of."""
-    said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
-    return " ".join((said or "no answer").split())
+def _left(job: str) -> float | None:
+    if end := os.environ.get("SLURM_JOB_END_TIME"):
+        return float(end) - time.time()
+    try:
+        return seconds_of(_answer("squeue", "--noheader", "--jobs", job, "--format", "%L"))
+    except Failure as problem:
+        print(
+            f"squeue does not say when Slurm job {job} ends ({problem}); training on until then",
+            file=sys.stderr,
+        )
+        return None
+
+
+def _answer(*command: str) -> str:
+    """Return what a command of Slurm prints; raises Failure with its complaint in one line."""
+    try:
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=ANSWER_SECONDS
+        ).stdout.strip()
+    except subprocess.CalledProcessError as error:
+        raise Failure(" ".join(error.stderr.split()) or f"exit status {error.returncode}") from None
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Failure(str(error)) from None

@@ -9,7 +9,7 @@ from lab import Lab, check
 pytestmark = pytest.mark.cluster
 ONE, TWO = (f"vgg19/s90/i50/fggp/seed{seed}" for seed in (1, 2))
 SHORT = ("--set-resources", "train:runtime=1")
-REQUEUED = "ends, and is requeued to continue"
+REQUEUED = "ends; asking Slurm to requeue it"
 
 
 def use_up(lab: Lab, *cells: str) -> None:
@@ -55,7 +55,7 @@ def test_a_training_at_the_end_of_its_time_is_requeued_or_where_that_is_refused_
     check(lab, undisturbed, ONE, TWO)
     assert lab.said(ONE, "long").count(REQUEUED) >= 1
     assert lab.jobs(ONE)[0].restarts >= 1
-    assert f"Slurm job {lab.jobs(TWO)[0].id} ends, and is not requeued (" in lab.said(TWO, "long")
+    assert f"Slurm job {lab.jobs(TWO)[0].id} is not requeued: " in lab.said(TWO, "long")
     assert [job.state for job in lab.jobs(TWO)][:1] == ["FAILED"]
 
 

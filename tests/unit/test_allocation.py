@@ -61,7 +61,11 @@ def test_squeue_is_asked_where_slurm_does_not_say_the_end(slurm: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("echo INVALID", "ends: INVALID;"), ("echo no such job >&2; exit 1", "ends: no such job;")],
+    [
+        ("echo INVALID", "ends ('INVALID' is no time);"),
+        ("echo no such job >&2; exit 1", "ends (no such job);"),
+        ("exit 3", "ends (exit status 3);"),
+    ],
 )
 def test_a_slurm_that_does_not_answer_is_named_and_the_training_goes_on(
     slurm: Path, capfd: pytest.CaptureFixture[str], text: str, complaint: str
@@ -94,7 +98,7 @@ def test_times_are_read_as_slurm_writes_them(text: str, seconds: float | None) -
 
 @pytest.mark.parametrize("text", ["", "INVALID", "NOT_SET", "5", "1-2", "1:2:3:4", "0:07\n0:08"])
 def test_other_texts_are_no_times(text: str) -> None:
-    with pytest.raises(ValueError, match="is no time"):
+    with pytest.raises(Failure, match="is no time"):
         seconds_of(text)
 
 
@@ -133,8 +137,8 @@ def test_a_refusal_to_requeue_is_said_in_one_line(
 ) -> None:
     program(slurm / "scontrol", "echo 'Requested operation is' >&2; echo disabled >&2; exit 1")
     Allocation("42", 30.0).requeue()
-    line = "Slurm job 42 ends, and is not requeued (Requested operation is disabled)\n"
-    assert capfd.readouterr().out == line
+    refusal = "Slurm job 42 is not requeued: Requested operation is disabled"
+    assert capfd.readouterr().out.splitlines()[1:] == [refusal]
 
 
 def test_a_requeued_job_waits_to_be_ended(
@@ -146,7 +150,7 @@ def test_a_requeued_job_waits_to_be_ended(
     Allocation("40_3", 30.0).requeue()
     assert time.monotonic() - began >= 0.3
     assert (slurm / "asked").read_text() == "requeue 40_3\n"
-    assert capfd.readouterr().out == "Slurm job 40_3 ends, and is requeued to continue\n"
+    assert capfd.readouterr().out == "Slurm job 40_3 ends; asking Slurm to requeue it\n"
 
 
 def test_a_training_that_shares_its_job_requeues_nothing(
