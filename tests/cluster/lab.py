@@ -145,6 +145,12 @@ def gpu(process: int) -> str:
     return found[0].partition("=")[2]
 
 
+def parent(process: int) -> str:
+    """Return the program that started a process."""
+    number = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1]
+    return Path(f"/proc/{number}/comm").read_text().strip()
+
+
 def check(lab: Lab, undisturbed: Checkout, *cells: str) -> None:
     """Check that cells of study ``long`` came to the undisturbed bits, and no epoch came twice."""
     trained = undisturbed.fingerprints("long")

@@ -288,7 +288,8 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
 ReturnToService=2
 MpiDefault=none
 KillWait={kill_wait}
-JobRequeue=1
+# The profile has to ask for it.
+JobRequeue=0
 MinJobAge=3600
 GresTypes=gpu
 PreemptType=preempt/partition_prio

@@ -60,6 +60,21 @@ def test_a_training_at_the_end_of_its_time_is_requeued_or_where_that_is_refused_
 
 
 @pytest.mark.slow
+def test_a_limit_that_takes_a_training_by_surprise_leaves_it_time_for_a_checkpoint(
+    lab: Lab, undisturbed: Checkout
+) -> None:
+    lab.checkout.environment["FGGP_MARGIN"] = "none"
+    snakemake = lab.start(ONE, study="long", options=SHORT)
+    wait_for_epoch(lab, ONE, REQUEUED)
+    with lab.holding(ONE, study="long"):
+        lab.wait("time limit", lambda: lab.jobs(ONE)[0].state in {"COMPLETING", "TIMEOUT"})
+    snakemake.end()
+    check(lab, undisturbed, ONE)
+    assert "stopped with a checkpoint" in lab.said(ONE, "long")
+    assert [job.state for job in lab.jobs(ONE)][:1] == ["TIMEOUT"]
+
+
+@pytest.mark.slow
 def test_cells_that_share_a_job_are_requeued_with_it(lab: Lab, undisturbed: Checkout) -> None:
     lab.checkout.environment["FGGP_MARGIN"] = "10"
     options = ("--set-resources", "train_1:runtime=1", "--config", "cells_per_gpu=2")
