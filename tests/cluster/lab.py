@@ -15,7 +15,7 @@ from pathlib import Path
 from checkout import Checkout
 from slurm import KILL_WAIT, Job, Slurm
 
-PATIENCE = 300  # seconds; a guard against hanging, and never a promise
+PATIENCE = 600  # seconds; a guard against hanging, and never a promise
 EPOCHS = 24  # of a training that is to be disturbed on the way
 # How a child gets Ctrl-C although a shell in the background, or pytest, may have it ignored.
 HEEDED = "import signal, sys, os; signal.signal(2, signal.default_int_handler); "
