@@ -22,7 +22,7 @@ from fggp.matching import finished, restore
 from fggp.origin import origin
 from fggp.packing import pack, unpack
 from fggp.provenance import now, processor, provenance
-from fggp.results import logits_path, make, read, weights_path, write
+from fggp.results import kept, logits_path, make, read, weights_path, write
 from fggp.stopping import stopping
 from fggp.train import Row, Tick, train
 
@@ -78,6 +78,7 @@ def run_cell(
     patience = 0.0 if allocation is None else allocation.left
     with locked(out, patience=patience), stopping() as asked:
         if restore(cell, out):
+            _drop_outlived(out.with_name(f".{out.stem}.ckpt"), kept(out))
             return False
         dataset = load(data)
         chosen, name = choose_device(device)
@@ -110,6 +111,12 @@ def run_cell(
         write(make(tied, outcome, record), out)
         store.remove()
         return True
+
+
+def _drop_outlived(checkpoint: Path, finished: Path) -> None:
+    """Delete a checkpoint that a kill left beside its result; a newer one is of other settings."""
+    if checkpoint.exists() and checkpoint.stat().st_mtime_ns <= finished.stat().st_mtime_ns:
+        checkpoint.unlink()
 
 
 def _dense(cell: Cell, out: Path) -> dict[str, Tensor] | None:

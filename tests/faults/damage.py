@@ -37,8 +37,11 @@ SMALL = TINY | {
     "training": {"epochs": 3, "batch_size": 32, "pad": 1, "flip": False},
 }
 TABLES = ("runs.csv", "epochs.csv", "layers.csv", "updates.csv")
-ORIGIN = ["seconds", "peak_memory_mb", "device", "device_name", "code_sha256", "torch"]
-"""Columns from the provenance, which is not part of what a result says."""
+ORIGIN = {
+    *("started", "finished", "seconds", "estimated_seconds", "peak_memory_mb"),
+    *("device", "device_name", "code_sha256", "python", "numpy", "torch"),
+}
+"""Columns from the provenance, which is not part of what a result says and may be edited."""
 
 Damage = Callable[[bytes, np.random.Generator], bytes]
 
@@ -196,6 +199,8 @@ def damages(home: Path, number: int, seed: int, jobs: int) -> Tally:
         tally.tried += 1
         tally.note(part.__name__.strip("_").replace("_", " "))
         shutil.rmtree(room.path)
+        if tally.tried % 20 == 0:
+            print(f"  {tally.tried} damaged files", flush=True)
     return tally.end()
 
 
@@ -327,5 +332,5 @@ def _tables() -> dict[str, Any]:
     """Return the tables of a study, without what tells of time and place."""
     found = {name: (HOME / name).read_text() for name in TABLES}
     runs = pd.read_csv(io.StringIO(found["runs.csv"]), dtype=str)
-    found["runs.csv"] = runs.drop(columns=ORIGIN).to_csv()
+    found["runs.csv"] = runs.drop(columns=list(ORIGIN & set(runs))).to_csv()
     return found

@@ -606,6 +606,19 @@ def test_a_deleted_result_comes_back_without_training_or_data(tmp_path: Path, da
     assert read(out) == result == read(kept(out))
 
 
+@pytest.mark.parametrize(("seconds", "there"), [(-1, False), (1, True)])
+def test_a_checkpoint_that_a_kill_left_beside_its_result_goes_and_a_newer_one_stays(
+    tmp_path: Path, data: Path, seconds: int, there: bool
+) -> None:
+    out = tmp_path / "seed1.json"
+    run_cell(cell(), data, out, device="cpu")
+    left, moment = tmp_path / ".seed1.ckpt", kept(out).stat().st_mtime + seconds
+    left.write_text("of a training that was killed after its result was written, or of another")
+    os.utime(left, (moment, moment))
+    assert not run_cell(cell(), data, out, device="cpu")
+    assert left.exists() == there
+
+
 def test_a_changed_cell_is_trained_anew(tmp_path: Path, data: Path) -> None:
     out = tmp_path / "seed1.json"
     run_cell(cell(), data, out, device="cpu")
