@@ -318,6 +318,10 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"training": {"lr": "1e-400"}},
         ["training.lr: 1e-400 is too large or too small a number"],
     ),
+    "fraction that would be nothing": (
+        {"training": {"lr": "1/1" + "0" * 400}},
+        ["training.lr: 1/1", "is too large or too small a number"],
+    ),
     "text for a list": ({"seeds": "~"}, ["seeds: '~' should be a list"]),
     "all images held out": (
         {"data": DATA | {"validation": 1197}},
@@ -342,6 +346,10 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
             "gmp would never prune",
             "nearest valid is 99",
         ],
+    ),
+    "window shorter than an update, of few images": (
+        {"data": DATA | {"train": 64}, "pruning": {"update_every": 7, "end_epoch": 3}},
+        ["pruning.update_every: 7 is longer than the pruning window of 6 steps (2 an epoch)"],
     ),
     "path without a folder": ({"data": DATA | {"path": "x"}}, ["data.path: digits", "remove"]),
 }

@@ -482,11 +482,12 @@ def test_room_is_compared_with_the_cells_that_are_left(monkeypatch: pytest.Monke
 def test_room_for_checkpoints_grows_with_the_jobs_at_once() -> None:
     Path("slurm").mkdir()
     found = {}
-    for jobs in (1, 200):
+    for jobs in (1, 200, "unlimited"):
         Path("slurm/config.yaml").write_text(f"executor: slurm\njobs: {jobs}\n")
         text = one(room, place("paper", profile="slurm")).found
         found[jobs] = float(text.partition("about ")[2].split()[0])
     assert found[200] > 10 * found[1]
+    assert found["unlimited"] > found[200]
 
 
 def test_few_open_files_are_a_warning() -> None:
@@ -524,6 +525,14 @@ def test_the_profile_is_there_and_can_be_read(content: str | None, state: str) -
         Path("slurm").mkdir()
         Path("slurm/config.yaml").write_text(content)
     assert one(profile, place(profile="slurm")).state == state
+
+
+def test_a_profile_without_slurm_asks_nothing_of_it() -> None:
+    Path("laptop").mkdir()
+    Path("laptop/config.yaml").write_text("cores: 2\n")
+    assert not place("paper", profile="laptop").on_slurm
+    assert not place("paper").on_slurm
+    assert place("paper", profile="slurm").on_slurm
 
 
 def test_the_shipped_profile_is_understood() -> None:

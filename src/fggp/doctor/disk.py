@@ -93,7 +93,8 @@ def room(place: Place) -> Iterator[Finding]:
         yield unchecked("disk", f"{free / 1e9:.1f} GB free; no study was named")
         return
     ahead = [cell for cell in place.cells if not finished(cell, run_path(place.results, cell))]
-    jobs = int(place.settings.get("jobs", 1)) if place.on_slurm else 1
+    jobs = place.settings.get("jobs", 1) if place.on_slurm else 1
+    jobs = jobs if isinstance(jobs, int) else len(ahead)  # Snakemake takes "unlimited" too
     need = sum(disk_bytes(cell, place.size) for cell in ahead)
     need += min(jobs, len(ahead)) * max(map(checkpoint_bytes, ahead), default=0)
     found = f"{free / 1e9:.1f} GB free, about {need / 1e9:.2g} GB for {len(ahead)} cells to train"

@@ -73,7 +73,9 @@ class Place:
     @property
     def on_slurm(self) -> bool:
         """Whether trainings are to be submitted to Slurm."""
-        return bool(self.profile) and self.settings.get("executor", "slurm") == "slurm"
+        if self.settings:
+            return self.settings.get("executor") == "slurm"
+        return "slurm" in self.profile  # a profile that cannot be read is one by its name
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
