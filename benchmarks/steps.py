@@ -48,16 +48,20 @@ def main() -> None:
             if options.only is None or step["id"] in options.only:
                 known[step["id"]] = measure(step, top)
                 print(json.dumps(known[step["id"]]), flush=True)
-    content = {
-        "machine": {
-            "processor": processor(),
-            "cores": os.cpu_count(),
-            "system": platform.system(),
-            "python": platform.python_version(),
-        },
-        "steps": [known[step["id"]] for step in steps if step["id"] in known],
+                _write(options.out, [known[it["id"]] for it in steps if it["id"] in known])
+
+
+def _write(path: Path, steps: list[dict[str, Any]]) -> None:
+    path.write_text(json.dumps({"machine": _machine(), "steps": steps}, indent=1) + "\n")
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "python": platform.python_version(),
     }
-    options.out.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def measure(step: dict[str, Any], top: Path) -> dict[str, Any]:
@@ -88,7 +92,9 @@ def measure(step: dict[str, Any], top: Path) -> dict[str, Any]:
 
 
 def _known(path: Path) -> list[dict[str, Any]]:
-    return list(json.loads(path.read_text())["steps"]) if path.exists() else []
+    """Return what was measured before, if on a machine like this one."""
+    content = json.loads(path.read_text()) if path.exists() else {}
+    return list(content["steps"]) if content.get("machine") == _machine() else []
 
 
 def _size(folder: Path) -> int:

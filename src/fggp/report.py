@@ -6,16 +6,17 @@ import csv
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
+from fggp.checking.problems import Item
 from fggp.checking.study import Report, check, studies
 from fggp.errors import Failure
 from fggp.methods import METHODS
-from fggp.results import write_text
+from fggp.results import fingerprint, write_text
 
 TEMPLATES = Path("docs/templates")
 REFERENCE = Path("results/reference")
@@ -56,10 +57,12 @@ def write_reports(root: Path = Path()) -> list[Path]:
 def material(root: Path = Path()) -> Material:
     """Return what the templates may speak of: the project, the studies, and what was measured."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    reports = [check(path) for path in studies(root / REFERENCE)]
     return {
         "project": project,
         "methods": sorted(METHODS),
-        "studies": [_study(path, root) for path in studies(root / REFERENCE)],
+        "studies": [_study(report, root) for report in reports],
+        "total": _total([item for report in reports for item in report.items]),
         "measured": _measured(root / MEASURED),
     }
 
@@ -91,35 +94,41 @@ def _measured(path: Path) -> Material:
     return content | {"by_id": {step["id"]: step for step in content["steps"]}}
 
 
-def _study(folder: Path, root: Path) -> Material:
-    report = check(folder)
-    tables = root / FIGURES / folder.name / "tables"
+def _total(items: Sequence[Item]) -> Material:
+    """Return what all trainings come to; one that is in two studies counts once."""
+    once = list({fingerprint(item.result): item for item in items}.values())
+    return {
+        "trainings": len(once),
+        "hours": _hours(once),
+        "gpu_hours": _hours([item for item in once if item.provenance["device"] == "cuda"]),
+    }
+
+
+def _hours(items: Sequence[Item]) -> float:
+    return float(sum(item.provenance["seconds"] for item in items)) / 3600
+
+
+def _study(report: Report, root: Path) -> Material:
+    tables = root / FIGURES / report.folder.name / "tables"
     if not (tables / "claims.csv").exists():
         raise Failure(f"{tables}: has no tables of the study; make them with `make paper`")
     seconds = [item.provenance["seconds"] for item in report.items]
     return {
-        "name": folder.name,
+        "name": report.folder.name,
         "description": report.configuration.get("description", ""),
         "results": len(report.items),
         "cells": report.cells,
         "seeds": len({item.cell.seed for item in report.items}),
         "errors": sum(problem.level == "error" for problem in report.problems),
         "warnings": sum(problem.level == "warning" for problem in report.problems),
-        "hours": sum(seconds) / 3600,
+        "hours": _hours(report.items),
         "longest": max(seconds, default=0),
         "memory_mb": max((item.provenance["peak_memory_mb"] for item in report.items), default=0),
         "verdicts": Counter(item.outcome["verdict"] for item in report.items),
         "machines": sorted({item.provenance["device_name"] for item in report.items}),
-        "gpu_hours": sum(_gpu_seconds(report)) / 3600,
         "claims": list(_rows(tables / "claims.csv")),
         "ranking": _table(tables / "ranking.md"),
     }
-
-
-def _gpu_seconds(report: Report) -> Iterator[float]:
-    for item in report.items:
-        if item.provenance["device"] == "cuda":
-            yield item.provenance["seconds"]
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:

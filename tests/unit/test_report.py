@@ -25,6 +25,7 @@ MEASURED: dict[str, Any] = {
             "id": step["id"],
             "command": step["command"],
             "seconds": 100.0 * number,
+            "cpu_seconds": 77.0,
             "peak_memory_mb": 321,
             "disk_mb": 12.0,
             "load_before": 0.5,
@@ -64,9 +65,31 @@ def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
     assert "11 of 22 trainings" in told.replace("**", "")
     appendix = written["artifact-appendix.md"]
     for step in MEASURED["steps"]:
-        assert f"| `{step['command']}` | {report.duration(step['seconds'])} | 321 MB" in appendix
+        assert (
+            f"| `{step['command']}` | {report.duration(step['seconds'])} | 77 s | 321 MB"
+            in appendix
+        )
     hours = 11 * 60.5 / 3600
     assert f"{hours:.1f} hours" in appendix
+
+
+def test_a_training_that_is_in_two_studies_counts_once(root: Path) -> None:
+    once = report.material(root)
+    for name in ("results/reference", "figures"):
+        shutil.copytree(root / name / "made", root / name / "again")
+    twice = report.material(root)
+    assert [study["results"] for study in twice["studies"]] == [11, 11]
+    assert twice["total"] == once["total"]
+    assert once["total"]["trainings"] == 11
+    assert once["total"]["hours"] == pytest.approx(11 * 60.5 / 3600)
+    assert once["total"]["gpu_hours"] == 0
+
+
+def test_hours_on_gpus_are_told_apart(root: Path) -> None:
+    path = next((root / "results/reference/made").glob("runs/**/seed1.json"))
+    path.write_text(path.read_text().replace('"device": "cpu"', '"device": "cuda"'))
+    total = report.material(root)["total"]
+    assert total["gpu_hours"] == pytest.approx(60.5 / 3600)
 
 
 def test_tables_in_the_texts_are_whole(root: Path) -> None:
