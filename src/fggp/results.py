@@ -56,13 +56,14 @@ def write(result: Result, path: Path) -> None:
     Snakemake deletes a declared output before it repeats a job; from the copy the result is back
     in seconds.
     """
-    sealed = result["provenance"] | {SEAL: _seal(result)}
+    sealed = result["provenance"] | {SEAL: seal(result)}
     text = json.dumps(result | {"provenance": sealed}, indent=1, allow_nan=False) + "\n"
     for target in (kept(path), path):
         write_text(target, text)
 
 
-def _seal(result: Result) -> str:
+def seal(result: Result) -> str:
+    """Return the checksum of ``cell`` and ``outcome``."""
     return hashlib.sha256(fingerprint(result).encode()).hexdigest()
 
 
@@ -98,7 +99,7 @@ def read(path: Path) -> Result:
         if not all(isinstance(result[block], dict) for block in ("cell", "outcome", "provenance")):
             raise ValueError("a block is not a mapping")
         Cell(**result["cell"])
-        if result["provenance"].get(SEAL) not in (None, _seal(result)):
+        if result["provenance"].get(SEAL) not in (None, seal(result)):
             raise ValueError("its numbers are not those that were written")
     except (ValueError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())[:200]

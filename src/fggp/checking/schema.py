@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +12,7 @@ from fggp.cell import Cell
 from fggp.checking.problems import Item, Problem, again
 from fggp.complaints import explain
 from fggp.matching import cell_of
-from fggp.results import SCHEMA, Result, fingerprint
+from fggp.results import SCHEMA, SEAL, seal
 from fggp.verdict import COMPLETED, FAILURES
 
 AtLeast0 = Annotated[int, Field(ge=0)]
@@ -149,9 +148,6 @@ class Provenance(Block):
     code_sha256: Digest
 
 
-SEAL = "sha256"
-"""The key in ``provenance`` of a checksum of ``cell`` and ``outcome``, where a result has one."""
-
 BLOCKS: dict[str, type[BaseModel]] = {"cell": Cell, "outcome": Outcome, "provenance": Provenance}
 
 
@@ -167,15 +163,11 @@ def read(path: Path) -> Item | Problem:
             _check(name, model, result[name])
         if Cell(**result["cell"]).plain() != result["cell"]:
             raise ValueError("cell: not in canonical form")
-        if result["provenance"].get(SEAL) not in (None, _seal(result)):
+        if result["provenance"].get(SEAL) not in (None, seal(result)):
             raise ValueError("its checksum is not that of its cell and outcome")
         return Item(path, cell_of(result), result)
     except (ValueError, OSError) as error:
         return Problem(path, "schema", " ".join(str(error).split())[:200], again(path))
-
-
-def _seal(result: Result) -> str:
-    return sha256(fingerprint(result).encode()).hexdigest()
 
 
 def _check(name: str, model: type[BaseModel], content: Any) -> None:
