@@ -97,7 +97,7 @@ def test_patience_waits_until_the_cell_is_free(
 def test_patience_ends(out: Path, other: subprocess.Popen[str]) -> None:
     began = time.monotonic()
     with (
-        pytest.raises(Failure, match=rf"process {other.pid} on \S+ trains this cell still; end it"),
+        pytest.raises(Failure, match=rf"process {other.pid} on \S+ still trains this cell; end it"),
         locked(out, patience=1),
     ):
         pass
