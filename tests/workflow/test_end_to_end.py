@@ -46,7 +46,8 @@ def test_every_cell_trains_exactly_once(trained: Checkout) -> None:
         lines = trained.log(cell).read_text().splitlines()
         epochs = [line.split()[1] for line in lines if line.startswith("epoch ")]
         assert epochs == ["1/2", "2/2"], lines
-        rest = [line for line in lines[:-1] if not line.startswith("epoch ")]
+        *rest, verdict, _ = [line for line in lines if not line.startswith("epoch ")]
+        assert verdict == f"{cell}: completed after epoch 2"
         assert all(line.startswith("fggp: ") for line in rest), rest
 
 
@@ -121,6 +122,7 @@ def test_fggp_run_after_snakemake_changes_nothing(study: Checkout) -> None:
     before = study.files("results", "data")
     ran = study.fggp("run", "tiny")
     assert ran.out == "all is trained; next: python -m fggp analyse tiny\n", ran
+    (study / f"{HOME}/.run.lock").unlink()
     assert study.files("results", "data") == before
     assert study.dry().jobs == {}
 
