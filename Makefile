@@ -1,13 +1,14 @@
 # Every target sets the environment up by itself; the first time that takes a minute or two.
 VENV := .venv
 JOBS ?= 2
+GRANET ?=
 READY := $(VENV)/.ready
 # Recipes see the environment first, so that Snakemake's jobs find the same Python.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo paper report release measure test test-slow test-cluster faults check format lock clean
+.PHONY: help setup demo paper report release measure bench test test-slow test-cluster faults check format lock clean
 
 help: ## print this list
 	@echo "usage: make TARGET [JOBS=2] [PYTHON=python3]"
@@ -43,6 +44,9 @@ release: $(READY) ## build dist/fggp-VERSION.tar.gz from the last commit, and ch
 
 measure: release ## time each step of docs/steps.yaml in the unpacked release (half an hour; quiet machine)
 	python benchmarks/steps.py dist/fggp-$$(python -c 'import fggp; print(fggp.__version__)').tar.gz
+
+bench: $(READY) ## measure speed and memory beside other tools, on the CPU (about 10 minutes)
+	python benchmarks/run.py $(if $(GRANET),--granet $(GRANET))
 
 test: $(READY) ## run the tests that need minutes at most
 	pytest -n $(JOBS) -m "not slow and not cluster"

@@ -86,7 +86,9 @@ def few(
     """Return ten of the ``chosen`` training images per class, to score weights on."""
     labels = dataset.train_labels[chosen]
     order = stream(cell.seed, "scoring").permutation(len(labels))
-    tens = [order[labels[order] == label][:10] for label in np.unique(labels)]
+    # Not np.unique, which imports masked arrays, for a tenth of the start of a training.
+    present = np.flatnonzero(np.bincount(labels))
+    tens = [order[labels[order] == label][:10] for label in present]
     taken = chosen[np.concatenate(tens)]
     images = dataset.train_images[taken], dataset.train_labels[taken]
     return list(still(cell, dataset, *images, device))

@@ -102,3 +102,9 @@ def like(vector: Tensor, parameter: Tensor) -> Tensor:
     """Give a flat mask the shape, device and memory layout of a parameter."""
     mask = torch.empty_like(parameter, dtype=torch.bool)
     return mask.copy_(vector.view(parameter.shape))
+
+
+def extremes(vector: Tensor) -> tuple[float, float]:
+    """Return the smallest and the largest number of a vector; NaN where it holds one."""
+    least, most = torch.stack(vector.aminmax()).tolist()
+    return least, most

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
+from math import ceil, isfinite
 from typing import Any
 
 import torch
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fggp.dense_copy import DenseCopy
+from fggp.factors import Factors
 from fggp.initial import Beginning, Loss
-from fggp.parameters import check_optimizer, flat, inmost, like, prunable, unwrapped
+from fggp.parameters import check_optimizer, extremes, flat, inmost, like, prunable, unwrapped
 from fggp.rewinding import Rewinding
 from fggp.rules import grows
 from fggp.streams import stream
@@ -99,6 +100,7 @@ class Pruner:
                 self.parameters.items(), method.recipe.initial(beginning), strict=True
             )
         }
+        self._factors = Factors(list(self.masks.values()))
         soft, own = method.recipe.soft, list(self.parameters.values())
         self._dense = None if soft is None else DenseCopy(own, self.optimizer, soft)
         self._rewinding = None if method.recipe.rounds is None else Rewinding(model, self.optimizer)
@@ -140,7 +142,7 @@ class Pruner:
 
     def layers(self) -> list[Layer]:
         """Return the prunable tensors in layer order."""
-        kept = torch.stack([mask.sum() for mask in self.masks.values()]).tolist()
+        kept = torch.stack([mask.count_nonzero() for mask in self.masks.values()]).tolist()
         return [
             Layer(name, tuple(mask.shape), count, mask.numel())
             for (name, mask), count in zip(self.masks.items(), kept, strict=True)
@@ -213,12 +215,11 @@ class Pruner:
 
         Where masking is soft, give the model the masked weights and leave the buffers alone.
         """
-        masks = list(self.masks.values())
         if self._dense is None or self.leak is None:
-            self._keep(masks)
+            self._keep(self._factors)
         else:
             self._dense.take()
-            self._dense.show(masks, self.leak)
+            self._dense.show(list(self.masks.values()), self.leak)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what resuming needs."""
@@ -270,9 +271,10 @@ class Pruner:
         return f"{method.name} {method.initial_sparsity} to {method.sparsity}, {method.timing}"
 
     def _update(self, update: int, gradient: Tensor | None) -> int | None:
-        if gradient is not None and not bool(gradient.isfinite().all()):
+        ends = (0.0, 1.0) if gradient is None else extremes(gradient)
+        if not all(isfinite(end) for end in ends):
             return None
-        if gradient is not None and not bool(gradient.any()):
+        if ends == (0.0, 0.0):
             warnings.warn(
                 "all gradients are zero at a mask update; call pruner.step() before zero_grad()",
                 RuntimeWarning,
@@ -322,7 +324,7 @@ class Pruner:
             value.copy_(new.view(value.shape))
         if self._dense is None:
             survived = zip(after.survived.split_with_sizes(sizes), own, strict=True)
-            self._keep([like(new, p) for new, p in survived], buffers_only=True)
+            self._keep(Factors([like(new, p) for new, p in survived]), buffers_only=True)
 
     def _ends(self, update: int) -> bool:
         """Whether an update is the last one, after which masks and masking stay."""
@@ -371,23 +373,22 @@ class Pruner:
         if len(gradients) < len(self.parameters):
             return None
         last = flat(gradients)
-        if steps == 1 or not bool(last.isfinite().all()):
+        if steps == 1 or not all(isfinite(end) for end in extremes(last)):
             return last
         self._gradients = [*self._gradients, last][-steps:]
         return torch.stack(self._gradients).mean(0)
 
-    @torch.no_grad()
-    def _keep(self, masks: list[Tensor], *, buffers_only: bool = False) -> None:
-        tensors, factors = [], []
-        for parameter, mask in zip(self.parameters.values(), masks, strict=True):
+    def _keep(self, factors: Factors, *, buffers_only: bool = False) -> None:
+        tensors: list[tuple[int, Tensor]] = []
+        for number, parameter in enumerate(self.parameters.values()):
             buffers = self.optimizer.state.get(parameter, {}).values()
             own = () if buffers_only else (parameter.data,)
-            for tensor in (*own, *buffers):
-                if isinstance(tensor, Tensor) and tensor.shape == mask.shape:
-                    tensors.append(tensor)
-                    factors.append(mask)
-        if tensors:
-            torch._foreach_mul_(tensors, factors)
+            tensors += [
+                (number, tensor)
+                for tensor in (*own, *buffers)
+                if isinstance(tensor, Tensor) and tensor.shape == parameter.shape
+            ]
+        factors.zero(tensors)
 
 
 def _check_floor(method: Method, sizes: list[int]) -> None:

@@ -54,7 +54,8 @@ class Rewire:
         weight[awake], mask[awake] = theta[theta > 0] * signs[awake], True
         survived = update.survived & mask
         for part in self._parts(update):
-            woken = part.start + self._draw(update, mask[part], int(update.mask[part].sum()))
+            count = int(update.mask[part].count_nonzero())
+            woken = part.start + self._draw(update, mask[part], count)
             weight[woken], mask[woken] = AWAKE * signs[woken].to(weight.dtype), True
         return replace(update, weight=weight, mask=mask, survived=survived)
 

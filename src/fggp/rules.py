@@ -59,7 +59,7 @@ class DropGrow:
         new = update.mask.clone()
         layers = zip(*(update.by_layer(x) for x in (drop, grow, update.mask, new)), strict=True)
         for drop_score, grow_score, old, out in layers:
-            active = int(old.sum())
+            active = int(old.count_nonzero())
             dropped = ceil(fraction * active)
             kept = keep_largest(drop_score, active - dropped, old)
             out.copy_(kept | keep_largest(grow_score, dropped, ~kept))

@@ -39,7 +39,7 @@ class Snip:
         score = saliency.snip(model, parameters, *data, seed=_seed(beginning))
         everything = _everything(parameters)
         reserved = keep_share(score, self.floor, _sizes(parameters), everything)
-        places = beginning.keep - int(reserved.sum())
+        places = beginning.keep - int(reserved.count_nonzero())
         return _masks(reserved | keep_largest(score, places, ~reserved), parameters)
 
 

@@ -75,7 +75,7 @@ class TwoStage:
 
     def __call__(self, update: Update) -> Tensor:
         """Return the (N,) mask of the selected weights."""
-        active = int(update.mask.sum())
+        active = int(update.mask.count_nonzero())
         filled = self.pool(self.rate(update), active, update.keep)
         among = update.open if self.grow else update.mask
         first = keep_largest(self.first(update), update.keep - filled, among)
@@ -142,6 +142,6 @@ class Floored:
             update,
             mask=update.mask & ~reserved,
             reserved=reserved,
-            keep=update.keep - int(reserved.sum()),
+            keep=update.keep - int(reserved.count_nonzero()),
         )
         return reserved | self.select(rest)

@@ -12,8 +12,13 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
+from fggp.passes import write_largest
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+MANY = 1 << 15  # scores from which on a few passes are faster than a look at their order
+NUMPY_HAS = 4  # bytes of the smallest floating-point numbers that numpy compares fast
 
 
 def kept_count(total: int, sparsity: Fraction) -> int:
@@ -45,12 +50,27 @@ def keep_largest(score: Tensor, count: int, among: Tensor) -> Tensor:
         ValueError: when ``count`` is negative or exceeds the marked positions.
 
     """
-    positions = among.nonzero().squeeze(1)
-    if not 0 <= count <= len(positions):
-        raise ValueError(f"cannot keep {count} of {len(positions)} positions")
-    kept = among.new_zeros(among.shape)
-    if count == 0:
+    total = int(among.count_nonzero())
+    if not 0 <= count <= total:
+        raise ValueError(f"cannot keep {count} of {total} positions")
+    if count in {0, total}:
+        return among.clone() if count else among.new_zeros(among.shape)
+    if len(score) >= MANY and score.device.type == "cpu" and _is_ordered(score):
+        values = score.detach().contiguous()
+        values = values.float() if values.itemsize < NUMPY_HAS else values
+        kept = among.new_empty(among.shape)
+        write_largest(values.numpy(), count, among.contiguous().numpy(), total, kept.numpy())
         return kept
+    return keep_largest_plainly(score, count, among)
+
+
+def keep_largest_plainly(score: Tensor, count: int, among: Tensor) -> Tensor:
+    """Return what `keep_largest` does, by one look at the order of all marked scores.
+
+    For GPUs, and for vectors so short that it is faster; ``count`` is at least 1.
+    """
+    positions = among.nonzero().squeeze(1)
+    kept = among.new_zeros(among.shape)
     values = score[positions]
     smallest_kept = _ascending(values, len(positions) - count)
     chosen = values > smallest_kept
@@ -75,7 +95,7 @@ def keep_share(score: Tensor, share: Fraction, sizes: Sequence[int], among: Tens
     kept = among.clone()
     layers = zip(*(vector.split_with_sizes(list(sizes)) for vector in (score, kept)), strict=True)
     for values, marked in layers:
-        least = min(ceil(share * len(values)), int(marked.sum()))
+        least = min(ceil(share * len(values)), int(marked.count_nonzero()))
         marked.copy_(keep_largest(values, least, marked))
     return kept
 
@@ -94,6 +114,11 @@ def keep_largest_in_groups(score: Tensor, shape: Sequence[int], group: int, keep
     order = groups.sort(dim=2, stable=True).indices  # of a tie the later position is kept
     nothing = order < 0
     return nothing.scatter_(2, order[:, :, group - keep :], True).view(-1)
+
+
+def _is_ordered(score: Tensor) -> bool:
+    """Whether the scores are floating-point numbers without a NaN, which compares to nothing."""
+    return score.is_floating_point() and not bool(score.detach().amin().isnan())
 
 
 def _ascending(values: Tensor, rank: int) -> Tensor:

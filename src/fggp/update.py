@@ -74,7 +74,9 @@ class Update:
     def to(self, mask: Tensor) -> Update:
         """Return the update with ``mask``; weights that are not in it are zeroed at once."""
         survived = self.survived & mask
-        return replace(self, mask=mask, survived=survived, weight=self.weight * survived)
+        # A number multiplies faster than a boolean, which would be turned into one each time.
+        weight = self.weight * survived.to(self.weight.dtype)
+        return replace(self, mask=mask, survived=survived, weight=weight)
 
     def by_layer(self, vector: Tensor) -> list[Tensor]:
         """Cut a flat vector into its layers, as views."""
@@ -82,7 +84,7 @@ class Update:
 
     def layers(self) -> list[Update]:
         """Return one update per layer, K shared out by active counts with the largest remainder."""
-        active = [int(mask.sum()) for mask in self.by_layer(self.mask)]
+        active = [int(mask.count_nonzero()) for mask in self.by_layer(self.mask)]
         shares = [Fraction(self.keep * count, max(1, sum(active))) for count in active]
         keeps = largest_remainder(shares, self.keep)
 

@@ -16,10 +16,10 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # Rooms from the top of the house to the bottom: each imports only from those above it.
 ROOMS = (
-    *("errors", "ratio", "streams", "verdict"),
+    *("errors", "ratio", "streams", "verdict", "malloc"),
     *("allocation", "cell", "results", "locking"),
     *("gaps", "container", "packing", "weights", "logits"),
-    *("selection", "distributions", "schedules"),
+    *("passes", "selection", "distributions", "schedules"),
     "complaints",
     *("initial", "saliency", "scored"),
     *("update", "rates", "selecting", "rules", "rewiring", "mutation", "recipe"),
@@ -29,7 +29,7 @@ ROOMS = (
     *("timing", "protocol", "costs", "sizes", "fitting"),
     *("matching", "reading", "config", "study", "grid"),
     *("glance", "traces", "pace", "progress"),
-    *("parameters", "dense_copy", "rewinding", "pruner", "oneshot"),
+    *("parameters", "factors", "dense_copy", "rewinding", "pruner", "oneshot"),
     "models",
     *("numerics", "views", "checkpoint", "provenance"),
     *("flops", "making", "diagnostics", "answers", "paths", "loop", "train"),
@@ -45,6 +45,7 @@ DOORS = {"__init__", "__main__"}
 WITH_TORCH = {
     "saliency",
     "parameters",
+    "factors",
     "dense_copy",
     "rewinding",
     "pruner",
@@ -53,6 +54,7 @@ WITH_TORCH = {
     "weights",
     "models",
     "data.batches",
+    "data.crops",
     "numerics",
     "checkpoint",
     "making",

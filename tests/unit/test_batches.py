@@ -74,6 +74,27 @@ def test_every_image_is_the_crop_and_mirror_image_that_the_streams_say(channels_
         np.testing.assert_allclose(images[at].numpy(), normalised(crop), atol=1e-5)
 
 
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("pad", [0, 1, 4])
+def test_fast_batches_have_the_bits_of_a_gather_by_pixel(
+    pad: int, flip: bool, channels_last: bool
+) -> None:
+    images, _ = epoch_of(batches(pad=pad, flip=flip, channels_last=channels_last), 5)
+    order = stream(3, "order", 5).permutation(COUNT)
+    random = stream(3, "augmentation", 5)
+    rows, columns = random.integers(0, 2 * pad, size=(2, COUNT), endpoint=True)
+    mirrored = random.integers(0, 2, size=COUNT) == 1
+    padded = torch.from_numpy(np.pad(IMAGES, ((0, 0), (0, 0), (pad, pad), (pad, pad)), "reflect"))
+    crops = padded.unfold(2, SIZE, 1).unfold(3, SIZE, 1).permute(0, 2, 3, 1, 4, 5)
+    plain = crops[order, rows, columns]
+    if flip:
+        plain = torch.where(torch.from_numpy(mirrored).view(-1, 1, 1, 1), plain.flip(3), plain)
+    scale = [torch.tensor(x, dtype=torch.float32).mul(255).view(3, 1, 1) for x in (MEAN, STD)]
+    expected = plain.float().sub(scale[0]).div(scale[1])
+    assert torch.equal(images.view(torch.int32), expected.view(torch.int32))
+
+
 def test_no_padding_and_no_mirroring_give_the_images_themselves() -> None:
     images, _ = epoch_of(batches(pad=0, flip=False), 0)
     order = stream(3, "order", 0).permutation(COUNT)

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from fggp.selection import keep_largest, kept_count, largest_remainder
+from fggp import passes, selection
+from fggp.selection import (
+    keep_largest,
+    keep_largest_plainly,
+    kept_count,
+    largest_remainder,
+)
 
 VGG19, RESNET50 = 20_024_000, 23_467_712
 
@@ -114,3 +120,80 @@ def test_selecting_changes_neither_scores_nor_positions() -> None:
     keep_largest(score, 2, among)
     assert score.tolist() == [3.0, 1.0, 2.0]
     assert among.tolist() == [True, True, True]
+
+
+KINDS = {
+    "all different": lambda random, size: random.normal(size=size),
+    "few levels": lambda random, size: np.round(random.normal(size=size) * 2) / 2,
+    "mostly zero": lambda random, size: random.normal(size=size) * (random.random(size) < 0.1),
+    "all zero": lambda random, size: np.zeros(size),
+    "ascending": lambda random, size: np.sort(random.normal(size=size)),
+    "one in many": lambda random, size: np.where(np.arange(size) % 97 == 0, 1.0, 0.0),
+    "signed zeros": lambda random, size: np.where(random.random(size) < 0.5, 0.0, -0.0),
+    "with infinities": lambda random, size: np.where(
+        random.random(size) < 0.1, np.inf, random.normal(size=size)
+    ),
+}
+
+
+def assert_same_mask(score: torch.Tensor, count: int, among: torch.Tensor) -> None:
+    fast, plain = keep_largest(score, count, among), keep_largest_plainly(score, count, among)
+    assert fast.dtype == torch.bool
+    assert torch.equal(fast, plain)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [0.05, 0.5, 1.0])
+def test_a_few_passes_give_the_mask_of_a_look_at_the_whole_order(kind: str, share: float) -> None:
+    random = np.random.default_rng(0)
+    size = 3 * passes.PIECE + 1234  # more than one piece, more than are sorted out at once
+    score = torch.from_numpy(KINDS[kind](random, size).astype(np.float32))
+    among = torch.from_numpy(random.random(size) < share)
+    total = int(among.sum())
+    for count in (1, total // 10, total // 2, total - 1):
+        assert_same_mask(score, count, among)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_wrong_guesses_cost_time_and_no_bit(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "MANY", 1)
+    monkeypatch.setattr(passes, "PIECE", 37)
+    monkeypatch.setattr(passes, "SAMPLE", 16)
+    monkeypatch.setattr(passes, "FEW", 20)
+    random = np.random.default_rng(1)
+    for spreads in (0, 4):
+        monkeypatch.setattr(passes, "SPREADS", spreads)
+        for _ in range(60):
+            size = int(random.integers(2, 700))
+            score = torch.from_numpy(KINDS[kind](random, size).astype(np.float32))
+            among = torch.from_numpy(random.random(size) < random.choice([0.1, 0.6, 1.0]))
+            total = int(among.sum())
+            for count in {int(random.integers(0, total + 1)) for _ in range(3)} - {0}:
+                assert_same_mask(score, count, among)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_scores_of_every_precision_are_told_apart_exactly(dtype: torch.dtype) -> None:
+    random = np.random.default_rng(2)
+    score = torch.from_numpy(random.normal(size=2 * selection.MANY)).to(dtype)
+    assert_same_mask(score, selection.MANY // 3, torch.ones(len(score), dtype=torch.bool))
+    among = torch.from_numpy(random.random(len(score)) < 0.5)
+    assert_same_mask(score[::2], 1000, among[::2])  # not contiguous
+
+
+def test_scores_that_are_no_numbers_are_kept_as_they_were_before() -> None:
+    score = torch.from_numpy(np.random.default_rng(3).normal(size=2 * selection.MANY))
+    score[7::100] = float("nan")
+    assert_same_mask(score, selection.MANY, torch.ones(len(score), dtype=torch.bool))
+
+
+def test_large_vectors_on_a_cpu_go_through_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*given: object) -> None:
+        raise AssertionError("looked at the whole order")
+
+    monkeypatch.setattr(selection, "keep_largest_plainly", refuse)
+    everything = torch.ones(selection.MANY, dtype=torch.bool)
+    score = torch.arange(selection.MANY, dtype=torch.float32)
+    assert keep_largest(score, 5, everything).nonzero().squeeze(1).tolist() == list(
+        range(selection.MANY - 5, selection.MANY)
+    )

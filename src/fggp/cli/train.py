@@ -92,8 +92,10 @@ def _train(task: Task, device: str, allocation: Allocation | None) -> int:
     from tqdm import tqdm
 
     from fggp.job import run_cell
+    from fggp.malloc import keep_freed_memory
     from fggp.train import Row, Stopped
 
+    keep_freed_memory()
     cell = task.cell
     recipe = METHODS[cell.method.name].recipe(**cell.method.settings)
     last = len(epochs_of(recipe, cell.training.epochs, cell.sparsity))

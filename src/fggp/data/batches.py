@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fggp.data.crops import Crops
 from fggp.streams import stream
 
 Batch = tuple[Tensor, Tensor]
@@ -33,16 +34,21 @@ class Normaliser:
         device: torch.device,
         channels_last: bool = False,
     ) -> None:
-        shape = (1, 3, 1, 1)
-        self._mean = torch.tensor(mean, dtype=torch.float32, device=device).mul_(255).view(shape)
-        self._std = torch.tensor(std, dtype=torch.float32, device=device).mul_(255).view(shape)
+        self._mean = torch.tensor(mean, dtype=torch.float32, device=device).mul_(255)
+        self._std = torch.tensor(std, dtype=torch.float32, device=device).mul_(255)
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return (B, 3, H, W) float32 of (B, 3, H, W) uint8."""
         pixels = images.contiguous(memory_format=self._layout).float()
         # Two exactly rounded steps: a fused one could differ between layouts.
-        return pixels.sub_(self._mean).div_(self._std)
+        if self._layout is torch.contiguous_format:
+            pixels.sub_(self._mean.view(3, 1, 1)).div_(self._std.view(3, 1, 1))
+        else:  # three numbers in turn are slow; a whole image of them is not
+            _, _, height, width = pixels.shape
+            mean, std = (x.repeat(height * width) for x in (self._mean, self._std))
+            pixels.permute(0, 2, 3, 1).view(-1, len(mean)).sub_(mean).div_(std)
+        return pixels
 
 
 class _Numbered:
@@ -106,8 +112,7 @@ class Batches(_Numbered):
         height, width = images.shape[2:]
         border = ((0, 0), (0, 0), (pad, pad), (pad, pad))
         padded = torch.from_numpy(np.pad(images, border, mode="reflect")).to(device)
-        # (N, rows, columns, 3, H, W): every crop of every image, without a copy.
-        self._crops = padded.unfold(2, height, 1).unfold(3, width, 1).permute(0, 2, 3, 1, 4, 5)
+        self._crops = Crops(padded, (height, width), channels_last)
         self._labels = torch.tensor(labels, dtype=torch.int64, device=device)
         self._normalise = Normaliser(mean, std, device, channels_last)
         self._seed, self._pad, self._flip = seed, pad, flip
@@ -122,8 +127,10 @@ class Batches(_Numbered):
         offsets = random.integers(0, 2 * self._pad, size=(2, count), endpoint=True)
         mirrored = random.integers(0, 2, size=count) == 1
         self._order = torch.from_numpy(order).to(self._device)
-        self._rows, self._columns = torch.from_numpy(offsets).to(self._device)
-        self._mirrored = torch.from_numpy(mirrored).to(self._device).view(-1, 1, 1, 1)
+        rows, columns = torch.from_numpy(offsets).to(self._device)
+        self._first = self._crops.first(self._order, rows, columns)
+        bits = np.where(mirrored, 255, 0).astype(np.uint8)
+        self._mirrored = torch.from_numpy(bits).to(self._device)
 
     def __getitem__(self, k: int) -> Batch:
         """Return images (B, 3, H, W) float32 and labels (B,) int64 of batch ``k``.
@@ -136,11 +143,12 @@ class Batches(_Numbered):
         if self._order is None:
             raise RuntimeError("no epoch has been started; call start(epoch) first")
         part = self._part(k)
-        chosen = self._order[part]
-        images = self._crops[chosen, self._rows[part], self._columns[part]]
+        first = self._first[part]
         if self._flip:
-            images = torch.where(self._mirrored[part], images.flip(3), images)
-        return self._normalise(images), self._labels[chosen]
+            images = self._crops.cut_mirrored(first, self._mirrored[part])
+        else:
+            images = self._crops.cut(first)
+        return self._normalise(images), self._labels[self._order[part]]
 
 
 class EvaluationBatches(_Numbered):
@@ -186,8 +194,9 @@ def evaluation_batches(
         channels_last: memory layout of the batches.
 
     """
+    layout = torch.channels_last if channels_last else torch.contiguous_format
     return EvaluationBatches(
-        torch.tensor(images, device=device),
+        torch.tensor(images, device=device).contiguous(memory_format=layout),
         torch.tensor(labels, dtype=torch.int64, device=device),
         Normaliser(mean, std, device, channels_last),
         batch_size,

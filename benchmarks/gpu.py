@@ -1,0 +1,66 @@
+"""What to measure on a machine with a GPU; see README.md beside this file.
+
+``python benchmarks/gpu.py`` writes tables into results/benchmarks-gpu. With ``--device cpu --tiny``
+it only shows that everything runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from suite import gpu_steps, packed
+from suite.machine import load, machine
+from suite.report import markdown, records, together, write
+from suite.work import Options, Row
+
+OUT = Path("results/benchmarks-gpu")
+NAMES = ("steps", "updates", "packing", "trace")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what is asked for; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python benchmarks/gpu.py",
+        description="Measure training steps, mask updates and cells per hour on a GPU.",
+        epilog="example:\n  python benchmarks/gpu.py --only steps updates",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument(
+        "--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES)
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", default=OUT, help=f"default: {OUT}")
+    parser.add_argument("--threads", type=int, default=1, help="of each process; default: 1")
+    parser.add_argument("--rounds", type=int, help="instead of those of each benchmark")
+    parser.add_argument("--tiny", action="store_true", help="only to see that all runs")
+    given = parser.parse_args(arguments)
+    from fggp.errors import Failure
+    from fggp.job import choose_device
+
+    try:
+        _, name = choose_device(given.device)
+    except Failure as failure:
+        print(f"fggp: {failure}", file=sys.stderr)
+        return 1
+    options = Options(threads=given.threads, rounds=given.rounds, tiny=given.tiny)
+    measured: dict[str, Callable[[], list[Row]]] = {
+        "steps": lambda: gpu_steps.steps(given.device, options),
+        "updates": lambda: gpu_steps.updates(given.device, options),
+        "packing": lambda: packed.measure(given.device, options),
+        "trace": lambda: gpu_steps.trace(given.device, options, given.out),
+    }
+    about = machine(given.threads) | {"device": name}
+    rows: list[Row] = []
+    for wanted in given.only:
+        rows += measured[wanted]()
+        write(rows, about | {"load_after": load()}, given.out)
+    print(markdown(records(together(rows)), about | {"load_after": load()}))
+    print(f"written to {given.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

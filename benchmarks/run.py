@@ -1,0 +1,64 @@
+"""Ours beside its peers, measured in one run: speed, memory, start and planning.
+
+``python benchmarks/run.py`` writes a table and a figure into results/benchmarks; see README.md
+beside this file for what is compared, and how to get the peers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from suite import augmentation, planning, starting, stepping, training, updating
+from suite.granet import for_cpu
+from suite.machine import load, machine
+from suite.report import markdown, records, together, write
+from suite.work import Options, Row
+
+BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
+    "augmentation": augmentation.measure,
+    "stepping": stepping.measure,
+    "updating": updating.measure,
+    "training": training.measure,
+    "starting": starting.measure,
+    "planning": planning.measure,
+}
+OUT = Path("results/benchmarks")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what is asked for; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python benchmarks/run.py",
+        description="Measure ours and its peers side by side, on the CPU.",
+        epilog="example:\n  python benchmarks/run.py --only updating --granet ../GraNet",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    only = {"nargs": "+", "choices": BENCHMARKS, "default": list(BENCHMARKS)}
+    parser.add_argument("--only", metavar="NAME", help=", ".join(BENCHMARKS), **only)
+    parser.add_argument("--granet", type=Path, metavar="PATH", help="a clone of VITA-Group/GraNet")
+    parser.add_argument("--out", type=Path, metavar="DIR", default=OUT, help=f"default: {OUT}")
+    parser.add_argument("--threads", type=int, default=1, help="of each process; default: 1")
+    parser.add_argument("--rounds", type=int, help="instead of those of each benchmark")
+    parser.add_argument("--tiny", action="store_true", help="only to see that all runs")
+    given = parser.parse_args(arguments)
+    about, rows = machine(given.threads), []
+    with tempfile.TemporaryDirectory() as folder:
+        copy = for_cpu(given.granet, Path(folder)) if given.granet else None
+        options = Options(copy, given.threads, given.rounds, given.tiny)
+        for name in given.only:
+            began = time.monotonic()
+            rows += BENCHMARKS[name](options)
+            print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+            write(rows, about | {"load_after": load()}, given.out)
+    print(markdown(records(together(rows)), about | {"load_after": load()}))
+    print(f"written to {given.out}/benchmarks.md, .csv, .png and .pdf")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The benchmarks of `run.py`, one file each, and what they share."""

@@ -1,0 +1,141 @@
+"""What all measurements of ours share: the arithmetic of a training, a state, a pruner in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fggp.cell import Training
+from fggp.malloc import keep_freed_memory
+from fggp.methods import find
+from fggp.models import build
+from fggp.numerics import arithmetic
+from fggp.parameters import flat, prunable
+from fggp.pruner import Pruner
+from fggp.selection import keep_largest
+from fggp.timing import Method, Timing
+
+FULL, NARROW = Fraction(1), Fraction(1, 16)
+LONG = 10**6
+
+
+def as_trained(threads: int | None = None, precision: str = "fp32") -> None:
+    """Set memory, determinism and precision as in the training of a cell, for good."""
+    keep_freed_memory()
+    training = {"threads": threads or torch.get_num_threads(), "precision": precision}
+    arithmetic(Training.model_validate(training)).__enter__()
+
+
+def sgd(model: nn.Module, *, fused: bool = False) -> torch.optim.Optimizer:
+    """Return the optimizer of every training, as torch makes it unless it is to be fused."""
+    return torch.optim.SGD(
+        model.parameters(),
+        lr=0.1,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=5e-4,
+        fused=fused or None,
+    )
+
+
+@dataclass(frozen=True)
+class State:
+    """A network in the middle of a training, the same for every contender.
+
+    Attributes:
+        density: share of the weights that are active, by magnitude over all layers; the others
+            are zero, with zero momentum.
+        tied: whether weights and gradients are rounded to eight bits, so that many are equal.
+        tiny: whether the network is a sixteenth as wide.
+
+    """
+
+    density: Fraction = Fraction(1)
+    tied: bool = False
+    tiny: bool = False
+
+    def fill(self, model: nn.Module) -> list[Tensor]:
+        """Put weights and gradients into a VGG-19 and return its masks, one per weight tensor."""
+        torch.manual_seed(0)
+        own = weights_of(model)
+        with torch.no_grad():
+            for p in own:
+                p.copy_(self._rounded(torch.randn(p.shape) * (2 / p[0].numel()) ** 0.5))
+                p.grad = self._rounded(torch.randn(p.shape) / p.numel() ** 0.5)
+            every = flat(own)
+            keep = int(self.density * len(every))
+            mask = keep_largest(every.abs(), keep, torch.ones_like(every, dtype=torch.bool))
+            parts = mask.split_with_sizes([p.numel() for p in own])
+            masks = [part.view(p.shape) for part, p in zip(parts, own, strict=True)]
+            for p, part in zip(own, masks, strict=True):
+                p.mul_(part)
+        return masks
+
+    def _rounded(self, values: Tensor) -> Tensor:
+        return values.bfloat16().float() if self.tied else values
+
+    def network(self) -> nn.Module:
+        """Return a VGG-19 as we build it: 20 024 000 weights at full width."""
+        return build("vgg19", width=NARROW if self.tiny else FULL)
+
+
+def weights_of(model: nn.Module) -> list[nn.Parameter]:
+    """Return the prunable parameters of any network."""
+    return list(prunable(model).values())
+
+
+def give_momentum(optimizer: torch.optim.Optimizer, own: Sequence[Tensor]) -> None:
+    """Let the optimizer have momentum, zero as in its first step."""
+    for p in own:
+        optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
+
+
+class Ours:
+    """Our pruner on a state, at the first of many steps.
+
+    Args:
+        state: what it starts from, before every run.
+        method: one of ours.
+        keep: weights after the update, as a share; None where no update is due.
+        device: where it works; the state is made on the CPU.
+
+    """
+
+    def __init__(
+        self, state: State, method: str, keep: Fraction | None, device: str = "cpu"
+    ) -> None:
+        as_trained()
+        self.state = state
+        model = state.network()
+        self.masks = [mask.to(device) for mask in state.fill(model)]
+        model.to(device)
+        self.own: list[Tensor] = list(weights_of(model))
+        self.weights = [p.detach().clone() for p in self.own]
+        self.gradients = [p.grad for p in self.own]
+        self.optimizer = sgd(model, fused=True)
+        give_momentum(self.optimizer, self.own)
+        recipe = find(method).recipe()
+        density = keep or state.density
+        timing = Timing(LONG, 0, *((1, 1) if keep else (LONG, LONG)))
+        # The window is one update long, so that it keeps the target.
+        sparsity = Fraction(1) - density
+        start = sparsity if find(method).starts == "one" else min(sparsity, 1 - state.density)
+        timed = Method.of(method, recipe, sparsity, start, timing)
+        self.pruner = Pruner(model, self.optimizer, timed)
+        self.begin: dict[str, Any] = self.pruner.state_dict() | {
+            "masks": dict(zip(self.pruner.masks, self.masks, strict=True))
+        }
+        self.reset()
+
+    def reset(self) -> None:
+        """Bring the state back."""
+        self.pruner.load_state_dict(self.begin)
+        with torch.no_grad():
+            torch._foreach_copy_(self.own, self.weights)
+        for p, gradient in zip(self.own, self.gradients, strict=True):
+            p.grad = gradient
