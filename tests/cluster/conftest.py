@@ -19,6 +19,7 @@ from slurm import Slurm, missing
 # Tiny pictures in a folder: the digits would ask for no GPU.
 WIDE = TINY | {
     "data": {"kind": "folder", "name": "pictures", "path": "pictures.zip", "validation": 40},
+    "backbones": {"vgg19": {"width": 0.0625, "lr": 0.05}},
     "training": {"epochs": 3, "batch_size": 8, "pad": 1},
     "initial_sparsities": [0.5],
     "methods": {"fggp": {}, "gmp": {}},

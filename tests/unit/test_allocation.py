@@ -157,6 +157,7 @@ def test_a_training_that_shares_its_job_requeues_nothing(
     slurm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(slurm / "scontrol", f"touch {slurm}/asked")
+    monkeypatch.setattr("fggp.allocation.KILL_SECONDS", 0)
     monkeypatch.setenv(REQUEUE, "no")
     Allocation("42", 30.0).requeue()
     assert not (slurm / "asked").exists()
