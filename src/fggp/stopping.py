@@ -32,3 +32,19 @@ def stopping() -> Iterator[Callable[[], bool]]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the process silently, as long as nothing is done but libraries imported.
+
+    In the middle of that they take its exception for another, and say that they are broken.
+    """
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a shell may ignore it
+    if usual:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if usual:
+            signal.signal(signal.SIGINT, signal.default_int_handler)

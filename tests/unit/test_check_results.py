@@ -453,6 +453,19 @@ def test_a_training_that_failed_early_is_told_and_stays_green(folder: Path) -> N
     assert [p.path for p in found(folder)] == [path]
 
 
+@pytest.mark.parametrize("verdict", ["disconnected", "chance"])
+def test_a_failed_training_keeps_no_fewer_weights_than_its_target(
+    folder: Path, verdict: str
+) -> None:
+    def fail(result: Result) -> None:
+        result["outcome"]["verdict"] = verdict
+        for name in ("kept", "nonzero"):
+            result["outcome"]["layers"][1][name] -= 1
+
+    damage(folder, fail)
+    assert any("fewer than the target of" in problem.text for problem in found(folder))
+
+
 def curve(result: Result, correct: list[int]) -> None:
     for record, count in zip(result["outcome"]["epochs"], correct, strict=True):
         record["test_correct"] = count

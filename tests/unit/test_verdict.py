@@ -10,10 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from fabricate import grid
+from fggp.analysis.aggregate import aggregate
+from fggp.analysis.frames import read_runs
 from fggp.answers import Answers
 from fggp.cell import Cell, canonical
+from fggp.checking.study import check
 from fggp.checkpoint import Checkpoint
+from fggp.config import cells
 from fggp.data import Dataset, load, prepare
+from fggp.job import run_cell
 from fggp.loop import Run
 from fggp.methods import METHODS
 from fggp.models import build
@@ -22,6 +28,7 @@ from fggp.paths import connected
 from fggp.recipe import Recipe
 from fggp.rules import Choose, PruneTo, grows
 from fggp.selecting import Floored, InGroups, Largest
+from fggp.study import run_path, write_expected
 from fggp.train import Stopped, train
 from fggp.update import magnitude
 from fggp.verdict import CHANCE, DIVERGED, Sign, entropy, failure, patience, words
@@ -371,6 +378,32 @@ def test_a_failed_training_that_was_stopped_anywhere_comes_to_the_same_verdict_a
     # Killed after the last epoch and before the result: nothing is trained any more.
     last = train(wanted, digits, device=CPU, store=store, stop=lambda: pytest.fail("trained"))
     assert canonical(last) == canonical(whole)
+
+
+def test_failed_trainings_are_aggregated_and_their_files_are_in_order(tmp_path: Path) -> None:
+    data = prepare("digits", tmp_path / "digits.npz")
+    study = grid(
+        data={"kind": "digits", "name": "digits", "validation": 147, "train": 90},
+        backbones={"vgg19": {"width": "1/32", "lr": 0.001}},
+        sparsities=["1999/2000"],
+        initial_sparsities=[0],
+        seeds=[1],
+        methods={"gmp": {}, "magnitude-init": {"floor": 0}},
+        training={"epochs": 9, "batch_size": 32, "pad": 1},
+        pruning={"update_every": 2, "end_epoch": 8},
+    )
+    folder = tmp_path / "study"
+    write_expected(study, folder / "cells.json")
+    for wanted in cells(study):
+        run_cell(wanted, data, run_path(folder, wanted), device="cpu")
+    aggregate(folder)
+    runs = read_runs(folder)
+    assert set(runs["verdict"]) == {"disconnected"}
+    assert all(runs["epochs"] < 9)
+    assert all(runs["kept"] >= runs["target"])
+    report = check(folder)
+    assert report.green, "\n".join(map(str, report.problems))
+    assert sum("disconnected" in problem.text for problem in report.problems) == 2
 
 
 # --------------------------------------------------------------------------------- shipped results

@@ -14,6 +14,7 @@ from fggp.recipe import Recipe
 from fggp.rules import grows
 from fggp.selection import kept_count
 from fggp.timing import Method
+from fggp.verdict import CHANCE, DISCONNECTED, DIVERGED
 
 KIND = "counts"
 
@@ -31,6 +32,12 @@ def target(item: Item) -> Iterator[Problem]:
         yield item.problem(KIND, f"target is {wanted}; {prunable} weights leave {exact}")
     if item.completed and METHODS[cell.method.name].exact and total != wanted:
         yield item.problem(KIND, f"{total} weights are kept, the target is {wanted}")
+    if (
+        outcome["verdict"] in {DISCONNECTED, CHANCE}
+        and METHODS[cell.method.name].exact
+        and total < wanted
+    ):
+        yield item.problem(KIND, f"{total} weights are kept, fewer than the target of {wanted}")
     last = outcome["epochs"][-1]["kept"]
     if item.completed and last != total:
         yield item.problem(KIND, f"the last epoch keeps {last} weights, the layers {total}")
@@ -43,7 +50,7 @@ def layers(item: Item) -> Iterator[Problem]:
         if layer["kept"] > size:
             yield item.problem(KIND, f"{name} keeps {layer['kept']} of {size} weights")
         # Where training diverged, NaN off the mask counts as nonzero.
-        if item.completed and layer["nonzero"] > layer["kept"]:
+        if item.outcome["verdict"] != DIVERGED and layer["nonzero"] > layer["kept"]:
             text = f"{name} has {layer['nonzero']} weights that are not zero"
             yield item.problem(KIND, f"{text}, its mask keeps {layer['kept']}")
 

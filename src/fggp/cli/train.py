@@ -21,6 +21,7 @@ from fggp.config import cells
 from fggp.errors import Failure
 from fggp.methods import METHODS
 from fggp.results import read
+from fggp.stopping import ending_at_once
 from fggp.study import folder, run_path
 from fggp.timing import epochs_of
 from fggp.verdict import words
@@ -89,11 +90,12 @@ def complain(ended: Ended) -> None:
 
 
 def _train(task: Task, device: str, allocation: Allocation | None) -> int:
-    from tqdm import tqdm
+    with ending_at_once():
+        from tqdm import tqdm
 
-    from fggp.job import run_cell
-    from fggp.malloc import keep_freed_memory
-    from fggp.train import Row, Stopped
+        from fggp.job import run_cell
+        from fggp.malloc import keep_freed_memory
+        from fggp.train import Row, Stopped
 
     keep_freed_memory()
     cell = task.cell

@@ -13,6 +13,7 @@ from fggp.analysis.origins import SHORT
 from fggp.analysis.pairing import STARTS, nothing
 from fggp.analysis.plan import Plan
 from fggp.analysis.power import study_power
+from fggp.verdict import ENDINGS
 
 
 class Fact(NamedTuple):
@@ -52,8 +53,9 @@ def power_line(runs: DataFrame, plan: Plan) -> str:
 def _size(material: Material) -> str:
     runs, expected = material.runs, material.expected
     text = f"{len(runs)} of {len(expected)}, {count(expected['seed'].nunique(), 'seed')}"
-    diverged = int((runs["verdict"] == "diverged").sum())
-    return f"{text}, {diverged} diverged" if diverged else text
+    ends = runs["verdict"].value_counts()
+    failed = [f"{ends[it]} {told}" for it, told in ENDINGS.items() if it in ends]
+    return ", ".join([text, *failed])
 
 
 def _data(material: Material) -> str:

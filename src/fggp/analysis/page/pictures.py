@@ -54,7 +54,7 @@ SHOWS = {
         "Training loss and test accuracy by epoch, with the pruning window shaded."
     ),
     "run_overview": (
-        "Seconds and memory of every training, and how many completed, diverged or are missing."
+        "Seconds and memory of every training, and how many completed, failed or are missing."
     ),
     "seed_pairs": (
         "Deviations of fggp from its means over those of each rival, seed by seed, with their "
