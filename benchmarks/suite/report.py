@@ -1,4 +1,4 @@
-"""The table and the figure of what was measured."""
+"""The tables of what was measured, and their ratios."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from statistics import median, quantiles
 
+from suite.picture import draw
 from suite.work import Row
 
 COLUMNS = (
@@ -107,31 +108,3 @@ def _span(line: Mapping[str, str], kind: str) -> str:
     if not line[f"{kind}_median"]:
         return ""
     return f"{line[f'{kind}_median']} [{line[f'{kind}_q1']}, {line[f'{kind}_q3']}]"
-
-
-def draw(lines: Sequence[Mapping[str, str]], out: Path) -> None:
-    """Draw how many times ours every contender takes, one row of dots per case."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    shown = [line for line in lines if line["times_ours"] and float(line["times_ours"]) > 0]
-    labels = [f"{line['benchmark']}, {line['case']}: {line['contender']}" for line in shown]
-    figure, axes = plt.subplots(figsize=(9, 1 + 0.2 * len(shown)), layout="constrained")
-    mine = [line["contender"].startswith("ours") for line in shown]
-    places = range(len(shown))
-    axes.scatter(
-        [float(line["times_ours"]) for line in shown],
-        places,
-        color=["#0072B2" if own else "#D55E00" for own in mine],
-    )
-    axes.axvline(1, color="0.6", linewidth=0.8)
-    axes.set_yticks(places, labels, fontsize=7)
-    axes.invert_yaxis()
-    axes.set_xscale("log")
-    axes.grid(axis="x", which="both", linewidth=0.3)
-    axes.set_xlabel("CPU time (or memory) over that of the first contender of the case")
-    for kind in ("png", "pdf"):
-        figure.savefig(out / f"benchmarks.{kind}", dpi=150)
-    plt.close(figure)

@@ -23,13 +23,15 @@ class Factors:
 
     def __init__(self, masks: Sequence[Tensor]) -> None:
         self._masks = list(masks)
+        # To look at a mask on a GPU would be to wait for it.
+        self._looks = all(mask.device.type == "cpu" for mask in masks)
         self._made_of: list[int] | None = None
         self._numbers: dict[torch.dtype, list[Tensor | None]] = {}
 
     @torch.no_grad()
     def zero(self, tensors: Iterable[tuple[int, Tensor]]) -> None:
         """Zero each tensor in place off the mask of that number, which has its shape."""
-        self._follow()
+        self.follow()
         marked, factors = [], []
         for number, tensor in tensors:
             factor = self._of(tensor.dtype)[number]
@@ -39,25 +41,35 @@ class Factors:
         if marked:
             torch._foreach_mul_(marked, factors)
 
-    def _follow(self) -> None:
-        """Forget the numbers of masks that have changed since they were made."""
+    @property
+    def tensors(self) -> list[Tensor]:
+        """The numbers that are kept now."""
+        self.follow()
+        return [x for numbers in self._numbers.values() for x in numbers if x is not None]
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Bring the numbers up to masks that have changed; on a GPU they stay where they are."""
         tracked = not any(mask.is_inference() for mask in self._masks)
         now = [mask._version for mask in self._masks] if tracked else None
         if now is None or now != self._made_of:
-            self._numbers.clear()
+            if self._looks:
+                self._numbers.clear()
+            for numbers in self._numbers.values():
+                for number, mask in zip(numbers, self._masks, strict=True):
+                    if number is not None:
+                        number.copy_(mask)
         self._made_of = now
 
     def _of(self, dtype: torch.dtype) -> list[Tensor | None]:
         if dtype not in self._numbers:
-            self._numbers[dtype] = [_number(mask, dtype) for mask in self._masks]
+            self._numbers[dtype] = [self._number(mask, dtype) for mask in self._masks]
         return self._numbers[dtype]
+
+    def _number(self, mask: Tensor, dtype: torch.dtype) -> Tensor | None:
+        full = self._looks and mask.count_nonzero() == mask.numel()
+        return None if full else mask.to(dtype)
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies of masks count their changes anew.
         return self.__dict__ | {"_made_of": None, "_numbers": {}}
-
-
-def _number(mask: Tensor, dtype: torch.dtype) -> Tensor | None:
-    # To look at a mask on a GPU would be to wait for it.
-    full = mask.device.type == "cpu" and mask.count_nonzero() == mask.numel()
-    return None if full else mask.to(dtype)

@@ -21,15 +21,16 @@ from fggp.errors import Failure
 from fggp.making import few, full_macs, network_of, still, training_batches
 from fggp.models.narrow import weights
 from fggp.numerics import autocast
+from fggp.parameters import Layer
 from fggp.paths import connected
 from fggp.protocol import learning_rate, method_of, recipe_of
-from fggp.pruner import Layer, Pruner
+from fggp.pruner import Pruner
 from fggp.selection import kept_count
+from fggp.step import Row, Step
 from fggp.timing import epochs_of
 from fggp.verdict import COMPLETED, Sign, entropy, failure
 from fggp.views import views
 
-Row = dict[str, Any]
 Tick = Callable[[int, int], None]
 
 
@@ -97,9 +98,8 @@ class Run:
         self.protocol = epochs_of(method.recipe, training.epochs, cell.sparsity)
         self.diagnostics = Diagnostics(self.model, self.pruner, self.shape)
         self.epoch, self.step = 1, 0
-        self.loss = torch.zeros((), device=device)
+        self.train_step = Step(cell, self.model, self.optimizer, self.pruner, self.diagnostics)
         self.epochs: list[Row] = []
-        self.updates: list[Row] = []
         self.signs: list[Sign] = []
         self.logits: NDArray[np.float16] | None = None  # (N, classes), once there is an outcome
 
@@ -107,12 +107,11 @@ class Run:
         """Train from the present step to the end of the epoch; raises Stopped where asked to."""
         self.batches.start(self.epoch)
         self.model.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = float(self.lr)
+        self.train_step.start(float(self.lr))
         while self.step < len(self.batches):
             if stop():
                 raise Stopped
-            self._train_step(*self.batches[self.step])
+            self.train_step(*self.batches[self.step])
             self.step += 1
             tick(self.pruner.steps, self.pruner.method.timing.steps)
 
@@ -122,7 +121,7 @@ class Run:
         row = {
             "epoch": self.epoch,
             "lr": float(self.lr),
-            "train_loss": _finite(float(self.loss) / self.images["train"]),
+            "train_loss": _finite(float(self.train_step.loss) / self.images["train"]),
             "validation_correct": self._correct("validation", answers),
             "test_correct": self._correct("test", answers),
             "kept": self._used,
@@ -130,13 +129,18 @@ class Run:
         self.epochs.append(row)
         self.signs.append(self._sign(answers, row["train_loss"]))
         self.epoch, self.step = self.epoch + 1, 0
-        self.loss.zero_()
+        self.train_step.loss.zero_()
         return row
 
     @property
     def lr(self) -> Fraction:
         """The learning rate of the present epoch."""
         return learning_rate(self.cell, self.protocol[self.epoch - 1])
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another epoch to train."""
+        return self.epoch <= len(self.protocol) and self.failure is None
 
     @property
     def failure(self) -> str | None:
@@ -161,32 +165,6 @@ class Run:
             and learning_rate(self.cell, epoch) == learning_rate(self.cell, last),
         }
 
-    def _train_step(self, x: Tensor, y: Tensor) -> None:
-        with autocast(self.cell.training, self.device):
-            loss = cross_entropy(self.model(x), y)
-        loss.backward()  # type: ignore[no-untyped-call]
-        leak = self.pruner.leak
-        self.optimizer.step()
-        update = self.pruner.step()
-        self.optimizer.zero_grad()
-        self.loss += loss.detach() * len(y)
-        self.diagnostics.step(len(y), updated=update is not None, leak=leak)
-        if update is not None and self._recorded(update):
-            kept = [layer.kept for layer in self.pruner.layers()]
-            self.updates.append(
-                {"update": update, "step": self.pruner.steps, "kept": kept}
-                | self.diagnostics.record()
-            )
-
-    def _recorded(self, update: int) -> bool:
-        """Whether an update is recorded: as many as ``update_every`` makes, and the last."""
-        timing, every = self.pruner.method.timing, self.cell.pruning.update_every
-        return (
-            timing.every >= every
-            or update == timing.updates
-            or (self.pruner.steps - timing.begin) % every == 0
-        )
-
     @torch.no_grad()
     def _correct(self, name: str, answers: Answers) -> int:
         self.model.eval()
@@ -208,9 +186,9 @@ class Run:
             "diagnostics": self.diagnostics.state_dict(),
             "epoch": self.epoch,
             "step": self.step,
-            "loss": self.loss,
+            "loss": self.train_step.loss,
             "epochs": self.epochs,
-            "updates": self.updates,
+            "updates": self.train_step.updates,
             "signs": self.signs,
         }
 
@@ -221,8 +199,8 @@ class Run:
         self.pruner.load_state_dict(state["pruner"])
         self.diagnostics.load_state_dict(state["diagnostics"])
         self.epoch, self.step = state["epoch"], state["step"]
-        self.loss.copy_(state["loss"])
-        self.epochs, self.updates = state["epochs"], state["updates"]
+        self.train_step.loss.copy_(state["loss"])
+        self.epochs, self.train_step.updates = state["epochs"], state["updates"]
         self.signs = state["signs"]
 
     def outcome(self) -> dict[str, Any]:
@@ -243,7 +221,7 @@ class Run:
             "target": kept_count(total, self.cell.sparsity),
             "accuracy": views(self.epochs, self._first_full_epoch(), window_end),
             "epochs": self.epochs,
-            "updates": self.updates,
+            "updates": self.train_step.updates,
             "layers": [
                 {
                     "name": layer.name,

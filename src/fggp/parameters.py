@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
 
 import torch
 from torch import Tensor, nn
 
 from fggp.complaints import nearest
+from fggp.timing import Method
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One prunable tensor: its name, shape, number of kept weights and number of all weights."""
+
+    name: str
+    shape: tuple[int, ...]
+    kept: int
+    total: int
 
 
 def prunable(model: nn.Module, names: Sequence[str] | None = None) -> dict[str, nn.Parameter]:
@@ -108,3 +121,14 @@ def extremes(vector: Tensor) -> tuple[float, float]:
     """Return the smallest and the largest number of a vector; NaN where it holds one."""
     least, most = torch.stack(vector.aminmax()).tolist()
     return least, most
+
+
+def check_floor(method: Method, sizes: list[int]) -> None:
+    """Raise ValueError where the floors of all layers keep more weights than the target."""
+    floors = sum(ceil(method.recipe.floor * size) for size in sizes)
+    keep = method.keep(method.timing.updates, sum(sizes))
+    if floors > keep:
+        raise ValueError(
+            f"{method.name}: the floors of all layers keep {floors} weights, the target only "
+            f"{keep}; the floor has to be below {float(1 - method.sparsity):.6g}"
+        )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, isfinite
+from math import isfinite
 from typing import Any
 
 import torch
@@ -16,22 +15,22 @@ from torch.utils.hooks import RemovableHandle
 from fggp.dense_copy import DenseCopy
 from fggp.factors import Factors
 from fggp.initial import Beginning, Loss
-from fggp.parameters import check_optimizer, extremes, flat, inmost, like, prunable, unwrapped
+from fggp.parameters import (
+    Layer,
+    check_floor,
+    check_optimizer,
+    extremes,
+    flat,
+    inmost,
+    like,
+    prunable,
+    unwrapped,
+)
 from fggp.rewinding import Rewinding
 from fggp.rules import grows
 from fggp.streams import stream
 from fggp.timing import Method
 from fggp.update import Update
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One prunable tensor: its name, shape, number of kept weights and number of all weights."""
-
-    name: str
-    shape: tuple[int, ...]
-    kept: int
-    total: int
 
 
 class Pruner:
@@ -78,7 +77,7 @@ class Pruner:
         self.model, self.optimizer = unwrapped(model), inmost(optimizer)
         self.parameters = prunable(model, params)
         check_optimizer(self.optimizer, self.parameters)
-        _check_floor(method, [p.numel() for p in self.parameters.values()])
+        check_floor(method, [p.numel() for p in self.parameters.values()])
         self.seed = seed
         self.steps = 0
         self._waiting: int | None = None
@@ -131,6 +130,11 @@ class Pruner:
         return float(self._dense.soft.leak(self.method.window(self._last)))
 
     @property
+    def factors(self) -> list[Tensor]:
+        """What weights and buffers are multiplied by: the masks as numbers, as far as made."""
+        return self._factors.tensors
+
+    @property
     def settled(self) -> bool:
         """Whether the masks stay as they are, as no update is to come."""
         return self._waiting is None and self.steps >= self.method.last_update
@@ -148,18 +152,20 @@ class Pruner:
             for (name, mask), count in zip(self.masks.items(), kept, strict=True)
         ]
 
-    def step(self) -> int | None:
+    def step(self, *, masked: bool = False) -> int | None:
         """Mask weights and momentum after an optimizer step, and update the masks where due.
 
         Returns the number of the mask update that was made, or None. An update that meets a
         gradient that is not finite waits for the next good step.
 
+        ``masked`` says that `apply` has been called since the optimizer's step.
+
         Raises RuntimeError while the pruner is attached, as the step would count twice.
         """
         self._check_detached()
-        return self._step()
+        return self._step(masked)
 
-    def _step(self) -> int | None:
+    def _step(self, masked: bool = False) -> int | None:
         self.steps += 1
         if self.steps == self.method.timing.steps + 1:
             warnings.warn(
@@ -168,10 +174,10 @@ class Pruner:
                 RuntimeWarning,
                 stacklevel=3,
             )
-        if self._dense is None:
-            self.apply()
-        else:
+        if self._dense is not None:
             self._dense.take()
+        elif not masked:
+            self.apply()
         due = self.method.update_at(self.steps)
         if due is not None:
             self._waiting = due
@@ -319,6 +325,7 @@ class Pruner:
         own = self.parameters.values()
         for mask, new in zip(self.masks.values(), after.mask.split_with_sizes(sizes), strict=True):
             mask.copy_(new.view(mask.shape))
+        self._factors.follow()
         values = own if self._dense is None else self._dense.values
         for value, new in zip(values, after.weight.split_with_sizes(sizes), strict=True):
             value.copy_(new.view(value.shape))
@@ -389,13 +396,3 @@ class Pruner:
                 if isinstance(tensor, Tensor) and tensor.shape == parameter.shape
             ]
         factors.zero(tensors)
-
-
-def _check_floor(method: Method, sizes: list[int]) -> None:
-    floors = sum(ceil(method.recipe.floor * size) for size in sizes)
-    keep = method.keep(method.timing.updates, sum(sizes))
-    if floors > keep:
-        raise ValueError(
-            f"{method.name}: the floors of all layers keep {floors} weights, the target only "
-            f"{keep}; the floor has to be below {float(1 - method.sparsity):.6g}"
-        )

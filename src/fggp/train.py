@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -10,10 +12,16 @@ from torch import Tensor
 
 from fggp.cell import Cell
 from fggp.data import Dataset
-from fggp.loop import Row, Run, Stopped, Tick
+from fggp.loop import Run, Stopped, Tick
 from fggp.numerics import arithmetic
+from fggp.step import Row
 
 __all__ = ["Row", "Stopped", "Store", "Tick", "train"]
+
+
+PAUSE = 50
+"""A checkpoint after an epoch waits for so many times what the last one took to write: on a fast
+GPU an epoch takes little longer than writing the state of a network to a disk."""
 
 
 class Store(Protocol):
@@ -44,7 +52,7 @@ def train(
         cell: what to train.
         dataset: its images.
         device: where.
-        store: keeps a checkpoint after every epoch, and where training stops.
+        store: keeps a checkpoint where training stops, and after epochs, as often as costs little.
         trained: state of the dense network of the same seed, where the method starts from it.
         stop: asked before every step whether to stop.
         tick: called after every step with the steps done and those of the whole training.
@@ -59,14 +67,19 @@ def train(
         run = Run(cell, dataset, device, trained)
         if state := store.load():
             run.load_state_dict(state)
-        while run.epoch <= len(run.protocol) and run.failure is None:
+        saved, took = -math.inf, 0.0
+        while run.goes_on:
             try:
                 run.train_epoch(stop, tick)
             except Stopped:
                 store.save(run.state_dict())
                 raise
             report(run.close_epoch())
-            store.save(run.state_dict())
+            began = time.monotonic()
+            if began >= saved + PAUSE * took or not run.goes_on:
+                store.save(run.state_dict())
+                saved = time.monotonic()
+                took = saved - began
         outcome = run.outcome()
         finish(run)
         return outcome

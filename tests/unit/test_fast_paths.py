@@ -148,15 +148,15 @@ def test_between_two_updates_no_step_waits_for_a_number(method: str, data: Path)
     run = Run(wanted, load(data), CPU)
     run.batches.start(1)
     run.model.train()
-    run._train_step(*run.batches[0])  # on a CPU, the first one looks at the masks
+    run.train_step(*run.batches[0])  # on a CPU, the first one looks at the masks
     with Waits() as waits:
         for number in (1, 2, 0, 1):
-            run._train_step(*run.batches[number])
+            run.train_step(*run.batches[number])
     assert waits.seen == []
-    assert run.updates == []
+    assert run.train_step.updates == []
     with Waits() as waits:
-        run._train_step(*run.batches[2])
-    assert run.updates
+        run.train_step(*run.batches[2])
+    assert run.train_step.updates
     assert waits.seen  # an update is counted, and the test would see it
 
 

@@ -63,7 +63,7 @@ def test_a_training_killed_twice_comes_to_the_bits_of_an_undisturbed_one(
     assert not untrained.result(CELL, "long").exists()
     assert beside(untrained, "ckpt").exists()
     ran = untrained.run(*TRAIN)
-    assert epochs(ran.out)[0] > 3, f"it began afresh: {ran}"
+    assert epochs(ran.out)[0] > 1, f"it began afresh: {ran}"
     assert epochs(ran.out)[-1] == 8, ran
     assert untrained.fingerprints("long") == undisturbed.fingerprints("long")
     left = {path.name for path in untrained.result(CELL, "long").parent.iterdir()}
