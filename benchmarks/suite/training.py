@@ -23,7 +23,10 @@ from suite.work import Options, Row, Work
 from suite.worker import side_by_side
 
 BATCH = 128
-LAYOUTS = {"vgg19": ("contiguous", "channels_last"), "resnet50": ("channels_last", "contiguous")}
+LAYOUTS = {
+    "vgg19": ("contiguous", "channels_last", "by_stage"),
+    "resnet50": ("channels_last", "contiguous"),
+}
 ROUNDS = {"vgg19": 4, "resnet50": 2}
 
 

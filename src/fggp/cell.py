@@ -68,7 +68,7 @@ class Training(Record):
     pad: Index = 4
     flip: Flag = True
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
-    layout: Literal["contiguous", "channels_last"] = "contiguous"
+    layout: Literal["contiguous", "channels_last", "by_stage"] = "contiguous"
     threads: Threads = 1
 
 

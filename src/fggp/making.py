@@ -14,6 +14,7 @@ from fggp.data import Dataset
 from fggp.data.batches import Batches, EvaluationBatches, evaluation_batches
 from fggp.flops import output_positions
 from fggp.models import build
+from fggp.models.layout import arrange, channels_last
 from fggp.models.narrow import narrower, weights
 from fggp.parameters import prunable
 from fggp.protocol import recipe_of
@@ -31,8 +32,7 @@ def network_of(cell: Cell, classes: int, device: torch.device) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build(cell.backbone.name, width=width, classes=classes)
-    layout = torch.channels_last if _channels_last(cell) else torch.contiguous_format
-    return model.to(device=device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+    return arrange(model.to(device), cell.training.layout)
 
 
 def full_macs(cell: Cell, classes: int, shape: Sequence[int]) -> int:
@@ -58,7 +58,7 @@ def training_batches(
         pad=training.pad,
         flip=training.flip,
         device=device,
-        channels_last=_channels_last(cell),
+        channels_last=channels_last(cell.training.layout),
     )
 
 
@@ -76,7 +76,7 @@ def still(
         mean=dataset.mean,
         std=dataset.std,
         device=device,
-        channels_last=_channels_last(cell),
+        channels_last=channels_last(cell.training.layout),
     )
 
 
@@ -92,7 +92,3 @@ def few(
     taken = chosen[np.concatenate(tens)]
     images = dataset.train_images[taken], dataset.train_labels[taken]
     return list(still(cell, dataset, *images, device))
-
-
-def _channels_last(cell: Cell) -> bool:
-    return cell.training.layout == "channels_last"

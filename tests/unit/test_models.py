@@ -1,11 +1,14 @@
+import copy
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fggp.models import build
+from fggp.models.layout import Layout, arrange
 from fggp.models.width import channels
 
 # On the device "meta" a network has shapes but no numbers, and costs nothing.
@@ -117,3 +120,50 @@ def test_stages_of_resnet50_halve_the_image_in_their_3x3_convolution() -> None:
     ]
     assert [kernel for name, kernel in strided if "conv" in name] == [(3, 3)] * 3
     assert [kernel for name, kernel in strided if "downsample" in name] == [(1, 1)] * 3
+
+
+def channels_come_last(tensor: Tensor) -> bool:
+    """Whether they do, for a tensor in which it makes a difference."""
+    return tensor.is_contiguous(memory_format=torch.channels_last) and not tensor.is_contiguous()
+
+
+@pytest.mark.parametrize("name", ["vgg19", "resnet50"])
+def test_by_stage_only_the_last_stages_of_vgg19_have_whole_planes(name: str) -> None:
+    model = arrange(build(name, width=Fraction(1, 16)), "by_stage")
+    seen: dict[str, bool] = {}
+
+    def note(path: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], None]:
+        def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+            if min(inputs[0].shape[1:]) > 1:
+                seen[path] = channels_come_last(inputs[0])
+
+        return hook
+
+    for path, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(note(path))
+    images = torch.randn(4, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    model(images).sum().backward()
+    whole = {path for path, last in seen.items() if not last}
+    late = {f"conv{stage}_{place}" for stage in (4, 5) for place in (1, 2, 3, 4)}
+    assert whole == (late if name == "vgg19" else set())
+    assert all(
+        channels_come_last(p) == (path.partition(".")[0] not in late or name != "vgg19")
+        for path, p in model.named_parameters()
+        if p.ndim == 4 and min(p.shape[1:]) > 1
+    )
+
+
+@pytest.mark.parametrize("name", ["vgg19", "resnet50"])
+@pytest.mark.parametrize("layout", ["channels_last", "by_stage"])
+def test_outputs_are_the_same_in_every_layout_but_for_rounding(name: str, layout: Layout) -> None:
+    torch.manual_seed(0)
+    images = torch.randn(4, 3, 32, 32)
+    plain = build(name, width=Fraction(1, 16))
+    other = arrange(copy.deepcopy(plain), layout)
+    torch.testing.assert_close(
+        other(images.contiguous(memory_format=torch.channels_last)),
+        plain(images),
+        rtol=1e-3,
+        atol=1e-4,
+    )

@@ -108,6 +108,18 @@ def test_a_training_that_was_stopped_comes_to_the_same_bytes(
     assert canonical(outcome) == canonical(undisturbed(wanted))
 
 
+@pytest.mark.parametrize("layout", ["channels_last", "by_stage"])
+def test_a_training_that_was_stopped_comes_to_the_same_bytes_in_every_layout(
+    tmp_path: Path, digits: Dataset, undisturbed: Undisturbed, layout: str
+) -> None:
+    wanted = cell(start=0.5, layout=layout)
+    store = Checkpoint(tmp_path / "c.ckpt", wanted, "cpu")
+    with pytest.raises(Stopped):
+        train(wanted, digits, device=CPU, store=store, stop=stop_after(4))
+    outcome = train(wanted, digits, device=CPU, store=store)
+    assert canonical(outcome) == canonical(undisturbed(wanted))
+
+
 @pytest.mark.parametrize("step", [2, 5, STEPS])
 def test_a_training_that_was_killed_comes_to_the_same_bytes(
     tmp_path: Path, digits: Dataset, undisturbed: Undisturbed, step: int
