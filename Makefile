@@ -2,13 +2,15 @@
 VENV := .venv
 JOBS ?= 2
 GRANET ?=
+# As envs/setup.sh has it; looked for when it is used, since the first setup brings it.
+UV = $(or $(shell command -v uv),$(VENV)/uv/bin/uv)
 READY := $(VENV)/.ready
 # Recipes see the environment first, so that Snakemake's jobs find the same Python.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo paper report release measure bench test test-slow test-cluster faults check format lock clean
+.PHONY: help setup demo paper report release measure bench bench-peers test test-slow test-cluster faults check format lock clean
 
 help: ## print this list
 	@echo "usage: make TARGET [JOBS=2] [PYTHON=python3]"
@@ -48,6 +50,9 @@ measure: release ## time each step of docs/steps.yaml in the unpacked release (h
 bench: $(READY) ## measure speed and memory beside other tools, on the CPU (about 10 minutes)
 	python benchmarks/run.py $(if $(GRANET),--granet $(GRANET))
 
+bench-peers: $(READY) ## install the peers of `make bench` that are packages, into .venv
+	$(UV) pip install --python $(VENV)/bin/python --no-deps rigl-torch==0.5.2
+
 test: $(READY) ## run the tests that need minutes at most
 	pytest -n $(JOBS) -m "not slow and not cluster"
 
@@ -74,7 +79,7 @@ format: $(READY) ## let ruff and snakefmt rewrite what they can
 	snakefmt Snakefile workflow
 
 lock: $(READY) ## choose the newest versions anew, with their hashes
-	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
+	$(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	    --no-emit-index-url --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock
 
 clean: ## delete the demo's results, caches and logs; keep data and other studies

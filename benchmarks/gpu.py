@@ -11,13 +11,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from suite import gpu_steps, packed
+from suite import gpu_steps, packed, whole
 from suite.machine import load, machine
 from suite.report import markdown, records, together, write
 from suite.work import Options, Row
 
 OUT = Path("results/benchmarks-gpu")
-NAMES = ("steps", "updates", "packing", "trace")
+NAMES = ("steps", "updates", "whole", "packing", "trace")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measured: dict[str, Callable[[], list[Row]]] = {
         "steps": lambda: gpu_steps.steps(given.device, options),
         "updates": lambda: gpu_steps.updates(given.device, options),
+        "whole": lambda: whole.measure(given.device, options),
         "packing": lambda: packed.measure(given.device, options),
         "trace": lambda: gpu_steps.trace(given.device, options, given.out),
     }

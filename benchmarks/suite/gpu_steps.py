@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import torch
 
 from fggp.loop import Run
+from fggp.replay import SWITCH
 from suite.ours import Ours, State, as_trained
 from suite.training import BATCH, cell, dataset
 from suite.work import Options, Row
@@ -18,7 +21,9 @@ PROFILES = [
     (p, layout) for p in ("bf16", "tf32", "fp32") for layout in ("channels_last", "contiguous")
 ]
 METHODS = ("gmp", "granet", "rigl", "fggp")
-STEPS, WARM = 50, 10
+STEPS = 50
+SETTING_UP = 4
+"""Steps until one has been recorded."""
 
 
 def wait(device: str) -> None:
@@ -37,44 +42,66 @@ def milliseconds(action: Callable[[], object], device: str, times: int) -> float
     return 1e3 * (time.perf_counter() - began) / times
 
 
-def stepper(
-    backbone: str, profile: tuple[str, str], method: str, device: str, options: Options
-) -> Callable[[], None]:
-    """Return one step of our loop on a device."""
+def epoch_of(
+    backbone: str,
+    profile: tuple[str, str],
+    method: str,
+    device: str,
+    options: Options,
+    *,
+    graphs: bool = True,
+) -> tuple[Callable[[], None], int]:
+    """Return an epoch of our loop on a device, and the number of its steps."""
     precision, layout = profile
-    batch = 16 if options.tiny else BATCH
+    batch, steps = (16, SETTING_UP) if options.tiny else (BATCH, STEPS)
     trained = cell(backbone, batch, layout, method, options, precision=precision)
     as_trained(options.threads, precision)
-    run = Run(trained, dataset(batch), torch.device(device))
+    with switched(graphs):
+        run = Run(trained, dataset(batch * steps), torch.device(device))
 
-    def step() -> None:
+    def epoch() -> None:
         run.step = 0
         run.train_epoch(lambda: False, lambda done, steps: None)
 
-    return step
+    return epoch, steps
+
+
+@contextmanager
+def switched(graphs: bool) -> Iterator[None]:
+    """Forbid CUDA graphs to what is made in here, or leave that as it is."""
+    before = os.environ.get(SWITCH)
+    if not graphs:
+        os.environ[SWITCH] = "no"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(SWITCH, None)
+        else:
+            os.environ[SWITCH] = before
 
 
 def steps(device: str, options: Options) -> list[Row]:
-    """Return milliseconds per step, dense and with GraNet's pruner, by profile."""
+    """Return milliseconds per step by profile: dense, pruned, and pruned without CUDA graphs."""
     rows = []
-    times, warm = (2, 1) if options.tiny else (STEPS, WARM)
     for backbone in ("vgg19", "resnet50"):
         for profile in PROFILES[:1] if options.tiny else PROFILES:
             name = f"{backbone}, {' '.join(profile)}"
             actions = {
-                method: stepper(backbone, profile, method, device, options)
-                for method in ("dense", "granet")
+                called: epoch_of(backbone, profile, method, device, options, graphs=graphs)
+                for called, method, graphs in (
+                    ("ours, dense", "dense", True),
+                    ("ours, granet", "granet", True),
+                    ("ours, granet, without CUDA graphs", "granet", False),
+                )
             }
-            seen: dict[str, list[float]] = {method: [] for method in actions}
+            seen: dict[str, list[float]] = {called: [] for called in actions}
             for number in range(1 + options.times(5)):
-                for method, action in actions.items():
-                    took = milliseconds(action, device, times if number else warm)
+                for called, (epoch, length) in actions.items():
+                    took = milliseconds(epoch, device, 1) / length
                     if number:
-                        seen[method].append(took)
-            rows += [
-                Row("step", name, f"ours, {method}", "ms", tuple(took))
-                for method, took in seen.items()
-            ]
+                        seen[called].append(took)
+            rows += [Row("step", name, called, "ms", tuple(took)) for called, took in seen.items()]
     return rows
 
 
@@ -104,17 +131,17 @@ def updates(device: str, options: Options) -> list[Row]:
 
 
 def trace(device: str, options: Options, out: Path) -> list[Row]:
-    """Write a torch.profiler trace of a few steps of both backbones, and its summary as text."""
+    """Write a torch.profiler trace of some steps of both backbones, and its summary as text."""
     from torch.profiler import ProfilerActivity, profile
 
     activities = [ProfilerActivity.CPU]
     activities += [ProfilerActivity.CUDA] if device == "cuda" else []
     out.mkdir(parents=True, exist_ok=True)
     for backbone in ("vgg19", "resnet50"):
-        step = stepper(backbone, PROFILES[0], "granet", device, options)
-        milliseconds(step, device, 1 if options.tiny else WARM)
+        epoch, _ = epoch_of(backbone, PROFILES[0], "granet", device, options)
+        milliseconds(epoch, device, 1)
         with profile(activities=activities) as seen:
-            milliseconds(step, device, 1 if options.tiny else 10)
+            milliseconds(epoch, device, 1)
         seen.export_chrome_trace(str(out / f"trace_{backbone}.json"))
         order = "self_cuda_time_total" if device == "cuda" else "self_cpu_time_total"
         table = seen.key_averages().table(sort_by=order, row_limit=30)

@@ -87,17 +87,17 @@ def together(
 
 def one() -> None:
     """Train for some seconds when told to, and print the steps per second."""
-    from suite.gpu_steps import PROFILES, milliseconds, stepper
+    from suite.gpu_steps import PROFILES, epoch_of, milliseconds
 
     backbone, device, seconds, threads, tiny = sys.argv[1:]
     options = Options(threads=int(threads), tiny=tiny == "1")
-    step = stepper(backbone, PROFILES[0], "granet", device, options)
-    milliseconds(step, device, 2)
+    epoch, steps = epoch_of(backbone, PROFILES[0], "granet", device, options)
+    milliseconds(epoch, device, 1)
     print("ready", flush=True)
     sys.stdin.readline()
     began, done = time.monotonic(), 0
     while (passed := time.monotonic() - began) < float(seconds):
         # Waited for, as a queue of steps that were never made would count.
-        milliseconds(step, device, 5)
-        done += 5
+        milliseconds(epoch, device, 1)
+        done += steps
     print(done / passed)

@@ -47,7 +47,7 @@ def rigl_torch(model: nn.Module, optimizer: torch.optim.Optimizer, masks: Sequen
     try:
         from rigl_torch.RigL import RigLScheduler
     except ImportError:
-        raise LeftOut("not installed: pip install rigl-torch==0.5.2") from None
+        raise LeftOut("not installed; see benchmarks/README.md") from None
     scheduler = RigLScheduler(
         model,
         optimizer,

@@ -56,8 +56,8 @@ def measure(options: Options) -> list[Row]:
     return rows
 
 
-def dataset(batch: int) -> Dataset:
-    """Return one training batch of random images, and as few others as can be."""
+def dataset(train: int, test: int = 10, validation: int = 10) -> Dataset:
+    """Return random images; the defaults are as few beside those to train on as can be."""
     random = np.random.default_rng(0)
 
     def images(count: int) -> Any:
@@ -65,10 +65,9 @@ def dataset(batch: int) -> Dataset:
 
     names = tuple(str(number) for number in range(10))
     third = (0.5, 0.5, 0.5)
-    labels = np.arange(batch + 10) % 10
-    return Dataset(
-        images(batch + 10), labels, images(10), np.arange(10), names, third, third, {}, "0" * 64
-    )
+    labels, asked = np.arange(train + validation) % 10, np.arange(test) % 10
+    shown = images(len(labels)), labels, images(test), asked
+    return Dataset(*shown, names, third, third, {}, "0" * 64)
 
 
 def cell(
@@ -79,13 +78,14 @@ def cell(
     options: Options,
     *,
     precision: str = "fp32",
+    validation: int = 10,
 ) -> Cell:
-    """Return a training in which an epoch is one step and no mask is updated for long."""
+    """Return a training in which no mask is updated for long."""
     sparse = method != "dense"
     return Cell.model_validate(
         {
             "backbone": {"name": backbone, "width": "1/16" if options.tiny else 1},
-            "data": {"name": "random", "validation": 10},
+            "data": {"name": "random", "validation": validation},
             "label": method,
             "method": {"name": method, "settings": {}},
             "sparsity": Fraction(9, 10) if sparse else 0,
