@@ -272,6 +272,21 @@ def test_a_partial_study_marks_its_verdicts(
     assert "**PARTIAL" in capsys.readouterr().out
 
 
+def test_a_study_without_tables_is_decided_and_stays_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fabricate(tmp_path, skip=lambda cell: cell.seed == 2)
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["claims", str(tmp_path)]) == 1
+    assert "or pass --partial" in capsys.readouterr().err
+    assert main(["claims", str(tmp_path), "--partial"]) == 2
+    aside = capsys.readouterr().out
+    assert sorted(tmp_path.rglob("*")) == before
+    aggregate(tmp_path, partial=True)
+    assert main(["claims", str(tmp_path)]) == 2
+    assert capsys.readouterr().out == aside
+
+
 def test_the_help_says_what_the_exit_status_means(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["claims", "--help"])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
+from pathlib import Path
 from typing import Any
 
+from fggp.cli.aggregate import add_partial
 from fggp.cli.verb import study_argument, study_folder, verb
 
 
@@ -19,7 +22,9 @@ def add(verbs: Any) -> None:
     )
     parser.epilog = (
         "The claims and the rules that decide them are declared in config/claims.yaml; without\n"
-        "it, those inside the package hold. Writes tables/claims.csv, .md and .tex as well.\n\n"
+        "it, those inside the package hold. Writes tables/claims.csv, .md and .tex as well.\n"
+        "A study without tables, as those in results/reference are, is aggregated on the side\n"
+        "and left as it is.\n\n"
         "exit status:\n"
         "  0  every claim that the study speaks of holds\n"
         "  1  some claim fails (or the study cannot be read)\n"
@@ -27,16 +32,35 @@ def add(verbs: Any) -> None:
         f"     study speaks of none\n\n{parser.epilog}"
     )
     study_argument(parser)
+    add_partial(parser)
 
 
 def do(options: argparse.Namespace) -> int:
-    """Decide the claims, write and print their table."""
+    """Decide the claims, and print their table."""
+    folder = study_folder(options.study)
+    if (folder / "runs.csv").exists() or not (folder / "cells.json").exists():
+        return _decide(folder)
+    from fggp.analysis.aggregate import aggregate
+
+    with tempfile.TemporaryDirectory() as name:
+        aside = Path(name)
+        aggregate(
+            folder,
+            aside,
+            partial=options.partial,
+            allow_mixed_device=options.allow_mixed_device,
+        )
+        return _decide(aside)
+
+
+def _decide(folder: Path) -> int:
+    """Write and print the table of an aggregated study."""
     import csv
 
     from fggp.analysis.claims import status
     from fggp.analysis.tables import write_table
 
-    paths = {path.suffix: path for path in write_table("claims", study_folder(options.study))}
+    paths = {path.suffix: path for path in write_table("claims", folder)}
     print(paths[".md"].read_text(), end="")
     with paths[".csv"].open(newline="") as file:
         return status([row["verdict"] for row in csv.DictReader(file)])
