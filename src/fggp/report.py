@@ -19,7 +19,18 @@ from fggp.errors import Failure
 from fggp.reading import read_study
 from fggp.reading import studies as declared
 from fggp.results import fingerprint, write_text
-from fggp.shipped import pictures, places, points, power, rows, smallest, standing, told, widest
+from fggp.shipped import (
+    pictures,
+    places,
+    points,
+    power,
+    rows,
+    shown,
+    smallest,
+    standing,
+    told,
+    widest,
+)
 
 TEMPLATES = Path("docs/templates")
 REFERENCE = Path("results/reference")
@@ -48,7 +59,7 @@ def write_reports(root: Path = Path()) -> list[Path]:
     )
     environment.filters |= {"duration": duration, "size": size, "one": one}
     environment.filters |= {"told": told, "places": places, "smallest": smallest}
-    environment.filters |= {"points": points}
+    environment.filters |= {"points": points, "shown": shown}
     written = [root / TEMPLATES.parent / path for path in drawn.values()]
     for name in sorted(environment.list_templates(["j2"])):
         path = root / TEMPLATES.parent / name.removesuffix(".j2")

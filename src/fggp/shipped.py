@@ -20,16 +20,22 @@ from fggp.results import ResultError, write_bytes
 
 RANKING = Path("docs/ranking.png")
 PICTURES = Path("docs/pictures")
-DPI = 180
+DPI = 200
 """Of the pictures in the texts: sharp on a screen, and small."""
+COLOURS = 64
+FEW, MANY = 6, 10
+"""Labels: fewer are shown each with its seeds, more by their average ranks alone."""
+MOST_ENTRIES = 4
+"""Of a method in one study; where there are more, its default alone stands on its page."""
 
 Row = dict[str, Any]
 
 
 def completeness(folder: Path) -> int:
-    """Return how complete the ranking of all methods is: methods × settings × seeds.
+    """Return how many comparisons the ranking of all methods holds, to see how complete it is.
 
-    Takes the folder of a study's tables; labels that are one method with other settings count once.
+    That is pairs of methods × settings × seeds. Takes the folder of a study's tables; labels that
+    are one method with other settings count once.
     """
     runs = read_runs(folder)
     counts = all_entries(runs)
@@ -37,14 +43,14 @@ def completeness(folder: Path) -> int:
         return 0
     methods = dict(zip(runs["label"], runs["method"], strict=True))
     number = len({methods[label] for label in counts.labels.values()})
-    return number * len(counts.settings) * len(counts.seeds)
+    return number * (number - 1) // 2 * len(counts.settings) * len(counts.seeds)
 
 
 def standing(folder: Path) -> dict[str, list[Row]]:
     """Return the rows of the ranking of all methods by method, those that do not rank included.
 
-    A row has ``entry``, ``rank`` (None where it does not rank), ``accuracy`` (%), ``gap`` (points),
-    ``entries``, ``settings`` and ``seeds``.
+    A row has ``entry``, ``label``, ``rank`` (None where it does not rank), ``accuracy`` (%),
+    ``gap`` (points), ``entries``, ``settings`` and ``seeds``.
     """
     runs = read_runs(folder)
     ranked = [row for row in rows(folder / "tables/ranking_all.csv") if row["average_rank"]]
@@ -56,6 +62,7 @@ def standing(folder: Path) -> dict[str, list[Row]]:
         found.setdefault(str(method), []).append(
             {
                 "entry": entry,
+                "label": str(label),
                 "rank": float(row["average_rank"]) if row else None,
                 "accuracy": float(
                     row["accuracy_percent"] if row else 100 * own["accuracy_last"].mean()
@@ -90,6 +97,12 @@ def told(row: Row) -> str:
     rank = "not ranked" if row["rank"] is None else f"rank {row['rank']:.2f} of {row['entries']}"
     gap = "" if row["gap"] is None else f", {row['gap']:+.2f} points to dense"
     return f"{rank}, {row['accuracy']:.2f} %{gap}".replace("-", "\N{MINUS SIGN}")
+
+
+def shown(found: Sequence[Row], method: str) -> list[Row]:
+    """Return the rows of a method that its section of a page has room for."""
+    own = [row for row in found if row["label"] == method]
+    return list(found) if len(found) <= MOST_ENTRIES else own
 
 
 def places(found: Sequence[Row]) -> str:
@@ -143,25 +156,34 @@ def pictures(folders: Sequence[Path], root: Path) -> dict[str, Path]:
             figure, _ = _chosen(Material(folder), most=folder == best)
             buffer = BytesIO()
             figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-        write_bytes(root / path, buffer.getvalue())
+        write_bytes(root / path, _small(buffer))
         drawn[folder.name] = path.relative_to("docs")
     return drawn
+
+
+def _small(image: BytesIO) -> bytes:
+    """Return a picture with few colours, which takes a third of the bytes."""
+    from PIL import Image
+
+    small = BytesIO()
+    Image.open(image).convert("RGB").quantize(COLOURS).save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 def _chosen(material: Material, *, most: bool) -> Drawn:
     """Return the figure that says most about a study."""
     compared = material.shown[material.shown["label"] != DENSE]
+    labels = compared["label"].nunique()
+    several = compared[["backbone", "sparsity", "start"]].drop_duplicates().shape[0] > 1
+    if not most and several and labels > MANY:
+        return draw("critical_difference", material)
     if not most and compared["sparsity"].nunique() > 1:
         return draw("accuracy_vs_sparsity", material)
-    if not most and compared["label"].nunique() < FEW:
+    if not most and labels < FEW:
         return draw("drop_to_dense", material)
     figure, data = standings(material)
     warn(figure, material.marks)
     return figure, data
-
-
-FEW = 6
-"""Labels of which a study's figure shows each with its seeds."""
 
 
 def rows(path: Path) -> Iterator[dict[str, str]]:

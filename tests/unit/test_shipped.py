@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from fabricate import GRID, analysed
+from fggp import shipped
 from fggp.analysis.figures.standings import standings
 from fggp.analysis.frames import read_runs
 from fggp.analysis.material import Material
@@ -19,6 +21,7 @@ from fggp.shipped import (
     pictures,
     places,
     power,
+    shown,
     smallest,
     standing,
     told,
@@ -43,11 +46,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return studies
 
 
-def test_completeness_counts_methods_not_labels_times_settings_times_seeds(
+def test_completeness_counts_pairs_of_methods_not_labels_times_settings_times_seeds(
     made: dict[str, Path],
 ) -> None:
-    assert completeness(made["whole"]) == 3 * 2 * 2  # random, gmp and fggp
-    assert completeness(made["small"]) == 2 * 1 * 1
+    assert completeness(made["whole"]) == 3 * 2 * 2  # random, gmp and fggp are three pairs
+    assert completeness(made["small"]) == 1 * 1 * 1
     chosen = widest(list(made.values()))
     assert (chosen["name"], chosen["entries"]) == ("whole", 5)
     assert (chosen["settings"], chosen["seeds"]) == (2, 2)
@@ -78,6 +81,12 @@ def test_a_standing_in_words() -> None:
     assert places([]) == "not in it"
 
 
+def test_a_method_with_many_entries_stands_on_its_page_by_its_default() -> None:
+    rows = [{"label": label} for label in ("fggp", "fggp-a", "fggp", "fggp-b")]
+    assert shown(rows, "fggp") == rows
+    assert shown([*rows, {"label": "fggp-c"}], "fggp") == [{"label": "fggp"}] * 2
+
+
 def test_power_is_that_of_the_table_where_there_is_any(made: dict[str, Path]) -> None:
     rows = power(made["whole"])
     assert {(row["reference"], row["rival"]) for row in rows} >= {("fggp", "gmp")}
@@ -103,6 +112,31 @@ def test_each_study_has_one_picture_and_the_widest_the_ranking(
     assert all(len(content) < SIZE for content in first.values())
     pictures(list(made.values()), tmp_path)
     assert first["whole"] == (tmp_path / RANKING).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("labels", "sparsities", "name"),
+    [
+        (12, [0.9, 0.95], "critical_difference"),
+        (3, [0.9, 0.95], "accuracy_vs_sparsity"),
+        (3, [0.9], "drop_to_dense"),
+        (7, [0.9], None),
+    ],
+)
+def test_the_picture_of_a_study_is_the_figure_that_says_most(
+    labels: int,
+    sparsities: list[float],
+    name: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rates = {f"fggp-{n}": {"method": "fggp", "rate": n / 20} for n in range(labels)}
+    folder = analysed(tmp_path / "made", sparsities=sparsities, methods={"dense": {}} | rates)
+    figures = {"draw": lambda name, _: (Figure(), name), "standings": lambda _: (Figure(), None)}
+    for function, instead in figures.items():
+        monkeypatch.setattr(shipped, function, instead)
+    assert shipped._chosen(Material(folder), most=False)[1] == name
+    assert shipped._chosen(Material(folder), most=True)[1] is None
 
 
 def test_the_picture_of_the_ranking_shows_every_entry_in_the_order_of_ranks(
