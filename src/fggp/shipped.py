@@ -22,7 +22,7 @@ RANKING = Path("docs/ranking.png")
 PICTURES = Path("docs/pictures")
 DPI = 200
 """Of the pictures in the texts: sharp on a screen, and small."""
-COLOURS = 64
+COLOURS = 256
 FEW, MANY = 6, 10
 """Labels: fewer are shown each with its seeds, more by their average ranks alone."""
 MOST_ENTRIES = 4
@@ -166,7 +166,9 @@ def _small(image: BytesIO) -> bytes:
     from PIL import Image
 
     small = BytesIO()
-    Image.open(image).convert("RGB").quantize(COLOURS).save(small, format="png", optimize=True)
+    # The usual way of choosing colours counts pixels, and forgets those of small markers.
+    chosen = Image.open(image).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
+    chosen.save(small, format="png", optimize=True)
     return small.getvalue()
 
 

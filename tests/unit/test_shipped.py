@@ -110,6 +110,9 @@ def test_each_study_has_one_picture_and_the_widest_the_ranking(
     assert len(set(drawn.values())) == 2
     first = {name: (tmp_path / "docs" / path).read_bytes() for name, path in drawn.items()}
     assert all(len(content) < SIZE for content in first.values())
+    # Few colours, but those of the labels: here that of fggp.
+    points = imread(tmp_path / RANKING)[..., :3]
+    assert (abs(points - [0xD5 / 255, 0x5E / 255, 0]) < 0.02).all(axis=-1).sum() > 20
     pictures(list(made.values()), tmp_path)
     assert first["whole"] == (tmp_path / RANKING).read_bytes()
 
