@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from markdown_pages import EXECUTED, ROOT, Check, Listed, blocks, listed, pages
 
+from fggp.config import cells, load
+
 PAGES = pages(*EXECUTED)
 TEXT = {page: (ROOT / page).read_text() for page in PAGES}
 COMMANDS = {
@@ -144,6 +146,15 @@ def test_what_is_not_run_is_still_there_and_has_a_reason() -> None:
 def test_no_block_escapes_by_its_language(page: str) -> None:
     assert {block.language for block in blocks(TEXT[page])} <= LANGUAGES
     assert TEXT[page].count("```") == 2 * len(blocks(TEXT[page]))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(TEXT[page], "yaml")])
+def test_the_studies_that_a_page_shows_are_studies(page: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    for block in blocks(TEXT[page], "yaml"):
+        path = tmp_path / "config/shown.yaml"
+        path.write_text(block.text)
+        assert cells(load(path))
 
 
 def test_a_reason_without_its_command_and_a_kind_that_is_none_are_found() -> None:
