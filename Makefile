@@ -10,7 +10,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo paper report release measure bench bench-peers test test-slow test-cluster faults check format lock clean
+.PHONY: help setup demo paper report release measure bench bench-peers test test-slow test-docs \
+    test-cluster faults check format lock clean
 
 help: ## print this list
 	@echo "usage: make TARGET [JOBS=2] [PYTHON=python3]"
@@ -54,10 +55,13 @@ bench-peers: $(READY) ## install the peers of `make bench` that are packages, in
 	$(UV) pip install --python $(VENV)/bin/python --no-deps rigl-torch==0.5.2
 
 test: $(READY) ## run the tests that need minutes at most
-	pytest -n $(JOBS) -m "not slow and not cluster"
+	pytest -n $(JOBS) -m "not slow and not cluster and not docs"
 
 test-slow: $(READY) ## run the tests that need longer
 	pytest -n $(JOBS) -m slow
+
+test-docs: $(READY) ## run the command blocks of all pages in a copy, and say which are not run and why (3 minutes)
+	pytest -n $(JOBS) -m docs tests/docs
 
 test-cluster: $(READY) ## run the profile in a one-node Slurm; as root, with slurm-wlm and munge installed
 	pytest -rs -m "cluster and not slow" tests/cluster

@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
+from fggp.analysis.plan import read_plan
+from fggp.catalogue import described, ordered
 from fggp.checking.problems import Item
 from fggp.checking.study import Report, check, studies
 from fggp.errors import Failure
-from fggp.methods import METHODS
+from fggp.reading import read_study
+from fggp.reading import studies as declared
 from fggp.results import fingerprint, write_text
+from fggp.shipped import (
+    pictures,
+    places,
+    points,
+    power,
+    rows,
+    shown,
+    smallest,
+    standing,
+    told,
+    widest,
+)
 
 TEMPLATES = Path("docs/templates")
 REFERENCE = Path("results/reference")
 FIGURES = Path("figures")
+CONFIG = Path("config")
 MEASURED = Path("docs/measured.json")
 Material = dict[str, Any]
 
 
 def write_reports(root: Path = Path()) -> list[Path]:
-    """Fill in every template and write it beside its folder; returns the paths.
+    """Fill in every template and write it beside its folder, and its pictures; returns the paths.
 
     Raises:
         Failure: where tables, or the measurements, are not there, or a template asks for more.
 
     """
     known = material(root)
+    drawn = known["pictures"] = pictures(_tables(known, root), root)
     environment = Environment(
         loader=FileSystemLoader(root / TEMPLATES),
         undefined=StrictUndefined,
@@ -42,7 +58,9 @@ def write_reports(root: Path = Path()) -> list[Path]:
         autoescape=False,
     )
     environment.filters |= {"duration": duration, "size": size, "one": one}
-    written = []
+    environment.filters |= {"told": told, "places": places, "smallest": smallest}
+    environment.filters |= {"points": points, "shown": shown}
+    written = [root / TEMPLATES.parent / path for path in drawn.values()]
     for name in sorted(environment.list_templates(["j2"])):
         path = root / TEMPLATES.parent / name.removesuffix(".j2")
         try:
@@ -58,13 +76,15 @@ def material(root: Path = Path()) -> Material:
     """Return what the templates may speak of: the project, the studies, and what was measured."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     reports = [check(path) for path in studies(root / REFERENCE)]
-    return {
+    known: Material = {
         "project": project,
-        "methods": sorted(METHODS),
+        "methods": [described(it, _labels(root)) for it in ordered()],
         "studies": [_study(report, root) for report in reports],
         "total": _total([item for report in reports for item in report.items]),
         "measured": _measured(root / MEASURED),
+        "plan": read_plan()[0],
     }
+    return known | {"widest": widest(_tables(known, root))}
 
 
 def duration(seconds: float) -> str:
@@ -84,6 +104,15 @@ def one(text: str, plural: int) -> str:
     if plural == 1:
         return f"1 {text}"
     return f"{plural} {text[:-1]}ies" if text.endswith("y") else f"{plural} {text}s"
+
+
+def _tables(known: Material, root: Path) -> list[Path]:
+    return [root / FIGURES / study["name"] for study in known["studies"]]
+
+
+def _labels(root: Path) -> Material:
+    """Return the labels of every study that is declared."""
+    return {path.stem: read_study(path).get("methods", {}) for path in declared(root / CONFIG)}
 
 
 def _measured(path: Path) -> Material:
@@ -126,14 +155,20 @@ def _study(report: Report, root: Path) -> Material:
         "memory_mb": max((item.provenance["peak_memory_mb"] for item in report.items), default=0),
         "verdicts": Counter(item.outcome["verdict"] for item in report.items),
         "machines": sorted({item.provenance["device_name"] for item in report.items}),
-        "claims": list(_rows(tables / "claims.csv")),
+        "claims": list(rows(tables / "claims.csv")),
         "ranking": _table(tables / "ranking.md"),
+        "ranking_all": _table(tables / "ranking_all.md"),
+        "first": [_first(tables / name) for name in ("ranking.csv", "ranking_all.csv")],
+        "standing": standing(tables.parent),
+        "power": power(tables.parent),
     }
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(newline="") as file:
-        yield from csv.DictReader(file)
+def _first(path: Path) -> str:
+    """Return what a ranking puts first; a dash where it ranks nothing."""
+    ranks = {row["label"]: float(row["average_rank"]) for row in rows(path) if row["average_rank"]}
+    best = min(ranks.values(), default=0)
+    return ", ".join(label for label, rank in ranks.items() if rank == best) or "-"
 
 
 def _table(path: Path) -> str:

@@ -305,6 +305,15 @@ def test_a_method_is_documented_and_names_its_paper(definition: Definition) -> N
 
 
 @every_method
+def test_a_method_says_its_rule_in_a_formula_and_explains_no_setting_that_it_has_not(
+    definition: Definition,
+) -> None:
+    assert definition.docstring.formula
+    assert all(definition.docstring.formula)
+    assert set(definition.docstring.arguments) <= set(definition.settings.model_fields)
+
+
+@every_method
 def test_the_defaults_of_all_settings_are_valid_and_survive_json(definition: Definition) -> None:
     defaults: dict[str, Any] = definition.settings().model_dump(mode="json")
     assert definition.recipe(**defaults) == definition.recipe()

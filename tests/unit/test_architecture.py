@@ -20,7 +20,7 @@ ROOMS = (
     *("allocation", "cell", "results", "locking"),
     *("gaps", "container", "packing", "weights", "logits"),
     *("passes", "selection", "distributions", "schedules"),
-    "complaints",
+    *("complaints", "docstrings"),
     *("initial", "saliency", "scored"),
     *("update", "rates", "selecting", "rules", "rewiring", "mutation", "recipe"),
     "methods",
@@ -38,7 +38,7 @@ ROOMS = (
     "checking",
     "analysis",
     "crate",
-    "report",
+    *("catalogue", "shipped", "report"),
     "doctor",
     "cli",
 )

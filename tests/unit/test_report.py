@@ -11,6 +11,8 @@ import yaml
 
 from fabricate import analysed
 from fggp import report
+from fggp.analysis.aggregate import aggregate
+from fggp.analysis.tables import write_table
 from fggp.cli import main
 from fggp.errors import Failure
 
@@ -33,26 +35,35 @@ MEASURED: dict[str, Any] = {
         for number, step in enumerate(STEPS, start=1)
     ],
 }
-CLAIMS = "claim,says,verdict\nbest,It is the best,not decidable with this n\n"
+CLAIMS = (
+    "claim,says,verdict,figure,note\nbest,It is the best,not decidable with this n,rank 2,few\n"
+)
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    for name in ("pyproject.toml", "docs/templates"):
+    for name in ("pyproject.toml", "docs/templates", "config"):
         target = tmp_path / name
         target.parent.mkdir(exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
-    analysed(tmp_path / "results/reference/made", partial=True, skip=lambda cell: cell.seed == 2)
+    made = tmp_path / "results/reference/made"
+    analysed(made, partial=True, skip=lambda cell: cell.seed == 2)
     tables = tmp_path / "figures/made/tables"
-    tables.mkdir(parents=True)
+    aggregate(made, tables.parent, partial=True)
+    for name in ("ranking", "ranking_all", "power"):
+        write_table(name, tables.parent)
     (tables / "claims.csv").write_text(CLAIMS)
     (tables / "ranking.md").write_text("| method |\n|---|\n| fggp |\n\nA caption.\n")
     (tmp_path / "docs/measured.json").write_text(json.dumps(MEASURED))
     return tmp_path
 
 
+def texts(root: Path) -> list[Path]:
+    return [path for path in report.write_reports(root) if path.suffix == ".md"]
+
+
 def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
-    written = {path.name: path.read_text() for path in report.write_reports(root)}
+    written = {path.name: path.read_text() for path in texts(root)}
     assert set(written) == {path.name.removesuffix(".j2") for path in TEMPLATES}
     for text in written.values():
         assert "{{" not in text
@@ -93,7 +104,7 @@ def test_hours_on_gpus_are_told_apart(root: Path) -> None:
 
 
 def test_tables_in_the_texts_are_whole(root: Path) -> None:
-    for path in report.write_reports(root):
+    for path in texts(root):
         blocks = re.findall(r"(?:^\|.*\n)+", path.read_text(), re.MULTILINE)
         assert blocks
         for block in blocks:
@@ -152,15 +163,11 @@ def test_the_shipped_texts_are_those_of_the_templates(template: Path) -> None:
     assert [line for line in fixed if line not in text.splitlines()] == []
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
-def test_every_link_and_every_file_of_a_text_is_there(page: Path) -> None:
-    text = page.read_text()
-    links = re.findall(r"\]\(([^)#\s]+)\)", text)
-    inside = [link for link in links if not re.match(r"[a-z]+:", link)]
-    assert [link for link in inside if not (page.parent / link).exists()] == []
-    if page.name in {path.stem for path in TEMPLATES}:
-        named = re.findall(r"`((?:config|src|envs|docs|results/reference)/[\w./-]+)`", text)
-        assert [name for name in named if not (ROOT / name).exists()] == []
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
+def test_every_file_that_a_text_names_is_there(template: Path) -> None:
+    text = (DOCS / template.stem).read_text()
+    named = re.findall(r"`((?:config|src|envs|docs|results/reference)/[\w./-]+)`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.slow
@@ -168,7 +175,7 @@ def test_the_shipped_texts_are_those_of_the_shipped_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)  # where the declarations of the analysis are
-    for name in ("docs", "pyproject.toml", "results/reference"):
+    for name in ("docs", "pyproject.toml", "config", "results/reference"):
         target = tmp_path / name
         target.parent.mkdir(exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
@@ -176,5 +183,5 @@ def test_the_shipped_texts_are_those_of_the_shipped_results(
         out = tmp_path / "figures" / study.parent.name
         arguments = ["analyse", str(study.parent), "--partial", "--out", str(out)]
         assert main(arguments) == 0
-    for path in report.write_reports(tmp_path):
+    for path in texts(tmp_path):
         assert path.read_text() == (DOCS / path.name).read_text(), path.name

@@ -64,9 +64,3 @@ def test_what_follows_a_quotation_says_why_and_what_to_do() -> None:
     blocks = re.split(r"^(?:> .+\n\n)+", PAGE, flags=re.MULTILINE)[1:]
     assert len(blocks) > 25
     assert not [block for block in blocks if len(block.split("##")[0].split()) < 10]
-
-
-def test_links_of_the_page_lead_somewhere() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", PAGE)
-    assert links
-    assert not [link for link in links if not (ROOT / "docs" / link).exists()]

@@ -7,12 +7,11 @@ import inspect
 from itertools import groupby
 from typing import Any
 
+from fggp.catalogue import ordered
 from fggp.cli.verb import verb
 from fggp.complaints import nearest
 from fggp.errors import Failure
 from fggp.methods import METHODS, Definition
-
-KINDS = ("reference", "before training", "during training", "after training", "N:M")
 
 
 def add(verbs: Any) -> None:
@@ -30,7 +29,7 @@ def add(verbs: Any) -> None:
 def do(options: argparse.Namespace) -> int:
     """Print all methods, or one with its docstring."""
     if options.name is None:
-        for kind, methods in groupby(sorted(METHODS.values(), key=_order), lambda it: it.kind):
+        for kind, methods in groupby(ordered(), lambda it: it.kind):
             print(f"{kind.capitalize()}\n")
             for method in methods:
                 print(f"{method.name}: {method.summary}\n{_facts(method)}\n")
@@ -40,10 +39,6 @@ def do(options: argparse.Namespace) -> int:
     method = METHODS[options.name]
     print(f"{method.name}\n{_facts(method)}\n\n{inspect.getdoc(method.make)}")
     return 0
-
-
-def _order(method: Definition) -> tuple[int, str]:
-    return KINDS.index(method.kind), method.name
 
 
 def _facts(method: Definition) -> str:

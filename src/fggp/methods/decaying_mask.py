@@ -21,6 +21,10 @@ from fggp.update import magnitude
 def decaying_mask(group: Annotated[int, Field(strict=True, ge=2)] = 64) -> Recipe:
     """Keep the N largest of every M weights along the input channels, the others ever fainter.
 
+    Formula:
+        m ← the N largest |w| of every M neighbours; the network computes with (m + β·(1 − m))·w
+        β = 1 − p, p the share of the pruning window
+
     The network computes with pruned weights times β, which falls on a straight line from 1 to 0
     over the pruning window, and they get β times the gradient. The groups (as in sr-ste) are chosen
     anew at every step of the window and stay after it. An interpretation of the paper's mask decay:

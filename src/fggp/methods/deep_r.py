@@ -17,6 +17,10 @@ def deep_r(
 ) -> Recipe:
     """Fix every weight's sign; put those to sleep that would change it, and wake as many at random.
 
+    Formula:
+        θ = s·w, s a fixed random sign; θ ← θ + lr·(noise·z − drift), z from N(0, 1)
+        where θ ≤ 0 the weight sleeps, and as many wake at random with θ = 10⁻¹²
+
     After every step the active weights drift toward zero and get Gaussian noise, both times the
     learning rate; the number of active weights stays exact. Weights start with their initial
     magnitudes and random signs. Differs from the official code on purpose: those that wake are

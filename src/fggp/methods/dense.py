@@ -6,5 +6,10 @@ from fggp.recipe import Recipe
 
 @method(paper="reference, not a pruning method", starts="none", ranks=False)
 def dense() -> Recipe:
-    """Train without pruning."""
+    """Train without pruning.
+
+    Formula:
+        m = 1 everywhere, K = N
+
+    """
     return Recipe()

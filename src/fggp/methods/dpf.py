@@ -20,6 +20,10 @@ def dpf(
 ) -> Recipe:
     """Train all weights with the gradient that the masked network has, and choose masks anew.
 
+    Formula:
+        w ← w − lr·∇L(m·w) for all weights; every period steps m ← the K_t largest |w| of all
+        K_t = N − ⌊N·s_t + ½⌋, s_t = s + (s₀ − s)·(1 − p)³ as in gmp
+
     Every ``period`` steps the mask becomes the largest magnitudes among all weights, at the cubic
     schedule's count; pruned weights are trained on, decay with the others, and may return. This
     goes on to the end of training, at the target count after the pruning window. The sparse start

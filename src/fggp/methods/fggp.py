@@ -32,23 +32,33 @@ def fggp(
 ) -> Recipe:
     """Protect by gradient first, fill up by magnitude next, at a fixed rate.
 
+    Formula:
+        G = the K_t − ⌈r·K_t⌉ largest |g| of the active weights
+        m ← G and the ⌈r·K_t⌉ largest |w| of the other active weights; K_t as in gmp
+
     This is an interpretation of the paper's abstract; what it leaves open is a setting. Of the K
     weights to keep, K − ceil(rate·K) are those with the largest gradient; the rest have the largest
     magnitude among the other active ones. The sparse start is an ERK mask.
 
     Args:
-        rate: share of the kept weights that the second criterion decides: a number, or a schedule
-            (`fggp.rates.Annealed`).
-        order: which criterion comes first.
-        pool: what the candidates of the second criterion are counted by: the weights to keep
-            (``rate``), the active weights (``rho``), or those to prune (``kappa``).
-        rho: pool "active": the share of the active weights that are candidates.
-        kappa: pool "quota": candidates per weight to prune, at least 1.
+        rate: r, the share of the kept weights that the second criterion decides: a number, or a
+            schedule (`fggp.rates.Annealed`), cosine or linear, over the window or the training.
+            Gradient first, 1 is gmp and 0 the gradient alone.
+        order: which criterion comes first; magnitude-first takes G by the largest |w| and fills up
+            by |g|, so that 1 is the gradient alone and 0 gmp.
+        pool: what the candidates of the second criterion are counted by. Of n active weights n − K
+            are pruned; they and the places that the second criterion fills are the pool, of
+            (n − K) + ⌈r·K⌉ weights (kept), max(n − K, ⌈ρ·n⌉) (active), or min(n, ⌈κ·(n − K)⌉)
+            (quota).
+        rho: ρ, pool "active": the share of the active weights that are candidates; a rate as r.
+        kappa: κ, pool "quota": candidates per weight to prune, at least 1; a rate as r.
         scope: over all layers, or in each, K shared out by active counts.
-        grow: whether the gradient may bring weights back while the window lasts; for the order
-            gradient-first and the pool "kept".
-        gradient_steps: average the signed gradient over the last so many steps.
-        floor: least share of a layer's weights to keep, by magnitude.
+        grow: whether the gradient may bring weights back while the window lasts: G is then taken
+            over all places, the fill still over active weights; for the order gradient-first and
+            the pool "kept".
+        gradient_steps: of the last so many steps g is the mean with its sign; 1 is the last alone.
+        floor: least share of a layer's weights to keep, by magnitude, before the rule takes the
+            rest; against layers that are emptied.
 
     """
     if grow == "gradient" and (order, pool) != ("gradient-first", "kept"):

@@ -15,6 +15,9 @@ from fggp.update import magnitude
 def global_mp(floor: Share = Fraction(0), fine_tune: Share = Fraction(1, 2)) -> Recipe:
     """Prune the trained dense network at once by magnitude over all layers, then train it on.
 
+    Formula:
+        m = the K largest |w| of the trained dense network, over all layers, at once
+
     In a study it starts from the dense cell of the same backbone and seed, and goes through the
     last ``fine_tune`` of the training again, with the learning rates of those epochs (learning
     rate rewinding); in a loop of your own give the pruner a trained model. ``floor`` is the least

@@ -14,6 +14,10 @@ from fggp.update import magnitude
 def gmp(scope: Literal["global", "layer"] = "global") -> Recipe:
     """Prune the smallest magnitudes step by step on a cubic schedule, without regrowth.
 
+    Formula:
+        m ← the K_t largest |w| of the active weights; K_t = N − ⌊N·s_t + ½⌋
+        s_t = s + (s₀ − s)·(1 − p)³, p the share of the pruning window
+
     The sparse start is an ERK mask that is pruned further. With scope "layer" every layer keeps
     its share of the active weights, as in the paper; "global" is what GraNet compares with.
 

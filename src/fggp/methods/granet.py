@@ -17,6 +17,10 @@ def granet(
 ) -> Recipe:
     """Prune by magnitude over all layers, then exchange weights inside each layer.
 
+    Formula:
+        m ← the K_t largest |w| of the active weights, K_t as in gmp; then in each layer
+        drop the ⌈α_t·n_l⌉ smallest |w|, grow as many largest |g|; α_t as in rigl-itop
+
     The exchange drops by magnitude and grows by gradient; its share falls on a cosine over the
     whole training, and it goes on after the pruning window. The sparse start is an ERK mask.
 

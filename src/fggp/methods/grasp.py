@@ -15,6 +15,9 @@ from fggp.scored import Grasp
 def grasp(temperature: Annotated[Ratio, Field(gt=0)] = Fraction(200)) -> Recipe:
     """Remove the largest −w·(Hg) over all layers, once, before the first step.
 
+    Formula:
+        m = the K smallest −w₀·(H·g), g and H of L(outputs / temperature) at w₀
+
     Gradient g and Hessian H are those of the loss of outputs divided by ``temperature``, added up
     over the halves of every batch, with batch normalisation in training mode. Differs from the
     official code on purpose: the classifier is scored with the weights that are trained, not with

@@ -16,6 +16,10 @@ from fggp.update import magnitude
 def iss(shrink: Share = Fraction(1, 20), scope: Literal["global", "layer"] = "global") -> Recipe:
     """Shrink the smallest weights a little after every step; prune them when the window ends.
 
+    Formula:
+        after every step: w ← (1 − shrink)·w outside the K_t largest |w|; K_t as in gmp
+        when the window ends: m = the K largest |w|, for good
+
     After each step all but the largest magnitudes, at the cubic schedule's count, lose the share
     ``shrink`` of their value. The network computes with all weights until the window ends; what is
     smallest then is pruned for good. The sparse start is an ERK mask: weights off it start at zero.

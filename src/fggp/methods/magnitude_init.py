@@ -15,6 +15,9 @@ from fggp.update import magnitude
 def magnitude_init(floor: Share = Fraction(5, 1000)) -> Recipe:
     """Keep the largest initial magnitudes over all layers, once, before the first step.
 
+    Formula:
+        m = the ⌈floor·N_l⌉ largest |w₀| of each layer l, and the largest of all others, K in all
+
     How large a layer's weights are at initialisation is a choice of whoever initialises it, and
     without a floor whole layers go. Differs from the paper on purpose: ceil(floor·N_l) of the N_l
     weights of each layer are kept first; with ``floor`` 0 none are.

@@ -20,6 +20,10 @@ def mest(
 ) -> Recipe:
     """Prune each layer by magnitude below its count and grow it back at random, ever less.
 
+    Formula:
+        in each layer: keep the k_l − ⌈ρ·k_l⌉ largest |w| + λ·|g|, grow ⌈ρ·k_l⌉ at random
+        ρ = shares[0], shares[1], 0 in the three stages; soft-bound: Σk_l = K/(1 − ρ)
+
     Args:
         memory: "bound" has the target's number of weights throughout; "soft-bound" has it between
             pruning and growing, so more weights in training and the target's at the end.

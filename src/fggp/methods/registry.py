@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, create_model
 
 from fggp.complaints import nearest
+from fggp.docstrings import Docstring, docstring
 from fggp.recipe import Recipe
 
 Starts = Literal["both", "one", "none"]
@@ -68,7 +69,12 @@ class Definition:
     @property
     def summary(self) -> str:
         """The first line of the method's docstring."""
-        return (inspect.getdoc(self.make) or "").partition("\n")[0]
+        return self.docstring.summary
+
+    @cached_property
+    def docstring(self) -> Docstring:
+        """The method's docstring in its parts, the formula of its rule among them."""
+        return docstring(self.make)
 
     def recipe(self, **settings: Any) -> Recipe:
         """Return the parts for ``settings``; raises pydantic's ValidationError on a bad one."""

@@ -21,6 +21,10 @@ def rigl_itop(
 ) -> Recipe:
     """Explore as RigL does, with rarer and larger exchanges until the end of training.
 
+    Formula:
+        in each layer: drop the ⌈α_t·n_l⌉ smallest |w| of n_l, grow as many largest |g|
+        α_t = β + (α − β)/2·(1 + cos(π·t)), from α = drop_fraction to β = final_drop_fraction
+
     An exchange is made at every fourth mask update of the study (every 4000 steps in the standard
     protocol), so that a grown weight has time to prove itself.
 

@@ -14,6 +14,10 @@ from fggp.update import chance, magnitude
 def set(drop_fraction: Share = Fraction(3, 10)) -> Recipe:
     """Drop by magnitude and grow at random inside each layer, at the target from the start.
 
+    Formula:
+        in each layer: drop the ⌈α·n_l⌉ smallest |w| of n_l, grow as many at random
+        α = drop_fraction
+
     The paper drops the smallest positive and the largest negative weights; with as many of each
     dropped as their shares among the small ones, that is the smallest magnitudes.
 

@@ -8,6 +8,9 @@ from fggp.recipe import Recipe
 def small_dense() -> Recipe:
     """Train a dense network with all channel numbers cut by one factor.
 
+    Formula:
+        channels ← f·channels, rounded, at least 1; f the largest with N(f) ≤ K weights; no mask
+
     It has as many prunable weights as the sparse networks of its sparsity, or a few less, since
     channels are whole; its realised sparsity is against the network at full width.
     """

@@ -12,6 +12,9 @@ from fggp.scored import Snip
 def snip(floor: Share = Fraction(0)) -> Recipe:
     """Keep the largest |gradient · weight| over all layers, once, before the first step.
 
+    Formula:
+        m = the K largest |g·w₀|, g = ∂L/∂w at w₀, the mean over batches
+
     The gradient is the mean over ``batches``, with batch normalisation in training mode. ``floor``
     is the least share of each layer, by the same score. Differs from the official code on purpose:
     biases are not pruned, weight decay is not part of the scored loss, the weights that are scored

@@ -23,6 +23,9 @@ def sr_ste(
 ) -> Recipe:
     """Keep the N largest of every M weights along the input channels, chosen anew at every step.
 
+    Formula:
+        m ← the N largest |w| of every M neighbours; w ← w − lr·(∇L(m·w) + λ·(1 − m)·w), λ = pull
+
     Pruned weights are trained with the gradient at the masked network, plus ``pull`` times their
     value, which draws them to zero. There is one start, from the groups of the initial weights.
     It does not rank: N:M is another kind of sparsity, and comes near a target without meeting it.

@@ -13,6 +13,10 @@ from fggp.scored import Synflow
 def synflow(rounds: Annotated[int, Field(strict=True, ge=1)] = 100) -> Recipe:
     """Prune the weights with the least synaptic flow, in rounds, before the first step.
 
+    Formula:
+        m ← the N·(K/N)^(k/n) largest |w₀·∂R/∂w|, for k = 1 … n
+        R = 1ᵀ·(Π_l |m_l·w_l|)·1, what flows through the network from an input of ones
+
     Of the data only the shape of an input counts; the network must give raw outputs. After round k
     of n, N·(K/N)^(k/n) weights are left. Differs from the official code on purpose: flow is counted
     in float64 (it overflows float32 in deep networks), 100 rounds are the default as in the paper

@@ -1,0 +1,73 @@
+"""What stands in a docstring: its first line, its text, its formula, its arguments."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+HEADING = re.compile(r"^(Args|Formula):$")
+
+
+@dataclass(frozen=True)
+class Docstring:
+    """A docstring in its parts.
+
+    Attributes:
+        summary: the first line.
+        text: the paragraphs that belong to no section, each in one line.
+        formula: the lines of the section "Formula", empty where there is none.
+        arguments: what the section "Args" says of each, in one line.
+
+    """
+
+    summary: str
+    text: tuple[str, ...]
+    formula: tuple[str, ...]
+    arguments: dict[str, str]
+
+
+def docstring(documented: Any) -> Docstring:
+    """Return the docstring of a function or class in its parts; empty ones where it has none."""
+    paragraphs: list[str] = []
+    sections: dict[str, list[str]] = {"Args": [], "Formula": []}
+    for block in _blocks((inspect.getdoc(documented) or "").splitlines()):
+        found = HEADING.match(block[0])
+        if found:
+            sections[found[1]] = block[1:]
+        else:
+            paragraphs.append(" ".join(block))
+    summary, *text = paragraphs or [""]
+    arguments = dict(_arguments(sections["Args"]))
+    return Docstring(
+        summary, tuple(text), tuple(line.strip() for line in sections["Formula"]), arguments
+    )
+
+
+def _blocks(lines: list[str]) -> Iterator[list[str]]:
+    """Yield paragraphs and whole sections."""
+    block: list[str] = []
+    for line in [*lines, ""]:
+        if line:
+            block.append(line)
+        elif block:
+            yield block
+            block = []
+
+
+def _arguments(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield names with what is said of them; deeper lines continue the one above."""
+    if not lines:
+        return
+    indent = len(lines[0]) - len(lines[0].lstrip())
+    said: list[str] = []
+    for line in lines:
+        if line[indent] == " ":
+            said[-1] += f" {line.strip()}"
+        else:
+            said.append(line.strip())
+    for entry in said:
+        name, _, meaning = entry.partition(": ")
+        yield name, meaning
