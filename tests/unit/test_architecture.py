@@ -33,6 +33,7 @@ ROOMS = (
     "models",
     *("numerics", "views", "checkpoint", "provenance"),
     *("flops", "making", "diagnostics", "answers", "paths", "loop", "train"),
+    *("metering", "metered"),
     *("stopping", "job", "workers", "mps", "sharing"),
     "checking",
     "analysis",
@@ -64,6 +65,8 @@ WITH_TORCH = {
     "paths",
     "loop",
     "train",
+    "metering.speed",
+    "metered",
     "job",
 }
 
