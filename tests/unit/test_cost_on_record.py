@@ -12,7 +12,7 @@ from fggp.checkpoint import Checkpoint
 from fggp.data import prepare
 from fggp.job import Timed, run_cell
 from fggp.metering import speed as speeds
-from fggp.metering.meter import Joules
+from fggp.metering.meter import GLANCE_SECONDS, Joules, Meter
 from fggp.metering.speed import flop, peak_gflops, speed
 from fggp.provenance import code_digest
 from fggp.results import fingerprint, read
@@ -179,3 +179,15 @@ def test_how_costs_are_measured_is_no_part_of_what_decides_a_result(
 
     monkeypatch.setattr(Path, "read_bytes", edited)
     assert code_digest() == before
+
+
+def test_a_long_training_reads_its_counter_on_the_way(tmp_path: Path, steady: None) -> None:
+    now, seen = [0.0], []
+    store = Timed(tmp_path / "c.ckpt", cell(), "cpu")
+    store.meter = Meter(Steady(), lambda: now[0])
+    tick = store.ticking(lambda done, steps: seen.append((done, steps)))
+    for step in range(4):
+        now[0] = step * GLANCE_SECONDS / 2  # due at the third step
+        tick(step, 4)
+    assert seen == [(step, 4) for step in range(4)]
+    assert store.meter.read() == Joules(3, 6)
