@@ -50,12 +50,16 @@ class Done:
         verdict: of the outcome.
         seconds: of the training.
         device: "cpu" or "cuda", and the full name.
+        images_per_second: of training; None in older results.
+        joules: its part of the energy; None where that was not measured.
 
     """
 
     verdict: str
     seconds: float
     device: tuple[str, str]
+    images_per_second: float | None = None
+    joules: float | None = None
 
 
 def expected(home: Path, configuration: Path | None) -> Expected:
@@ -128,7 +132,14 @@ def _slowly(wanted: Plain, path: Path) -> Done | None:
 
 def _said(verdict: str, provenance: Plain) -> Done:
     device = (str(provenance.get("device")), str(provenance.get("device_name")))
-    return Done(verdict, float(provenance["seconds"]), device)
+    speed, joules = (provenance.get(name) for name in ("images_per_second", "energy_joules"))
+    return Done(
+        verdict,
+        float(provenance["seconds"]),
+        device,
+        None if speed is None else float(speed),
+        None if joules is None else float(joules),
+    )
 
 
 def _equal(cell: Plain, wanted: Plain) -> bool:

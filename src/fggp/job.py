@@ -12,13 +12,14 @@ from torch import Tensor
 
 from fggp.allocation import Allocation
 from fggp.cell import Cell
-from fggp.checkpoint import Checkpoint
 from fggp.data import load
 from fggp.errors import Failure
 from fggp.locking import locked
 from fggp.logits import write_logits
 from fggp.loop import Run, digest
 from fggp.matching import finished, restore
+from fggp.metered import Metered
+from fggp.metering.speed import speed
 from fggp.origin import origin
 from fggp.packing import pack, unpack
 from fggp.provenance import now, processor, provenance
@@ -29,7 +30,7 @@ from fggp.train import Row, Tick, train
 DEVICES = ("auto", "cpu", "cuda")
 
 
-class Timed(Checkpoint):
+class Timed(Metered):
     """A checkpoint that also carries the seconds spent so far."""
 
     def __init__(self, path: Path, cell: Cell, device: str) -> None:
@@ -101,13 +102,14 @@ def run_cell(
             store=store,
             trained=_dense(tied, out),
             stop=stop,
-            tick=tick,
+            tick=store.ticking(tick),
             report=report,
             finish=finish,
         )
         record = provenance(
             started=started, seconds=store.seconds, device=chosen.type, device_name=name
         )
+        record |= store.energy() | speed(tied, outcome, record["seconds"], chosen)
         write(make(tied, outcome, record), out)
         store.remove()
         return True

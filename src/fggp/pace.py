@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -90,6 +90,27 @@ class Pace:
 def device_of_result(result: Done) -> Device:
     """Return the device that a result was made on."""
     return costs.device_named(*result.device)
+
+
+def with_measured_power(device: Device, training: Training, results: Iterable[Done]) -> Device:
+    """Return a device with the power that results measured on it, per core or GPU; else as it is.
+
+    A training's part of the energy is that of all its units.
+    """
+    measured = [
+        (it.joules, it.seconds)
+        for it in results
+        if it.joules and it.seconds and device_of_result(it).name == device.name
+    ]
+    if not measured:
+        return device
+    watts = sum(joules for joules, _ in measured) / sum(seconds for _, seconds in measured)
+    cells = "1 finished cell" if len(measured) == 1 else f"{len(measured)} finished cells"
+    return replace(
+        device,
+        power=watts / device.count(training),
+        power_from=f"measured in {cells} of this study",
+    )
 
 
 def device_of(training: Training, results: Iterable[Done]) -> Device:

@@ -36,6 +36,8 @@ class Standing:
         test: the same of the test images.
         changed: when any of its files last changed, in seconds of the epoch; 0 without any.
         verdict: of its result.
+        images_per_second: of its result; None where that does not say.
+        joules: of its result; None where they were not measured.
         note: what to know of it, in one line.
         log: the path of its log, empty where there is none.
 
@@ -51,6 +53,8 @@ class Standing:
     test: float | None = None
     changed: float = 0
     verdict: str = ""
+    images_per_second: float | None = None
+    joules: float | None = None
     note: str = ""
     log: str = ""
 
@@ -97,6 +101,17 @@ class Progress:
     def used(self) -> float:
         """Seconds of the finished cells, as their results say."""
         return sum(cell.seconds for cell in self.cells if cell.state == "done")
+
+    @property
+    def speeds(self) -> list[float]:
+        """Training images per second of the finished cells that say so."""
+        found = (cell.images_per_second for cell in self.cells)
+        return [speed for speed in found if speed is not None]
+
+    @property
+    def joules(self) -> list[float]:
+        """Energy of the finished cells in which it was measured."""
+        return [cell.joules for cell in self.cells if cell.joules is not None]
 
     @property
     def begun(self) -> float:
@@ -168,7 +183,12 @@ def finished(home: Path, wanted: Expected) -> dict[str, Done]:
 
 
 def _done(name: str, epochs: int, result: Done) -> Standing:
-    return Standing(name, "done", epochs, epochs, result.seconds, verdict=result.verdict)
+    return Standing(
+        *(name, "done", epochs, epochs, result.seconds),
+        verdict=result.verdict,
+        images_per_second=result.images_per_second,
+        joules=result.joules,
+    )
 
 
 def _unfinished(name: str, cell: Plain, traces: Traces, pace: Pace, now: float) -> Standing:

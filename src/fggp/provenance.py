@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("fggp", "numpy", "torch", "torchvision")
-BESIDE_TRAINING = {"analysis", "checking", "cli", "crate", "doctor", "report.py"}
+BESIDE_TRAINING = {"analysis", "checking", "cli", "crate", "doctor", "metering", "report.py"}
 
 
 def now() -> str:

@@ -39,6 +39,7 @@ SMALL = TINY | {
 TABLES = ("runs.csv", "epochs.csv", "layers.csv", "updates.csv")
 ORIGIN = {
     *("started", "finished", "seconds", "estimated_seconds", "peak_memory_mb"),
+    *("images_per_second", "peak_gflops", "share_of_peak", "energy_joules", "counter_joules"),
     *("device", "device_name", "code_sha256", "python", "numpy", "torch"),
 }
 """Columns from the provenance, which is not part of what a result says and may be edited."""

@@ -34,6 +34,7 @@ ROOMS = (
     *("numerics", "views", "checkpoint", "provenance"),
     *("flops", "making", "diagnostics", "answers", "paths"),
     *("replay", "step", "loop", "train"),
+    *("metering", "metered"),
     *("stopping", "job", "workers", "mps", "sharing"),
     "checking",
     "analysis",
@@ -67,6 +68,8 @@ WITH_TORCH = {
     "step",
     "loop",
     "train",
+    "metering.speed",
+    "metered",
     "job",
 }
 

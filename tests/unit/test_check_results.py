@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fabricate import grid
+from fabricate import grid, measured
 from fggp.checking.problems import Problem
 from fggp.checking.study import check, studies
 from fggp.checking.summary import plain, text
@@ -36,6 +37,7 @@ REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 SHIPPED = sorted(path.parent for path in REFERENCE.glob("*/cells.json"))
 METHODS: dict[str, Any] = {"dense": {}, "random": {}, "gmp": {}, "granet": {}, "fggp": {}}
 GMP, FGGP = "vgg19/s90/i0/gmp/seed1", "vgg19/s90/i0/fggp/seed1"
+CELL = cells(grid(methods=METHODS))[0]
 Result = dict[str, Any]
 Damage = Callable[[Result], object]
 
@@ -209,6 +211,21 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         "finished before",
     ),
     "a time without a zone": (provenance(started="2025-01-01T00:00:00"), "no times"),
+    "an energy below zero": (
+        provenance(energy_joules=-1.0, counter_joules=1.0),
+        "provenance.energy_joules",
+    ),
+    "a speed below zero": (provenance(images_per_second=-1.0), "provenance.images_per_second"),
+    "a speed in words": (provenance(peak_gflops="fast"), "provenance.peak_gflops"),
+    "more than its peak": (provenance(share_of_peak=1.21), "provenance.share_of_peak"),
+    "more energy than its device": (
+        provenance(energy_joules=3.0, counter_joules=2.0),
+        "3.0 joules of a counter that rose by 2.0",
+    ),
+    "energy without its device": (
+        provenance(energy_joules=3.0, counter_joules=None),
+        "3.0 joules of a counter",
+    ),
     "a numerics version of the future": (outcome("numerics", to=99), "this program is of"),
     "another numerics version": (outcome("numerics", to=2), "numerics versions are mixed"),
     "another device": (provenance(device="cuda"), "devices are mixed"),
@@ -217,6 +234,29 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         "data checksums are mixed",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "name", ["images_per_second", "peak_gflops", "share_of_peak", "energy_joules"]
+)
+@pytest.mark.parametrize("number", ["1e999", "NaN", "-Infinity"])
+def test_a_cost_that_is_not_finite_is_found(folder: Path, name: str, number: str) -> None:
+    path = damage(folder, lambda result: measured(CELL, result))
+    text = path.read_text()
+    path.write_text(re.sub(rf'"{name}": [\d.]+', f'"{name}": {number}', text))
+    assert path.read_text() != text
+    assert path in {problem.path for problem in found(folder)}
+
+
+def test_results_that_say_what_they_cost_are_as_good_as_those_that_do_not(folder: Path) -> None:
+    damage(folder, lambda result: measured(CELL, result))
+    unknown = dict.fromkeys(("energy_joules", "counter_joules", "energy_shared", "share_of_peak"))
+    damage(folder, provenance(images_per_second=12, **unknown), FGGP)
+    for cell in (GMP, FGGP):
+        hidden = kept(path_of(folder, cell))
+        if hidden.exists():
+            hidden.write_bytes(path_of(folder, cell).read_bytes())
+    assert found(folder) == []
 
 
 @pytest.mark.parametrize("name", DAMAGES)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fabricate import analysed, older
+from fabricate import analysed, measured, older
 from fggp import costs
 from fggp.analysis.costs import study_costs
 from fggp.analysis.frames import read_runs
@@ -98,3 +98,57 @@ def test_both_devices_of_a_mixed_study_are_named(tmp_path: Path) -> None:
     text = (tmp_path / "tables/costs.md").read_text()
     assert "in core hours and GPU hours" in text
     assert "h200 700 W" in text
+
+
+def text_of(folder: Path) -> str:
+    write_table("costs", folder)
+    return (folder / "tables/costs.md").read_text()
+
+
+def test_speed_and_measured_energy_stand_beside_the_estimate(tmp_path: Path) -> None:
+    found = table(analysed(tmp_path, change=measured))
+    assert list(found["measured"]) == list(found["cells"])
+    assert list(found["measured_kwh"]) == pytest.approx(list(found["hours"] * 0.040))
+    assert list(found["kwh"]) == pytest.approx(list(found["hours"] * 0.015)), "still the estimate"
+    assert set(found["images_per_second"]) == {301.5}
+    assert set(found["share_of_peak"]) == {0.05}
+    text = text_of(tmp_path)
+    kwh = 22 * 60.5 / 3600 * 0.040
+    assert f"A counter was read in 22 of 22 trainings ({kwh:.2g} kWh, estimated" in text
+    assert "sums count nothing twice" in text
+    row = next(line for line in text.splitlines() if "| fggp " in line)
+    assert " 302 " in row
+    assert " 5 % " in row
+
+
+def test_cells_on_one_device_sum_to_what_its_counter_showed(tmp_path: Path) -> None:
+    def packed(cell: Cell, result: Result) -> None:
+        measured(cell, result)
+        whole = result["provenance"]["counter_joules"]
+        result["provenance"] |= {"energy_joules": whole / 2, "energy_shared": True}
+
+    alone = table(analysed(tmp_path / "alone", change=measured))
+    both = table(analysed(tmp_path / "packed", change=packed))  # both seeds at once
+    assert list(both["measured_kwh"]) == pytest.approx(list(alone["measured_kwh"] / 2))
+
+
+def test_what_only_some_cells_say_is_marked_and_what_none_says_is_a_dash(tmp_path: Path) -> None:
+    def some(cell: Cell, result: Result) -> None:
+        if cell.label == "gmp" and cell.seed == 1:
+            measured(cell, result)
+
+    found = table(analysed(tmp_path, change=some))
+    assert list(found["measured"]) == [0, 0, 4, 0]
+    assert found["measured_kwh"].isna().tolist() == [True, True, False, True]
+    text = text_of(tmp_path)
+    assert "(4 of 8)" in next(line for line in text.splitlines() if "| gmp " in line)
+    fggp = next(line for line in text.splitlines() if "| fggp " in line)
+    assert fggp.count("| -") + fggp.count(" - |") >= 3
+    assert "4 of 22 trainings" in text
+
+
+def test_of_older_results_nothing_is_said_that_they_do_not_know(tmp_path: Path) -> None:
+    text = text_of(analysed(tmp_path, change=older))
+    assert "A counter was read" not in text
+    assert "Images per second" not in text
+    assert "Energy is an estimate" in text

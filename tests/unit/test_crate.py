@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fabricate import analysed, grid
+from fabricate import analysed, grid, measured
 from fggp.cell import Cell
 from fggp.cli import main
 from fggp.config import cells
@@ -29,6 +29,7 @@ def an_hour_later(cell: Cell, result: Result) -> None:
             "started": "2025-01-01T01:00:00+00:00",
             "finished": "2025-01-01T01:01:00+00:00",
         }
+        measured(cell, result)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,8 @@ def test_every_training_is_an_action_with_its_times_and_its_program(graph: Graph
         hour = "01" if name.endswith("seed2") else "00"
         assert action["startTime"] == f"2025-01-01T{hour}:00:00+00:00"
         assert action["endTime"] == f"2025-01-01T{hour}:01:00+00:00"
+        cost = ", 302.0 training images per second, 2420.0 J"
+        assert action["description"].endswith("512 MB" + (cost if hour == "01" else ""))
         program = graph[action["instrument"]["@id"]]
         assert program["@type"] == "SoftwareApplication"
         assert program["softwareVersion"] == "0.1.0"

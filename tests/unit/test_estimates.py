@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fabricate import GRID, result_of
+from fabricate import GRID, measured, result_of
 from fggp import costs
 from fggp.cell import Cell
 from fggp.cli import main
@@ -123,6 +123,21 @@ def test_finished_cells_say_what_the_others_take(capsys: pytest.CaptureFixture[s
     assert hours(text) == pytest.approx(11 * 4, rel=0.01)
     assert before < 1
     assert "3.6e+03 s per epoch, the median of 11 finished cells of this study" in text
+    assert "board's limit" in plan(capsys, "--device", "h200")
+
+
+def test_finished_cells_say_what_power_the_others_draw(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study()
+    for cell in listed():
+        if cell.seed == 1:
+            result = result_of(cell, 900)
+            measured(cell, result)
+            write(result, run_path(Path("results/small"), cell))
+    found = plan(capsys, "--device", "cpu")
+    assert "at 40 W per core (measured in 11 finished cells of this study)" in found
+    assert "at 100 W per core (--watts)" in plan(capsys, "--device", "cpu", "--watts", "100")
     assert "board's limit" in plan(capsys, "--device", "h200")
 
 

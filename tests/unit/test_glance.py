@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fabricate import GRID, grid, likely, result_of
+from fabricate import GRID, grid, likely, measured, result_of
 from fggp.cell import Cell
 from fggp.complaints import ConfigError
 from fggp.config import cells, load
@@ -47,6 +47,16 @@ def test_a_result_says_how_it_came_out_and_what_it_took(path: Path) -> None:
     assert found is not None
     assert (found.verdict, found.seconds) == ("diverged", 60.5)
     assert found.device == ("cpu", "a processor")
+
+
+def test_a_result_says_what_it_cost_where_it_knows(path: Path) -> None:
+    older = done(CELL.plain(), str(path))
+    assert older is not None
+    assert (older.images_per_second, older.joules) == (None, None)
+    edit(path, lambda it: measured(CELL, it))
+    found = done(CELL.plain(), str(path))
+    assert found is not None
+    assert (found.images_per_second, found.joules) == (301, 40 * 60.5)
 
 
 def test_the_copy_counts_where_the_result_is_gone_or_of_other_settings(path: Path) -> None:

@@ -83,7 +83,7 @@ def test_the_page_of_the_whole_study_has_the_numbers_of_the_tables(
         name: f"small-all-{name}.csv"
         for name in ("ranking_all", "comparisons", "settings", "per_setting")
     }
-    names |= {name: f"small-{name}.csv" for name in ("claims", "provenance")}
+    names |= {name: f"small-{name}.csv" for name in ("claims", "costs", "provenance")}
     assert set(found) == set(names.values())
     for name, file in names.items():
         write_table(name, folder)
@@ -128,6 +128,7 @@ def test_what_is_shown_is_the_text_of_the_tables(folder: Path, root: Element) ->
         "settings": "Every method in every setting",
         "per_setting": "fggp minus each rival inside",
         "claims": "Claims",
+        "costs": "What the trainings took",
         "provenance": "What ran where",
     }
     for name, caption in captions.items():
@@ -280,7 +281,8 @@ def test_figures_that_are_there_are_shown_under_their_heads_with_words_for_all(
     assert shown == {f"figures/{it}.png": SHOWS[it] for it in ("forest", "seed_pairs")}
     assert [it["href"] for it in root.all("a") if it.text == "pdf"] == ["figures/forest.pdf"]
     titles = [it.text for it in root.all("h2")]
-    assert titles[-3:] == ["Results in figures", "Diagnostics in figures", "Provenance"]
+    assert titles[-4:-2] == ["Results in figures", "Diagnostics in figures"]
+    assert titles[-2:] == ["Costs", "Provenance"]
 
 
 def test_tables_and_controls_are_made_for_readers_who_do_not_see_them(root: Element) -> None:

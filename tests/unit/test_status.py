@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from fabricate import GRID, likely, result_of
+from fabricate import GRID, likely, measured, result_of
 from fggp.cell import Cell
 from fggp.cli import main
 from fggp.config import cells, load
@@ -465,6 +465,45 @@ def test_power_may_be_given(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{hours / 10:.2g} kWh at 100 W per core (--watts)" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["status", "small", "--watts", "-1"])
+
+
+def measure(wanted: Callable[[Cell], bool] = lambda cell: True) -> None:
+    for cell in cells(load(Path("config/small.yaml"))):
+        if wanted(cell):
+            result = result_of(cell, likely(cell))
+            measured(cell, result)
+            write(result, run_path(HOME, cell))
+
+
+def test_what_results_measured_is_added_up(look: Look, capsys: pytest.CaptureFixture[str]) -> None:
+    finish()
+    assert look()["measured"] == {"joules": 0, "cells": 0}
+    assert look()["images_per_second"] is None
+    main(["status", "small"])
+    text = capsys.readouterr().out
+    assert "measured" not in text
+    assert "images/s" not in text
+    measure(lambda cell: cell.label == "fggp")
+    assert look()["measured"] == {"joules": 8 * 40 * 60.5, "cells": 8}
+    assert look()["images_per_second"] == 301.5
+    assert look()["cell"]["joules"] == 40 * 60.5
+    main(["status", "small"])
+    text = capsys.readouterr().out
+    kwh = 8 * 40 * 60.5 / 3.6e6
+    assert f"energy measured: {kwh:.2g} kWh in 8 of 22 finished cells" in text
+    assert "the median of 8 of 22 finished cells" in text
+
+
+def test_an_estimate_takes_the_power_that_was_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    measure(lambda cell: cell.seed == 1)
+    main(["status", "small"])
+    assert "at 40 W per core (measured in 11 finished cells of" in capsys.readouterr().out
+    main(["status", "small", "--watts", "100"])
+    assert "at 100 W per core (--watts)" in capsys.readouterr().out
+    main(["status", "small", "--device", "a100"])
+    assert "at 400 W per GPU (the board's limit" in capsys.readouterr().out
 
 
 def test_watching_a_finished_study_ends_with_the_last_look(

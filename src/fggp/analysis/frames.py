@@ -22,7 +22,9 @@ RUNS = {
     "training_macs": "Int64", "dense_macs": "Int64", "explored_share": "float64",
     "dead_neurons_share": "float64", "verdict": "str",
     "seconds": "float64", "estimated_seconds": "float64", "threads": "int64",
-    "peak_memory_mb": "int64", "device": "str", "device_name": "str",
+    "peak_memory_mb": "int64", "images_per_second": "float64", "peak_gflops": "float64",
+    "share_of_peak": "float64", "energy_joules": "float64", "counter_joules": "float64",
+    "device": "str", "device_name": "str",
     "started": "str", "finished": "str", "numerics": "int64", "code_sha256": "str",
     "python": "str", "numpy": "str", "torch": "str", "data_sha256": "str",
     "weights_sha256": "str", "partial": "bool", "mixed_device": "bool",
@@ -32,15 +34,19 @@ RUNS = {
 Multiply-accumulates (``…_macs``) are those of one image, and of a whole training (`fggp.flops`).
 ``explored_share`` is that of the prunable weights that were ever active, ``dead_neurons_share``
 that of the ReLU channels that are zero for every test image. ``estimated_seconds`` are those that
-`fggp.costs` expects for the same device and images, without having seen a training. ``started`` and
-``finished`` are UTC.
+`fggp.costs` expects for the same device and images, without having seen a training.
+``images_per_second`` are those of training, ``share_of_peak`` is that of the ``peak_gflops`` of a
+matrix product (`fggp.metering.speed`). ``energy_joules`` is a training's part of what the counter
+of its device rose by, ``counter_joules``. ``started`` and ``finished`` are UTC.
 """
 
 MISSING = (
     *("initial_sparsity", "inference_macs", "training_macs", "dense_macs"),
-    *("explored_share", "dead_neurons_share"),
+    *("explored_share", "dead_neurons_share", "images_per_second", "peak_gflops"),
+    *("share_of_peak", "energy_joules", "counter_joules"),
 )
-"""Columns that may be empty: methods with one start, results from before the others came."""
+"""Columns that may be empty: methods with one start, what was not measured, and results from before
+the others came."""
 
 DENSE = "dense"
 """The label of the reference, which no other method can carry."""

@@ -22,6 +22,10 @@ UPDATES = (
     *(*KEYS, "update", "step", "kept", "realised_sparsity"),
     *("dropped", "grown", "jaccard", "explored_share"),
 )
+MEASURED = (
+    *("images_per_second", "peak_gflops", "share_of_peak"),
+    *("energy_joules", "counter_joules"),
+)
 MACS = ("inference_macs", "training_macs", "dense_macs")
 
 
@@ -174,6 +178,7 @@ def _origin(item: Found) -> Row:
     origin = item.result["provenance"]
     taken = ("started", "finished", "seconds", "peak_memory_mb", "device", "device_name")
     return {name: origin[name] for name in (*taken, "code_sha256")} | {
+        **{name: origin.get(name) for name in MEASURED},
         **{name: origin["versions"][name] for name in ("python", "numpy", "torch")},
         "data_sha256": item.result["cell"]["data"].get("sha256"),
     }

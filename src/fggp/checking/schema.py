@@ -12,6 +12,7 @@ from fggp.cell import Cell
 from fggp.checking.problems import Item, Problem, again
 from fggp.complaints import explain
 from fggp.matching import cell_of
+from fggp.metering import MOST_SHARE
 from fggp.results import SCHEMA, SEAL, seal
 from fggp.verdict import COMPLETED, FAILURES
 
@@ -135,7 +136,7 @@ class Versions(Block):
 
 
 class Provenance(Block):
-    """Where, when and with what."""
+    """Where, when and with what; older results lack speed and energy."""
 
     started: str
     finished: str
@@ -146,6 +147,12 @@ class Provenance(Block):
     host: Host
     versions: Versions
     code_sha256: Digest
+    images_per_second: Real | None = None
+    peak_gflops: Real | None = None
+    share_of_peak: Annotated[float, Field(ge=0, le=MOST_SHARE, allow_inf_nan=False)] | None = None
+    energy_joules: Real | None = None
+    counter_joules: Real | None = None
+    energy_shared: bool | None = None
 
 
 BLOCKS: dict[str, type[BaseModel]] = {"cell": Cell, "outcome": Outcome, "provenance": Provenance}

@@ -15,7 +15,8 @@ ROUNDING = 2.0
 
 
 def times(item: Item) -> Iterator[Problem]:
-    """Check that the run began before it ended, and that both are in the past."""
+    """Check that the run began before it ended, both in the past, and took its own energy alone."""
+    yield from _energy(item)
     provenance = item.provenance
     try:
         started, finished = (
@@ -35,3 +36,9 @@ def times(item: Item) -> Iterator[Problem]:
     if ahead > CLOCKS:
         text = f"it finished at {provenance['finished']}, which is in the future"
         yield item.problem(KIND, text, "set the clocks of both machines right", "warning")
+
+
+def _energy(item: Item) -> Iterator[Problem]:
+    own, counter = (item.provenance.get(name) for name in ("energy_joules", "counter_joules"))
+    if (own is None) != (counter is None) or (own or 0) > (counter or 0):
+        yield item.problem(KIND, f"{own} joules of a counter that rose by {counter}")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from dataclasses import replace
 
 from fggp import costs
+from fggp.cell import Training
 from fggp.costs import Device, rounded
+from fggp.glance import Done
+from fggp.pace import with_measured_power
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -23,15 +27,21 @@ def add_costs(parser: argparse.ArgumentParser) -> None:
         "--watts",
         type=positive,
         metavar="W",
-        help="power of the GPU, or of one core (default: a rough figure, which is shown)",
+        help="power of the GPU, or of one core (default: as measured in finished cells, "
+        "else a rough figure; the page says which)",
     )
 
 
-def chosen(options: argparse.Namespace, otherwise: Device) -> Device:
-    """Return the device that the options name, else the other one, with the watts they name."""
+def chosen(
+    options: argparse.Namespace, otherwise: Device, training: Training, results: Collection[Done]
+) -> Device:
+    """Return the device that the options name, else the other one.
+
+    Its power is what the options say, else what the results measured, else a rough figure.
+    """
     device = costs.device(options.device) if options.device else otherwise
     if options.watts is None:
-        return device
+        return with_measured_power(device, training, results)
     return replace(device, power=options.watts, power_from="--watts")
 
 
@@ -67,6 +77,11 @@ def kwh(seconds: float, device: Device) -> str:
     each = "per core" if device.kind == "cpu" else "per GPU"
     energy = seconds / HOUR * device.power / 1000
     return f"{rounded(energy)} kWh at {device.power:g} W {each} ({device.power_from})"
+
+
+def joules(amount: float) -> str:
+    """Return energy in kWh."""
+    return f"{rounded(amount / HOUR / 1000)} kWh"
 
 
 def size(count: float) -> str:

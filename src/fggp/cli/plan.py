@@ -76,7 +76,9 @@ def _estimate(
 ) -> list[str]:
     """Return what the cells to do are expected to cost, in lines."""
     known = {name: result for name, result in results.items() if result is not None}
-    device = chosen(options, device_of(study.training, known.values()))
+    device = chosen(
+        options, device_of(study.training, known.values()), study.training, known.values()
+    )
     images = size_of(study.data.kind, data_path(study.data.name))
     pace = Pace(device, images, ((plains[name], it) for name, it in known.items()))
     ahead = [cell for cell in cells(study) if cell.id not in results]

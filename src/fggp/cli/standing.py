@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from statistics import median
 
-from fggp.cli.amounts import duration, hours, kwh
+from fggp.cli.amounts import duration, hours, joules, kwh
+from fggp.costs import rounded
 from fggp.progress import STATES, Progress, Standing
 
 WIDTH = 40
@@ -68,8 +70,20 @@ def _time(found: Progress) -> str:
         text += "\nnothing runs"
     if spent:
         text += f"\nenergy used, an estimate: {kwh(spent, device)}"
+    text += _measured(found)
     if found.left:
         text += "".join(f"\nbasis: {line}" for line in found.basis)
+    return text
+
+
+def _measured(found: Progress) -> str:
+    text, done = "", found.count("done")
+    if found.joules:
+        cells = f"{len(found.joules)} of {done} finished cells"
+        text += f"\nenergy measured: {joules(sum(found.joules))} in {cells}"
+    if found.speeds:
+        cells = f"{len(found.speeds)} of {done} finished cells"
+        text += f"\nspeed: {rounded(median(found.speeds))} images/s, the median of {cells}"
     return text
 
 

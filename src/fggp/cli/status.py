@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from fggp.cell import Training
@@ -32,7 +33,8 @@ failed    its log ends with an error; a rerun tries again
 waiting   everything else; with a checkpoint it continues where it stopped
 
 Hours of finished cells are those in their results, all of them; what unfinished ones used and what
-is left are estimates. A training that shares a GPU with others counts all its time.
+is left are estimates. A training that shares a GPU with others counts all its time. Energy was
+measured where the counter of the GPU or of the processors can be read; other estimates say so.
 Known from files alone, so it works from any shell that sees the results folder. Exit status: 0 all
 is done, 75 some cells wait or run, 1 some failed or stalled."""
 
@@ -99,7 +101,7 @@ def _look(options: argparse.Namespace) -> Progress:
     size = size_of(data["kind"], data_path(data["name"]))
     results = finished(home, wanted)
     training = Training(**wanted.configuration["training"])
-    device = chosen(options, device_of(training, results.values()))
+    device = chosen(options, device_of(training, results.values()), training, results.values())
     return progress(home, wanted, results, size, device)
 
 
@@ -129,6 +131,8 @@ def as_json(found: Progress) -> str:
             "units": found.units,
             "seconds": {"used": found.used, "begun": found.begun, "left": found.left},
             "end": found.end,
+            "images_per_second": median(found.speeds) if found.speeds else None,
+            "measured": {"joules": sum(found.joules), "cells": len(found.joules)},
             "cells": [vars(cell) for cell in found.cells],
         },
         indent=1,

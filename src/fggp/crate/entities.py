@@ -172,7 +172,7 @@ def training(cell: Cell, name: str, result: Result) -> Entity:
         "description": (
             f"{cell.method.name}, seed {cell.seed}, {outcome['verdict']}: {correct} of {images} "
             f"test images; {provenance['seconds']} s on {provenance['device_name']} "
-            f"({provenance['device']}), {provenance['peak_memory_mb']} MB"
+            f"({provenance['device']}), {provenance['peak_memory_mb']} MB{_measured(provenance)}"
         ),
         "instrument": ref(program(result)["@id"]),
         "object": refs([LISTING, data(result)["@id"]]),
@@ -182,3 +182,13 @@ def training(cell: Cell, name: str, result: Result) -> Entity:
         "agent": ref("#contributors"),
         "actionStatus": COMPLETED,
     }
+
+
+def _measured(provenance: dict[str, Any]) -> str:
+    """Return the speed and the energy of a training where they are known."""
+    amounts = {"images_per_second": "training images per second", "energy_joules": "J"}
+    return "".join(
+        f", {provenance[name]} {unit}"
+        for name, unit in amounts.items()
+        if provenance.get(name) is not None
+    )

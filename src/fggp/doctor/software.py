@@ -25,6 +25,7 @@ WORKFLOW = "workflow"
 SETUP = "run `make setup` and `. .venv/bin/activate`, or `pip install -e '.[workflow]'`"
 IMPORTED_BY_THE_PROBE = {"torch", "torchvision"}
 IMPORT_NAMES = {
+    "nvidia-ml-py": "pynvml",
     "pillow": "PIL",
     "pyyaml": "yaml",
     "scikit-learn": "sklearn",

@@ -12,6 +12,7 @@ from pandas import DataFrame
 from fggp.analysis.blocks import name_of
 from fggp.analysis.claims import claims_table
 from fggp.analysis.comparisons import comparisons_table
+from fggp.analysis.costs import costs_table
 from fggp.analysis.forms import Column, Row, missing, number, p_value, text
 from fggp.analysis.frames import DENSE
 from fggp.analysis.origins import provenance_table
@@ -54,6 +55,7 @@ class Contents:
     settings: Sheet
     per_setting: Sheet
     claims: Sheet
+    costs: Sheet
     provenance: Sheet
 
 
@@ -84,6 +86,9 @@ def _contents(runs: DataFrame, plan: Plan, study: str) -> Contents:
         _per_setting(runs, plan, choices, stem),
         sheet("claims", "Claims of the abstract", claims_table(runs, plan),
               Layout(text("claim", "says")), f"{stem}-claims.csv"),
+        sheet("costs", "What the trainings took", costs_table(runs, plan),
+              Layout(METHOD, ("backbone",), group=lambda row: str(row["backbone"])),
+              f"{stem}-costs.csv"),
         sheet("provenance", "What ran where", provenance_table(runs, plan),
               Layout(text("device", "device")), f"{stem}-provenance.csv"),
     )  # fmt: skip
