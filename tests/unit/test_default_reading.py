@@ -16,6 +16,7 @@ from fggp.analysis.default_reading import against_default
 from fggp.analysis.finding import Finding, about_claim, finding
 from fggp.analysis.material import Material
 from fggp.analysis.plan import default_plan, read_plan
+from fggp.analysis.power import Grid, smallest_differences, study_power
 from fggp.analysis.reading_page import NOTHING, reading_page
 from fggp.analysis.readings import Arm, arms, rivals
 from fggp.cell import Cell
@@ -220,6 +221,19 @@ def test_p_are_adjusted_over_the_variants_and_those_of_methods_by_themselves(
     variants = rows[~methods].sort_values("p")
     assert variants["p_holm"].iloc[0] == pytest.approx(min(1, 7 * variants["p"].iloc[0]))
     assert list(rows["points"]) == sorted(rows["points"], reverse=True)
+
+
+def test_what_the_study_could_show_is_that_of_the_power_table_for_its_family(
+    found: Found, tmp_path: Path
+) -> None:
+    found()
+    material, declared = Material(tmp_path), default_plan()
+    rows = against_default(material.runs, material.configuration, declared).set_index("label")
+    measured = study_power(material.runs, declared).set_index("rival")["sd"]
+    for label, family in (("fggp-grow", 7), ("gmp", 1)):
+        grid = Grid(measured[label], seeds=5, settings=2, rivals=family)
+        levels = smallest_differences(grid, declared.alpha, declared.power).set_index("level")
+        assert rows.loc[label, "smallest"] == pytest.approx(levels.loc["grid", "difference_holm"])
 
 
 def test_each_claim_is_decided_under_each_reading(page: Page) -> None:
