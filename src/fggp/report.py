@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
 from fggp.analysis.plan import read_plan
+from fggp.analysis.reading_page import reading_page
 from fggp.catalogue import described, ordered
 from fggp.checking.problems import Item
 from fggp.checking.study import Report, check, studies
@@ -83,6 +84,7 @@ def material(root: Path = Path()) -> Material:
         "total": _total([item for report in reports for item in report.items]),
         "measured": _measured(root / MEASURED),
         "plan": read_plan()[0],
+        "reading": reading_page(root / FIGURES),
     }
     return known | {"widest": widest(_tables(known, root))}
 

@@ -64,13 +64,14 @@ def test_every_shipped_study_loads_and_counts_its_cells_by_the_formula(path: Pat
         ("reduced", 111),
         ("paper", 2 * 5 * (1 + 3 * 2 * 3 + 3)),
         ("mini-95-folder", 14),
+        ("reading", 5 * (1 + 2 * 20)),
     ],
 )
 def test_the_number_of_cells_is_the_documented_one(name: str, count: int) -> None:
     assert len(cells(load(CONFIG / f"{name}.yaml"))) == count
 
 
-@pytest.mark.parametrize("name", ["mini", "reduced", "paper"])
+@pytest.mark.parametrize("name", ["mini", "reduced", "paper", "reading"])
 def test_a_folder_study_differs_in_its_data_and_description_alone(name: str) -> None:
     original, copy = (load(CONFIG / f"{stem}.yaml") for stem in (name, f"{name}-folder"))
     different = {k for k in Study.model_fields if getattr(original, k) != getattr(copy, k)}

@@ -20,6 +20,13 @@ def test_variance_is_pooled_over_settings_and_not_over_their_means() -> None:
     assert paired.pooled(unequal) == (1.0, 2)
 
 
+def test_equal_differences_have_no_spread_however_they_are_rounded() -> None:
+    equal = np.full((2, 5), 60 * 0.1)
+    for points in (equal, np.full((2, 3), 0.1), np.full((1, 7), 1.1)):
+        assert paired.pooled(list(points)).sd == 0
+        assert np.isnan(paired.on_the_grid(points, 0.05).p)
+
+
 def test_the_interval_on_the_grid_is_that_worked_out_by_hand() -> None:
     found = paired.on_the_grid(TINY, 0.05)
     half = 4.302653 * np.sqrt(2.5 / 4)

@@ -12,6 +12,7 @@ import yaml
 from fabricate import analysed
 from fggp import report
 from fggp.analysis.aggregate import aggregate
+from fggp.analysis.plan import default_plan
 from fggp.analysis.tables import write_table
 from fggp.cli import main
 from fggp.errors import Failure
@@ -46,6 +47,8 @@ def root(tmp_path: Path) -> Path:
         target = tmp_path / name
         target.parent.mkdir(exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
+    methods = {"dense": {}, "gmp": {}, "fggp": {}, "fggp-half": {"method": "fggp", "rate": 0.6}}
+    analysed(tmp_path / "figures" / default_plan().default_reading.study, methods=methods)
     made = tmp_path / "results/reference/made"
     analysed(made, partial=True, skip=lambda cell: cell.seed == 2)
     tables = tmp_path / "figures/made/tables"
@@ -74,6 +77,7 @@ def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
     assert "| fggp |" in told
     assert "A caption" not in told
     assert "11 of 22 trainings" in told.replace("**", "")
+    assert "| fggp-half | rate 0.6" in written["default-reading.md"]
     appendix = written["artifact-appendix.md"]
     for step in MEASURED["steps"]:
         assert (

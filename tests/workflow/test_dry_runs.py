@@ -22,8 +22,8 @@ def listed(checkout: Checkout, study: str) -> list[str]:
 
 
 def jobs(trainings: int) -> dict[str, int]:
-    analysis = {"plan": 1, "aggregate": 1, "table": len(TABLES), "figure": 1, "page": 1, "all": 1}
-    return analysis | {"prepare": 1, "train": trainings}
+    analysis = {"plan": 1, "aggregate": 1, "table": len(TABLES), "figure": 1, "page": 1}
+    return analysis | {"crate": 1, "all": 1, "prepare": 1, "train": trainings}
 
 
 def test_there_are_studies_for_a_laptop_one_gpu_and_a_cluster() -> None:

@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import zipfile
 from pathlib import Path
 
 from checkout import FEW_CELLS, TINY_CELLS, Checkout
@@ -30,6 +31,7 @@ def test_one_command_leaves_every_table_and_figure(trained: Checkout) -> None:
         *TABLES,
         *FIGURES,
         "page.html",
+        "tiny.crate.zip",
     ]
     paths = [trained / f"{HOME}/{name}" for name in made]
     missing = [path for path in paths if not path.is_file() or path.stat().st_size == 0]
@@ -113,6 +115,25 @@ def test_the_report_holds_tables_figures_and_their_captions(study: Checkout) -> 
     assert {"mask_churn", "run_overview", "seed_pairs"} <= stems["Diagnostics"]
 
 
+def test_the_crate_comes_last_and_packs_trainings_tables_figures_and_the_workflow(
+    study: Checkout,
+) -> None:
+    crate = study / f"{HOME}/tiny.crate.zip"
+    before = crate.read_bytes()
+    packed = set(zipfile.ZipFile(crate).namelist())
+    assert {f"runs/{cell}.json" for cell in TINY_CELLS} <= packed
+    assert {"ro-crate-metadata.json", "workflow/rules/analysis.smk"} <= packed
+    assert {"cells.json", "runs.csv", "page.html", *TABLES, *FIGURES} <= packed
+    (study / f"{HOME}/page.html").unlink()
+    assert study.dry().jobs == {"page": 1, "crate": 1, "all": 1}
+    study.fggp("page", "tiny")
+    crate.unlink()
+    assert study.dry().jobs == {"crate": 1, "all": 1}
+    study.fggp("crate", "tiny")
+    assert crate.read_bytes() == before
+    assert study.dry().jobs == {}
+
+
 def test_a_second_run_has_nothing_to_do(study: Checkout) -> None:
     ran = study.snakemake("--cores", "2")
     assert ran.jobs == {}, ran
@@ -130,7 +151,8 @@ def test_fggp_run_after_snakemake_changes_nothing(study: Checkout) -> None:
 def test_snakemake_after_fggp_run_trains_nothing(study_by_hand: Checkout) -> None:
     ran = study_by_hand.dry(study="few")
     assert ran.trained == set(), ran
-    assert ran.jobs == {"aggregate": 1, "table": len(NAMES), "figure": 1, "page": 1, "all": 1}, ran
+    last = {"figure": 1, "page": 1, "crate": 1, "all": 1}
+    assert ran.jobs == {"aggregate": 1, "table": len(NAMES), **last}, ran
 
 
 def test_fggp_run_and_snakemake_come_to_the_same_bits(trained: Checkout, by_hand: Checkout) -> None:

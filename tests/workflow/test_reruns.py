@@ -8,7 +8,7 @@ from checkout import FEW, TINY, Checkout
 
 CELL = "vgg19/s90/i50/fggp/seed1"
 FGGP = {CELL, "vgg19/s90/i0/fggp/seed1"}
-ANALYSIS = {"plan", "aggregate", "table", "figure", "page", "all"}
+ANALYSIS = {"plan", "aggregate", "table", "figure", "page", "crate", "all"}
 
 
 def append(path: Path, text: str) -> None:

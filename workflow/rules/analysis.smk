@@ -4,6 +4,7 @@ localrules:
     table,
     figure,
     page,
+    crate,
 
 
 # The cells that the study should hold: what the analysis reads instead of the configuration.
@@ -115,3 +116,26 @@ rule page:
         home=lambda wildcards, input: Path(input[0]).parent,
     shell:
         "python -m fggp page {params.home:q} > {log} 2>&1"
+
+
+# Last, since it packs all that is there. It holds the workflow and the environments too, which are no
+# input: a comment in them makes no new crate.
+rule crate:
+    input:
+        f"{HOME}/cells.json",
+        GRID.run_files,
+        RUNS_CSV,
+        expand(f"{HOME}/{{name}}.csv", name=["epochs", "layers", "updates"]),
+        TABLES,
+        FIGURES,
+        PAGE,
+    output:
+        CRATE,
+    log:
+        f"{HOME}/logs/crate.log",
+    conda:
+        "../../envs/analysis.yml"
+    params:
+        home=lambda wildcards, input: Path(input[0]).parent,
+    shell:
+        "python -m fggp crate {params.home:q} --out {output:q} > {log} 2>&1"

@@ -45,6 +45,7 @@ FIGURES = expand(
     kind=["pdf", "png", "csv"],
 )
 PAGE = f"{HOME}/{PAGE_NAME}"
+CRATE = f"{HOME}/{Path(HOME).name}.crate.zip"
 # Under which head of the report each stands.
 TABLE_HEADS, FIGURE_HEADS = heads(TABLES_UNDER), heads(FIGURES_UNDER)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal, Self
@@ -144,8 +144,8 @@ def read_claims() -> tuple[Claims, str]:
         raise ResultError(f"{CLAIMS}: {reason}") from None
 
 
-def claims(runs: DataFrame, plan: Plan) -> DataFrame:
-    """Decide every claim; returns a row each with columns `COLUMNS`.
+def claims(runs: DataFrame, plan: Plan, names: Container[str] | None = None) -> DataFrame:
+    """Decide every claim, or those of some names; returns a row each with columns `COLUMNS`.
 
     Takes ``runs.csv`` as `fggp.analysis.frames.read_runs` returns it.
 
@@ -159,6 +159,8 @@ def claims(runs: DataFrame, plan: Plan) -> DataFrame:
     frames: dict[str, DataFrame] = {}
     rows = []
     for name, claim in declared.claims.items():
+        if names is not None and name not in names:
+            continue
         if claim.table not in frames:
             frames[claim.table] = FRAMES[claim.table](runs, plan)
         where = f"{origin}: claims.{name}" if origin == str(CLAIMS) else f"claim {name}"

@@ -40,7 +40,9 @@ def pooled(settings: Sequence[Numbers]) -> Spread:
     """
     _refuse_nan(settings)
     df = sum(len(it) - 1 for it in settings if len(it))
-    squares = sum(float(((it - it.mean()) ** 2).sum()) for it in settings if len(it))
+    # The mean of equal numbers can miss them by a rounding, which would be taken for spread.
+    uneven = [it for it in settings if len(it) and np.ptp(it)]
+    squares = sum(float(((it - it.mean()) ** 2).sum()) for it in uneven)
     return Spread(float(np.sqrt(squares / df)) if df else np.nan, df)
 
 

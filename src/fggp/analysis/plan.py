@@ -23,6 +23,15 @@ Step = Literal[
 Chance = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
+class DefaultReading(Record):
+    """What decides which reading of the abstract the method of that name is."""
+
+    study: Name
+    test: Literal["grid"]
+    family: Literal["variants"]
+    change: Literal["better"]
+
+
 class Plan(Record):
     """What is compared with what, and how; see the comments in ``config/stats.yaml``."""
 
@@ -36,6 +45,7 @@ class Plan(Record):
     resamples: Count
     seed: Index
     power: Chance
+    default_reading: DefaultReading
 
     @field_validator("order")
     @classmethod

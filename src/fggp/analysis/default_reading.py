@@ -1,0 +1,83 @@
+"""The default reading against every other: how much better, and how sure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pandas import DataFrame
+
+from fggp.analysis.forms import missing
+from fggp.analysis.paired import holm, on_the_grid, pooled
+from fggp.analysis.pairing import STARTS, Pair, pairs
+from fggp.analysis.plan import Plan
+from fggp.analysis.power import smallest_difference
+from fggp.analysis.readings import Arm, arms
+
+COLUMNS = {
+    "label": "str",
+    "kind": "str",
+    "apart": "str",
+    "settings": "Int64",
+    "seeds": "Int64",
+    "points": "float64",
+    "low": "float64",
+    "high": "float64",
+    "p": "float64",
+    "p_holm": "float64",
+    "smallest": "float64",
+}
+"""Columns: a label and what it is (`READING`, `VARIANT`, `METHOD`); what it sets otherwise; its
+accuracy minus the default's in points, mean over settings and seeds, with its interval and its
+two-sided p (variance pooled over settings); that p after Holm over all variants (over the methods
+for these); and the smallest true difference that the study finds after Holm at its worst."""
+
+READING, VARIANT, METHOD = "reading", "variant", "method"
+
+
+def against_default(runs: DataFrame, configuration: Mapping[str, Any], plan: Plan) -> DataFrame:
+    """Compare every label with both starts with the default; the best first, with `COLUMNS`.
+
+    Takes ``runs.csv`` as `fggp.analysis.frames.read_runs` returns it; no rows where the default
+    has no results, or nothing to be compared with.
+    """
+    known = {arm.label: arm for arm in arms(configuration)}
+    default = known.get(plan.reference)
+    met = [pair for pair in pairs(runs, plan) if pair.blocks == STARTS] if default else []
+    families: dict[bool, list[Pair]] = {True: [], False: []}
+    for pair in met:
+        families[pair.rival in known].append(pair)
+    rows: list[dict[str, Any]] = []
+    for family in families.values():
+        found = [_row(pair, known.get(pair.rival), default, len(family), plan) for pair in family]
+        # Without a spread between seeds there is no p: such a row is in no family.
+        tested = [row for row in found if not missing(row["p"])]
+        for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
+            row["p_holm"] = p
+        rows += found
+    rows.sort(key=lambda row: -row["points"])
+    return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _row(
+    pair: Pair, arm: Arm | None, default: Arm | None, family: int, plan: Plan
+) -> dict[str, Any]:
+    differences = -pair.differences
+    settings, seeds = differences.shape
+    found = on_the_grid(differences, plan.alpha)
+    spread = pooled(list(differences))
+    se = spread.sd / np.sqrt(differences.size)
+    return {
+        "label": pair.rival,
+        "kind": METHOD if arm is None else READING if arm.is_reading else VARIANT,
+        "apart": arm.apart(default) if arm and default else "another method",
+        "settings": settings,
+        "seeds": seeds,
+        "points": found.mean,
+        "low": found.low,
+        "high": found.high,
+        "p": found.p,
+        "p_holm": np.nan,
+        "smallest": smallest_difference(float(se), spread.df, plan.alpha / family, plan.power),
+    }

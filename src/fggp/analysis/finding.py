@@ -1,0 +1,138 @@
+"""The finding about the default reading, and about the claims: sentences chosen by the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from pandas import DataFrame
+
+from fggp.analysis.claims import ABSENT, FAILS, HOLDS, UNDECIDED
+from fggp.analysis.default_reading import METHOD, READING
+from fggp.analysis.forms import Row, count, missing, records
+from fggp.analysis.frames import is_partial
+from fggp.analysis.plan import Plan
+
+
+class Finding(NamedTuple):
+    """What the declared rule makes of the numbers, and the sentence that says so.
+
+    ``kind``: "none" without results, "open" where they do not decide, "keep" or "change".
+    """
+
+    kind: Literal["none", "open", "keep", "change"]
+    sentence: str
+
+
+def finding(runs: DataFrame, table: DataFrame, expected: int, plan: Plan) -> Finding:
+    """Apply the declared rule to what `against_default` returned.
+
+    ``expected`` is how many results the complete study has: a part of them decides nothing.
+    """
+    if runs.empty:
+        return Finding("none", "There are no results yet, so the default stays as it is.")
+    rows = [row for row in records(table) if row["kind"] != METHOD]
+    found = _weighed(rows, plan)
+    if not is_partial(runs):
+        act = {
+            "change": "The default should be changed to it.",
+            "keep": "The default stays.",
+        }.get(found.kind)
+        return found._replace(sentence=" ".join(filter(None, [found.sentence, act])))
+    there = f"{len(runs)} of {expected} results are there, and only the complete study decides"
+    so_far = f" So far: {found.sentence}" if found.kind != "open" else ""
+    return Finding("open", f"Not decided: {there}.{so_far}")
+
+
+def _weighed(rows: Sequence[Row], plan: Plan) -> Finding:
+    """Return the finding of a complete study, without what follows from it."""
+    tested = [row for row in rows if not missing(row["p_holm"])]
+    if not tested:
+        return Finding(
+            "open",
+            "Not decidable: no variant has a test against the default, which takes both of them in "
+            "the same settings with at least two seeds that differ.",
+        )
+    sure = [row for row in tested if row["p_holm"] < plan.alpha]
+    better = [row for row in sure if row["points"] > 0]
+    readings = [row for row in better if row["kind"] == READING]
+    if readings:
+        best, *more = sorted(readings, key=lambda row: -row["points"])
+        also = f"Better by less: {_listed(more)}. " if more else ""
+        text = f"{also}`{best['label']}` is better than the default {_how_far(best)}."
+        return Finding("change", text)
+    parts = []
+    if not sure:
+        parts.append(
+            f"No variant of {len(tested)} differs from the default by more than can be separated "
+            f"({_separable(tested, plan)})."
+        )
+    else:
+        parts.append(
+            "No reading is better than the default by more than can be separated "
+            f"({_separable(tested, plan)})."
+        )
+    parts += [
+        f"`{row['label']}` is better {_how_far(row)}, but is not what the abstract describes."
+        for row in better
+    ]
+    worse = [row for row in sure if row["points"] < 0]
+    if worse:
+        parts.append(f"Worse than the default: {_listed(worse)}.")
+    if untested := [row for row in rows if missing(row["p_holm"])]:
+        parts.append(f"Without a test, as no seed differs from another: {_listed(untested)}.")
+    return Finding("keep", " ".join(parts))
+
+
+def _how_far(row: Row) -> str:
+    return (
+        f"by {abs(row['points']):.2f} points ({row['low']:+.2f} to "
+        f"{row['high']:+.2f}, adjusted p {row['p_holm']:.2g})"
+    )
+
+
+def _listed(rows: Sequence[Row]) -> str:
+    return _joined([row["label"] for row in rows])
+
+
+def _separable(rows: Sequence[Row], plan: Plan) -> str:
+    """Say which differences the study could have shown; they depend on the spread of the pair."""
+    low, high = (f"{pick(row['smallest'] for row in rows):.2f}" for pick in (min, max))
+    span = f"{low} points" if low == high else f"{low} to {high} points, by variant"
+    return f"the smallest that the study shows with {100 * plan.power:.4g} % power: {span}"
+
+
+def about_claim(verdicts: Mapping[str, str]) -> str:
+    """Return under which readings a claim holds, fails or is open; ``verdicts`` are by label."""
+    by = {
+        verdict: [label for label, found in verdicts.items() if found == verdict]
+        for verdict in (HOLDS, FAILS, UNDECIDED, ABSENT)
+    }
+    asked = len(verdicts) - len(by[ABSENT])
+    if not asked:
+        return "The study has nothing that decides it, under no reading."
+    if len(by[HOLDS]) == asked:
+        text = f"It holds under {_all(asked)} that it was asked of."
+    else:
+        under = (
+            f"It holds under {_joined(by[HOLDS])}"
+            if by[HOLDS]
+            else (f"It holds under none of the {count(asked, 'reading')} that it was asked of")
+        )
+        rest = [
+            f"{word} under {_all(asked) if len(by[verdict]) == asked else _joined(by[verdict])}"
+            for verdict, word in ((FAILS, "fails"), (UNDECIDED, "is undecidable"))
+            if by[verdict]
+        ]
+        text = f"{under}; it {' and '.join(rest)}."
+    return text + (f" Not asked under {_joined(by[ABSENT])}." if by[ABSENT] else "")
+
+
+def _all(asked: int) -> str:
+    return f"all {asked} readings" if asked > 1 else "the 1 reading"
+
+
+def _joined(labels: Sequence[str]) -> str:
+    """Return labels as a list in a sentence."""
+    quoted = [f"`{label}`" for label in labels]
+    return " and ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]]))

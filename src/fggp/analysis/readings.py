@@ -1,0 +1,147 @@
+"""Which labels of a study are readings of the abstract, and the claims under each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+from pandas import DataFrame
+
+from fggp.analysis.claims import claims, read_claims
+from fggp.analysis.frames import DENSE
+from fggp.analysis.plan import Plan
+from fggp.ratio import ratio
+
+METHOD = "fggp"
+FIRST, SECOND = "gradient-first", "magnitude-first"
+AMOUNTS = {"kept": "rate", "active": "rho", "quota": "kappa"}
+"""The setting that says how much the second criterion decides, by pool."""
+FIRST_ALONE = {"kept": 0, "active": 0, "quota": 1}
+SECOND_ALONE = {"kept": 1, "active": 1}
+"""The amounts at which one criterion decides alone, by pool; a quota has no such end."""
+
+
+class Arm(NamedTuple):
+    """A label that is fggp, with its settings as in ``cells.json``."""
+
+    label: str
+    settings: dict[str, Any]
+
+    @property
+    def amount(self) -> Any:
+        """How much the second criterion decides: a number, or a schedule."""
+        return self.settings[AMOUNTS[self.settings["pool"]]]
+
+    @property
+    def annealed(self) -> bool:
+        """Whether that changes in the course of a training."""
+        return isinstance(self.amount, dict)
+
+    @property
+    def first_alone(self) -> bool:
+        """Whether the first criterion decides alone."""
+        return self._is_at(FIRST_ALONE)
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether it is what the abstract says: gradient first, both criteria, a fixed rate."""
+        both = not (self._is_at(FIRST_ALONE) or self._is_at(SECOND_ALONE))
+        return self.settings["order"] == FIRST and not self.annealed and both
+
+    def _is_at(self, limits: Mapping[str, int]) -> bool:
+        limit = limits.get(self.settings["pool"])
+        return limit is not None and not self.annealed and ratio(self.amount) == limit
+
+    def others(self, *keys: str) -> dict[str, Any]:
+        """Return the settings without some."""
+        return {key: value for key, value in self.settings.items() if key not in keys}
+
+    def apart(self, default: Arm) -> str:
+        """Return in words what is set otherwise than in ``default``."""
+        parts = [
+            f"{key.replace('_', ' ')} {_words(value)}"
+            for key, value in self.settings.items()
+            if value != default.settings[key]
+        ]
+        return ", ".join(parts) or "the default"
+
+
+def arms(configuration: Mapping[str, Any]) -> list[Arm]:
+    """Return the labels of fggp of a study in its order, with results or without."""
+    methods = configuration.get("methods", {})
+    return [
+        Arm(label, method["settings"])
+        for label, method in methods.items()
+        if method["name"] == METHOD
+    ]
+
+
+def rivals(arm: Arm, configuration: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the claims compare a reading with: its own label by the one in the claims.
+
+    The other order and annealing change that setting and no other; where one criterion decides
+    alone pools are alike, and magnitude alone is GMP of the same scope.
+    """
+    known = arms(configuration)
+    amounts = tuple(AMOUNTS.values())
+    found = {
+        "fggp-magnitude-first": [
+            it.label
+            for it in known
+            if it.settings["order"] == SECOND and it.others("order") == arm.others("order")
+        ],
+        "fggp-annealed": [
+            it.label for it in known if it.annealed and it.others(*amounts) == arm.others(*amounts)
+        ],
+        "fggp-r0": [
+            it.label
+            for it in known
+            if it.first_alone and it.others("pool", *amounts) == arm.others("pool", *amounts)
+        ],
+        "gmp": [
+            label
+            for label, method in configuration.get("methods", {}).items()
+            if method["name"] == "gmp"
+            and method["settings"]["scope"] == arm.settings["scope"]
+            and not arm.settings["floor"]
+        ],
+    }
+    return {name: labels[0] for name, labels in found.items() if labels}
+
+
+def claims_under(
+    runs: DataFrame, arm: Arm, configuration: Mapping[str, Any], plan: Plan
+) -> DataFrame:
+    """Decide every claim as if a reading were the method; returns what `claims` returns.
+
+    Claims about ranks and about the dense network meet the methods that are not fggp; claims about
+    a criterion, the order or annealing meet the rivals of that reading (`rivals`).
+    """
+    own = {label for label in runs["label"] if label in {it.label for it in arms(configuration)}}
+    among_methods = _as_named(runs, {arm.label: plan.reference} | _same(set(runs["label"]) - own))
+    named = {label: name for name, label in rivals(arm, configuration).items()}
+    with_rivals = _as_named(runs, named | {arm.label: plan.reference, DENSE: DENSE})
+    declared = read_claims()[0].claims
+    compared = {name for name, claim in declared.items() if "rival" in claim.where}
+    decided = [
+        claims(among_methods, plan, declared.keys() - compared),
+        claims(with_rivals, plan, compared),
+    ]
+    return pd.concat(decided, ignore_index=True)
+
+
+def _as_named(runs: DataFrame, names: Mapping[str, str]) -> DataFrame:
+    """Return the runs of some labels, each under the name it has there."""
+    chosen = runs[runs["label"].isin(list(names))]
+    return chosen.assign(label=chosen["label"].map(names).astype("str"))
+
+
+def _same(labels: set[str]) -> dict[str, str]:
+    return {label: label for label in labels}
+
+
+def _words(value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    return f"{value['schedule']} {value['start']} to {value['end']} over the {value['over']}"
