@@ -31,7 +31,7 @@ demo: $(READY) ## train the demo grid on digits, and make its tables, figures, p
 	@echo
 	@echo "Look at results/demo/page.html, results/demo/report.html and results/demo/figures/"
 
-paper: $(READY) ## check the shipped results, and make their tables, figures and claims in figures/ (2 minutes)
+paper: $(READY) ## check the shipped results, and make their tables, figures and claims in figures/ (a minute)
 	python -m fggp check-results results/reference
 	ls results/reference/*/cells.json | cut -d/ -f3 | xargs -P $(JOBS) -I{} \
 	    sh -c 'python -m fggp analyse results/reference/{} --partial --out figures/{} > /dev/null'
