@@ -3,7 +3,9 @@
 import csv
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +52,14 @@ def compares(row: dict[str, str]) -> bool:
     return row["times_ours"] not in {"", "1"}
 
 
-@pytest.mark.parametrize("name", CASES)
+SLOW = {"starting", "packing"}  # half a minute of starts of processes
+
+
+def some_slow(names: Iterable[str]) -> list[Any]:
+    return [pytest.param(x, marks=pytest.mark.slow if x in SLOW else ()) for x in names]
+
+
+@pytest.mark.parametrize("name", some_slow(CASES))
 def test_a_benchmark_measures_all_that_is_there_and_says_what_is_not(
     name: str, tmp_path: Path
 ) -> None:
@@ -76,7 +85,7 @@ def test_a_benchmark_measures_all_that_is_there_and_says_what_is_not(
     assert {path.name for path in tmp_path.iterdir()} == {f"benchmarks.{kind}" for kind in kinds}
 
 
-@pytest.mark.parametrize("name", ["steps", "updates", "whole", "packing", "trace"])
+@pytest.mark.parametrize("name", some_slow(["steps", "updates", "whole", "packing", "trace"]))
 def test_the_commands_for_a_gpu_run_on_a_cpu(name: str, tmp_path: Path) -> None:
     arguments = ("--device", "cpu", "--tiny", "--only", name, "--out", str(tmp_path))
     assert "written to" in run("gpu.py", *arguments)
