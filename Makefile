@@ -45,7 +45,7 @@ report: paper ## write docs/*.md anew, with numbers from the shipped results and
 release: $(READY) ## build dist/fggp-VERSION.tar.gz from the last commit, and check it unpacked
 	envs/release.sh
 
-measure: release ## time each step of docs/steps.yaml in the unpacked release (half an hour; quiet machine)
+measure: release ## time each step of docs/steps.yaml in the unpacked release (8 minutes; quiet machine)
 	python benchmarks/steps.py dist/fggp-$$(python -c 'import fggp; print(fggp.__version__)').tar.gz
 
 bench: $(READY) ## measure speed and memory beside other tools, on the CPU (about 10 minutes)
@@ -60,7 +60,7 @@ test: $(READY) ## run the tests that need minutes at most
 test-slow: $(READY) ## run the tests that need longer
 	pytest -n $(JOBS) -m slow
 
-test-docs: $(READY) ## run the command blocks of all pages in a copy, and say which are not run and why (3 minutes)
+test-docs: $(READY) ## run the command blocks of all pages in a copy, and say which are not run and why (a minute)
 	pytest -n $(JOBS) -m docs tests/docs
 
 test-cluster: $(READY) ## run the profile in a one-node Slurm; as root, with slurm-wlm and munge installed

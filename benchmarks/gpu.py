@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from suite import gpu_steps, packed, whole
-from suite.machine import load, machine
-from suite.report import markdown, records, together, write
+from suite.machine import machine
+from suite.report import run
 from suite.work import Options, Row
 
 OUT = Path("results/benchmarks-gpu")
@@ -54,12 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "trace": lambda: gpu_steps.trace(given.device, options, given.out),
     }
     about = machine(given.threads) | {"device": name}
-    rows: list[Row] = []
-    for wanted in given.only:
-        rows += measured[wanted]()
-        write(rows, about | {"load_after": load()}, given.out)
-    print(markdown(records(together(rows)), about | {"load_after": load()}))
-    print(f"written to {given.out}")
+    run(given.only, lambda wanted: measured[wanted](), about, given.out)
     return 0
 
 

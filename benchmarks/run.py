@@ -9,14 +9,13 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from suite import augmentation, planning, starting, stepping, training, updating
 from suite.granet import for_cpu
-from suite.machine import load, machine
-from suite.report import markdown, records, together, write
+from suite.machine import machine
+from suite.report import run
 from suite.work import Options, Row
 
 BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
@@ -46,17 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, help="instead of those of each benchmark")
     parser.add_argument("--tiny", action="store_true", help="only to see that all runs")
     given = parser.parse_args(arguments)
-    about, rows = machine(given.threads), []
     with tempfile.TemporaryDirectory() as folder:
         copy = for_cpu(given.granet, Path(folder)) if given.granet else None
         options = Options(copy, given.threads, given.rounds, given.tiny)
-        for name in given.only:
-            began = time.monotonic()
-            rows += BENCHMARKS[name](options)
-            print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-            write(rows, about | {"load_after": load()}, given.out)
-    print(markdown(records(together(rows)), about | {"load_after": load()}))
-    print(f"written to {given.out}/benchmarks.md, .csv, .png and .pdf")
+        about = machine(given.threads)
+        run(given.only, lambda name: BENCHMARKS[name](options), about, given.out)
     return 0
 
 

@@ -31,7 +31,7 @@ if [ -z "$uv" ]; then
     fi
 fi
 
-echo "Setting up $venv from requirements.lock (a minute or two; about 6 GB on Linux)"
+echo "Setting up $venv from requirements.lock (a minute or two; about 7 GB on Linux)"
 # Compiled bytecode saves seconds in every one of the many short processes of a grid.
 unset PYTHONDONTWRITEBYTECODE
 VIRTUAL_ENV=$(cd "$venv" && pwd)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from statistics import median, quantiles
 
+from suite.machine import load
 from suite.picture import draw
 from suite.work import Row
 
@@ -65,6 +68,24 @@ def together(rows: Sequence[Row]) -> list[Row]:
 
 def _number(value: float) -> str:
     return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def run(
+    wanted: Sequence[str],
+    measure: Callable[[str], list[Row]],
+    about: dict[str, str],
+    out: Path,
+) -> None:
+    """Measure one benchmark after the other; write all there is after each, and print it."""
+    rows: list[Row] = []
+    for name in wanted:
+        began = time.monotonic()
+        rows += measure(name)
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        machine = about | {"load_after": load()}
+        write(rows, machine, out)
+    print(markdown(records(together(rows)), machine))
+    print(f"written to {out}")
 
 
 def write(rows: Sequence[Row], machine: Mapping[str, str], out: Path) -> None:

@@ -49,7 +49,7 @@ def write_reports(root: Path = Path()) -> list[Path]:
 
     """
     known = material(root)
-    drawn = known["pictures"] = pictures(_tables(known, root), root)
+    drawn = known["pictures"] = pictures(_tables(known, root), known["widest"]["name"], root)
     environment = Environment(
         loader=FileSystemLoader(root / TEMPLATES),
         undefined=StrictUndefined,
@@ -77,9 +77,10 @@ def material(root: Path = Path()) -> Material:
     """Return what the templates may speak of: the project, the studies, and what was measured."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     reports = [check(path) for path in studies(root / REFERENCE)]
+    labels = _labels(root)
     known: Material = {
         "project": project,
-        "methods": [described(it, _labels(root)) for it in ordered()],
+        "methods": [described(it, labels) for it in ordered()],
         "studies": [_study(report, root) for report in reports],
         "total": _total([item for report in reports for item in report.items]),
         "measured": _measured(root / MEASURED),

@@ -143,17 +143,16 @@ def points(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def pictures(folders: Sequence[Path], root: Path) -> dict[str, Path]:
+def pictures(folders: Sequence[Path], best: str, root: Path) -> dict[str, Path]:
     """Draw a picture of each study from its tables; returns the paths below ``docs`` by study.
 
-    The study with the most complete ranking gets the one of all methods, `RANKING`.
+    The study ``best``, by `widest`, gets the one of all methods, `RANKING`.
     """
-    best = max(folders, key=completeness, default=None)
     drawn = {}
     for folder in folders:
-        path = RANKING if folder == best else PICTURES / f"{folder.name}.png"
+        path = RANKING if folder.name == best else PICTURES / f"{folder.name}.png"
         with styled():
-            figure, _ = _chosen(Material(folder), most=folder == best)
+            figure, _ = _chosen(Material(folder), most=folder.name == best)
             buffer = BytesIO()
             figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
         write_bytes(root / path, _small(buffer))

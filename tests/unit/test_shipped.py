@@ -105,7 +105,7 @@ def test_a_missing_table_is_named(made: dict[str, Path], tmp_path: Path) -> None
 def test_each_study_has_one_picture_and_the_widest_the_ranking(
     made: dict[str, Path], tmp_path: Path
 ) -> None:
-    drawn = pictures(list(made.values()), tmp_path)
+    drawn = pictures(list(made.values()), "whole", tmp_path)
     assert drawn["whole"] == RANKING.relative_to("docs")
     assert len(set(drawn.values())) == 2
     first = {name: (tmp_path / "docs" / path).read_bytes() for name, path in drawn.items()}
@@ -113,7 +113,7 @@ def test_each_study_has_one_picture_and_the_widest_the_ranking(
     # Few colours, but those of the labels: here that of fggp.
     points = imread(tmp_path / RANKING)[..., :3]
     assert (abs(points - [0xD5 / 255, 0x5E / 255, 0]) < 0.02).all(axis=-1).sum() > 20
-    pictures(list(made.values()), tmp_path)
+    pictures(list(made.values()), "whole", tmp_path)
     assert first["whole"] == (tmp_path / RANKING).read_bytes()
 
 
