@@ -133,7 +133,14 @@ def _total(items: Sequence[Item]) -> Material:
         "trainings": len(once),
         "hours": _hours(once),
         "gpu_hours": _hours([item for item in once if item.provenance["device"] == "cuda"]),
+        "networks": sorted({_network(item) for item in once}),
+        "data": sorted({item.cell.data.name for item in once}),
     }
+
+
+def _network(item: Item) -> str:
+    backbone = item.cell.backbone
+    return f"{backbone.name} at width {backbone.width}"
 
 
 def _hours(items: Sequence[Item]) -> float:

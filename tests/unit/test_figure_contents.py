@@ -503,6 +503,20 @@ def test_a_critical_difference_is_that_of_the_table_of_demsar(tmp_path: Path) ->
     assert "k = 4 methods" in figure.get_suptitle()
 
 
+def test_a_critical_difference_longer_than_the_axis_ends_with_it_and_says_so(
+    tmp_path: Path,
+) -> None:
+    folder = analysed(
+        tmp_path, seeds=[1, 2], sparsities=[0.95], methods=RIVALS | {"x": fggp(rate=0.1)}
+    )
+    figure, data = drawn(folder, "critical_difference")
+    (axes,) = figure.axes
+    best, distance = data["average_rank"].min(), data["critical_difference"].iloc[0]
+    (bar,) = [line for line in axes.lines if list(line.get_ydata()) == [-1, -1]]
+    assert best + distance > axes.get_xlim()[1] == max(bar.get_xdata())
+    assert any("more than the axis" in text.get_text() for text in axes.texts)
+
+
 def test_groups_are_the_largest_that_are_together_throughout() -> None:
     order = ["a", "b", "c", "d", "e"]
     pairs = [("a", "b"), ("b", "c"), ("a", "c"), ("c", "d"), ("b", "d")]

@@ -136,9 +136,15 @@ def _panel(figure: Figure, axes: Axes, rows: DataFrame, looks: Mapping[str, Look
         )  # fmt: skip
     names = [f"{row['label']}  {row['average_rank']:.2f}" for row in records(rows)]
     categories(axes, labels, names=names)
-    axes.plot([best, best + distance], [-1, -1], "|-", color="black", linewidth=1.2, markersize=5)
-    axes.text(best, -1.3, f"CD = {distance:.2f}", ha="left", va="bottom", fontsize=6)
-    axes.set_xlim(0.8, methods + 0.2)
+    worst = methods + 0.2
+    fits = best + distance <= worst
+    axes.plot(
+        [best, min(best + distance, worst)], [-1, -1], "|-", color="black", linewidth=1.2,
+        markersize=5, markevery=None if fits else [0],
+    )  # fmt: skip
+    wider = "" if fits else ", more than the axis has room for"
+    axes.text(best, -1.3, f"CD = {distance:.2f}{wider}", ha="left", va="bottom", fontsize=6)
+    axes.set_xlim(0.8, worst)
     axes.set_ylim(len(labels) - 0.4, -2.2)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel("average rank")
