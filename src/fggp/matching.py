@@ -19,17 +19,22 @@ def cell_of(result: Result) -> Cell:
 def filled(cell: Cell) -> Cell:
     """Return a stored cell with the settings that its method did not have when it was stored.
 
-    They get their defaults, so that a new setting leaves old results valid; a changed default does
-    not.
+    They get what they were then, so that a new setting and a changed default leave old results
+    valid, as those of the same training.
     """
-    if cell.method.name not in METHODS:
-        return cell
+    return cell.model_copy(update={"method": filled_method(cell.method)})
+
+
+def filled_method(method: MethodSettings) -> MethodSettings:
+    """Return a stored method with the settings that came later; see `filled`."""
+    if method.name not in METHODS:
+        return method
+    definition = METHODS[method.name]
     try:
-        settings = METHODS[cell.method.name].settings(**cell.method.settings)
+        settings = definition.settings(**{**definition.earlier, **method.settings})
     except ValidationError:
-        return cell
-    method = MethodSettings(name=cell.method.name, settings=settings.model_dump(mode="json"))
-    return cell.model_copy(update={"method": method})
+        return method
+    return MethodSettings(name=method.name, settings=settings.model_dump(mode="json"))
 
 
 def finished(cell: Cell, path: Path) -> bool:

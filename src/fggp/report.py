@@ -13,10 +13,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedErro
 
 from fggp.analysis.plan import read_plan
 from fggp.analysis.reading_page import reading_page
-from fggp.catalogue import described, ordered
+from fggp.catalogue import described, ordered, written
 from fggp.checking.problems import Item
 from fggp.checking.study import Report, check, studies
 from fggp.errors import Failure
+from fggp.methods import METHODS
 from fggp.reading import read_study
 from fggp.reading import studies as declared
 from fggp.results import fingerprint, write_text
@@ -168,10 +169,23 @@ def _study(report: Report, root: Path) -> Material:
         "claims": list(rows(tables / "claims.csv")),
         "ranking": _table(tables / "ranking.md"),
         "ranking_all": _table(tables / "ranking_all.md"),
+        "apart": _apart(report.configuration),
         "first": [_first(tables / name) for name in ("ranking.csv", "ranking_all.csv")],
         "standing": standing(tables.parent),
         "power": power(tables.parent),
     }
+
+
+def _apart(configuration: Material) -> dict[str, str]:
+    """Return what labels that are called as their method set otherwise than by default."""
+    found: dict[str, str] = {}
+    for label, method in configuration.get("methods", {}).items():
+        if label == method["name"] and label in METHODS:
+            defaults = METHODS[label].settings().model_dump(mode="json")
+            own = {it: value for it, value in method["settings"].items() if value != defaults[it]}
+            if own:
+                found[label] = ", ".join(f"{it} {written(value)}" for it, value in own.items())
+    return found
 
 
 def _first(path: Path) -> str:

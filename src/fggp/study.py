@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fggp.cell import Cell
+from fggp.cell import Cell, MethodSettings
 from fggp.complaints import of_file
 from fggp.config import Study, cells, check_size
 from fggp.data import check_source
-from fggp.matching import filled
+from fggp.matching import filled, filled_method
 from fggp.results import ResultError, write_text
 from fggp.sizes import size_of
 
@@ -81,17 +81,26 @@ def write_expected(study: Study, path: Path) -> None:
 
 
 def read_expected(study_folder: Path) -> tuple[dict[str, Any], list[Cell]]:
-    """Return the configuration and the cells of ``cells.json``."""
+    """Return the configuration and the cells of ``cells.json``, `filled`."""
     with listing(study_folder) as content:
-        return dict(content["configuration"].items()), [
+        return _filled(content["configuration"]), [
             filled(Cell(**cell)) for cell in content["cells"]
         ]
 
 
 def read_configuration(study_folder: Path) -> dict[str, Any]:
-    """Return the configuration in ``cells.json``, without making its many cells."""
+    """Return the configuration in ``cells.json``, `filled`, without making its many cells."""
     with listing(study_folder) as content:
-        return dict(content["configuration"].items())
+        return _filled(content["configuration"])
+
+
+def _filled(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored configuration with the settings that its methods did not have then."""
+    methods = {
+        label: filled_method(MethodSettings(**own)).model_dump() if "name" in own else own
+        for label, own in configuration.get("methods", {}).items()
+    }
+    return {**configuration, "methods": methods}
 
 
 def study_name(study_folder: Path) -> str:

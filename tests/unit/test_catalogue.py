@@ -44,7 +44,7 @@ def test_when_masks_change_follows_from_the_parts(name: str, said: str) -> None:
     [
         ("gmp", {}, "none"),
         ("fggp", {}, "of the active weights, at mask updates"),
-        ("fggp", {"grow": "gradient"}, "of all weights, at mask updates"),
+        ("fggp", {"pool": "kept", "grow": "gradient"}, "of all weights, at mask updates"),
         ("rigl", {}, "of all weights, at mask updates"),
         ("set", {}, "none"),
         ("mest", {}, "none"),
@@ -79,8 +79,8 @@ def test_settings_have_default_bounds_and_meaning() -> None:
     assert rows["order"]["values"] == "`gradient-first`, `magnitude-first`"
     assert rows["gradient_steps"]["values"] == "a whole number from 1"
     assert rows["floor"]["values"] == "a number from 0 to 1"
-    assert rows["rate"]["values"] == "a number, or a schedule of one"
-    assert rows["rate"]["default"] == "0.5"
+    assert rows["rho"]["values"] == "a number, or a schedule of one"
+    assert rows["rho"]["default"] == "0.5"
     assert all(row["meaning"] for row in rows.values())
     assert of("grasp")["settings"][0]["values"] == "a number above 0"
 
@@ -88,11 +88,13 @@ def test_settings_have_default_bounds_and_meaning() -> None:
 def test_every_variant_of_the_studies_is_listed_once_without_the_copies_on_folders() -> None:
     found = of("fggp")["variants"]
     labels = {row["label"] for row in found}
-    assert {"fggp-annealed", "fggp-magnitude-first", "fggp-active", "fggp-quota"} <= labels
+    assert {"fggp-annealed", "fggp-magnitude-first", "fggp-kept", "fggp-quota"} <= labels
     assert {"fggp-grow", "fggp-layer", "fggp-floor", "fggp-mean-gradient"} <= labels
     assert len({(row["label"], row["settings"]) for row in found}) == len(found)
-    linear = next(row for row in found if row["label"] == "fggp-linear")
-    assert linear["settings"] == "rate: {schedule: linear, start: 1/2, end: 0.005}"
+    linear = next(
+        row for row in found if row["label"] == "fggp-linear" and "rho" in row["settings"]
+    )
+    assert linear["settings"] == "rho: {schedule: linear, start: 1/2, end: 0.005}"
     assert "reduced-ablation" in linear["studies"]
     assert "reduced-ablation-folder" not in linear["studies"]
     assert {row["label"] for row in of("gmp")["variants"]} == {"gmp-layer"}

@@ -335,7 +335,7 @@ def test_equal_curves_of_one_seed_are_no_copies(folder: Path) -> None:
 
 
 def test_equal_weights_of_two_methods_are_found_but_not_at_a_limit(tmp_path: Path) -> None:
-    whole = {"method": "fggp", "rate": 1}
+    whole = {"method": "fggp", "rho": 1}
     floor = {"method": "fggp", "floor": 0.001}
     methods = {"gmp": {}, "whole": whole, "fggp": {}, "floor": floor}
     folder = sound_study(tmp_path / "made", methods=methods, seeds=[1])

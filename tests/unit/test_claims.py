@@ -30,9 +30,9 @@ VARIANTS = {
     "fggp-magnitude-first": {"method": "fggp", "order": "magnitude-first"},
     "fggp-annealed": {
         "method": "fggp",
-        "rate": {"schedule": "cosine", "start": "1/2", "end": 0.005},
+        "rho": {"schedule": "cosine", "start": "1/2", "end": 0.005},
     },
-    "fggp-rate-0": {"method": "fggp", "rate": 0},
+    "fggp-rate-0": {"method": "fggp", "rho": 0},
 }
 ALL = {"dense": {}, "gmp": {}, "fggp": {}} | VARIANTS
 

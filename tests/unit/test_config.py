@@ -85,7 +85,9 @@ def test_a_folder_study_differs_in_its_data_and_description_alone(name: str) -> 
 
 def test_the_cells_of_the_small_study_are_cells_of_the_large_one() -> None:
     small, large = (cells(load(CONFIG / f"{n}.yaml")) for n in ("mini-95-folder", "mini-folder"))
-    assert {cell.canonical() for cell in small} < {cell.canonical() for cell in large}
+    shared = {cell.canonical() for cell in small if cell.label != "fggp"}
+    assert len(shared) == 10
+    assert shared < {cell.canonical() for cell in large}
 
 
 def test_the_paper_has_the_grid_and_the_protocol_of_the_abstract() -> None:
@@ -247,12 +249,12 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no learning rate": ({"training": {"lr": 0}}, ["training.lr: 0 must be above 0"]),
     "no width": ({"backbones": {"vgg19": {"width": 0}}}, ["backbones.vgg19.width: 0 must be"]),
     "rate above one": (
-        {"methods": {"fggp": {"rate": 2}}},
-        ["methods.fggp.rate: 2", "nearest valid is 1"],
+        {"methods": {"fggp": {"rho": 2}}},
+        ["methods.fggp.rho: 2", "nearest valid is 1"],
     ),
     "number for a key of a rate": (
-        {"methods": {"fggp": {"rate": {"schedule": "cosine", "start": 1, 7: 0}}}},
-        ["methods.fggp.rate: end: is missing"],
+        {"methods": {"fggp": {"rho": {"schedule": "cosine", "start": 1, 7: 0}}}},
+        ["methods.fggp.rho: end: is missing"],
     ),
     "text of two lines for a list": (
         {"sparsities": "0.9\n0.95"},

@@ -26,15 +26,15 @@ COSINE = {"schedule": "cosine", "start": "1/2", "end": 0.005}
 METHODS: dict[str, Any] = {
     "dense": {},
     "gmp": {},
-    "fggp": {},
-    "fggp-r0": {"method": "fggp", "rate": 0},
-    "fggp-quarter": {"method": "fggp", "rate": "1/4"},
-    "fggp-annealed": {"method": "fggp", "rate": COSINE},
-    "fggp-magnitude-first": {"method": "fggp", "order": "magnitude-first"},
-    "fggp-grow": {"method": "fggp", "grow": "gradient"},
-    "fggp-layer": {"method": "fggp", "scope": "layer"},
+    "fggp": {"pool": "kept"},
+    "fggp-r0": {"method": "fggp", "pool": "kept", "rate": 0},
+    "fggp-quarter": {"method": "fggp", "pool": "kept", "rate": "1/4"},
+    "fggp-annealed": {"method": "fggp", "pool": "kept", "rate": COSINE},
+    "fggp-magnitude-first": {"method": "fggp", "pool": "kept", "order": "magnitude-first"},
+    "fggp-grow": {"method": "fggp", "pool": "kept", "grow": "gradient"},
+    "fggp-layer": {"method": "fggp", "pool": "kept", "scope": "layer"},
     "fggp-layer-magnitude-first": {
-        "method": "fggp", "scope": "layer", "order": "magnitude-first",
+        "method": "fggp", "pool": "kept", "scope": "layer", "order": "magnitude-first",
     },
 }  # fmt: skip
 SEEDS = [1, 2, 3, 4, 5]
@@ -81,7 +81,7 @@ def found(tmp_path: Path) -> Found:
         folder = analysed(tmp_path, by(even, lead), methods=METHODS, sparsities=[0.95], seeds=SEEDS)
         material, plan = Material(folder), default_plan()
         rows = against_default(material.runs, material.configuration, plan)
-        return finding(material.runs, rows, len(material.expected), plan)
+        return finding(material.runs, rows, len(material.expected), plan, "fggp")
 
     return make
 
@@ -101,11 +101,11 @@ def test_the_rule_is_declared_and_its_study_is_one_that_is_shipped() -> None:
 
 def test_readings_are_what_the_abstract_allows(tmp_path: Path) -> None:
     def fggp(**settings: Any) -> dict[str, Any]:
-        return {"method": "fggp", **settings}
+        return {"method": "fggp", "pool": "kept", **settings}
 
     found = arms_of(
         {
-            "fggp": {},
+            "fggp": {"pool": "kept"},
             "a": fggp(rate="1/4"),
             "b": fggp(pool="active", rho="1/3"),
             "c": fggp(pool="quota"),
@@ -153,7 +153,7 @@ def test_a_part_of_the_study_decides_nothing(page: Page) -> None:
     told = page(keep=3, fggp_grow=60)
     assert told["kind"] == "open"
     assert told["finding"].startswith("Not decided: 57 of 95 results are there, and only")
-    assert "So far: `fggp-grow` is better than the default" in told["finding"]
+    assert "So far: `fggp-grow` is better than `fggp`" in told["finding"]
     assert "should be changed" not in told["finding"]
     assert "PARTIAL" in told["comparison"]
     assert "**partial**" in told["ran"]
@@ -161,10 +161,10 @@ def test_a_part_of_the_study_decides_nothing(page: Page) -> None:
 
 
 def test_where_nothing_can_be_separated_the_default_stays(found: Found) -> None:
-    kind, told = found()
+    kind, told, _ = found()
     assert kind == "keep"
     assert told.startswith(
-        "No variant of 7 differs from the default by more than can be separated (the smallest that "
+        "No variant of 7 differs from `fggp` by more than can be separated (the smallest that "
         "the study shows with 80 % power: "
     )
     assert told.endswith("The default stays.")
@@ -175,28 +175,54 @@ def test_a_better_reading_changes_the_default_and_the_best_one_is_named(page: Pa
     assert told["kind"] == "change"
     assert told["finding"].startswith("Better by less: `fggp-grow`. `fggp-quarter` is better than")
     assert re.search(r"by [56]\.\d\d points \(\+5\.\d+ to \+6\.\d+, adjusted p ", told["finding"])
-    assert told["finding"].endswith("The default should be changed to it.")
+    assert told["finding"].endswith("The default should be changed to `fggp-quarter`.")
     line = next(row for row in told["comparison"].splitlines() if "fggp-quarter" in row)
     assert [cell.strip() for cell in line.split("|")[2:4]] == ["rate 0.25", "yes"]
 
 
+def test_a_default_that_was_changed_by_the_finding_is_told_as_the_default_since(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METHODS, "fggp-active", {"method": "fggp"})
+    told = page(fggp_active=60)
+    assert told["kind"] == "change"
+    assert told["finding"].startswith("`fggp-active` is better than `fggp` by ")
+    assert told["finding"].endswith("It is the default since.")
+    assert told["was"] == "pool kept"
+    assert "Under the default, `fggp-active`; 5 readings in all." in told["claims"]
+
+
+def test_a_finding_that_another_setting_is_the_default_is_told_as_what_is_to_be_done(
+    page: Page,
+) -> None:
+    told = page()
+    assert told["kind"] == "keep"
+    assert told["finding"].endswith("The default should be changed to `fggp`.")
+    assert "Under the default, `fggp`;" in told["claims"]
+
+
+def test_the_default_is_what_the_shipped_study_found() -> None:
+    finding = (ROOT / "docs/default-reading.md").read_text().split("## The finding")[1]
+    assert re.search(r"It is the default since\.|The default stays\.", finding)
+
+
 def test_what_the_abstract_does_not_describe_cannot_become_the_default(found: Found) -> None:
-    kind, told = found(fggp_annealed=60, fggp_layer=-60)
+    kind, told, _ = found(fggp_annealed=60, fggp_layer=-60)
     assert kind == "keep"
     assert "`fggp-annealed` is better by " in told
     assert "but is not what the abstract describes" in told
-    assert "Worse than the default: `fggp-layer`." in told
+    assert "Worse than `fggp`: `fggp-layer`." in told
     assert told.endswith("The default stays.")
 
 
 def test_another_method_is_no_variant(found: Found) -> None:
-    kind, told = found(gmp=60)
+    kind, told, _ = found(gmp=60)
     assert kind == "keep"
     assert "gmp" not in told
 
 
 def test_a_variant_without_spread_is_told_apart_and_in_no_family(found: Found) -> None:
-    kind, told = found(even=("fggp", "fggp-grow"), fggp_grow=60)
+    kind, told, _ = found(even=("fggp", "fggp-grow"), fggp_grow=60)
     assert kind == "keep"
     assert "No variant of 6 differs" in told
     assert "Without a test, as no seed differs from another: `fggp-grow`." in told

@@ -147,8 +147,9 @@ CASES = [
     Case("rigl-itop", {"every": 2}, 1),
     Case("granet", {}, 1),
     Case("fggp", {}, 1),
+    Case("fggp", {"pool": "kept"}, 1),
     Case("fggp", {"scope": "layer"}, 1),
-    Case("fggp", {"grow": "gradient", "rate": 0.9}, 1),
+    Case("fggp", {"pool": "kept", "grow": "gradient", "rate": 0.9}, 1),
     Case("fggp", {"gradient_steps": 2}, 2),
     Case("fggp", {"gradient_steps": 5}, 2),  # an update forgets the gradients before it
 ]

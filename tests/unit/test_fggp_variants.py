@@ -100,12 +100,14 @@ def test_each_pool_prunes_by_the_second_criterion_among_the_smallest_of_the_firs
 @pytest.mark.parametrize(
     ("settings", "limit"),
     [
-        ({"rate": 1}, magnitude),
-        ({"rate": 0}, gradient),
-        ({"rate": 1, "order": "magnitude-first"}, gradient),
-        ({"rate": 0, "order": "magnitude-first"}, magnitude),
-        ({"pool": "active", "rho": 1}, magnitude),
-        ({"pool": "active", "rho": 0}, gradient),
+        ({"rho": 1}, magnitude),
+        ({"rho": 0}, gradient),
+        ({"rho": 1, "order": "magnitude-first"}, gradient),
+        ({"rho": 0, "order": "magnitude-first"}, magnitude),
+        ({"pool": "kept", "rate": 1}, magnitude),
+        ({"pool": "kept", "rate": 0}, gradient),
+        ({"pool": "kept", "rate": 1, "order": "magnitude-first"}, gradient),
+        ({"pool": "kept", "rate": 0, "order": "magnitude-first"}, magnitude),
         ({"pool": "quota", "kappa": 1}, gradient),
         ({"pool": "quota", "kappa": 1000}, magnitude),
     ],
@@ -122,7 +124,7 @@ def test_at_its_limits_the_rule_is_one_criterion_alone(settings, limit):
 def test_in_layer_scope_each_layer_keeps_its_share_by_largest_remainder():
     for seed in CASES:
         weight, grad, mask, keep = case(seed)
-        got = chosen(made(weight, grad, mask, keep), scope="layer")
+        got = chosen(made(weight, grad, mask, keep), pool="kept", scope="layer")
         layers = np.split(np.arange(sum(SIZES)), np.cumsum(SIZES)[:-1])
         active = [[i for i in layer if mask[i]] for layer in layers]
         shares = [Fraction(keep * len(a), int(mask.sum())) for a in active]
@@ -144,7 +146,7 @@ def test_growing_lets_the_gradient_choose_among_all_and_starts_grown_weights_fro
         filled = ceil(Fraction(1, 2) * keep)
         protected = largest(grad, keep - filled, range(len(mask)))
         fill = largest(weight, filled, set(np.flatnonzero(mask)) - protected)
-        after = find("fggp").recipe(grow="gradient").rule(update)
+        after = find("fggp").recipe(pool="kept", grow="gradient").rule(update)
         assert np.array_equal(after.mask.numpy(), as_mask(protected | fill)), seed
         assert not after.survived[~torch.tensor(mask)].any()
         assert int(after.mask.sum()) == keep
@@ -153,7 +155,7 @@ def test_growing_lets_the_gradient_choose_among_all_and_starts_grown_weights_fro
 def test_growing_at_rate_one_is_magnitude_pruning():
     for seed in CASES:
         update = made(*case(seed))
-        got = chosen(update, grow="gradient", rate=1)
+        got = chosen(update, pool="kept", grow="gradient", rate=1)
         assert np.array_equal(got, Largest(magnitude)(update).numpy())
 
 
@@ -175,7 +177,7 @@ def test_a_floor_keeps_the_largest_magnitudes_of_each_layer_before_the_rule_runs
         among = set(range(len(mask))) - reserved if grow == "gradient" else active
         protected = largest(grad, rest - filled, among)
         expected = reserved | protected | largest(weight, filled, active - protected)
-        got = chosen(made(weight, grad, mask, keep), floor=share, grow=grow)
+        got = chosen(made(weight, grad, mask, keep), pool="kept", floor=share, grow=grow)
         assert np.array_equal(got, as_mask(expected)), seed
         assert got.sum() == keep
 
@@ -185,23 +187,30 @@ def test_an_annealed_rate_follows_its_progress():
     annealed = {"schedule": "linear", "start": 1, "end": 0, "over": "window"}
     begin = made(weight, grad, mask, keep, window=Fraction(0))
     end = made(weight, grad, mask, keep, window=Fraction(1))
-    assert np.array_equal(chosen(begin, rate=annealed), Largest(magnitude)(begin).numpy())
-    assert np.array_equal(chosen(end, rate=annealed), Largest(gradient)(end).numpy())
+    assert np.array_equal(chosen(begin, rho=annealed), Largest(magnitude)(begin).numpy())
+    assert np.array_equal(chosen(end, rho=annealed), Largest(gradient)(end).numpy())
     halfway = made(weight, grad, mask, keep, training=Fraction(1, 2))
     assert np.array_equal(
-        chosen(halfway, rate={**annealed, "over": "training"}), chosen(halfway, rate=0.5)
+        chosen(halfway, rho={**annealed, "over": "training"}), chosen(halfway, rho=0.5)
     )
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rate": 2}, "rate: 2 is not possible; the nearest valid is 1"),
+        ({"rho": 2}, "rho: 2 is not possible; the nearest valid is 1"),
         ({"pool": "quota", "kappa": 0.5}, "kappa: 0.5 is not possible; the nearest valid is 1"),
-        ({"rho": 0.2}, "rho: has no effect with pool kept; set rate or another pool"),
-        ({"pool": "active", "rate": 0.2}, "rate: has no effect with pool active"),
-        ({"grow": "gradient", "order": "magnitude-first"}, "grow: gradient goes with order"),
-        ({"rate": {"schedule": "cosin", "start": 1, "end": 0}}, "did you mean 'cosine'"),
+        (
+            {"pool": "kept", "rho": 0.2},
+            "rho: has no effect with pool kept; set rate or another pool",
+        ),
+        ({"rate": 0.2}, "rate: has no effect with pool active; set rho or another pool"),
+        ({"grow": "gradient"}, "grow: gradient goes with order gradient-first and pool kept"),
+        (
+            {"pool": "kept", "grow": "gradient", "order": "magnitude-first"},
+            "grow: gradient goes with order",
+        ),
+        ({"rho": {"schedule": "cosin", "start": 1, "end": 0}}, "did you mean 'cosine'"),
         ({"gradient_steps": 0}, "greater than or equal to 1"),
     ],
 )

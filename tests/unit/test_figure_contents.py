@@ -302,12 +302,12 @@ RATES = {
     "dense": {},
     "plain": {"method": "gmp"},
     "by-layer": {"method": "gmp", "scope": "layer"},
-    "zero": fggp(rate=0),
+    "zero": fggp(rho=0),
     "half": fggp(),
-    "third": fggp(rate="1/3"),
-    "falling": fggp(rate=FALLING),
+    "third": fggp(rho="1/3"),
+    "falling": fggp(rho=FALLING),
     "other": fggp(order=LATE),
-    "layered": fggp(rate=0.75, scope="layer"),
+    "layered": fggp(rho=0.75, scope="layer"),
 }
 
 
@@ -330,8 +330,21 @@ def test_rates_are_recognised_by_settings_and_not_by_names(tmp_path: Path) -> No
     assert legend(figure) == ["gradient-first", "magnitude-first", "falling", "dense"]
 
 
+def test_a_rate_is_that_of_the_pool_and_a_quota_is_none(tmp_path: Path) -> None:
+    kept = {f"kept-{r}": fggp(pool="kept", rate=r) for r in (0.1, 0.2, 0.3)}
+    rest = {"active": fggp(rho=0.4), "quota": fggp(pool="quota", kappa=2)}
+    folder = analysed(tmp_path, methods={"dense": {}} | kept | rest)
+    assert [(v.label, v.rate, v.pool) for v in variants(Material(folder))] == [
+        ("kept-0.1", 0.1, "kept"), ("kept-0.2", 0.2, "kept"), ("kept-0.3", 0.3, "kept"),
+        ("active", 0.4, "active"),
+    ]  # fmt: skip
+    figure, data = drawn(folder, "rate_ablation")
+    assert set(data["label"]) == {"dense", *kept}
+    assert "share of the kept weights" in figure.get_suptitle()
+
+
 def test_one_rate_is_no_study_of_the_rate(tmp_path: Path) -> None:
-    methods = {"dense": {}, "half": fggp(), "layered": fggp(rate=0.1, scope="layer")}
+    methods = {"dense": {}, "half": fggp(), "layered": fggp(rho=0.1, scope="layer")}
     figure, data = drawn(analysed(tmp_path, methods=methods), "rate_ablation")
     assert data.empty
     assert "two constant rates" in figure.texts[0].get_text()
@@ -340,15 +353,15 @@ def test_one_rate_is_no_study_of_the_rate(tmp_path: Path) -> None:
 ARMS = {
     "dense": {},
     "fggp": fggp(),
-    "near": fggp(rate=0.4),
-    "falling": fggp(rate=FALLING),
+    "near": fggp(rho=0.4),
+    "falling": fggp(rho=FALLING),
     "late": fggp(order=LATE),
-    "late-near": fggp(order=LATE, rate=0.4),
-    "late-falling": fggp(order=LATE, rate=FALLING),
-    "late-straight": fggp(order=LATE, rate=FALLING | {"schedule": "linear"}),
-    "far": fggp(rate=0.1),
-    "late-far": fggp(order=LATE, rate=0.1),
-    "elsewhere": fggp(order=LATE, rate=0.41, scope="layer"),
+    "late-near": fggp(order=LATE, rho=0.4),
+    "late-falling": fggp(order=LATE, rho=FALLING),
+    "late-straight": fggp(order=LATE, rho=FALLING | {"schedule": "linear"}),
+    "far": fggp(rho=0.1),
+    "late-far": fggp(order=LATE, rho=0.1),
+    "elsewhere": fggp(order=LATE, rho=0.41, scope="layer"),
 }
 
 
@@ -393,7 +406,7 @@ def test_a_missing_arm_is_named_and_two_are_too_few(tmp_path: Path) -> None:
 
 def test_of_many_labels_those_stand_out_that_differ_most(tmp_path: Path) -> None:
     methods = {"dense": {}, "gmp": {}, "fggp": {}} | {
-        f"r{i}": fggp(rate=i / 10) for i in range(10) if i != 5
+        f"r{i}": fggp(rho=i / 10) for i in range(10) if i != 5
     }
 
     def dense_first_layer(cell: Cell, result: Result) -> None:
@@ -413,7 +426,7 @@ def test_of_many_labels_those_stand_out_that_differ_most(tmp_path: Path) -> None
 
 
 def test_a_label_keeps_its_look_while_others_have_no_results_yet(tmp_path: Path) -> None:
-    methods = {"dense": {}, "first": fggp(rate=0.1), "second": fggp(rate=0.2), "fggp": {}}
+    methods = {"dense": {}, "first": fggp(rho=0.1), "second": fggp(rho=0.2), "fggp": {}}
     whole = Material(analysed(tmp_path / "whole", methods=methods)).looks
     part = analysed(
         tmp_path / "part", partial=True, skip=lambda c: c.label == "first", methods=methods
@@ -489,7 +502,7 @@ def test_ranks_are_written_into_their_fields(tmp_path: Path) -> None:
 def test_a_critical_difference_is_that_of_the_table_of_demsar(tmp_path: Path) -> None:
     folder = analysed(
         tmp_path, seeds=[1, 2], sparsities=[0.9, 0.95, 0.98],
-        backbones={"vgg19": {}, "resnet50": {}}, methods=RIVALS | {"x": fggp(rate=0.1)},
+        backbones={"vgg19": {}, "resnet50": {}}, methods=RIVALS | {"x": fggp(rho=0.1)},
     )  # fmt: skip
     figure, data = drawn(folder, "critical_difference")
     assert [axes.get_title() for axes in figure.axes] == [
@@ -507,7 +520,7 @@ def test_a_critical_difference_longer_than_the_axis_ends_with_it_and_says_so(
     tmp_path: Path,
 ) -> None:
     folder = analysed(
-        tmp_path, seeds=[1, 2], sparsities=[0.95], methods=RIVALS | {"x": fggp(rate=0.1)}
+        tmp_path, seeds=[1, 2], sparsities=[0.95], methods=RIVALS | {"x": fggp(rho=0.1)}
     )
     figure, data = drawn(folder, "critical_difference")
     (axes,) = figure.axes

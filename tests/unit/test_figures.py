@@ -28,10 +28,10 @@ ARMS: dict[str, Any] = {
     "dense": {},
     "gmp": {},
     "fggp": {},
-    "fggp-annealed": {"method": "fggp", "rate": FALLING},
+    "fggp-annealed": {"method": "fggp", "rho": FALLING},
     "fggp-magnitude-first": {"method": "fggp", "order": "magnitude-first"},
     "fggp-magnitude-first-annealed": {
-        "method": "fggp", "order": "magnitude-first", "rate": FALLING,
+        "method": "fggp", "order": "magnitude-first", "rho": FALLING,
     },
 }  # fmt: skip
 
@@ -67,7 +67,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rates = {f"fggp-at-a-rate-of-{rate}": {"method": "fggp", "rate": rate} for rate in RATES}
+    rates = {f"fggp-at-a-rate-of-{rate}": {"method": "fggp", "rho": rate} for rate in RATES}
     return analysed(
         tmp_path_factory.mktemp("crowded"),
         description="A study of many labels with names that are long, on two narrow backbones",

@@ -196,7 +196,7 @@ def test_a_study_that_was_never_listed_is_left_untouched() -> None:
 def test_results_without_a_listing_are_compared_with_the_study() -> None:
     finish(study())
     (HOME / "cells.json").unlink()
-    study(methods=GRID["methods"] | {"fggp": {"rate": "1/4"}}).settle()
+    study(methods=GRID["methods"] | {"fggp": {"rho": "1/4"}}).settle()
     assert (HOME / "cells.json").exists()
     assert len(results()) == 22 - sum("/fggp/" in cell.id for cell in cells(study().study))
 
@@ -231,7 +231,7 @@ def test_results_of_other_settings_are_taken_away_and_brought_back_with_the_old_
     before = {path: read(Path(path)) for path in results()}
     assert len(before) == 22
 
-    changed = study(methods=GRID["methods"] | {"fggp": {"rate": "1/4"}})
+    changed = study(methods=GRID["methods"] | {"fggp": {"rho": "1/4"}})
     changed.settle()
     gone = {path for path in before if "/fggp/" in path}
     assert results() == set(before) - gone

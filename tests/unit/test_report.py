@@ -47,7 +47,7 @@ def root(tmp_path: Path) -> Path:
         target = tmp_path / name
         target.parent.mkdir(exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
-    methods = {"dense": {}, "gmp": {}, "fggp": {}, "fggp-half": {"method": "fggp", "rate": 0.6}}
+    methods = {"dense": {}, "gmp": {}, "fggp": {}, "fggp-half": {"method": "fggp", "rho": 0.6}}
     analysed(tmp_path / "figures" / default_plan().default_reading.study, methods=methods)
     made = tmp_path / "results/reference/made"
     analysed(made, partial=True, skip=lambda cell: cell.seed == 2)

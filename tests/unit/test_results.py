@@ -259,10 +259,18 @@ def test_a_made_result_carries_schema_and_numerics() -> None:
 
 def test_a_setting_that_came_later_leaves_a_result_valid_and_a_changed_value_does_not() -> None:
     fggp = next(cell for cell in cells(grid()) if cell.label == "fggp")
-    older = fggp.plain() | {"method": {"name": "fggp", "settings": {"rate": 0.5}}}
-    assert cell_of(RESULT | {"cell": older}) == fggp
-    other = fggp.plain() | {"method": {"name": "fggp", "settings": {"rate": 0.25}}}
+    newer = fggp.plain() | {"method": {"name": "fggp", "settings": {"pool": "active", "rho": 0.5}}}
+    assert cell_of(RESULT | {"cell": newer}) == fggp
+    other = fggp.plain() | {"method": {"name": "fggp", "settings": {"pool": "active", "rho": 0.25}}}
     assert cell_of(RESULT | {"cell": other}) != fggp
+
+
+def test_a_result_that_lacks_a_setting_has_what_was_the_default_then() -> None:
+    fggp = next(cell for cell in cells(grid()) if cell.label == "fggp")
+    older = fggp.plain() | {"method": {"name": "fggp", "settings": {"rate": 0.25}}}
+    settings = cell_of(RESULT | {"cell": older}).method.settings
+    assert (settings["pool"], settings["rate"]) == ("kept", 0.25)
+    assert fggp.method.settings["pool"] == "active"
 
 
 def test_a_result_of_a_method_or_setting_that_is_not_here_keeps_its_own_cell() -> None:

@@ -248,7 +248,7 @@ def test_in_the_limits_one_criterion_decides_alone(
 
 
 def test_the_registered_fggp_at_rate_1_is_the_registered_gmp() -> None:
-    fggp, gmp = METHODS["fggp"].recipe(rate=1).rule, METHODS["gmp"].recipe().rule
+    fggp, gmp = METHODS["fggp"].recipe(rho=1).rule, METHODS["gmp"].recipe().rule
     assert fggp is not None
     assert gmp is not None
     for weight, slope, active, keep, _ in cases(100):
@@ -257,8 +257,8 @@ def test_the_registered_fggp_at_rate_1_is_the_registered_gmp() -> None:
 
 
 def test_the_registered_fggp_protects_by_gradient_first_at_one_half() -> None:
-    assert METHODS["fggp"].recipe() == METHODS["fggp"].recipe(rate="1/2")
-    assert METHODS["fggp"].recipe().rule == two_stage(gradient, magnitude, "1/2")
+    assert METHODS["fggp"].recipe() == METHODS["fggp"].recipe(pool="active", rho="1/2")
+    assert METHODS["fggp"].recipe(pool="kept").rule == two_stage(gradient, magnitude, "1/2")
 
 
 def slow_granet(

@@ -133,7 +133,7 @@ def test_the_picture_of_a_study_is_the_figure_that_says_most(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rates = {f"fggp-{n}": {"method": "fggp", "rate": n / 20} for n in range(labels)}
+    rates = {f"fggp-{n}": {"method": "fggp", "rho": n / 20} for n in range(labels)}
     folder = analysed(tmp_path / "made", sparsities=sparsities, methods={"dense": {}} | rates)
     figures = {"draw": lambda name, _: (Figure(), name), "standings": lambda _: (Figure(), None)}
     for function, instead in figures.items():

@@ -135,7 +135,7 @@ def test_a_cell_of_which_only_the_copy_is_left_is_done(look: Look) -> None:
 
 def test_a_result_of_other_settings_is_not_done(look: Look) -> None:
     finish()
-    changed = GRID | {"methods": GRID["methods"] | {"fggp": {"rate": "1/4"}}}
+    changed = GRID | {"methods": GRID["methods"] | {"fggp": {"rho": "1/4"}}}
     Path("config/small.yaml").write_text(yaml.safe_dump(changed, sort_keys=False))
     found = look()
     assert found["counts"] == found["counts"] | {"done": 14, "waiting": 8}

@@ -180,7 +180,9 @@ def test_what_may_return_weights_is_known_through_all_parts() -> None:
     assert grows(PruneTo(InGroups(magnitude, 4)))
     assert grows((PruneTo(Largest(magnitude)), Choose(Largest(magnitude))))
     assert not grows(METHODS["fggp"].recipe(floor="0.01", scope="layer").rule)
-    assert grows(METHODS["fggp"].recipe(grow="gradient", floor="0.01", scope="layer").rule)
+    assert grows(
+        METHODS["fggp"].recipe(pool="kept", grow="gradient", floor="0.01", scope="layer").rule
+    )
     growing = {name for name in METHODS if METHODS[name].starts != "none" and grows(_rule(name))}
     assert growing == {
         *("set", "rigl", "rigl-itop", "granet", "mest", "deep-r"),

@@ -22,7 +22,7 @@ def edit(checkout: Checkout, **changes: object) -> None:
 
 
 def rate(value: str) -> dict[str, object]:
-    return TINY["methods"] | {"fggp": {"rate": value}}  # type: ignore[operator]
+    return TINY["methods"] | {"fggp": {"rho": value}}  # type: ignore[operator]
 
 
 def test_comments_in_the_study_the_workflow_and_the_source_rerun_nothing(study: Checkout) -> None:
@@ -33,7 +33,7 @@ def test_comments_in_the_study_the_workflow_and_the_source_rerun_nothing(study: 
 
 
 def test_spelling_the_same_values_differently_reruns_nothing(study: Checkout) -> None:
-    methods = {"dense": {}, "gmp": {"method": "gmp"}, "granet": {}, "fggp": {"rate": "1/2"}}
+    methods = {"dense": {}, "gmp": {"method": "gmp"}, "granet": {}, "fggp": {"rho": "1/2"}}
     edit(study, sparsities=["9/10"], backbones={"vgg19": {"width": "1/16", "lr": "1/1"}},
          methods=methods)  # fmt: skip
     assert "9/10" in (study / "config/tiny.yaml").read_text()
@@ -134,7 +134,7 @@ def test_a_label_edited_after_fggp_run_retrains_exactly_that_label(
     study_by_hand: Checkout,
 ) -> None:
     before = study_by_hand.fingerprints("few")
-    study_by_hand.study("few", **FEW | {"methods": {"dense": {}, "fggp": {"rate": "1/4"}}})
+    study_by_hand.study("few", **FEW | {"methods": {"dense": {}, "fggp": {"rho": "1/4"}}})
     ran = study_by_hand.dry(study="few")
     assert ran.trained == FGGP
     assert "other settings than the study now has: 2;" in ran.err

@@ -18,30 +18,33 @@ class Finding(NamedTuple):
     """What the declared rule makes of the numbers, and the sentence that says so.
 
     ``kind``: "none" without results, "open" where they do not decide, "keep" or "change".
+    ``best``: the label that the default should be, None where that is open.
     """
 
     kind: Literal["none", "open", "keep", "change"]
     sentence: str
+    best: str | None
 
 
-def finding(runs: DataFrame, table: DataFrame, expected: int, plan: Plan) -> Finding:
+def finding(
+    runs: DataFrame, table: DataFrame, expected: int, plan: Plan, default: str | None
+) -> Finding:
     """Apply the declared rule to what `against_default` returned.
 
     ``expected`` is how many results the complete study has: a part of them decides nothing.
+    ``default`` is the label that is the default today, None where the study does not have it.
     """
     if runs.empty:
-        return Finding("none", "There are no results yet, so the default stays as it is.")
+        return Finding("none", "There are no results yet, so the default stays as it is.", None)
     rows = [row for row in records(table) if row["kind"] != METHOD]
     found = _weighed(rows, plan)
     if not is_partial(runs):
-        act = {
-            "change": "The default should be changed to it.",
-            "keep": "The default stays.",
-        }.get(found.kind)
-        return found._replace(sentence=" ".join(filter(None, [found.sentence, act])))
+        return found._replace(
+            sentence=" ".join(filter(None, [found.sentence, _act(found, default)]))
+        )
     there = f"{len(runs)} of {expected} results are there, and only the complete study decides"
     so_far = f" So far: {found.sentence}" if found.kind != "open" else ""
-    return Finding("open", f"Not decided: {there}.{so_far}")
+    return Finding("open", f"Not decided: {there}.{so_far}", None)
 
 
 def _weighed(rows: Sequence[Row], plan: Plan) -> Finding:
@@ -50,8 +53,9 @@ def _weighed(rows: Sequence[Row], plan: Plan) -> Finding:
     if not tested:
         return Finding(
             "open",
-            "Not decidable: no variant has a test against the default, which takes both of them in "
+            "Not decidable: no variant has a test against the reference, which takes both of them in "
             "the same settings with at least two seeds that differ.",
+            None,
         )
     sure = [row for row in tested if row["p_holm"] < plan.alpha]
     better = [row for row in sure if row["points"] > 0]
@@ -59,17 +63,17 @@ def _weighed(rows: Sequence[Row], plan: Plan) -> Finding:
     if readings:
         best, *more = sorted(readings, key=lambda row: -row["points"])
         also = f"Better by less: {_listed(more)}. " if more else ""
-        text = f"{also}`{best['label']}` is better than the default {_how_far(best)}."
-        return Finding("change", text)
+        text = f"{also}`{best['label']}` is better than `{plan.reference}` {_how_far(best)}."
+        return Finding("change", text, best["label"])
     parts = []
     if not sure:
         parts.append(
-            f"No variant of {len(tested)} differs from the default by more than can be separated "
+            f"No variant of {len(tested)} differs from `{plan.reference}` by more than can be separated "
             f"({_separable(tested, plan)})."
         )
     else:
         parts.append(
-            "No reading is better than the default by more than can be separated "
+            f"No reading is better than `{plan.reference}` by more than can be separated "
             f"({_separable(tested, plan)})."
         )
     parts += [
@@ -78,10 +82,19 @@ def _weighed(rows: Sequence[Row], plan: Plan) -> Finding:
     ]
     worse = [row for row in sure if row["points"] < 0]
     if worse:
-        parts.append(f"Worse than the default: {_listed(worse)}.")
+        parts.append(f"Worse than `{plan.reference}`: {_listed(worse)}.")
     if untested := [row for row in rows if missing(row["p_holm"])]:
         parts.append(f"Without a test, as no seed differs from another: {_listed(untested)}.")
-    return Finding("keep", " ".join(parts))
+    return Finding("keep", " ".join(parts), plan.reference)
+
+
+def _act(found: Finding, default: str | None) -> str | None:
+    """Return what follows from a finding, or has followed."""
+    if found.best is None:
+        return None
+    if found.best == default:
+        return "It is the default since." if found.kind == "change" else "The default stays."
+    return f"The default should be changed to `{found.best}`."
 
 
 def _how_far(row: Row) -> str:

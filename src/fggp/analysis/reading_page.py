@@ -23,7 +23,9 @@ from fggp.analysis.forms import (
 from fggp.analysis.frames import RUNS, marks
 from fggp.analysis.material import Material
 from fggp.analysis.plan import Plan, read_plan
-from fggp.analysis.readings import arms, claims_under
+from fggp.analysis.readings import METHOD as FGGP
+from fggp.analysis.readings import Arm, arms, claims_under
+from fggp.methods import METHODS
 
 NOTHING = "No results yet."
 KINDS = {READING: "yes", VARIANT: "no", METHOD: "another method"}
@@ -52,15 +54,20 @@ def reading_page(figures: Path) -> dict[str, Any]:
         if arm.is_reading and arm.label in {plan.reference, *rows["label"]}
     ]
     decided = {arm.label: claims_under(runs, arm, configuration, plan) for arm in asked}
-    found = finding(runs, rows, expected, plan)
+    today = Arm("today", METHODS[FGGP].settings().model_dump(mode="json"))
+    known = {arm.label: arm for arm in arms(configuration)}
+    default = next((it for it, arm in known.items() if arm.settings == today.settings), None)
+    found = finding(runs, rows, expected, plan, default)
+    former = known.get(plan.reference, today)
     return {
+        "was": "" if former.settings == today.settings else former.apart(today),
         "study": name,
         "ran": _ran(material, expected) if len(runs) else NOTHING,
         "alpha": plan.alpha,
         "finding": found.sentence,
         "kind": found.kind,
         "comparison": NOTHING if rows.empty else _comparison(rows, plan, marks(runs)),
-        **_claims(decided, plan, marks(runs)),
+        **_claims(decided, default if default in decided else plan.reference, marks(runs)),
     }
 
 
@@ -84,27 +91,27 @@ def _comparison(rows: DataFrame, plan: Plan, warnings: list[str]) -> str:
     ]
     settings, seeds = (count(int(rows[key].max()), key[:-1]) for key in ("settings", "seeds"))
     note = (
-        f"Each label minus the default `{plan.reference}`: test accuracy at the last epoch, mean "
-        f"over {settings} and {seeds}, paired; {plan.confidence} interval and p of a t test, "
-        "variance pooled over the settings, neither adjusted. Holm p: over all variants of "
-        f"{plan.reference}, and for other methods over these. Could show: the true difference that "
-        f"the study calls significant at {plan.alpha:g} with {100 * plan.power:.4g} % power, after "
-        "Holm at its worst; smaller ones may exist unseen."
+        f"Each label minus `{plan.reference}`, the default when the study ran: test accuracy at "
+        f"the last epoch, mean over {settings} and {seeds}, paired; {plan.confidence} interval and "
+        "p of a t test, variance pooled over the settings, neither adjusted. Holm p: over all "
+        f"variants of {plan.reference}, and for other methods over these. Could show: the true "
+        f"difference that the study calls significant at {plan.alpha:g} with "
+        f"{100 * plan.power:.4g} % power, after Holm at its worst; smaller ones may exist unseen."
     )
     return markdown(Table(rows, columns, note), note, warnings)
 
 
-def _claims(decided: dict[str, DataFrame], plan: Plan, warnings: list[str]) -> dict[str, Any]:
+def _claims(decided: dict[str, DataFrame], label: str, warnings: list[str]) -> dict[str, Any]:
     """Return the claims under the default as a table, and under which readings each holds."""
-    if plan.reference not in decided:
+    if label not in decided:
         return {"claims": NOTHING, "under": []}
     verdicts = {
         label: dict(zip(table["claim"], table["verdict"], strict=True))
         for label, table in decided.items()
     }
-    default = decided[plan.reference]
+    default = decided[label]
     columns = [text("claim", "says"), text("verdict", "verdict"), text("figure", "figure")]
-    note = f"Under the default `{plan.reference}`; {count(len(decided), 'reading')} in all."
+    note = f"Under the default, `{label}`; {count(len(decided), 'reading')} in all."
     under = [
         (row["says"], about_claim({label: it[row["claim"]] for label, it in verdicts.items()}))
         for row in records(default)

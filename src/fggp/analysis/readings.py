@@ -11,12 +11,11 @@ from pandas import DataFrame
 from fggp.analysis.claims import claims, read_claims
 from fggp.analysis.frames import DENSE
 from fggp.analysis.plan import Plan
+from fggp.methods.fggp import AMOUNTS
 from fggp.ratio import ratio
 
 METHOD = "fggp"
 FIRST, SECOND = "gradient-first", "magnitude-first"
-AMOUNTS = {"kept": "rate", "active": "rho", "quota": "kappa"}
-"""The setting that says how much the second criterion decides, by pool."""
 FIRST_ALONE = {"kept": 0, "active": 0, "quota": 1}
 SECOND_ALONE = {"kept": 1, "active": 1}
 """The amounts at which one criterion decides alone, by pool; a quota has no such end."""

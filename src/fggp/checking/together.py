@@ -7,6 +7,7 @@ from typing import Any
 
 from fggp.cell import Cell, canonical
 from fggp.checking.problems import Item, Level, Problem
+from fggp.methods.fggp import AMOUNTS
 from fggp.results import NUMERICS
 
 Key = Callable[[Item], object]
@@ -101,13 +102,14 @@ def _limit(cell: Cell) -> tuple[str, Any, dict[str, Any]] | None:
     name, settings = cell.method.name, cell.method.settings
     if name == "gmp":
         return "magnitude", settings["scope"], _elsewhere(cell)
-    plain = {"pool": "kept", "grow": "none", "gradient_steps": 1, "floor": 0}
+    plain = {"grow": "none", "gradient_steps": 1, "floor": 0}
     if name != "fggp" or any(settings[key] != value for key, value in plain.items()):
         return None
-    if settings["rate"] not in (0, 1):
+    rate = settings[AMOUNTS[settings["pool"]]]
+    if settings["pool"] == "quota" or rate not in (0, 1):
         return None
     first, second = "gradient", "magnitude"
     if settings["order"] == "magnitude-first":
         first, second = second, first
-    criterion = second if settings["rate"] == 1 else first
+    criterion = second if rate == 1 else first
     return criterion, settings["scope"], _elsewhere(cell)

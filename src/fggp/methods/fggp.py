@@ -15,14 +15,17 @@ from fggp.selecting import Floored, PerLayer, Pool, TwoStage, of_active, of_kept
 from fggp.update import gradient, magnitude
 
 HALF, TWO = Fraction(1, 2), Fraction(2)
+AMOUNTS = {"kept": "rate", "active": "rho", "quota": "kappa"}
+"""The setting that says how much the second criterion decides, by pool."""
 
 
-@method(paper="Zhu, Bezek & Goksel 2024, arXiv 2411.05500", starts="both")
+# The first results do not name their pool.
+@method(paper="Zhu, Bezek & Goksel 2024, arXiv 2411.05500", starts="both", earlier={"pool": "kept"})
 def fggp(
     *,
     rate: Rate = HALF,
     order: Literal["gradient-first", "magnitude-first"] = "gradient-first",
-    pool: Literal["kept", "active", "quota"] = "kept",
+    pool: Literal["kept", "active", "quota"] = "active",
     rho: Rate = HALF,
     kappa: Rate = TWO,
     scope: Literal["global", "layer"] = "global",
@@ -30,39 +33,40 @@ def fggp(
     gradient_steps: Annotated[int, Field(strict=True, ge=1)] = 1,
     floor: Share = ZERO,
 ) -> Recipe:
-    """Protect by gradient first, fill up by magnitude next, at a fixed rate.
+    """Choose candidates by gradient first, prune these by magnitude next, at a fixed rate.
 
     Formula:
-        G = the K_t − ⌈r·K_t⌉ largest |g| of the active weights
-        m ← G and the ⌈r·K_t⌉ largest |w| of the other active weights; K_t as in gmp
+        C = the max(n − K_t, ⌈ρ·n⌉) of the n active weights with the smallest |g|
+        m ← the active weights without the n − K_t of C with the smallest |w|; K_t as in gmp
 
-    This is an interpretation of the paper's abstract; what it leaves open is a setting. Of the K
-    weights to keep, K − ceil(rate·K) are those with the largest gradient; the rest have the largest
-    magnitude among the other active ones. The sparse start is an ERK mask.
+    This is an interpretation of the paper's abstract; what it leaves open is a setting, and its
+    default is the one that ``docs/default-reading.md`` found best. The half of the active weights
+    with the smallest gradients are candidates; of these go the smallest magnitudes. The sparse
+    start is an ERK mask.
 
     Args:
-        rate: r, the share of the kept weights that the second criterion decides: a number, or a
+        rate: r, pool "kept": the share of the kept weights that the second criterion decides; a
+            number or a schedule, as ρ.
+        order: which criterion comes first; magnitude-first takes C by the smallest |w| and prunes
+            by |g|, so that 1 is the gradient alone and 0 gmp.
+        pool: what the candidates are counted by: they are max(n − K, ⌈ρ·n⌉) (active),
+            (n − K) + ⌈r·K⌉ (kept), or min(n, ⌈κ·(n − K)⌉) (quota), for n active weights and K to
+            keep.
+        rho: ρ, pool "active": the share of the active weights that are candidates: a number, or a
             schedule (`fggp.rates.Annealed`), cosine or linear, over the window or the training.
             Gradient first, 1 is gmp and 0 the gradient alone.
-        order: which criterion comes first; magnitude-first takes G by the largest |w| and fills up
-            by |g|, so that 1 is the gradient alone and 0 gmp.
-        pool: what the candidates of the second criterion are counted by. Of n active weights n − K
-            are pruned; they and the places that the second criterion fills are the pool, of
-            (n − K) + ⌈r·K⌉ weights (kept), max(n − K, ⌈ρ·n⌉) (active), or min(n, ⌈κ·(n − K)⌉)
-            (quota).
-        rho: ρ, pool "active": the share of the active weights that are candidates; a rate as r.
-        kappa: κ, pool "quota": candidates per weight to prune, at least 1; a rate as r.
+        kappa: κ, pool "quota": candidates per weight to prune, at least 1; a number or a schedule.
         scope: over all layers, or in each, K shared out by active counts.
-        grow: whether the gradient may bring weights back while the window lasts: G is then taken
-            over all places, the fill still over active weights; for the order gradient-first and
-            the pool "kept".
+        grow: whether the gradient may bring weights back while the window lasts: the K − ⌈r·K⌉
+            with the largest |g| are then taken over all places, the others still among the active
+            weights; for the order gradient-first and the pool "kept".
         gradient_steps: of the last so many steps g is the mean with its sign; 1 is the last alone.
         floor: least share of a layer's weights to keep, by magnitude, before the rule takes the
             rest; against layers that are emptied.
 
     """
     if grow == "gradient" and (order, pool) != ("gradient-first", "kept"):
-        raise ValueError("grow: gradient goes with order gradient-first and pool kept; set none")
+        raise ValueError("grow: gradient goes with order gradient-first and pool kept; set these")
     size, amount = _pool(pool, rate, rho, kappa)
     criteria = (gradient, magnitude) if order == "gradient-first" else (magnitude, gradient)
     stages = TwoStage(*criteria, amount, size, grow == "gradient")
@@ -77,7 +81,7 @@ def fggp(
 
 def _pool(pool: str, rate: Rate, rho: Rate, kappa: Rate) -> tuple[Pool, Course]:
     """Return the pool and its rate; raises ValueError where a setting of another pool is given."""
-    used = {"kept": "rate", "active": "rho", "quota": "kappa"}[pool]
+    used = AMOUNTS[pool]
     settings = {"rate": (rate, HALF), "rho": (rho, HALF), "kappa": (kappa, TWO)}
     for name, (value, default) in settings.items():
         if name != used and value != default:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ class Definition:
         masking: "hard" is zero off the mask after every step; "soft" keeps values off the mask.
         exact: whether the target is met to the weight; else its realised sparsity is compared.
         make: settings in, `Recipe` out.
+        earlier: what results that lack a setting were trained with, where that is not its default.
 
     """
 
@@ -41,6 +42,7 @@ class Definition:
     masking: Masking
     exact: bool
     make: Callable[..., Recipe]
+    earlier: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def settings(self) -> type[BaseModel]:
@@ -91,6 +93,7 @@ def method(
     ranks: bool = True,
     masking: Masking = "hard",
     exact: bool = True,
+    earlier: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., Recipe]], Callable[..., Recipe]]:
     """Register the decorated function as a method under its own name, ``_`` written as ``-``."""
 
@@ -98,7 +101,7 @@ def method(
         name = make.__name__.replace("_", "-")
         if name in METHODS:
             raise ValueError(f"two methods are called {name!r}; rename the function of one of them")
-        METHODS[name] = Definition(name, paper, starts, ranks, masking, exact, make)
+        METHODS[name] = Definition(name, paper, starts, ranks, masking, exact, make, earlier or {})
         return make
 
     return register

@@ -11,7 +11,14 @@ from pandas import DataFrame
 from fggp.analysis.figures.groups import summed
 from fggp.analysis.figures.panels import Drawn, blank, by_setting, canvas, head, legend
 from fggp.analysis.figures.strokes import cut, points, reference
-from fggp.analysis.figures.variants import ORDERS, Variant, look_of, magnitude_alone, variants
+from fggp.analysis.figures.variants import (
+    ORDERS,
+    SHARES,
+    Variant,
+    look_of,
+    magnitude_alone,
+    variants,
+)
 from fggp.analysis.figures.words import clauses, meaning
 from fggp.analysis.frames import DENSE
 from fggp.analysis.material import Material
@@ -64,7 +71,7 @@ def rate_ablation(material: Material) -> Drawn:
         figure,
         material.title,
         clauses(meaning(data), "dash-dotted: means of annealed rates", *far),
-        "Rate: share of the kept weights that the second criterion decides",
+        f"Rate: {SHARES[family[0].pool]}",
         "Gradient first: 0 is the gradient alone, 1 is GMP; magnitude first: the reverse",
     )
     return figure, data

@@ -9,14 +9,23 @@ from typing import Any, NamedTuple
 from fggp.analysis.frames import DENSE
 from fggp.analysis.material import Material
 from fggp.analysis.style import Look
+from fggp.methods.fggp import AMOUNTS
 from fggp.ratio import ratio
 
 ORDERS = ("gradient-first", "magnitude-first")
 METHOD = "fggp"
+SHARES = {
+    "active": "share of the active weights that the second criterion chooses from",
+    "kept": "share of the kept weights that the second criterion decides",
+}
+"""What a rate is a share of, by pool; candidates per pruned weight (quota) are no such share."""
 
 
 class Variant(NamedTuple):
-    """A label of fggp: its order, its rate as in ``cells.json``, and all other settings as text."""
+    """A label of fggp: its order, its rate as in ``cells.json``, and all other settings as text.
+
+    The rate is the setting that its pool is counted by.
+    """
 
     label: str
     order: str
@@ -27,6 +36,11 @@ class Variant(NamedTuple):
     def rate(self) -> float | None:
         """The constant rate, None where it is annealed."""
         return None if isinstance(self.setting, dict) else float(ratio(self.setting))
+
+    @property
+    def pool(self) -> str:
+        """What its rate is a share of."""
+        return str(json.loads(self.rest)["pool"])
 
     @property
     def words(self) -> str:
@@ -42,8 +56,8 @@ def variants(material: Material) -> list[Variant]:
     found = []
     for label, method in material.configuration.get("methods", {}).items():
         settings = dict(method["settings"])
-        if method["name"] == METHOD and {"rate", "order"} <= settings.keys():
-            rate, order = settings.pop("rate"), settings.pop("order")
+        if method["name"] == METHOD and settings.get("pool") in SHARES:
+            rate, order = settings.pop(AMOUNTS[settings["pool"]]), settings.pop("order")
             found.append(Variant(label, order, rate, json.dumps(settings, sort_keys=True)))
     return found
 
@@ -54,7 +68,7 @@ def magnitude_alone(material: Material, rest: str) -> list[str]:
     That is at rate 1 where the gradient goes first, and at rate 0 where the magnitude does.
     """
     settings = json.loads(rest)
-    if settings.get("pool") != "kept" or settings.get("floor"):
+    if settings.get("floor"):
         return []
     return [
         label
