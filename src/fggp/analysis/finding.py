@@ -53,8 +53,8 @@ def _weighed(rows: Sequence[Row], plan: Plan) -> Finding:
     if not tested:
         return Finding(
             "open",
-            "Not decidable: no variant has a test against the reference, which takes both of them in "
-            "the same settings with at least two seeds that differ.",
+            "Not decidable: no variant has a test against the reference, which takes both of them "
+            "in the same settings with at least two seeds that differ.",
             None,
         )
     sure = [row for row in tested if row["p_holm"] < plan.alpha]
@@ -68,8 +68,8 @@ def _weighed(rows: Sequence[Row], plan: Plan) -> Finding:
     parts = []
     if not sure:
         parts.append(
-            f"No variant of {len(tested)} differs from `{plan.reference}` by more than can be separated "
-            f"({_separable(tested, plan)})."
+            f"No variant of {len(tested)} differs from `{plan.reference}` by more than can be "
+            f"separated ({_separable(tested, plan)})."
         )
     else:
         parts.append(
