@@ -97,6 +97,17 @@ def _act(found: Finding, default: str | None) -> str | None:
     return f"The default should be changed to `{found.best}`."
 
 
+def confirmed(row: Row, plan: Plan) -> str:
+    """Return what new seeds say: ``row`` is the former default minus the present one."""
+    points, low, high = -row["points"], -row["high"], -row["low"]
+    figures = f"({low:+.2f} to {high:+.2f}, p {row['p']:.2g})"
+    other = f"`{row['label']}`, the one before"
+    if missing(row["p"]) or row["p"] >= plan.alpha:
+        return f"The default and {other}, cannot be told apart: {points:+.2f} points {figures}."
+    word = "better" if points > 0 else "worse"
+    return f"The default is {word} than {other}, by {abs(points):.2f} points {figures}."
+
+
 def _how_far(row: Row) -> str:
     return (
         f"by {abs(row['points']):.2f} points ({row['low']:+.2f} to "

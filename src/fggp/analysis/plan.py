@@ -30,6 +30,7 @@ class DefaultReading(Record):
     test: Literal["grid"]
     family: Literal["variants"]
     change: Literal["better"]
+    confirm: Name
 
 
 class Plan(Record):

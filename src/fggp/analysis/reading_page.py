@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pandas import DataFrame
 
 from fggp.analysis.default_reading import METHOD, READING, VARIANT, against_default
-from fggp.analysis.finding import about_claim, finding
+from fggp.analysis.finding import about_claim, confirmed, finding
 from fggp.analysis.forms import (
     Column,
     Table,
@@ -41,41 +41,84 @@ def reading_page(figures: Path) -> dict[str, Any]:
 
     """
     plan, _ = read_plan()
-    name = plan.default_reading.study
-    material = Material(figures / name)
-    there = (figures / name / "cells.json").exists()
-    runs = material.runs if there else DataFrame(columns=list(RUNS)).astype(RUNS)
-    configuration = material.configuration if there else {}
-    expected = len(material.expected) if there else 0
-    rows = against_default(runs, configuration, plan)
+    it = _Tables.of(figures / plan.default_reading.study, plan)
+    known = {arm.label: arm for arm in arms(it.configuration)}
     asked = [
         arm
-        for arm in arms(configuration)
-        if arm.is_reading and arm.label in {plan.reference, *rows["label"]}
+        for arm in known.values()
+        if arm.is_reading and arm.label in {plan.reference, *it.rows["label"]}
     ]
-    decided = {arm.label: claims_under(runs, arm, configuration, plan) for arm in asked}
+    decided = {arm.label: claims_under(it.runs, arm, it.configuration, plan) for arm in asked}
     today = Arm("today", METHODS[FGGP].settings().model_dump(mode="json"))
-    known = {arm.label: arm for arm in arms(configuration)}
-    default = next((it for it, arm in known.items() if arm.settings == today.settings), None)
-    found = finding(runs, rows, expected, plan, default)
+    default = next((name for name, arm in known.items() if arm.settings == today.settings), None)
+    found = finding(it.runs, it.rows, it.expected, plan, default)
     former = known.get(plan.reference, today)
     return {
         "was": "" if former.settings == today.settings else former.apart(today),
-        "study": name,
-        "ran": _ran(material, expected) if len(runs) else NOTHING,
+        "study": it.name,
+        "ran": it.ran,
         "alpha": plan.alpha,
         "finding": found.sentence,
         "kind": found.kind,
-        "comparison": NOTHING if rows.empty else _comparison(rows, plan, marks(runs)),
-        **_claims(decided, default if default in decided else plan.reference, marks(runs)),
+        "comparison": it.comparison(plan),
+        "confirm": _confirmed(
+            _Tables.of(figures / plan.default_reading.confirm, plan), former, plan
+        ),
+        **_claims(decided, default if default in decided else plan.reference, marks(it.runs)),
     }
 
 
-def _ran(material: Material, expected: int) -> str:
-    runs = material.runs
-    partial = "" if len(runs) == expected else ", **partial**"
-    hours = float(runs["seconds"].sum()) / 3600
-    return f"{material.title}: {len(runs)} of {expected} trainings{partial}, {hours:.1f} hours."
+class _Tables(NamedTuple):
+    """A study of readings: its trainings, and each label against its `fggp`."""
+
+    name: str
+    title: str
+    runs: DataFrame
+    configuration: dict[str, Any]
+    expected: int
+    rows: DataFrame
+
+    @classmethod
+    def of(cls, folder: Path, plan: Plan) -> _Tables:
+        """Read the tables of a study; one that is not there has no results."""
+        if not (folder / "cells.json").exists():
+            runs = DataFrame(columns=list(RUNS)).astype(RUNS)
+            return cls(folder.name, "", runs, {}, 0, against_default(runs, {}, plan))
+        material = Material(folder)
+        rows = against_default(material.runs, material.configuration, plan)
+        return cls(
+            folder.name, material.title, material.runs, material.configuration,
+            len(material.expected), rows,
+        )  # fmt: skip
+
+    @property
+    def ran(self) -> str:
+        """What has been trained, in words."""
+        if not len(self.runs):
+            return NOTHING
+        partial = "" if len(self.runs) == self.expected else ", **partial**"
+        hours = float(self.runs["seconds"].sum()) / 3600
+        done = f"{len(self.runs)} of {self.expected} trainings{partial}"
+        return f"{self.title}: {done}, {hours:.1f} hours."
+
+    def comparison(self, plan: Plan) -> str:
+        """Return the table of all labels."""
+        return NOTHING if self.rows.empty else _comparison(self.rows, plan, marks(self.runs))
+
+
+def _confirmed(it: _Tables, former: Arm, plan: Plan) -> dict[str, str]:
+    """Return what the study on new seeds says of the default beside the ``former`` one."""
+    known = {arm.label: arm for arm in arms(it.configuration)}
+    told = {"study": it.name, "ran": it.ran, "comparison": it.comparison(plan), "claims": NOTHING}
+    if not it.rows.empty and plan.reference in known:
+        decided = claims_under(it.runs, known[plan.reference], it.configuration, plan)
+        told["claims"] = _claims({plan.reference: decided}, plan.reference, marks(it.runs))[
+            "claims"
+        ]
+    before = {name for name, arm in known.items() if arm.settings == former.settings}
+    row = next((row for row in records(it.rows) if row["label"] in before), None)
+    whole = len(it.runs) == it.expected
+    return told | {"finding": confirmed(row, plan) if row and whole else "Not decided yet."}
 
 
 def _comparison(rows: DataFrame, plan: Plan, warnings: list[str]) -> str:
