@@ -97,6 +97,11 @@ def test_the_rule_is_declared_and_its_study_is_one_that_is_shipped() -> None:
     rule = declared.default_reading
     assert (ROOT / f"config/{rule.study}.yaml").exists()
     assert (rule.test, rule.family, rule.change) == ("grid", "variants", "better")
+    first, second = (
+        yaml.safe_load((ROOT / f"config/{name.removesuffix('-folder')}.yaml").read_text())
+        for name in (rule.study, rule.confirm)
+    )
+    assert not set(first["seeds"]) & set(second["seeds"])
 
 
 def test_readings_are_what_the_abstract_allows(tmp_path: Path) -> None:
@@ -204,6 +209,52 @@ def test_a_finding_that_another_setting_is_the_default_is_told_as_what_is_to_be_
 def test_the_default_is_what_the_shipped_study_found() -> None:
     finding = (ROOT / "docs/default-reading.md").read_text().split("## The finding")[1]
     assert re.search(r"It is the default since\.|The default stays\.", finding)
+
+
+CONFIRMING: dict[str, Any] = {
+    "dense": {},
+    "gmp": {},
+    "fggp": {},
+    "before": {"method": "fggp", "pool": "kept"},
+    "fggp-r0": {"method": "fggp", "rho": 0},
+}
+
+
+@pytest.mark.parametrize(
+    ("lead", "words"),
+    [
+        ({"fggp": 60}, "The default is better than `before`, the one before, by "),
+        ({"before": 60}, "The default is worse than `before`, the one before, by "),
+        ({}, "The default and `before`, the one before, cannot be told apart: "),
+    ],
+    ids=["better", "worse", "alike"],
+)
+def test_new_seeds_tell_whether_the_choice_holds(
+    page: Page, tmp_path: Path, lead: dict[str, int], words: str
+) -> None:
+    confirm = tmp_path / default_plan().default_reading.confirm
+    analysed(confirm, by((), lead), methods=CONFIRMING, sparsities=[0.95], seeds=SEEDS)
+    told = page()["confirm"]
+    assert told["finding"].startswith(words)
+    points = re.search(r"([+-]?\d+\.\d\d) points \(([+-]\S+) to ([+-]\S+), p ", told["finding"])
+    assert points is not None
+    if lead:
+        assert 4 < float(points[1]) < 8
+        assert float(points[2]) * float(points[3]) > 0
+        assert (float(points[2]) > 0) == ("better" in words)
+    assert "| before " in told["comparison"]
+    assert "Under the default, `fggp`; 1 reading in all." in told["claims"]
+
+
+def test_a_part_of_the_new_seeds_decides_nothing(page: Page, tmp_path: Path) -> None:
+    assert page()["confirm"]["finding"] == "Not decided yet."
+    analysed(
+        tmp_path / default_plan().default_reading.confirm, by((), {"fggp": 60}), partial=True,
+        skip=lambda cell: cell.seed > 3, methods=CONFIRMING, sparsities=[0.95], seeds=SEEDS,
+    )  # fmt: skip
+    told = page()["confirm"]
+    assert told["finding"] == "Not decided yet."
+    assert "27 of 45 trainings, **partial**" in told["ran"]
 
 
 def test_what_the_abstract_does_not_describe_cannot_become_the_default(found: Found) -> None:
