@@ -77,7 +77,7 @@ def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
     assert "| fggp |" in told
     assert "A caption" not in told
     assert "11 of 22 trainings" in told.replace("**", "")
-    assert "| fggp-half | rate 0.6" in written["default-reading.md"]
+    assert "| fggp-half | rho 0.6" in written["default-reading.md"]
     appendix = written["artifact-appendix.md"]
     for step in MEASURED["steps"]:
         assert (
@@ -163,7 +163,7 @@ def test_the_shipped_texts_are_those_of_the_templates(template: Path) -> None:
     fixed = [
         line for line in template.read_text().splitlines() if line and not re.search(r"[{}]", line)
     ]
-    assert len(fixed) > 10
+    assert len(fixed) > 5
     assert [line for line in fixed if line not in text.splitlines()] == []
 
 
