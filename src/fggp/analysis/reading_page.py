@@ -69,7 +69,7 @@ def reading_page(figures: Path) -> dict[str, Any]:
 
 
 class _Tables(NamedTuple):
-    """A study of readings: its trainings, and each label against its `fggp`."""
+    """A study of readings: its trainings, and each label against ``fggp``."""
 
     name: str
     title: str

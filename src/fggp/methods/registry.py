@@ -42,7 +42,7 @@ class Definition:
     masking: Masking
     exact: bool
     make: Callable[..., Recipe]
-    earlier: Mapping[str, Any] = field(default_factory=dict)
+    earlier: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @cached_property
     def settings(self) -> type[BaseModel]:
