@@ -527,7 +527,7 @@ def test_a_critical_difference_longer_than_the_axis_ends_with_it_and_says_so(
     best, distance = data["average_rank"].min(), data["critical_difference"].iloc[0]
     (bar,) = [line for line in axes.lines if list(line.get_ydata()) == [-1, -1]]
     assert best + distance > axes.get_xlim()[1] == max(bar.get_xdata())
-    assert any("more than the axis" in text.get_text() for text in axes.texts)
+    assert any(", cut" in text.get_text() for text in axes.texts)
 
 
 def test_groups_are_the_largest_that_are_together_throughout() -> None:

@@ -26,7 +26,7 @@ COLUMNS = [
     "critical_difference", "nemenyi_groups", "wilcoxon_groups",
 ]  # fmt: skip
 TESTS = {"nemenyi": Look("black", "o"), "wilcoxon": Look("#999999", "s")}
-ROOMY = 20
+ROOMY = 16
 """Longer labels leave no room for two panels side by side."""
 
 NAMES = {"nemenyi": "Nemenyi", "wilcoxon": "Wilcoxon, Holm over all pairs"}
@@ -142,7 +142,7 @@ def _panel(figure: Figure, axes: Axes, rows: DataFrame, looks: Mapping[str, Look
         [best, min(best + distance, worst)], [-1, -1], "|-", color="black", linewidth=1.2,
         markersize=5, markevery=None if fits else [0],
     )  # fmt: skip
-    wider = "" if fits else ", more than the axis has room for"
+    wider = "" if fits else ", cut"
     axes.text(best, -1.3, f"CD = {distance:.2f}{wider}", ha="left", va="bottom", fontsize=6)
     axes.set_xlim(0.8, worst)
     axes.set_ylim(len(labels) - 0.4, -2.2)
@@ -176,6 +176,6 @@ def _words(counts: Counts, plan: Plan) -> tuple[str, ...]:
     methods, seeds = len(counts.entries), count(len(counts.seeds), "seed")
     return (
         f"Average ranks of k = {methods} methods over N settings by mean accuracy, n = {seeds}",
-        f"CD: critical difference by Nemenyi at {plan.alpha:g}; a line at the right joins methods "
-        "that a test does not tell apart",
+        f"CD: critical difference by Nemenyi at {plan.alpha:g}, cut where the axis ends; a line at "
+        "the right joins methods that a test does not tell apart",
     )
