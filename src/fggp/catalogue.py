@@ -63,9 +63,8 @@ def described(definition: Definition, studies: Mapping[str, Mapping[str, Any]]) 
 
 def settings(definition: Definition) -> Iterator[dict[str, str]]:
     """Yield the settings of a method: name, what is possible, default and meaning."""
-    model = definition.settings
-    defaults = model().model_dump(mode="json")
-    for name, field in model.model_fields.items():
+    defaults = definition.defaults
+    for name, field in definition.settings.model_fields.items():
         yield {
             "name": name,
             "values": possible(field),

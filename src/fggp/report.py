@@ -13,7 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedErro
 
 from fggp.analysis.plan import read_plan
 from fggp.analysis.reading_page import reading_page
-from fggp.catalogue import described, ordered, written
+from fggp.analysis.readings import apart
+from fggp.catalogue import described, ordered
 from fggp.checking.problems import Item
 from fggp.checking.study import Report, check, studies
 from fggp.errors import Failure
@@ -181,11 +182,8 @@ def _apart(configuration: Material) -> dict[str, str]:
     found: dict[str, str] = {}
     for label, method in configuration.get("methods", {}).items():
         if label == method["name"] and label in METHODS:
-            defaults = METHODS[label].settings().model_dump(mode="json")
-            own = {it: value for it, value in method["settings"].items() if value != defaults[it]}
-            if own:
-                found[label] = ", ".join(f"{it} {written(value)}" for it, value in own.items())
-    return found
+            found[label] = apart(method["settings"], METHODS[label].defaults)
+    return {label: words for label, words in found.items() if words}
 
 
 def _first(path: Path) -> str:

@@ -335,11 +335,16 @@ def test_equal_curves_of_one_seed_are_no_copies(folder: Path) -> None:
 
 
 def test_equal_weights_of_two_methods_are_found_but_not_at_a_limit(tmp_path: Path) -> None:
-    whole = {"method": "fggp", "rho": 1}
-    floor = {"method": "fggp", "floor": 0.001}
-    methods = {"gmp": {}, "whole": whole, "fggp": {}, "floor": floor}
-    folder = sound_study(tmp_path / "made", methods=methods, seeds=[1])
-    for one, other in (("gmp", "whole"), ("fggp", "floor")):
+    variants = {
+        "whole": {"rho": 1},
+        "none": {"rho": 0},
+        "exact": {"pool": "quota", "kappa": 1},
+        "floor": {"floor": 0.001},
+        "fggp": {},
+    }
+    methods = {label: {"method": "fggp"} | settings for label, settings in variants.items()}
+    folder = sound_study(tmp_path / "made", methods={"gmp": {}} | methods, seeds=[1])
+    for one, other in (("gmp", "whole"), ("none", "exact"), ("fggp", "floor")):
         digest = read(path_of(folder, f"vgg19/s90/i0/{one}/seed1"))["outcome"]["weights_sha256"]
         same = outcome("weights_sha256", to=digest)
         damage(folder, same, f"vgg19/s90/i0/{other}/seed1")

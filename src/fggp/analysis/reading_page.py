@@ -24,7 +24,7 @@ from fggp.analysis.frames import RUNS, marks
 from fggp.analysis.material import Material
 from fggp.analysis.plan import Plan, read_plan
 from fggp.analysis.readings import METHOD as FGGP
-from fggp.analysis.readings import Arm, arms, claims_under
+from fggp.analysis.readings import apart, arms, claims_under
 from fggp.methods import METHODS
 
 NOTHING = "No results yet."
@@ -49,12 +49,12 @@ def reading_page(figures: Path) -> dict[str, Any]:
         if arm.is_reading and arm.label in {plan.reference, *it.rows["label"]}
     ]
     decided = {arm.label: claims_under(it.runs, arm, it.configuration, plan) for arm in asked}
-    today = Arm("today", METHODS[FGGP].settings().model_dump(mode="json"))
-    default = next((name for name, arm in known.items() if arm.settings == today.settings), None)
+    today = METHODS[FGGP].defaults
+    default = next((name for name, arm in known.items() if arm.settings == today), None)
     found = finding(it.runs, it.rows, it.expected, plan, default)
-    former = known.get(plan.reference, today)
+    former = known[plan.reference].settings if plan.reference in known else today
     return {
-        "was": "" if former.settings == today.settings else former.apart(today),
+        "was": apart(former, today),
         "study": it.name,
         "ran": it.ran,
         "alpha": plan.alpha,
@@ -106,19 +106,24 @@ class _Tables(NamedTuple):
         return NOTHING if self.rows.empty else _comparison(self.rows, plan, marks(self.runs))
 
 
-def _confirmed(it: _Tables, former: Arm, plan: Plan) -> dict[str, str]:
+def _confirmed(it: _Tables, former: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Return what the study on new seeds says of the default beside the ``former`` one."""
     known = {arm.label: arm for arm in arms(it.configuration)}
-    told = {"study": it.name, "ran": it.ran, "comparison": it.comparison(plan), "claims": NOTHING}
-    if not it.rows.empty and plan.reference in known:
-        decided = claims_under(it.runs, known[plan.reference], it.configuration, plan)
-        told["claims"] = _claims({plan.reference: decided}, plan.reference, marks(it.runs))[
-            "claims"
-        ]
-    before = {name for name, arm in known.items() if arm.settings == former.settings}
+    decided = {
+        label: claims_under(it.runs, arm, it.configuration, plan)
+        for label, arm in known.items()
+        if label == plan.reference and not it.rows.empty
+    }
+    before = {name for name, arm in known.items() if arm.settings == former}
     row = next((row for row in records(it.rows) if row["label"] in before), None)
     whole = len(it.runs) == it.expected
-    return told | {"finding": confirmed(row, plan) if row and whole else "Not decided yet."}
+    return {
+        "study": it.name,
+        "ran": it.ran,
+        "finding": confirmed(row, plan) if row and whole else "Not decided yet.",
+        "comparison": it.comparison(plan),
+        **_claims(decided, plan.reference, marks(it.runs)),
+    }
 
 
 def _comparison(rows: DataFrame, plan: Plan, warnings: list[str]) -> str:

@@ -11,14 +11,10 @@ from pandas import DataFrame
 from fggp.analysis.claims import claims, read_claims
 from fggp.analysis.frames import DENSE
 from fggp.analysis.plan import Plan
-from fggp.methods.fggp import AMOUNTS
-from fggp.ratio import ratio
+from fggp.methods.fggp import AMOUNTS, alone
 
 METHOD = "fggp"
 FIRST, SECOND = "gradient-first", "magnitude-first"
-FIRST_ALONE = {"kept": 0, "active": 0, "quota": 1}
-SECOND_ALONE = {"kept": 1, "active": 1}
-"""The amounts at which one criterion decides alone, by pool; a quota has no such end."""
 
 
 class Arm(NamedTuple):
@@ -28,29 +24,15 @@ class Arm(NamedTuple):
     settings: dict[str, Any]
 
     @property
-    def amount(self) -> Any:
-        """How much the second criterion decides: a number, or a schedule."""
-        return self.settings[AMOUNTS[self.settings["pool"]]]
-
-    @property
     def annealed(self) -> bool:
-        """Whether that changes in the course of a training."""
-        return isinstance(self.amount, dict)
-
-    @property
-    def first_alone(self) -> bool:
-        """Whether the first criterion decides alone."""
-        return self._is_at(FIRST_ALONE)
+        """Whether the amount that the second criterion decides changes in a training."""
+        return isinstance(self.settings[AMOUNTS[self.settings["pool"]]], dict)
 
     @property
     def is_reading(self) -> bool:
         """Whether it is what the abstract says: gradient first, both criteria, a fixed rate."""
-        both = not (self._is_at(FIRST_ALONE) or self._is_at(SECOND_ALONE))
-        return self.settings["order"] == FIRST and not self.annealed and both
-
-    def _is_at(self, limits: Mapping[str, int]) -> bool:
-        limit = limits.get(self.settings["pool"])
-        return limit is not None and not self.annealed and ratio(self.amount) == limit
+        both = alone(self.settings) is None
+        return self.settings["order"] == FIRST and both and not self.annealed
 
     def others(self, *keys: str) -> dict[str, Any]:
         """Return the settings without some."""
@@ -58,12 +40,16 @@ class Arm(NamedTuple):
 
     def apart(self, default: Arm) -> str:
         """Return in words what is set otherwise than in ``default``."""
-        parts = [
-            f"{key.replace('_', ' ')} {_words(value)}"
-            for key, value in self.settings.items()
-            if value != default.settings[key]
-        ]
-        return ", ".join(parts) or "the default"
+        return apart(self.settings, default.settings) or "the default"
+
+
+def apart(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """Return in words what the settings of a method are otherwise than by default, if anything."""
+    return ", ".join(
+        f"{key.replace('_', ' ')} {_words(value)}"
+        for key, value in settings.items()
+        if value != defaults[key]
+    )
 
 
 def arms(configuration: Mapping[str, Any]) -> list[Arm]:
@@ -96,7 +82,8 @@ def rivals(arm: Arm, configuration: Mapping[str, Any]) -> dict[str, str]:
         "fggp-r0": [
             it.label
             for it in known
-            if it.first_alone and it.others("pool", *amounts) == arm.others("pool", *amounts)
+            if alone(it.settings) == "gradient"
+            and it.others("pool", *amounts) == arm.others("pool", *amounts)
         ],
         "gmp": [
             label

@@ -85,7 +85,7 @@ def _is_row(cell: Cell, row: dict[str, Any]) -> bool:
     """Whether a cell is of a row's setting, by the method of that name with its defaults."""
     start = None if row["start"] == "any" else ratio(row["start"])
     name = row["method"]
-    defaults = METHODS[name].settings().model_dump(mode="json")
+    defaults = METHODS[name].defaults
     return (cell.backbone.name, cell.method.name, cell.sparsity, cell.initial_sparsity) == (
         row["backbone"],
         name,

@@ -7,7 +7,7 @@ from typing import Any
 
 from fggp.cell import Cell, canonical
 from fggp.checking.problems import Item, Level, Problem
-from fggp.methods.fggp import AMOUNTS
+from fggp.methods.fggp import alone
 from fggp.results import NUMERICS
 
 Key = Callable[[Item], object]
@@ -105,11 +105,5 @@ def _limit(cell: Cell) -> tuple[str, Any, dict[str, Any]] | None:
     plain = {"grow": "none", "gradient_steps": 1, "floor": 0}
     if name != "fggp" or any(settings[key] != value for key, value in plain.items()):
         return None
-    rate = settings[AMOUNTS[settings["pool"]]]
-    if settings["pool"] == "quota" or rate not in (0, 1):
-        return None
-    first, second = "gradient", "magnitude"
-    if settings["order"] == "magnitude-first":
-        first, second = second, first
-    criterion = second if rate == 1 else first
-    return criterion, settings["scope"], _elsewhere(cell)
+    criterion = alone(settings)
+    return None if criterion is None else (criterion, settings["scope"], _elsewhere(cell))

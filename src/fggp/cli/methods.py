@@ -49,8 +49,7 @@ def _facts(method: Definition) -> str:
         f"{method.masking} masking",
         *([] if method.exact else ["compared at its realised sparsity"]),
     ]
-    settings = method.settings().model_dump(mode="json")
     lines = [f"{', '.join(facts)}; {method.paper}"]
-    if settings:
+    if settings := method.defaults:
         lines.append("settings: " + ", ".join(f"{key}: {it}" for key, it in settings.items()))
     return "\n".join(f"    {line}" for line in lines)

@@ -1,13 +1,14 @@
 """Fixed-rate gradient-first gradual pruning."""
 
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from fggp.methods.registry import method
 from fggp.rates import ONE, ZERO, Course, Rate, course
-from fggp.ratio import Share
+from fggp.ratio import Share, ratio
 from fggp.recipe import Recipe
 from fggp.rules import PruneTo
 from fggp.schedules import Cubic
@@ -17,6 +18,8 @@ from fggp.update import gradient, magnitude
 HALF, TWO = Fraction(1, 2), Fraction(2)
 AMOUNTS = {"kept": "rate", "active": "rho", "quota": "kappa"}
 """The setting that says how much the second criterion decides, by pool."""
+ENDS = {"kept": (0, 1), "active": (0, 1), "quota": (1,)}
+"""Where the first, and the second, criterion decides alone, by pool; a quota has no second end."""
 
 
 # The first results do not name their pool.
@@ -89,3 +92,16 @@ def _pool(pool: str, rate: Rate, rho: Rate, kappa: Rate) -> tuple[Pool, Course]:
     if pool == "quota":
         return of_quota, course("kappa", kappa, ONE, None)
     return {"kept": of_kept, "active": of_active}[pool], course(used, settings[used][0])
+
+
+def alone(settings: Mapping[str, Any]) -> str | None:
+    """Return the criterion that decides alone, ``gradient`` or ``magnitude``; None where both do.
+
+    ``settings`` are those of `fggp` in plain data, as results and studies hold them.
+    """
+    pool, order = settings["pool"], ["gradient", "magnitude"]
+    amount = settings[AMOUNTS[pool]]
+    if settings["order"] == "magnitude-first":
+        order.reverse()
+    ends = {} if isinstance(amount, dict) else dict(zip(ENDS[pool], order, strict=False))
+    return next((criterion for end, criterion in ends.items() if ratio(amount) == end), None)

@@ -57,6 +57,11 @@ class Definition:
         )
 
     @property
+    def defaults(self) -> dict[str, Any]:
+        """The settings by default, in plain data as results hold them."""
+        return self.settings().model_dump(mode="json")
+
+    @property
     def kind(self) -> str:
         """When it prunes, as its parts say, or what else it is."""
         recipe = self.recipe()
