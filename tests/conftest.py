@@ -1,16 +1,24 @@
-"""Its place puts this folder on the path of imports: tests share `fabricate` and `networks`."""
+"""Its place puts this folder on the path of imports: tests share what lies beside it."""
 
-from collections.abc import Iterator
+import os
+from pathlib import Path
 
 import pytest
 
+from fggp.data import Dataset, load, prepare
 
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """Threads that wait actively make tiny operations slow on a busy machine."""
-    import torch  # most tests of the analysis and the configuration do without
+# Threads that wait actively make tiny operations slow on a busy machine. PyTorch reads this when it
+# is imported, which nothing did so far; so do the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The digits as a prepared file, which tests read and leave as it is."""
+    return prepare("digits", tmp_path_factory.mktemp("data") / "digits.npz")
+
+
+@pytest.fixture(scope="session")
+def digits(data: Path) -> Dataset:
+    """The digits of that file."""
+    return load(data)

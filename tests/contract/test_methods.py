@@ -29,9 +29,6 @@ TIMING = Timing(steps=24, begin=0, end=12, every=3)
 TARGET = Fraction(9, 10)
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 @dataclass(frozen=True)
 class Case:
     """A method with one of its starts."""

@@ -75,7 +75,7 @@ def environment(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if "MAKE" not in name}
     path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
     own = {"PATH": path, "PYTHONPATH": str(folder / "src"), "FGGP_DEVICE": "cpu"}
-    return kept | own | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return kept | own | {"HF_HUB_OFFLINE": "1"}
 
 
 def run(command: list[str], folder: Path) -> None:

@@ -108,7 +108,6 @@ def ranks_that_share_no_gradients_or_no_seed_do_not_agree() -> None:
 
 
 def main(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
     dist.init_process_group(
         "gloo",
         init_method=f"file://{folder}/meeting",

@@ -12,7 +12,6 @@ from torchvision.models import VisionTransformer
 
 import fggp
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 every_name = pytest.mark.parametrize("name", NAMES)
 
 RNG = np.random.default_rng(6)

@@ -10,8 +10,6 @@ from torch import nn
 
 import fggp
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 KINDS = {
     "SGD": {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4},
     "Adam": {"lr": 0.01, "amsgrad": True},

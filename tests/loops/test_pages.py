@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 from plain import BATCHES, network
 from torch import nn
@@ -13,8 +12,6 @@ from torch import nn
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 MIGRATING = (ROOT / "examples/MIGRATING.md").read_text()
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def blocks(text: str) -> list[str]:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 import fggp
 from fggp.recipe import Soft
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 every_name = pytest.mark.parametrize("name", NAMES)
 
 

@@ -8,12 +8,9 @@ import torch
 import torch.distributed as dist
 from plain import BATCHES, NAMES, TIMING, Loop, same_bits
 
-pytestmark = [
-    pytest.mark.usefixtures("one_thread"),
-    pytest.mark.skipif(
-        not (dist.is_available() and dist.is_gloo_available()), reason="torch is built without gloo"
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    not (dist.is_available() and dist.is_gloo_available()), reason="torch is built without gloo"
+)
 
 
 def test_masks_are_equal_on_all_ranks_and_a_training_goes_on_in_one_process(tmp_path: Path) -> None:

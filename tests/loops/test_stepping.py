@@ -14,7 +14,6 @@ from torch import Tensor
 import fggp
 from fggp.recipe import Soft
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 every_name = pytest.mark.parametrize("name", NAMES)
 
 

@@ -21,7 +21,6 @@ from torch import nn
 
 import fggp
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 every_name = pytest.mark.parametrize("name", NAMES)
 LAYERS = ["0.weight", "3.weight", "5.weight"]
 

@@ -1,5 +1,6 @@
 """What a training cost is in its result, summed over its attempts, and changes nothing of it."""
 
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from fggp.cell import Cell
+import small
 from fggp.checkpoint import Checkpoint
-from fggp.data import prepare
 from fggp.job import Timed, run_cell
 from fggp.metering import speed as speeds
 from fggp.metering.meter import GLANCE_SECONDS, Joules, Meter
@@ -21,24 +21,7 @@ from fggp.train import Stopped
 CPU = torch.device("cpu")
 
 
-def cell(method: str = "gmp", **training: Any) -> Cell:
-    sparse = method != "dense"
-    return Cell(
-        backbone={"name": "vgg19", "width": "1/32"},
-        data={"name": "digits", "validation": 147, "train": 90},
-        label=method,
-        method={"name": method, "settings": {}},
-        sparsity=0.8 if sparse else 0,
-        initial_sparsity=None if method == "small-dense" else 0,
-        seed=1,
-        training={"epochs": 2, "batch_size": 32, "lr": 1, "pad": 1} | training,
-        pruning={"update_every": 2, "end_epoch": 1},
-    )
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare("digits", tmp_path_factory.mktemp("data") / "digits.npz")
+cell = partial(small.cell, epochs=2, end=1)
 
 
 class Steady:

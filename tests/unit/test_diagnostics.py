@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, cross_entropy, linear
 
-from fabricate import grid, result_of
+import small
+from fabricate import result_of
 from fggp import Pruner, loop
-from fggp.cell import Cell
-from fggp.config import cells
-from fggp.data import Dataset, load, prepare
+from fggp.data import Dataset
 from fggp.diagnostics import Diagnostics, dead_neurons
 from fggp.distributions import erk
 from fggp.flops import Watch, output_positions
@@ -29,8 +29,6 @@ from fggp.timing import Method, Timing
 from fggp.train import train
 from fggp.update import Update, gradient, magnitude
 from networks import IMAGES, LABELS, TOTAL, network
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 SHAPE = IMAGES.shape[1:]
 CPU = torch.device("cpu")
@@ -408,30 +406,7 @@ def test_no_hook_is_left_even_where_the_evaluation_fails() -> None:
 # ------------------------------------------------------------------------- in a training
 
 
-def cell(name: str, **settings: Any) -> Cell:
-    planned = grid(
-        methods={"dense": {}, "it": {"method": name, **settings}},
-        backbones={"vgg19": {"width": "1/32"}},
-        data={"kind": "digits", "name": "digits", "validation": 147, "train": 90},
-        training={"epochs": 3, "batch_size": 32, "lr": 0.05, "pad": 1},
-        pruning={"update_every": 2, "end_epoch": 2},
-    )
-    return next(it for it in cells(planned) if it.label == "it")
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return load(prepare("digits", tmp_path_factory.mktemp("data") / "digits.npz"))
-
-
-class Forgetful:
-    """A store that keeps nothing."""
-
-    def save(self, state: dict[str, Any]) -> None:
-        pass
-
-    def load(self) -> None:
-        return None
+cell = partial(small.cell, sparsity=0.9, lr=0.05)
 
 
 class Blind:
@@ -457,16 +432,16 @@ class Blind:
 def test_diagnostics_change_no_bit_of_a_training(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    seen = train(cell(name), digits, device=CPU, store=Forgetful())
+    seen = train(cell(name), digits, device=CPU, store=small.Forgetful())
     monkeypatch.setattr(loop, "Diagnostics", Blind)
-    blind = train(cell(name), digits, device=CPU, store=Forgetful())
+    blind = train(cell(name), digits, device=CPU, store=small.Forgetful())
     for key in ("weights_sha256", "epochs", "accuracy"):
         assert seen[key] == blind[key]
     assert [u["kept"] for u in seen["updates"]] == [u["kept"] for u in blind["updates"]]
 
 
 def test_an_outcome_holds_work_that_fits_its_layers_and_its_updates(digits: Dataset) -> None:
-    outcome = train(cell("set"), digits, device=CPU, store=Forgetful())
+    outcome = train(cell("set"), digits, device=CPU, store=small.Forgetful())
     assert outcome["inference_macs"] == sum(layer["macs"] for layer in outcome["layers"])
     assert 0 < outcome["inference_macs"] < outcome["dense_macs"]
     images = 3 * outcome["images"]["train"]  # three epochs, the last batch of each is smaller
@@ -492,6 +467,6 @@ def leaves(value: Any, prefix: str = "") -> Iterator[str]:
 
 
 def test_the_fabricated_results_have_the_fields_and_types_of_real_ones(digits: Dataset) -> None:
-    outcome = train(cell("set"), digits, device=CPU, store=Forgetful())
+    outcome = train(cell("set"), digits, device=CPU, store=small.Forgetful())
     made_up = result_of(cell("gmp"), 900)["outcome"]
     assert set(leaves({"numerics": 1} | outcome)) == set(leaves(made_up))

@@ -31,8 +31,7 @@ def run(*command: str, folder: Path) -> str:
     ended = subprocess.run(
         [sys.executable, *command],
         cwd=folder,
-        # As many threads as there are cores make tiny networks slow on a busy machine.
-        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import fggp
-from fggp.cell import Cell
-from fggp.data import load, prepare
+import small
+from fggp.data import load
 from fggp.factors import Factors
 from fggp.loop import Run
 from fggp.making import few
@@ -28,29 +29,8 @@ TIMING = Timing(steps=24, begin=0, end=12, every=3)
 CPU = torch.device("cpu")
 STARTS = {name: definition.starts for name, definition in fggp.METHODS.items()}
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare("digits", tmp_path_factory.mktemp("data") / "digits.npz")
-
-
-def cell(method: str = "fggp", **changes: Any) -> Cell:
-    return Cell.model_validate(
-        {
-            "backbone": {"name": "vgg19", "width": "1/32"},
-            "data": {"name": "digits", "validation": 147, "train": 90},
-            "label": method,
-            "method": {"name": method, "settings": {}},
-            "sparsity": "9/10",
-            "initial_sparsity": "1/2",
-            "seed": 1,
-            "training": {"epochs": 3, "batch_size": 32, "lr": 0.05, "pad": 1},
-            "pruning": {"update_every": 3, "end_epoch": 2},
-        }
-        | changes
-    )
+cell = partial(small.cell, sparsity=0.9, start=0.5, lr=0.05)
 
 
 def bits(tensor: Tensor) -> Tensor:
@@ -144,7 +124,7 @@ class Waits(TorchDispatchMode):
 
 @pytest.mark.parametrize("method", ["gmp", "granet", "fggp", "dpf"])
 def test_between_two_updates_no_step_waits_for_a_number(method: str, data: Path) -> None:
-    wanted = cell(method, pruning={"update_every": 6, "end_epoch": 3})
+    wanted = cell(method, every=6, end=3)
     run = Run(wanted, load(data), CPU)
     run.batches.start(1)
     run.model.train()

@@ -1,41 +1,23 @@
 """A cell that starts from the trained dense network: where that comes from, and what it becomes."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+import small
 from fggp.cell import Cell
-from fggp.data import load, prepare
+from fggp.data import load
 from fggp.errors import Failure
 from fggp.job import run_cell
 from fggp.loop import Run
 from fggp.packing import pack, unpack
 from fggp.results import read, weights_path, write
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def cell(name: str, *, lr: float = 1, **settings: Any) -> Cell:
-    return Cell(
-        backbone={"name": "vgg19", "width": "1/32"},
-        data={"name": "digits", "validation": 147, "train": 90},
-        label=name,
-        method={"name": name, "settings": settings},
-        sparsity=0 if name == "dense" else 0.8,
-        initial_sparsity=0 if name == "dense" else None,
-        seed=1,
-        training={"epochs": 4, "batch_size": 32, "lr": lr, "pad": 1, "lr_milestones": [0.5]},
-        pruning={"update_every": 2, "end_epoch": 2},
-    )
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare("digits", tmp_path_factory.mktemp("data") / "digits.npz")
+cell = partial(small.cell, epochs=4, lr_milestones=[0.5])
 
 
 def path(runs: Path, wanted: Cell) -> Path:
@@ -78,7 +60,7 @@ def test_it_starts_with_the_weights_of_the_dense_network(runs: Path, data: Path)
 
 
 def test_a_floor_keeps_a_share_of_every_layer(runs: Path, data: Path) -> None:
-    floored = cell("global-mp", floor=0.05)
+    floored = cell("global-mp", settings={"floor": 0.05})
     assert run_cell(floored, data, path(runs, floored), device="cpu")
     outcome = read(path(runs, floored))["outcome"]
     for layer in outcome["layers"]:

@@ -21,8 +21,6 @@ from fggp.timing import Timing
 from fggp.update import Update, magnitude
 from networks import IMAGES, LABELS, TOTAL, network
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 STRUCTURED = [name for name, it in METHODS.items() if not it.exact and it.masking == "soft"]
 TENTH = Fraction(1, 10)
 

@@ -21,8 +21,6 @@ from fggp.scored import counts
 from fggp.selection import keep_share
 from networks import IMAGES, LABELS, network
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 BATCH = [(IMAGES, LABELS)]
 METHODS = {"magnitude-init": {"floor": 0}, "snip": {}, "grasp": {}, "synflow": {"rounds": 5}}
 SCORED = ("snip", "grasp", "synflow")

@@ -15,9 +15,6 @@ from fggp.models.width import channels
 META = torch.device("meta")
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def on_meta(name: str, width: Fraction = Fraction(1), classes: int = 10) -> nn.Module:
     with META:
         return build(name, width=width, classes=classes)

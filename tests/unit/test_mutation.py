@@ -21,8 +21,6 @@ from fggp.timing import Timing
 from fggp.update import Blend, Update, chance, gradient, magnitude
 from networks import IMAGES, LABELS, TOTAL, network
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 Vector = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 

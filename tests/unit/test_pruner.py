@@ -21,9 +21,6 @@ TWO_STARTS = [name for name, definition in fggp.METHODS.items() if definition.st
 HARD = [name for name in TWO_STARTS if fggp.METHODS[name].masking == "hard"]
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def sgd(model: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(
         model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4

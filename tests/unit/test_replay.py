@@ -1,15 +1,17 @@
 """A step that is recorded and replayed leaves the bits of a plain one, or is given up for it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+import small
 from fggp import replay
 from fggp.cell import Cell, canonical
-from fggp.data import Dataset, load, prepare
+from fggp.data import Dataset
 from fggp.factors import Factors
 from fggp.loop import Run
 from fggp.numerics import arithmetic
@@ -42,11 +44,6 @@ class Recorder:
         return again
 
 
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return load(prepare("digits", tmp_path_factory.mktemp("data") / "digits.npz"))
-
-
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """Record on a CPU as on a GPU, where the numbers of masks are kept and not made anew."""
@@ -67,21 +64,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     return recorder
 
 
-def cell(method: str, **settings: Any) -> Cell:
-    sparse = method != "dense"
-    return Cell.model_validate(
-        {
-            "backbone": {"name": "vgg19", "width": "1/32"},
-            "data": {"name": "digits", "validation": 147, "train": 90},
-            "label": method,
-            "method": {"name": method, "settings": settings},
-            "sparsity": "9/10" if sparse else 0,
-            "initial_sparsity": (None if method == "imp" else "1/2") if sparse else 0,
-            "seed": 1,
-            "training": {"epochs": EPOCHS, "batch_size": 32, "lr": 0.05, "pad": 1},
-            "pruning": {"update_every": 2, "end_epoch": 3},
-        }
-    )
+cell = partial(small.cell, sparsity=0.9, start=0.5, epochs=EPOCHS, lr=0.05, end=3)
 
 
 def outcome(wanted: Cell, dataset: Dataset, device: torch.device = CPU) -> dict[str, Any]:

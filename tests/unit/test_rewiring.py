@@ -17,8 +17,6 @@ from fggp.timing import Timing
 from fggp.update import Update
 from networks import IMAGES, LABELS, TOTAL, network
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 ZERO = Fraction(0)
 STILL = Rewire(ZERO, ZERO, "global")
 

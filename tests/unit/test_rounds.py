@@ -15,8 +15,6 @@ from fggp.schedules import Geometric
 from fggp.timing import Timing, epochs_of
 from networks import IMAGES, LABELS, TOTAL, network
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 class Loop:
     def __init__(self, **settings) -> None:

@@ -20,8 +20,6 @@ from fggp.timing import Timing
 from fggp.update import Update, magnitude
 from networks import IMAGES, LABELS, TOTAL, network
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TIMING = Timing(steps=24, begin=0, end=12, every=3)
 SOFT = [name for name, it in fggp.METHODS.items() if it.masking == "soft"]
 PRUNED = ("0.weight", "3.weight", "8.weight")

@@ -6,6 +6,7 @@ import pickle
 import signal
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import numpy as np
 import pytest
 import torch
 
+import small
 from fggp import checkpoint
 from fggp.cell import Cell, Training, canonical
 from fggp.checkpoint import Checkpoint
-from fggp.data import Dataset, load, prepare
+from fggp.data import Dataset
 from fggp.errors import Failure
 from fggp.job import Timed, choose_device, run_cell
 from fggp.logits import read_logits
@@ -33,40 +35,7 @@ METHODS = ["dense", "gmp", "granet", "fggp"]
 STEPS = 9
 
 
-def cell(method: str = "fggp", *, seed: int = 1, start: Any = 0, **training: Any) -> Cell:
-    sparse = method != "dense"
-    return Cell(
-        backbone={"name": "vgg19", "width": "1/32"},
-        data={"name": "digits", "validation": 147, "train": 90},
-        label=method,
-        method={"name": method, "settings": {}},
-        sparsity=0.8 if sparse else 0,
-        initial_sparsity=start if sparse else 0,
-        seed=seed,
-        training={"epochs": 3, "batch_size": 32, "lr": 1, "pad": 1, "lr_milestones": ["1/3"]}
-        | training,
-        pruning={"update_every": 2, "end_epoch": 2},
-    )
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare("digits", tmp_path_factory.mktemp("data") / "digits.npz")
-
-
-@pytest.fixture(scope="module")
-def digits(data: Path) -> Dataset:
-    return load(data)
-
-
-class Forgetful:
-    """A store that keeps nothing."""
-
-    def save(self, state: dict[str, Any]) -> None:
-        pass
-
-    def load(self) -> None:
-        return None
+cell = partial(small.cell, lr_milestones=["1/3"])
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +46,7 @@ def undisturbed(digits: Dataset) -> Callable[[Cell], dict[str, Any]]:
     def outcome(wanted: Cell) -> dict[str, Any]:
         text = wanted.canonical()
         if text not in known:
-            known[text] = train(wanted, digits, device=CPU, store=Forgetful())
+            known[text] = train(wanted, digits, device=CPU, store=small.Forgetful())
         return known[text]
 
     return outcome
@@ -152,7 +121,7 @@ def test_the_outcome_depends_on_the_seed_of_the_cell_and_on_no_other(
     before = torch.get_rng_state()
     try:
         torch.manual_seed(99)
-        again = train(cell(), digits, device=CPU, store=Forgetful())
+        again = train(cell(), digits, device=CPU, store=small.Forgetful())
     finally:
         torch.set_rng_state(before)
     assert canonical(again) == canonical(undisturbed(cell()))
@@ -161,7 +130,7 @@ def test_the_outcome_depends_on_the_seed_of_the_cell_and_on_no_other(
 
 def test_training_leaves_the_global_random_state(digits: Dataset) -> None:
     before = torch.get_rng_state(), np.random.get_state()[1].tolist()
-    train(cell(start=0.5), digits, device=CPU, store=Forgetful())
+    train(cell(start=0.5), digits, device=CPU, store=small.Forgetful())
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == np.random.get_state()[1].tolist()
 
@@ -233,7 +202,7 @@ def test_the_report_gets_every_epoch_and_the_tick_every_step(digits: Dataset) ->
         cell(),
         digits,
         device=CPU,
-        store=Forgetful(),
+        store=small.Forgetful(),
         report=rows.append,
         tick=lambda done, steps: ticks.append((done, steps)),
     )
@@ -261,7 +230,7 @@ def test_the_learning_rate_falls_after_each_milestone(
 
 
 def test_a_training_that_diverges_ends_at_once_with_that_verdict(digits: Dataset) -> None:
-    outcome = train(cell(lr=1_000_000, epochs=9), digits, device=CPU, store=Forgetful())
+    outcome = train(cell(lr=1_000_000, epochs=9), digits, device=CPU, store=small.Forgetful())
     assert outcome["verdict"] == "diverged"
     assert outcome["epochs"][-1]["train_loss"] is None
     assert len(outcome["epochs"]) < 9
@@ -289,7 +258,7 @@ EPOCHS = [{"epoch": e, "validation_correct": v, "test_correct": t} for e, v, t i
 def test_an_epoch_whose_network_sees_pruned_weights_is_not_at_its_target(
     digits: Dataset, method: str, start: float | None
 ) -> None:
-    outcome = train(cell(method, start=start), digits, device=CPU, store=Forgetful())
+    outcome = train(cell(method, start=start), digits, device=CPU, store=small.Forgetful())
     final = sum(layer["kept"] for layer in outcome["layers"])
     assert final < outcome["prunable"] / 4
     # The window ends with the second of three epochs.

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+import small
 from fggp import METHODS
 from fggp.cell import Cell, canonical
 from fggp.checkpoint import Checkpoint
-from fggp.data import Dataset, load, prepare
+from fggp.data import Dataset
 from fggp.errors import Failure
 from fggp.making import network_of
 from fggp.models.narrow import narrower, weights
@@ -20,29 +20,11 @@ from fggp.selection import kept_count
 from fggp.train import Stopped, train
 
 CPU = torch.device("cpu")
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def cell(name: str) -> Cell:
-    definition = METHODS[name]
-    start = {"both": 0.5, "one": None, "none": 0}[definition.starts]
     settings = {"share": 0.7} if name == "imp" else {}
-    return Cell(
-        backbone={"name": "vgg19", "width": "1/32"},
-        data={"name": "digits", "validation": 147, "train": 90},
-        label=name,
-        method={"name": name, "settings": settings},
-        sparsity=0 if definition.starts == "none" else 0.8,
-        initial_sparsity=start,
-        seed=1,
-        training={"epochs": 2, "batch_size": 32, "lr": 1, "pad": 1},
-        pruning={"update_every": 2, "end_epoch": 1},
-    )
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return load(prepare("digits", tmp_path_factory.mktemp("data") / "digits.npz"))
+    return small.cell(name, start=0.5, settings=settings, epochs=2, end=1)
 
 
 @pytest.fixture(scope="module")
@@ -57,20 +39,12 @@ def stop_at(step: int):
     return lambda: next(left, None) is None
 
 
-class Forgetful:
-    def save(self, state: dict[str, Any]) -> None:
-        pass
-
-    def load(self) -> None:
-        return None
-
-
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_trains_and_resumes_to_the_same_bytes(
     name: str, tmp_path: Path, digits: Dataset, dense: Mapping[str, Tensor]
 ) -> None:
     wanted = cell(name)
-    outcome = train(wanted, digits, device=CPU, store=Forgetful(), trained=dense)
+    outcome = train(wanted, digits, device=CPU, store=small.Forgetful(), trained=dense)
     store = Checkpoint(tmp_path / "c.ckpt", wanted, "cpu")
     with pytest.raises(Stopped):
         train(wanted, digits, device=CPU, store=store, trained=dense, stop=stop_at(2))
@@ -91,7 +65,7 @@ def test_a_method_that_starts_from_the_dense_network_says_where_it_is_missing(
     waiting = [it for it in METHODS if METHODS[it].recipe().fine_tune is not None]
     for name in waiting:
         with pytest.raises(Failure, match="starts from the trained dense network"):
-            train(cell(name), digits, device=CPU, store=Forgetful())
+            train(cell(name), digits, device=CPU, store=small.Forgetful())
 
 
 @pytest.mark.parametrize("sparsity", ["0.5", "0.9", "0.98"])

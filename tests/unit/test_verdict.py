@@ -3,6 +3,7 @@
 import json
 import math
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import small
 from fabricate import grid
 from fggp.analysis.aggregate import aggregate
 from fggp.analysis.frames import read_runs
@@ -18,7 +20,7 @@ from fggp.cell import Cell, canonical
 from fggp.checking.study import check
 from fggp.checkpoint import Checkpoint
 from fggp.config import cells
-from fggp.data import Dataset, load, prepare
+from fggp.data import Dataset
 from fggp.job import run_cell
 from fggp.loop import Run
 from fggp.methods import METHODS
@@ -33,7 +35,6 @@ from fggp.train import Stopped, train
 from fggp.update import magnitude
 from fggp.verdict import CHANCE, DIVERGED, Sign, entropy, failure, patience, words
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 TEN = math.log(10)
 REFERENCE = Path(__file__).parents[2] / "results/reference"
@@ -198,44 +199,17 @@ def _rule(name: str) -> Any:
 # ------------------------------------------------------------------------------- whole trainings
 
 
-def cell(method: str = "dense", *, epochs: int = 3, end: int = 2, sparsity: Any = "1/2",
-         settings: dict[str, Any] | None = None, **training: Any) -> Cell:  # fmt: skip
-    starts = METHODS[method].starts
-    return Cell(
-        backbone={"name": "vgg19", "width": "1/32"},
-        data={"name": "digits", "validation": 147, "train": 90},
-        label=method,
-        method={"name": method, "settings": settings or {}},
-        sparsity=0 if starts == "none" else sparsity,
-        initial_sparsity=None if starts == "one" else 0,
-        seed=1,
-        training={"epochs": epochs, "batch_size": 32, "lr": 1, "pad": 1, "lr_milestones": []}
-        | training,
-        pruning={"update_every": 2, "end_epoch": end},
-    )
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return load(prepare("digits", tmp_path_factory.mktemp("data") / "digits.npz"))
-
-
-class Forgetful:
-    def save(self, state: dict[str, Any]) -> None:
-        pass
-
-    def load(self) -> None:
-        return None
+cell = partial(small.cell, sparsity=0.5, lr_milestones=[])
 
 
 def trained(wanted: Cell, digits: Dataset) -> tuple[dict[str, Any], Run]:
     runs: list[Run] = []
-    outcome = train(wanted, digits, device=CPU, store=Forgetful(), finish=runs.append)
+    outcome = train(wanted, digits, device=CPU, store=small.Forgetful(), finish=runs.append)
     return outcome, runs[0]
 
 
 def test_a_learning_rate_far_too_high_diverges(digits: Dataset) -> None:
-    outcome, _ = trained(cell(lr=1_000_000, epochs=9), digits)
+    outcome, _ = trained(cell("dense", lr=1_000_000, epochs=9), digits)
     assert outcome["verdict"] == "diverged"
     assert len(outcome["epochs"]) < 9
     assert outcome["stopped"] == {"epochs": 9, "empty_layers": []}
@@ -245,7 +219,7 @@ def test_a_learning_rate_far_too_high_diverges(digits: Dataset) -> None:
 def test_a_weight_or_statistic_that_is_not_finite_ends_the_epoch_as_diverged(
     digits: Dataset, name: str
 ) -> None:
-    run = Run(cell(), digits, CPU)
+    run = Run(cell("dense"), digits, CPU)
     run.train_epoch(lambda: False, lambda done, steps: None)
     run.model.state_dict()[name][0] = math.inf
     assert run.close_epoch()["train_loss"] is not None
@@ -318,7 +292,7 @@ DECAYED = {"lr": "1/2", "weight_decay": 1, "momentum": 0, "nesterov": False}
 
 
 def test_a_network_that_answers_a_constant_to_the_last_is_at_chance(digits: Dataset) -> None:
-    outcome, run = trained(cell(epochs=12, **DECAYED), digits)
+    outcome, run = trained(cell("dense", epochs=12, **DECAYED), digits)
     assert outcome["verdict"] == "chance"
     # Epochs count from the second half on, and five of them are asked for.
     assert [row["epoch"] for row in outcome["epochs"]] == list(range(1, 12))
@@ -329,7 +303,7 @@ def test_a_network_that_answers_a_constant_to_the_last_is_at_chance(digits: Data
 def test_a_network_at_chance_goes_on_while_its_learning_rate_may_still_fall(
     digits: Dataset,
 ) -> None:
-    outcome, run = trained(cell(epochs=12, **DECAYED, lr_milestones=["2/3"]), digits)
+    outcome, run = trained(cell("dense", epochs=12, **DECAYED, lr_milestones=["2/3"]), digits)
     assert outcome["verdict"] == "completed"
     assert [told["settled"] for told in run.signs] == [False] * 8 + [True] * 4
 
@@ -345,7 +319,7 @@ def test_a_network_at_chance_goes_on_while_masks_are_updated(digits: Dataset) ->
 
 @pytest.mark.parametrize("epochs", [5, 10])
 def test_a_slow_start_is_never_cut_short(digits: Dataset, epochs: int) -> None:
-    outcome, run = trained(cell(epochs=epochs, lr="1/1000000000"), digits)
+    outcome, run = trained(cell("dense", epochs=epochs, lr="1/1000000000"), digits)
     assert len(outcome["epochs"]) == epochs
     # It learns nothing in so few steps, yet it has an answer of its own to each image.
     assert run.logits is not None
@@ -357,8 +331,8 @@ def test_a_slow_start_is_never_cut_short(digits: Dataset, epochs: int) -> None:
     "wanted",
     [
         cell("magnitude-init", epochs=9, **EMPTIED),
-        cell(epochs=12, **DECAYED),
-        cell(lr=1_000_000, epochs=9),
+        cell("dense", epochs=12, **DECAYED),
+        cell("dense", lr=1_000_000, epochs=9),
     ],
     ids=["disconnected", "chance", "diverged"],
 )
@@ -382,10 +356,11 @@ def test_a_failed_training_that_was_stopped_anywhere_comes_to_the_same_verdict_a
     assert canonical(last) == canonical(whole)
 
 
-def test_failed_trainings_are_aggregated_and_their_files_are_in_order(tmp_path: Path) -> None:
-    data = prepare("digits", tmp_path / "digits.npz")
+def test_failed_trainings_are_aggregated_and_their_files_are_in_order(
+    tmp_path: Path, data: Path
+) -> None:
     study = grid(
-        data={"kind": "digits", "name": "digits", "validation": 147, "train": 90},
+        data={"kind": "digits"} | small.DATA,
         backbones={"vgg19": {"width": "1/32", "lr": 0.001}},
         sparsities=["1999/2000"],
         initial_sparsities=[0],
