@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from suite import augmentation, planning, starting, stepping, training, updating
+from suite import augmentation, files, planning, starting, stepping, training, updating
 from suite.granet import for_cpu
 from suite.machine import machine
 from suite.report import run
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
     "updating": updating.measure,
     "training": training.measure,
     "starting": starting.measure,
+    "files": files.measure,
     "planning": planning.measure,
 }
 OUT = Path("results/benchmarks")

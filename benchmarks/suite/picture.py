@@ -45,7 +45,7 @@ def draw(lines: Sequence[Line], out: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     every[-1, 0].xaxis.set_major_formatter("{x:g}")
     every[-1, 0].tick_params(axis="x", labelsize=7)
-    every[-1, 0].set_xlabel("times ours, in CPU time or memory", fontsize=8)
+    every[-1, 0].set_xlabel("times ours, in CPU time or MB", fontsize=8)
     handles = [
         plt.Line2D([], [], linestyle="", marker=marker, color=colour, label=name)
         for name, (colour, marker) in looks.items()

@@ -1,6 +1,7 @@
 """Every benchmark runs, at sizes at which no time means anything, and writes rows that add up."""
 
 import csv
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ CASES = {
     },
     "training": {"vgg19, batch 16": 9, "resnet50, batch 16": 4},
     "starting": {"a process": 8},
+    "files": {"98 %": 4, "write, 98 %": 4, "read, 98 %": 4},
     "planning": {"44 cells": 2},
 }
 
@@ -131,6 +133,22 @@ def test_a_process_counts_its_own_memory_and_not_that_of_the_one_that_started_it
     assert 90 < children.run(ninety, tmp_path, {}).peak < 250
     with pytest.raises(RuntimeError, match="too bad"):
         children.run([sys.executable, "-S", "-c", "import sys; sys.exit('too bad')"], tmp_path, {})
+
+
+def test_the_readme_has_the_numbers_of_the_reference() -> None:
+    readme = (BENCHMARKS.parent / "README.md").read_text()
+    section = readme.partition("## Smaller files")[2].partition("\n## ")[0]
+    rows = {(it["case"], it["contender"]): it for it in table(BENCHMARKS / "reference" / "files")}
+    number = {key: float(it["wall_median"]) for key, it in rows.items()}
+    ours, exact = "ours, positive zeros", number["98 %", "ours"]
+    for sparsity in ("90 %", "95 %", "98 %"):
+        assert f"{number[sparsity, ours]:.1f} MB" in section
+        assert f"{number[sparsity, 'torch.save']:.0f} MB" in section
+        assert f"{sparsity}" in section
+    assert f"a {float(rows['98 %', 'torch.save']['times_ours']):.0f}th" in section
+    assert f"{exact - number['98 %', ours]:.1f} MB\nmore" in section.replace(" more", "\nmore")
+    for doing in ("write", "read"):
+        assert re.search(rf"\b{number[f'{doing}, 98 %', ours]:.0f} ms", section)
 
 
 def row(contender: str, *cpu: float, wall: tuple[float, ...] = (), note: str = "") -> Row:
