@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
 from fggp.analysis.plan import read_plan
@@ -17,6 +18,7 @@ from fggp.analysis.readings import apart
 from fggp.catalogue import described, ordered
 from fggp.checking.problems import Item
 from fggp.checking.study import Report, check, studies
+from fggp.conditions import conditions, network
 from fggp.errors import Failure
 from fggp.methods import METHODS
 from fggp.reading import read_study
@@ -36,6 +38,9 @@ from fggp.shipped import (
 )
 
 TEMPLATES = Path("docs/templates")
+STUDY = "study.md.j2"
+"""The template of the page of a study, which lies beside its results."""
+NOTES = TEMPLATES / "studies.yaml"
 REFERENCE = Path("results/reference")
 FIGURES = Path("figures")
 CONFIG = Path("config")
@@ -44,7 +49,7 @@ Material = dict[str, Any]
 
 
 def write_reports(root: Path = Path()) -> list[Path]:
-    """Fill in every template and write it beside its folder, and its pictures; returns the paths.
+    """Fill in every template and write it to its place, and the pictures; returns the paths.
 
     Raises:
         Failure: where tables, or the measurements, are not there, or a template asks for more.
@@ -52,27 +57,44 @@ def write_reports(root: Path = Path()) -> list[Path]:
     """
     known = material(root)
     drawn = known["pictures"] = pictures(_tables(known, root), known["widest"]["name"], root)
+    written = [root / TEMPLATES.parent / path for path in drawn.values()]
+    environment = _environment(root / TEMPLATES)
+    for name, path, facts in _pages(environment.list_templates(["j2"]), known, root):
+        try:
+            text = environment.get_template(name).render(facts)
+        except UndefinedError as error:
+            raise Failure(f"{root / TEMPLATES / name}: {error}; take it out, or add it") from None
+        write_text(path, text)
+        written.append(path)
+    return written
+
+
+def _pages(
+    templates: Sequence[str], known: Material, root: Path
+) -> Iterator[tuple[str, Path, Material]]:
+    """Yield each template with its page and what the page may speak of."""
+    notes = yaml.safe_load((root / NOTES).read_text())
+    for name in sorted(templates):
+        if name == STUDY:
+            for study in known["studies"]:
+                page = root / REFERENCE / study["name"] / "README.md"
+                yield name, page, {"study": study, "notes": notes}
+        else:
+            yield name, root / TEMPLATES.parent / name.removesuffix(".j2"), known
+
+
+def _environment(templates: Path) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(root / TEMPLATES),
+        loader=FileSystemLoader(templates),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters |= {"duration": duration, "size": size, "one": one}
-    environment.filters |= {"told": told, "places": places, "smallest": smallest}
-    environment.filters |= {"points": points, "shown": shown}
-    written = [root / TEMPLATES.parent / path for path in drawn.values()]
-    for name in sorted(environment.list_templates(["j2"])):
-        path = root / TEMPLATES.parent / name.removesuffix(".j2")
-        try:
-            text = environment.get_template(name).render(known)
-        except UndefinedError as error:
-            raise Failure(f"{root / TEMPLATES / name}: {error}; take it out, or add it") from None
-        write_text(path, text)
-        written.append(path)
-    return written
+    words = (duration, size, one, told, places, smallest, points, shown)
+    environment.filters |= {word.__name__: word for word in words}
+    return environment
 
 
 def material(root: Path = Path()) -> Material:
@@ -135,14 +157,9 @@ def _total(items: Sequence[Item]) -> Material:
         "trainings": len(once),
         "hours": _hours(once),
         "gpu_hours": _hours([item for item in once if item.provenance["device"] == "cuda"]),
-        "networks": sorted({_network(item) for item in once}),
+        "networks": sorted({network(item.cell) for item in once}),
         "data": sorted({item.cell.data.name for item in once}),
     }
-
-
-def _network(item: Item) -> str:
-    backbone = item.cell.backbone
-    return f"{backbone.name} at width {backbone.width}"
 
 
 def _hours(items: Sequence[Item]) -> float:
@@ -156,6 +173,7 @@ def _study(report: Report, root: Path) -> Material:
     seconds = [item.provenance["seconds"] for item in report.items]
     return {
         "name": report.folder.name,
+        "conditions": conditions(report),
         "description": report.configuration.get("description", ""),
         "results": len(report.items),
         "cells": report.cells,

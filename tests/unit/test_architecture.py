@@ -39,7 +39,7 @@ ROOMS = (
     "checking",
     "analysis",
     "crate",
-    *("catalogue", "shipped", "report"),
+    *("catalogue", "shipped", "conditions", "report"),
     "doctor",
     "cli",
 )

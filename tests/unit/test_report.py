@@ -14,12 +14,15 @@ from fggp import report
 from fggp.analysis.aggregate import aggregate
 from fggp.analysis.plan import default_plan
 from fggp.analysis.tables import write_table
+from fggp.checking.study import check
 from fggp.cli import main
+from fggp.conditions import conditions
 from fggp.errors import Failure
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-TEMPLATES = sorted((DOCS / "templates").glob("*.j2"))
+TEMPLATES = sorted(set((DOCS / "templates").glob("*.j2")) - {DOCS / "templates" / report.STUDY})
+STUDIES = sorted(path.parent for path in (ROOT / "results/reference").glob("*/cells.json"))
 STEPS: list[dict[str, str]] = yaml.safe_load((DOCS / "steps.yaml").read_text())
 MEASURED: dict[str, Any] = {
     "machine": {"processor": "a processor", "cores": 2, "system": "Linux", "python": "3.11.0"},
@@ -67,7 +70,7 @@ def texts(root: Path) -> list[Path]:
 
 def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
     written = {path.name: path.read_text() for path in texts(root)}
-    assert set(written) == {path.name.removesuffix(".j2") for path in TEMPLATES}
+    assert set(written) == {"README.md", *(path.stem for path in TEMPLATES)}
     for text in written.values():
         assert "{{" not in text
         assert "{%" not in text
@@ -121,7 +124,7 @@ def test_what_is_missing_is_named_with_its_fix(
 ) -> None:
     monkeypatch.chdir(root)
     assert main(["report"]) == 0
-    assert capsys.readouterr().out.count(".md") == len(TEMPLATES)
+    assert capsys.readouterr().out.count(".md") == len(TEMPLATES) + 1
     (root / "docs/templates/wrong.md.j2").write_text("{{ nothing.here }}")
     with pytest.raises(Failure, match=r"wrong\.md\.j2: 'nothing' is undefined"):
         report.write_reports(root)
@@ -167,6 +170,36 @@ def test_the_shipped_texts_are_those_of_the_templates(template: Path) -> None:
     assert [line for line in fixed if line not in text.splitlines()] == []
 
 
+def test_the_page_of_a_study_says_what_its_files_do(root: Path) -> None:
+    notes = {"data": {"digits": "small ones"}, "studies": {"made": "Made up."}}
+    (root / report.NOTES).write_text(yaml.safe_dump(notes))
+    path = root / "results/reference/made/README.md"
+    assert path in texts(root)
+    page = path.read_text()
+    assert "**partial**: 11 of 22" in page
+    assert page.startswith("# made\n")
+    assert "Made up." in page
+    assert "| Sparsity | 90, 95 % |\n| Starts | dense, 50 % sparse |" in page
+    assert "| `fggp` | fggp |  | 4 of 4 | 0 of 4 |" in page
+    assert "| `dense` | dense |  | 1 of 1 | 0 of 1 |" in page
+    assert "`digits`: small ones |" in page
+    assert "analyse results/reference/made --partial --out figures/made\n" in page
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
+def test_the_page_of_a_shipped_study_is_of_its_present_results(study: Path) -> None:
+    # What `make report` would write, without the tables of `make paper`.
+    found = conditions(check(study))
+    page = (study / "README.md").read_text()
+    for row in found["labels"]:
+        told = " | ".join(row["seeds"].values())
+        assert f"| `{row['label']}` | {row['method']} | {row['apart']} | {told} |" in page
+    for machine, number in found["machines"].items():
+        assert f"{number} on {machine}" in page
+    notes = yaml.safe_load((ROOT / report.NOTES).read_text())
+    assert notes["studies"][study.name] in page
+
+
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
 def test_every_file_that_a_text_names_is_there(template: Path) -> None:
     text = (DOCS / template.stem).read_text()
@@ -183,9 +216,9 @@ def test_the_shipped_texts_are_those_of_the_shipped_results(
         target = tmp_path / name
         target.parent.mkdir(exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
-    for study in sorted((ROOT / "results/reference").glob("*/cells.json")):
-        out = tmp_path / "figures" / study.parent.name
-        arguments = ["analyse", str(study.parent), "--partial", "--out", str(out)]
+    for study in STUDIES:
+        out = tmp_path / "figures" / study.name
+        arguments = ["analyse", str(study), "--partial", "--out", str(out)]
         assert main(arguments) == 0
     for path in texts(tmp_path):
-        assert path.read_text() == (DOCS / path.name).read_text(), path.name
+        assert path.read_text() == (ROOT / path.relative_to(tmp_path)).read_text(), path

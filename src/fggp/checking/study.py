@@ -41,7 +41,7 @@ class Report:
 
     Attributes:
         folder: of the study.
-        cells: how many it should hold.
+        expected: the cells that it should hold.
         items: the results that could be read, at their places.
         problems: errors and warnings in order of the files.
         configuration: of ``cells.json``, as plain data.
@@ -49,10 +49,15 @@ class Report:
     """
 
     folder: Path
-    cells: int = 0
+    expected: list[Cell] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     configuration: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def cells(self) -> int:
+        """How many it should hold."""
+        return len(self.expected)
 
     @property
     def green(self) -> bool:
@@ -81,7 +86,7 @@ def check(folder: Path, *, complete: bool = False) -> Report:
     except ResultError as error:
         report.problems.append(Problem.of(error, folder / "cells.json", "listing"))
         return report
-    report.cells = len(expected)
+    report.expected = expected
     report.problems += _listing(folder, report.configuration, expected)
     paths = {run_path(folder, cell): cell for cell in expected}
     for path in sorted((folder / RUNS).rglob("*.json")):
