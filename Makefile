@@ -39,7 +39,7 @@ paper: $(READY) ## check the shipped results, and make their tables, figures and
 	@echo
 	@echo "Tables and figures are in figures/STUDY/; figures/README.md says which is which."
 
-report: paper ## write docs/*.md anew, with numbers from the shipped results and docs/measured.json
+report: paper ## write docs/*.md and the pages of shipped studies anew, with numbers from files
 	python -m fggp report
 
 release: $(READY) ## build dist/fggp-VERSION.tar.gz from the last commit, and check it unpacked
