@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from fggp.analysis.readings import apart
@@ -15,6 +16,8 @@ from fggp.ratio import percent
 
 SHORT = 12
 """So many digits of a checksum are shown."""
+SLACK = 2
+"""Seconds by which moments that are written to the second may be off."""
 
 
 def network(cell: Cell) -> str:
@@ -28,8 +31,9 @@ def conditions(report: Report) -> dict[str, Any]:
     Of all cells that it should hold: ``data``, ``networks``, ``sparsities`` (%, without the dense
     one), ``starts`` (%), ``seeds``, and the blocks ``training`` and ``pruning``, one of each where
     all have the same. Of its results: ``images`` (number of each split), ``files`` (checksums of
-    the prepared images), ``machines`` (results of each), ``versions`` and ``numerics``, and the
-    days ``first`` and ``last``. Of both: ``labels`` (`_labels`).
+    the prepared images), ``machines`` (results of each), ``versions`` and ``numerics``, ``resumed``
+    (how many were stopped and went on), and the days ``first`` and ``last``. Of both: ``labels``
+    (`_labels`).
     """
     cells, items = report.expected, report.items
     origins = [item.provenance for item in items]
@@ -47,6 +51,7 @@ def conditions(report: Report) -> dict[str, Any]:
         "machines": dict(sorted(Counter(it["device_name"] for it in origins).items())),
         "versions": _distinct(it["versions"] for it in origins),
         "numerics": _distinct(item.outcome["numerics"] for item in items),
+        "resumed": sum(map(_resumed, origins)),
         "first": min((it["started"][:10] for it in origins), default=""),
         "last": max((it["finished"][:10] for it in origins), default=""),
         "labels": _labels(cells, items),
@@ -60,6 +65,12 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
         if value not in found:
             found.append(value)
     return found
+
+
+def _resumed(origin: dict[str, Any]) -> bool:
+    """Whether a training took longer than the process that ended it."""
+    began, ended = (datetime.fromisoformat(origin[key]) for key in ("started", "finished"))
+    return bool(origin["seconds"] > (ended - began).total_seconds() + SLACK)
 
 
 def _labels(cells: Sequence[Cell], items: Sequence[Item]) -> list[dict[str, Any]]:

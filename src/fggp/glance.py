@@ -143,7 +143,7 @@ def _said(verdict: str, provenance: Plain) -> Done:
 
 
 def _equal(cell: Plain, wanted: Plain) -> bool:
-    """Whether a stored cell is the wanted one once settings that came later have their defaults."""
+    """Whether a stored cell is the wanted one, where later settings have what they were then."""
     if not _within(cell, wanted):
         return False
     try:

@@ -189,6 +189,7 @@ def _study(report: Report, root: Path) -> Material:
         "ranking": _table(tables / "ranking.md"),
         "ranking_all": _table(tables / "ranking_all.md"),
         "apart": _apart(report.configuration),
+        "ranked": [_size(tables / name) for name in ("ranking.csv", "ranking_all.csv")],
         "first": [_first(tables / name) for name in ("ranking.csv", "ranking_all.csv")],
         "standing": standing(tables.parent),
         "power": power(tables.parent),
@@ -202,6 +203,13 @@ def _apart(configuration: Material) -> dict[str, str]:
         if label == method["name"] and label in METHODS:
             found[label] = apart(method["settings"], METHODS[label].defaults)
     return {label: words for label, words in found.items() if words}
+
+
+def _size(path: Path) -> str:
+    """Return over how much a ranking goes; empty where it ranks nothing."""
+    for row in rows(path):
+        return f"{one('seed', int(row['seeds']))} in {one('setting', int(row['settings']))}"
+    return ""
 
 
 def _first(path: Path) -> str:

@@ -12,6 +12,7 @@ from fggp.analysis.blocks import all_entries
 from fggp.analysis.figures import draw
 from fggp.analysis.figures.panels import Drawn, warn
 from fggp.analysis.figures.standings import standings
+from fggp.analysis.forms import shown as rounded
 from fggp.analysis.frames import DENSE, read_runs
 from fggp.analysis.material import Material
 from fggp.analysis.plan import read_plan
@@ -53,8 +54,9 @@ def standing(folder: Path) -> dict[str, list[Row]]:
     ``gap`` (points), ``entries``, ``settings`` and ``seeds``.
     """
     runs = read_runs(folder)
-    ranked = [row for row in rows(folder / "tables/ranking_all.csv") if row["average_rank"]]
-    by_entry = {row["label"]: row for row in ranked}
+    table = list(rows(folder / "tables/ranking_all.csv"))
+    ranked = [row for row in table if row["average_rank"]]
+    by_entry = {row["label"].removesuffix(" (reference)"): row for row in table}
     found: dict[str, list[Row]] = {}
     for (method, label, starts, start), own in runs.groupby(["method", "label", "starts", "start"]):
         entry = f"{label}, {start}" if starts == "both" else str(label)
@@ -63,7 +65,7 @@ def standing(folder: Path) -> dict[str, list[Row]]:
             {
                 "entry": entry,
                 "label": str(label),
-                "rank": float(row["average_rank"]) if row else None,
+                "rank": float(row["average_rank"]) if row in ranked else None,
                 "accuracy": float(
                     row["accuracy_percent"] if row else 100 * own["accuracy_last"].mean()
                 ),
@@ -95,8 +97,8 @@ def widest(folders: Sequence[Path]) -> Row:
 def told(row: Row) -> str:
     """Return where an entry stands, in words."""
     rank = "not ranked" if row["rank"] is None else f"rank {row['rank']:.2f} of {row['entries']}"
-    gap = "" if row["gap"] is None else f", {row['gap']:+.2f} points to dense"
-    return f"{rank}, {row['accuracy']:.2f} %{gap}".replace("-", "\N{MINUS SIGN}")
+    gap = "" if row["gap"] is None else f", {rounded(row['gap'], '+.2f')} points to dense"
+    return f"{rank}, {rounded(row['accuracy'], '.2f')} %{gap}".replace("-", "\N{MINUS SIGN}")
 
 
 def shown(found: Sequence[Row], method: str) -> list[Row]:

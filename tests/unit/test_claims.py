@@ -76,7 +76,7 @@ def test_all_claims_hold_where_the_method_is_far_ahead() -> None:
     table = claims(runs, PLAN).set_index("claim")
     assert list(table.columns) == list(COLUMNS)[1:]
     assert table.loc["highest-ranking", "figure"] == (
-        "average rank 1.00, 1.00 to 1.00; first in 100% of resamples"
+        "average rank 1.00, 1.00 to 1.00; first in 100.0% of resamples"
     )
     assert table.loc["order-essential", "figure"].startswith("+10.00 points, +9.")
     assert table.loc["order-essential", "figure"].endswith(" on this grid")

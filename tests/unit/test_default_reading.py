@@ -194,7 +194,10 @@ def test_a_default_that_was_changed_by_the_finding_is_told_as_the_default_since(
     assert told["finding"].startswith("`fggp-active` is better than `fggp` by ")
     assert told["finding"].endswith("It is the default since.")
     assert told["was"] == "pool kept"
-    assert "Under the default, `fggp-active`; 5 readings in all." in told["claims"]
+    assert (
+        "Under the default, `fggp-active`; they were asked under 4 other readings."
+        in told["claims"]
+    )
 
 
 def test_a_finding_that_another_setting_is_the_default_is_told_as_what_is_to_be_done(
@@ -243,7 +246,7 @@ def test_new_seeds_tell_whether_the_choice_holds(
         assert float(points[2]) * float(points[3]) > 0
         assert (float(points[2]) > 0) == ("better" in words)
     assert "| before " in told["comparison"]
-    assert "Under the default, `fggp`; 1 reading in all." in told["claims"]
+    assert "Under the default, `fggp`; they were asked under no other reading." in told["claims"]
 
 
 def test_a_part_of_the_new_seeds_decides_nothing(page: Page, tmp_path: Path) -> None:

@@ -159,7 +159,8 @@ def _claims(decided: dict[str, DataFrame], label: str, warnings: list[str]) -> d
     }
     default = decided[label]
     columns = [text("claim", "says"), text("verdict", "verdict"), text("figure", "figure")]
-    note = f"Under the default, `{label}`; {count(len(decided), 'reading')} in all."
+    others = count(len(decided) - 1, "other reading") if len(decided) > 1 else "no other reading"
+    note = f"Under the default, `{label}`; they were asked under {others}."
     under = [
         (row["says"], about_claim({label: it[row["claim"]] for label, it in verdicts.items()}))
         for row in records(default)

@@ -30,7 +30,7 @@ def do(options: argparse.Namespace) -> int:
     """Print all methods, or one with its docstring."""
     if options.name is None:
         for kind, methods in groupby(ordered(), lambda it: it.kind):
-            print(f"{kind.capitalize()}\n")
+            print(f"{kind[0].upper()}{kind[1:]}\n")
             for method in methods:
                 print(f"{method.name}: {method.summary}\n{_facts(method)}\n")
         return 0

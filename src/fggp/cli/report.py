@@ -14,7 +14,7 @@ def add(verbs: Any) -> None:
         verbs,
         "report",
         do,
-        "write docs/*.md anew from their templates, the shipped results and docs/measured.json",
+        "write the pages that have a template in docs/templates anew, from files",
         "python -m fggp report",
     )
     parser.epilog = f"Needs the tables that `make paper` writes.\n\n{parser.epilog}"

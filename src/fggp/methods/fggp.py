@@ -42,10 +42,10 @@ def fggp(
         C = the max(n − K_t, ⌈ρ·n⌉) of the n active weights with the smallest |g|
         m ← the active weights without the n − K_t of C with the smallest |w|; K_t as in gmp
 
-    This is an interpretation of the paper's abstract; what it leaves open is a setting, and its
-    default is the one that ``docs/default-reading.md`` found best. The half of the active weights
-    with the smallest gradients are candidates; of these go the smallest magnitudes. The sparse
-    start is an ERK mask.
+    This is an interpretation of the paper's abstract; what it leaves open is a setting. Which
+    pool is the default was decided by a declared rule, ``docs/default-reading.md``. The half of the
+    active weights with the smallest gradients are candidates; of these go the smallest magnitudes.
+    The sparse start is an ERK mask.
 
     Args:
         rate: r, pool "kept": the share of the kept weights that the second criterion decides; a

@@ -29,8 +29,8 @@ def order_schedule(material: Material) -> Drawn:
     """Draw the accuracy of fggp in each order of its criteria, at a constant and annealed rates.
 
     The labels are those that differ in nothing but rate and order; of each schedule the first rate
-    that both orders have, and of several constant ones the one nearest to the mean of the first
-    schedule over its updates. The data has a row per training.
+    that most orders have, and of several such constant ones the one nearest to the mean of the
+    first schedule over its updates. The data has a row per training.
     """
     found = variants(material)
     arms = _arms(material, found)
