@@ -25,6 +25,7 @@ from fggp.reading import read_study
 from fggp.reading import studies as declared
 from fggp.results import fingerprint, write_text
 from fggp.shipped import (
+    headline,
     pictures,
     places,
     points,
@@ -56,7 +57,8 @@ def write_reports(root: Path = Path()) -> list[Path]:
 
     """
     known = material(root)
-    drawn = known["pictures"] = pictures(_tables(known, root), known["widest"]["name"], root)
+    tables = _tables(known, root)
+    drawn = known["pictures"] = pictures(tables, headline(tables), root)
     written = [root / TEMPLATES.parent / path for path in drawn.values()]
     environment = _environment(root / TEMPLATES)
     for name, path, facts in _pages(environment.list_templates(["j2"]), known, root):

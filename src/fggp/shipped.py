@@ -94,6 +94,17 @@ def widest(folders: Sequence[Path]) -> Row:
     }
 
 
+def headline(folders: Sequence[Path]) -> str:
+    """Return the study whose ranking stands for all: several settings and seeds, then `widest`."""
+
+    def key(folder: Path) -> tuple[bool, int]:
+        counts = all_entries(read_runs(folder))
+        several = counts is not None and len(counts.settings) > 1 and len(counts.seeds) > 1
+        return several, completeness(folder)
+
+    return max(folders, key=key).name
+
+
 def told(row: Row) -> str:
     """Return where an entry stands, in words."""
     rank = "not ranked" if row["rank"] is None else f"rank {row['rank']:.2f} of {row['entries']}"
@@ -148,7 +159,7 @@ def points(value: float | None) -> str:
 def pictures(folders: Sequence[Path], best: str, root: Path) -> dict[str, Path]:
     """Draw a picture of each study from its tables; returns the paths below ``docs`` by study.
 
-    The study ``best``, by `widest`, gets the one of all methods, `RANKING`.
+    The study ``best``, by `headline`, gets the one of all methods, `RANKING`.
     """
     drawn = {}
     for folder in folders:
@@ -159,6 +170,9 @@ def pictures(folders: Sequence[Path], best: str, root: Path) -> dict[str, Path]:
             figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
         write_bytes(root / path, _small(buffer))
         drawn[folder.name] = path.relative_to("docs")
+    for path in (root / PICTURES).glob("*.png"):
+        if path.relative_to(root / "docs") not in drawn.values():
+            path.unlink()  # of a study that went, or has the ranking now
     return drawn
 
 

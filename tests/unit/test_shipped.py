@@ -1,6 +1,7 @@
 """Ranks, power and pictures in the texts are those of the tables."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
@@ -18,6 +19,7 @@ from fggp.results import ResultError
 from fggp.shipped import (
     RANKING,
     completeness,
+    headline,
     pictures,
     places,
     power,
@@ -55,6 +57,18 @@ def test_completeness_counts_pairs_of_methods_not_labels_times_settings_times_se
     assert (chosen["name"], chosen["entries"]) == ("whole", 5)
     assert (chosen["settings"], chosen["seeds"]) == (2, 2)
     assert chosen["few"]
+
+
+def test_one_setting_or_one_seed_is_no_headline(made: dict[str, Path], tmp_path: Path) -> None:
+    names = ("dense", "random", "snip", "set", "rigl", "granet", "gmp", "fggp")
+    methods: dict[str, dict[str, Any]] = {name: {} for name in names}
+    wide = {
+        "one seed": analysed(tmp_path / "one seed", seeds=[1], methods=methods),
+        "one setting": analysed(tmp_path / "one setting", sparsities=[0.9], methods=methods),
+    }
+    assert min(map(completeness, wide.values())) > completeness(made["whole"])
+    assert headline([*made.values(), *wide.values()]) == "whole"
+    assert headline(list(wide.values())) in wide
 
 
 def test_every_entry_stands_where_the_ranking_has_it(made: dict[str, Path]) -> None:
@@ -108,6 +122,8 @@ def test_each_study_has_one_picture_and_the_widest_the_ranking(
     drawn = pictures(list(made.values()), "whole", tmp_path)
     assert drawn["whole"] == RANKING.relative_to("docs")
     assert len(set(drawn.values())) == 2
+    other = tmp_path / "docs/pictures/other.png"
+    other.touch()
     first = {name: (tmp_path / "docs" / path).read_bytes() for name, path in drawn.items()}
     assert all(len(content) < SIZE for content in first.values())
     # Few colours, but those of the labels: here that of fggp.
@@ -115,6 +131,7 @@ def test_each_study_has_one_picture_and_the_widest_the_ranking(
     assert (abs(points - [0xD5 / 255, 0x5E / 255, 0]) < 0.02).all(axis=-1).sum() > 20
     pictures(list(made.values()), "whole", tmp_path)
     assert first["whole"] == (tmp_path / RANKING).read_bytes()
+    assert not other.exists(), "of a study that is not there, or has the ranking now"
 
 
 @pytest.mark.parametrize(
