@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import fggp
@@ -26,19 +27,11 @@ SPARSITIES = ("90 %", "95 %", "98 %")
 Write = Callable[[dict[str, Any], Path], object]
 Read = Callable[[Path], dict[str, Any]]
 
-
-def safetensors() -> tuple[Write, Read]:
-    """Return how safetensors writes and reads."""
-    from safetensors.torch import load_file, save_file
-
-    return save_file, load_file
-
-
-FORMATS: dict[str, Callable[[], tuple[Write, Read]]] = {
-    "ours, positive zeros": lambda: (partial(fggp.pack, positive_zeros=True), fggp.unpack),
-    "ours": lambda: (fggp.pack, fggp.unpack),
-    "torch.save": lambda: (torch.save, partial(torch.load, weights_only=True)),
-    "safetensors": safetensors,
+FORMATS: dict[str, tuple[Write, Read]] = {
+    "ours, positive zeros": (partial(fggp.pack, positive_zeros=True), fggp.unpack),
+    "ours": (fggp.pack, fggp.unpack),
+    "torch.save": (torch.save, partial(torch.load, weights_only=True)),
+    "safetensors": (save_file, load_file),
 }
 
 
@@ -77,9 +70,9 @@ def sizes(sparsity: str, tiny: bool, folder: Path) -> list[Row]:
     """Write a file in every format; returns their sizes."""
     state = network(sparsity, tiny).state_dict()
     rows = []
-    for form, how in FORMATS.items():
+    for form, (write, _) in FORMATS.items():
         path = folder / form
-        how()[0](state, path)
+        write(state, path)
         size = path.stat().st_size / 1e6
         rows.append(Row("file of a VGG-19", sparsity, form, "MB", (size,)))
     return rows
@@ -87,14 +80,15 @@ def sizes(sparsity: str, tiny: bool, folder: Path) -> list[Row]:
 
 def writing(form: str, sparsity: str, tiny: bool, folder: Path) -> Work:
     """Return how one format writes the weights."""
+    write, _ = FORMATS[form]
     state = network(sparsity, tiny).state_dict()
-    return Work(partial(FORMATS[form]()[0], state, folder / f"{form} written"))
+    return Work(partial(write, state, folder / f"{form} written"))
 
 
 def reading(form: str, sparsity: str, tiny: bool, folder: Path) -> Work:
     """Return how one format reads the weights into a network."""
     path = folder / f"{form} read"
-    write, read = FORMATS[form]()
+    write, read = FORMATS[form]
     model = network(sparsity, tiny)
     write(model.state_dict(), path)
     return Work(lambda: model.load_state_dict(read(path)))

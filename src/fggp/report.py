@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
+from jinja2 import UndefinedError
 
+from fggp.analysis.page import environment
 from fggp.analysis.plan import read_plan
 from fggp.analysis.reading_page import reading_page
 from fggp.analysis.readings import apart
@@ -60,10 +61,11 @@ def write_reports(root: Path = Path()) -> list[Path]:
     tables = _tables(known, root)
     drawn = known["pictures"] = pictures(tables, headline(tables), root)
     written = [root / TEMPLATES.parent / path for path in drawn.values()]
-    environment = _environment(root / TEMPLATES)
-    for name, path, facts in _pages(environment.list_templates(["j2"]), known, root):
+    templates = environment(root / TEMPLATES, html=False)
+    templates.filters |= {word.__name__: word for word in WORDS}
+    for name, path, facts in _pages(templates.list_templates(["j2"]), known, root):
         try:
-            text = environment.get_template(name).render(facts)
+            text = templates.get_template(name).render(facts)
         except UndefinedError as error:
             raise Failure(f"{root / TEMPLATES / name}: {error}; take it out, or add it") from None
         write_text(path, text)
@@ -83,20 +85,6 @@ def _pages(
                 yield name, page, {"study": study, "notes": notes}
         else:
             yield name, root / TEMPLATES.parent / name.removesuffix(".j2"), known
-
-
-def _environment(templates: Path) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(templates),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    words = (duration, size, one, told, places, smallest, points, shown)
-    environment.filters |= {word.__name__: word for word in words}
-    return environment
 
 
 def material(root: Path = Path()) -> Material:
@@ -133,6 +121,10 @@ def one(text: str, plural: int) -> str:
     if plural == 1:
         return f"1 {text}"
     return f"{plural} {text[:-1]}ies" if text.endswith("y") else f"{plural} {text}s"
+
+
+WORDS = (duration, size, one, told, places, smallest, points, shown)
+"""What templates may put numbers and tables into words with."""
 
 
 def _tables(known: Material, root: Path) -> list[Path]:

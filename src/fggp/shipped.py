@@ -16,6 +16,7 @@ from fggp.analysis.forms import shown as rounded
 from fggp.analysis.frames import DENSE, read_runs
 from fggp.analysis.material import Material
 from fggp.analysis.plan import read_plan
+from fggp.analysis.ranking import REFERENCE
 from fggp.analysis.style import styled
 from fggp.results import ResultError, write_bytes
 
@@ -54,25 +55,24 @@ def standing(folder: Path) -> dict[str, list[Row]]:
     ``gap`` (points), ``entries``, ``settings`` and ``seeds``.
     """
     runs = read_runs(folder)
-    table = list(rows(folder / "tables/ranking_all.csv"))
-    ranked = [row for row in table if row["average_rank"]]
-    by_entry = {row["label"].removesuffix(" (reference)"): row for row in table}
+    by_entry = {row["label"]: row for row in rows(folder / "tables/ranking_all.csv")}
+    ranked = sum(bool(row["average_rank"]) for row in by_entry.values())
     found: dict[str, list[Row]] = {}
     for (method, label, starts, start), own in runs.groupby(["method", "label", "starts", "start"]):
         entry = f"{label}, {start}" if starts == "both" else str(label)
-        row = by_entry.get(entry)
+        row = by_entry.get(REFERENCE if label == DENSE else entry)
         found.setdefault(str(method), []).append(
             {
                 "entry": entry,
                 "label": str(label),
-                "rank": float(row["average_rank"]) if row in ranked else None,
+                "rank": float(row["average_rank"]) if row and row["average_rank"] else None,
                 "accuracy": float(
                     row["accuracy_percent"] if row else 100 * own["accuracy_last"].mean()
                 ),
                 "gap": float(row["gap_to_dense_points"])
                 if row and row["gap_to_dense_points"]
                 else None,
-                "entries": len(ranked),
+                "entries": ranked,
                 "settings": int(row["settings"]) if row else own["sparsity"].nunique(),
                 "seeds": int(row["seeds"]) if row else own["seed"].nunique(),
             }

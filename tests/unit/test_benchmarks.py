@@ -144,7 +144,7 @@ def test_the_readme_has_the_numbers_of_the_reference() -> None:
     for sparsity in ("90 %", "95 %", "98 %"):
         assert f"{number[sparsity, ours]:.1f} MB" in section
         assert f"{number[sparsity, 'torch.save']:.0f} MB" in section
-        assert f"{sparsity}" in section
+        assert sparsity in section
     assert f"a {float(rows['98 %', 'torch.save']['times_ours']):.0f}th" in section
     assert f"{exact - number['98 %', ours]:.1f} MB\nmore" in section.replace(" more", "\nmore")
     for doing in ("write", "read"):

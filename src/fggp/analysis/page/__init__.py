@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fggp.analysis.material import Material
 from fggp.analysis.names import PAGE
@@ -16,7 +17,24 @@ from fggp.analysis.tables import INTERPRETATION
 from fggp.results import write_text
 from fggp.study import study_name
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 HERE = Path(__file__).parent
+
+
+def environment(templates: Path, *, html: bool) -> Environment:
+    """Return what fills in the templates of a folder; a name that it is not given is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(templates),
+        autoescape=html,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
 
 
 def write_page(study_folder: Path) -> list[Path]:
@@ -32,33 +50,27 @@ def write_page(study_folder: Path) -> list[Path]:
 
 def page(study_folder: Path) -> str:
     """Return the page of a study as text, see `write_page`."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     plan, origin = read_plan()
     material, name = Material(study_folder), study_name(study_folder)
     runs = material.runs
     style, script = ((HERE / it).read_text() for it in ("page.css", "page.js"))
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("page.html").render(
-        name=name,
-        description=material.title,
-        marks=material.marks,
-        facts=facts(material, plan, origin),
-        interpretation=INTERPRETATION if (runs["method"] == "fggp").any() else "",
-        contents=contents(runs, plan, name),
-        plan=plan,
-        power=power_line(runs, plan),
-        pictures=pictures(study_folder),
-        style=style,
-        script=script,
-        digests={"style": _digest(style), "script": _digest(script)},
+    return (
+        environment(HERE, html=True)
+        .get_template("page.html")
+        .render(
+            name=name,
+            description=material.title,
+            marks=material.marks,
+            facts=facts(material, plan, origin),
+            interpretation=INTERPRETATION if (runs["method"] == "fggp").any() else "",
+            contents=contents(runs, plan, name),
+            plan=plan,
+            power=power_line(runs, plan),
+            pictures=pictures(study_folder),
+            style=style,
+            script=script,
+            digests={"style": _digest(style), "script": _digest(script)},
+        )
     )
 
 
