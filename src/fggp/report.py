@@ -27,6 +27,7 @@ from fggp.reading import studies as declared
 from fggp.results import fingerprint, write_text
 from fggp.shipped import (
     headline,
+    least_p,
     pictures,
     places,
     points,
@@ -187,6 +188,7 @@ def _study(report: Report, root: Path) -> Material:
         "first": [_first(tables / name) for name in ("ranking.csv", "ranking_all.csv")],
         "standing": standing(tables.parent),
         "power": power(tables.parent),
+        "least_p": least_p(tables.parent),
     }
 
 

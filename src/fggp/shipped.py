@@ -130,10 +130,10 @@ def power(folder: Path) -> list[Row]:
     """Return the rows of the table of power that could be computed, numbers as numbers.
 
     Keys are ``reference``, ``rival``, ``settings``, ``seeds``, and the smallest differences in one
-    setting (``pooled_holm``), on this grid (``grid_holm``) and of all settings like it
-    (``over_settings_holm``), in points; None where there is none.
+    setting (``pooled_holm``), on this grid (``grid`` before and ``grid_holm`` after Holm) and of
+    all settings like it (``over_settings_holm``), in points; None where there is none.
     """
-    names = ("pooled_holm", "grid_holm", "over_settings_holm")
+    names = ("pooled_holm", "grid", "grid_holm", "over_settings_holm")
     found = []
     for row in rows(folder / "tables/power.csv"):
         numbers = {name: float(row[name]) if row[name] else None for name in names}
@@ -152,8 +152,17 @@ def smallest(found: Sequence[Row]) -> str:
 
 
 def points(value: float | None) -> str:
-    """Write a difference of accuracies."""
-    return "-" if value is None else f"{value:.2f}"
+    """Write a difference of accuracies; these lie within 100 points."""
+    return "-" if value is None else f"{value:.2f}" if value <= 100 else "over 100"
+
+
+def least_p(folder: Path) -> float:
+    """Return the smallest p after Holm that the primary test can reach in a study, 1 without one.
+
+    It is Wilcoxon's exact test over settings, in the table of comparisons.
+    """
+    found = rows(folder / "tables/comparisons.csv")
+    return min((float(row["smallest_p_holm"]) for row in found), default=1)
 
 
 def pictures(folders: Sequence[Path], best: str, root: Path) -> dict[str, Path]:

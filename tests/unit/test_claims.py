@@ -1,3 +1,4 @@
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from fggp.analysis.claims import (
     status,
 )
 from fggp.analysis.plan import default_plan
+from fggp.analysis.ranking import ranking
 from fggp.cell import Cell
 from fggp.cli import main
 from fggp.results import ResultError
@@ -104,7 +106,7 @@ def test_no_practical_difference_makes_a_claim_of_a_difference_fail() -> None:
 def test_without_enough_seeds_nothing_is_decided_and_it_says_why() -> None:
     table = claims(study(seeds=1, fggp=100, dense=50), PLAN).set_index("claim")
     assert set(table["verdict"]) == {UNDECIDED}
-    assert table.loc["highest-ranking", "note"] == "p_first not computable with n = 1"
+    assert table.loc["highest-ranking", "note"] == "p_first, rival_p not computable with n = 1"
     assert "not computable: 1 seed" in table.loc["order-essential", "note"]
     assert "not computable: 1 seed" in table.loc["sometimes-above-dense", "note"]
     assert "first in - of resamples" in table.loc["highest-ranking", "figure"]
@@ -119,6 +121,27 @@ def test_a_claim_about_a_label_that_is_not_there_is_not_in_this_study() -> None:
     assert found["sometimes-above-dense"] == UNDECIDED
     table = claims(runs, PLAN).set_index("claim")
     assert table.loc["order-essential", "note"] == "no fggp-magnitude-first"
+
+
+def test_a_claim_about_ranks_is_among_methods_without_variants_of_its_own() -> None:
+    ahead = {label.replace("-", "_"): 120 for label in VARIANTS}
+    found = verdicts(study(fggp=100, **ahead))
+    assert found["highest-ranking"] == found["best-in-most-settings"] == HOLDS
+    assert found["order-essential"] == FAILS
+
+
+def test_being_rarely_the_first_of_many_equals_does_not_make_a_claim_about_ranks_fail() -> None:
+    alike = {name: {"method": "gmp"} for name in (f"gmp-{index}" for index in range(15))}
+
+    def accuracy(cell: Cell) -> int:
+        return 800 + sha256(cell.id.encode()).digest()[0] % 8
+
+    runs = runs_of(grid(methods=alike | {"fggp": {}}, seeds=[1, 2, 3, 4, 5]), accuracy)
+    row = ranking(runs, PLAN).set_index("label").loc["fggp"]
+    assert row["p_first"] <= 0.05
+    assert row["p_most"] <= 0.05
+    found = verdicts(runs)
+    assert found["highest-ranking"] == found["best-in-most-settings"] == UNDECIDED
 
 
 def test_one_setting_above_dense_is_enough() -> None:

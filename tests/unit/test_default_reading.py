@@ -18,7 +18,7 @@ from fggp.analysis.material import Material
 from fggp.analysis.plan import default_plan, read_plan
 from fggp.analysis.power import Grid, smallest_differences, study_power
 from fggp.analysis.reading_page import NOTHING, reading_page
-from fggp.analysis.readings import Arm, arms, rivals
+from fggp.analysis.readings import Arm, arms, means, rivals
 from fggp.cell import Cell
 
 ROOT = Path(__file__).parents[2]
@@ -138,13 +138,31 @@ def test_a_claim_is_asked_of_a_reading_with_what_differs_in_nothing_else(tmp_pat
     known = {arm.label: arm for arm in arms(material.configuration)}
 
     def named(label: str) -> dict[str, str]:
-        return rivals(known[label], material.configuration)
+        return rivals(known[label], material.configuration, means(material))
 
     limits = {"fggp-annealed": "fggp-annealed", "fggp-r0": "fggp-r0", "gmp": "gmp"}
     assert named("fggp") == limits | {"fggp-magnitude-first": "fggp-magnitude-first"}
-    assert named("fggp-quarter") == limits
-    assert named("fggp-grow") == {"gmp": "gmp"}
+    assert named("fggp-quarter") == {"fggp-r0": "fggp-r0", "gmp": "gmp"}
+    assert named("fggp-grow") == {}
     assert named("fggp-layer") == {"fggp-magnitude-first": "fggp-layer-magnitude-first"}
+
+
+def test_annealing_is_asked_of_a_rate_at_its_mean_or_at_its_start(tmp_path: Path) -> None:
+    def fggp(**settings: Any) -> dict[str, Any]:
+        return {"method": "fggp", "pool": "kept", **settings}
+
+    linear = {"schedule": "linear", "start": "1/2", "end": 0.005}
+    methods = {
+        "dense": {}, "fggp": {"pool": "kept"}, "mean": fggp(rate=0.3736), "high": fggp(rate=0.75),
+        "cosine": fggp(rate=COSINE), "linear": fggp(rate=linear),
+    }  # fmt: skip
+    configuration = Material(analysed(tmp_path, methods=methods, seeds=[1])).configuration
+    known = {arm.label: arm for arm in arms(configuration)}
+    mean = {"cosine": 0.40781, "linear": 0.37361}
+    found = {label: rivals(arm, configuration, mean) for label, arm in known.items()}
+    assert found["mean"] == {"fggp-annealed": "linear"}
+    assert found["fggp"] == {"fggp-annealed": "cosine"}
+    assert found["high"] == {}
 
 
 def test_without_results_nothing_is_decided(tmp_path: Path) -> None:
@@ -158,7 +176,7 @@ def test_a_part_of_the_study_decides_nothing(page: Page) -> None:
     told = page(keep=3, fggp_grow=60)
     assert told["kind"] == "open"
     assert told["finding"].startswith("Not decided: 57 of 95 results are there, and only")
-    assert "So far: `fggp-grow` is better than `fggp`" in told["finding"]
+    assert "So far: `fggp-grow` was better than `fggp`" in told["finding"]
     assert "should be changed" not in told["finding"]
     assert "PARTIAL" in told["comparison"]
     assert "**partial**" in told["ran"]
@@ -178,7 +196,7 @@ def test_where_nothing_can_be_separated_the_default_stays(found: Found) -> None:
 def test_a_better_reading_changes_the_default_and_the_best_one_is_named(page: Page) -> None:
     told = page(fggp_grow=30, fggp_quarter=60, fggp_annealed=90)
     assert told["kind"] == "change"
-    assert told["finding"].startswith("Better by less: `fggp-grow`. `fggp-quarter` is better than")
+    assert told["finding"].startswith("Better by less: `fggp-grow`. `fggp-quarter` was better than")
     assert re.search(r"by [56]\.\d\d points \(\+5\.\d+ to \+6\.\d+, adjusted p ", told["finding"])
     assert told["finding"].endswith("The default should be changed to `fggp-quarter`.")
     line = next(row for row in told["comparison"].splitlines() if "fggp-quarter" in row)
@@ -191,7 +209,7 @@ def test_a_default_that_was_changed_by_the_finding_is_told_as_the_default_since(
     monkeypatch.setitem(METHODS, "fggp-active", {"method": "fggp"})
     told = page(fggp_active=60)
     assert told["kind"] == "change"
-    assert told["finding"].startswith("`fggp-active` is better than `fggp` by ")
+    assert told["finding"].startswith("`fggp-active` was better than `fggp` by ")
     assert told["finding"].endswith("It is the default since.")
     assert told["was"] == "pool kept"
     assert (
@@ -226,8 +244,8 @@ CONFIRMING: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("lead", "words"),
     [
-        ({"fggp": 60}, "The default is better than `before`, the one before, by "),
-        ({"before": 60}, "The default is worse than `before`, the one before, by "),
+        ({"fggp": 60}, "The default was better than `before`, the one before, by "),
+        ({"before": 60}, "The default was worse than `before`, the one before, by "),
         ({}, "The default and `before`, the one before, cannot be told apart: "),
     ],
     ids=["better", "worse", "alike"],
@@ -241,6 +259,7 @@ def test_new_seeds_tell_whether_the_choice_holds(
     assert told["finding"].startswith(words)
     points = re.search(r"([+-]?\d+\.\d\d) points \(([+-]\S+) to ([+-]\S+), p ", told["finding"])
     assert points is not None
+    assert ("This test finds one of " in told["finding"]) == (not lead)
     if lead:
         assert 4 < float(points[1]) < 8
         assert float(points[2]) * float(points[3]) > 0
@@ -263,7 +282,7 @@ def test_a_part_of_the_new_seeds_decides_nothing(page: Page, tmp_path: Path) -> 
 def test_what_the_abstract_does_not_describe_cannot_become_the_default(found: Found) -> None:
     kind, told, _ = found(fggp_annealed=60, fggp_layer=-60)
     assert kind == "keep"
-    assert "`fggp-annealed` is better by " in told
+    assert "`fggp-annealed` was better by " in told
     assert "but is not what the abstract describes" in told
     assert "Worse than `fggp`: `fggp-layer`." in told
     assert told.endswith("The default stays.")

@@ -16,11 +16,11 @@ from fggp.analysis.comparisons import comparisons
 from fggp.analysis.figures import draw
 from fggp.analysis.figures.critical import cliques
 from fggp.analysis.figures.groups import MOST, spotlight
-from fggp.analysis.figures.orders import mean_rate
 from fggp.analysis.figures.strokes import cut
 from fggp.analysis.figures.variants import variants
 from fggp.analysis.material import Material
 from fggp.analysis.per_setting import per_setting
+from fggp.analysis.readings import mean_amount
 from fggp.analysis.style import styled
 from fggp.cell import Cell
 from fggp.results import Result
@@ -391,7 +391,8 @@ def test_the_mean_of_an_annealed_rate_is_over_its_updates(tmp_path: Path) -> Non
     falling = next(it for it in variants(material) if it.label == "falling")
     progress = np.arange(1, 9) * 10 / 160
     expected = np.mean(0.005 + 0.495 * (1 + np.cos(np.pi * progress)) / 2)
-    assert mean_rate(material, falling) == pytest.approx(expected, abs=1e-6)
+    found = mean_amount(material, falling.label, falling.setting)
+    assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_missing_arm_is_named_and_two_are_too_few(tmp_path: Path) -> None:

@@ -125,6 +125,14 @@ def test_holm_is_that_worked_out_by_hand() -> None:
     assert paired.holm([]) == []
 
 
+def test_the_surest_rival_is_the_smallest_p_of_those_ahead_times_the_others() -> None:
+    values = default_rng(3).normal((0.0, 3.0, 1.0), size=(2, 4, 3))
+    p = paired.on_the_grid(values[:, :, 1] - values[:, :, 0], 0.05).p
+    far = paired.on_the_grid(values[:, :, 1] - values[:, :, 2], 0.05).p
+    assert_allclose(paired.surest_rival(values), [2 * p, 1, 2 * far])
+    assert np.isnan(paired.surest_rival(values[:, :1])).all()
+
+
 def test_pairing_pays_from_correlations_of_the_tables() -> None:
     found = [paired.worthwhile_correlation(n - 1) for n in (3, 5, 10)]
     assert [round(it, 2) for it in found] == [0.58, 0.31, 0.14]

@@ -181,10 +181,18 @@ def test_the_interval_of_an_average_rank_needs_five_seeds() -> None:
     assert list(five["p_most"]) == [1, 0, 0]
 
 
+def test_a_shared_first_place_counts_for_nobody() -> None:
+    methods = {"gmp": {}, "granet": {}, "fggp": {}}
+    study = grid(methods=methods, seeds=list(range(1, 6)))
+    table = ranking(runs_table(study, lambda cell: 800 if cell.label == "gmp" else 810))
+    assert list(table["average_rank"]) == [1.5, 1.5, 3]
+    assert list(table["p_first"]) == list(table["p_most"]) == [0, 0, 0]
+
+
 def test_every_column_that_is_shown_has_a_heading_of_its_own() -> None:
     study = grid(methods={"gmp": {}, "fggp": {}}, seeds=[1, 2, 3, 4, 5])
     shown = ranking_table(runs_table(study), default_plan()).shown
-    assert {"90 %", "95 %", "95 % interval", "dense start", "50 % start"} <= set(shown)
+    assert {"90 %", "95 %", "resampled 95 %", "dense start", "50 % start"} <= set(shown)
     with pytest.raises(ValueError, match="two columns have one heading"):
         Table(pd.DataFrame(), [text("a", "x"), text("a", "y")], "")
 

@@ -45,6 +45,7 @@ FRAMES: dict[str, Callable[[DataFrame, Plan], DataFrame]] = {
 }
 """The tables that can decide, with their exact columns."""
 
+RANKINGS = ("ranking", "ranking_all")
 LABELS = ("label", "reference", "rival")
 COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 SIGNS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least"}
@@ -147,7 +148,8 @@ def read_claims() -> tuple[Claims, str]:
 def claims(runs: DataFrame, plan: Plan, names: Container[str] | None = None) -> DataFrame:
     """Decide every claim, or those of some names; returns a row each with columns `COLUMNS`.
 
-    Takes ``runs.csv`` as `fggp.analysis.frames.read_runs` returns it.
+    Takes ``runs.csv`` as `fggp.analysis.frames.read_runs` returns it. In a ranking the label that
+    a claim is about meets other methods, and no variant of its own.
 
     Raises:
         ResultError: where the claims cannot be read, name a column that their table does not have,
@@ -156,15 +158,18 @@ def claims(runs: DataFrame, plan: Plan, names: Container[str] | None = None) -> 
     """
     declared, origin = read_claims()
     known = set(runs["label"])
-    frames: dict[str, DataFrame] = {}
+    frames: dict[tuple[str, str], DataFrame] = {}
     rows = []
     for name, claim in declared.claims.items():
         if names is not None and name not in names:
             continue
-        if claim.table not in frames:
-            frames[claim.table] = FRAMES[claim.table](runs, plan)
+        label = str(claim.where.get("label")) if claim.table in RANKINGS else ""
+        if (claim.table, label) not in frames:
+            met = _among_methods(runs, label)
+            frames[claim.table, label] = FRAMES[claim.table](met, plan)
         where = f"{origin}: claims.{name}" if origin == str(CLAIMS) else f"claim {name}"
-        rows.append({"claim": name} | _decided(claim, frames[claim.table], known, plan, where))
+        decided = _decided(claim, frames[claim.table, label], known, plan, where)
+        rows.append({"claim": name} | decided)
     return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
@@ -193,10 +198,18 @@ def claims_table(runs: DataFrame, plan: Plan) -> Table:
     _, origin = read_claims()
     note = (
         "The claims of the paper's abstract, each decided on its own, by the rules behind it, in "
-        f"this study and for this reading of the method; the claims are {origin}. Where neither "
-        "rule is met, the study is too small or the difference too near to nothing to decide."
+        f"this study and for this reading of the method; the claims are {origin}. Ranks are among "
+        "the methods here, without variants of the one that the claim is about. Where neither rule "
+        "is met, the study is too small or the difference too near to nothing to decide."
     )
     return Table(data, columns, note, bold)
+
+
+def _among_methods(runs: DataFrame, label: str) -> DataFrame:
+    """Return the runs without the variants of a label: others of the same method."""
+    label = label.partition(", ")[0]
+    own = runs["label"] == label
+    return runs[own | ~runs["method"].isin(runs.loc[own, "method"])]
 
 
 def _decided(

@@ -9,7 +9,7 @@ import numpy as np
 from pandas import DataFrame
 
 from fggp.analysis.forms import missing
-from fggp.analysis.paired import holm, on_the_grid, pooled
+from fggp.analysis.paired import holm, on_the_grid, over_seeds, pooled
 from fggp.analysis.pairing import STARTS, Pair, pairs
 from fggp.analysis.plan import Plan
 from fggp.analysis.power import smallest_difference
@@ -26,12 +26,18 @@ COLUMNS = {
     "high": "float64",
     "p": "float64",
     "p_holm": "float64",
+    "se": "float64",
+    "df": "Int64",
     "smallest": "float64",
+    "seeds_low": "float64",
+    "seeds_high": "float64",
+    "seeds_p": "float64",
 }
 """Columns: a label and what it is (`READING`, `VARIANT`, `METHOD`); what it sets otherwise; its
 accuracy minus the default's in points, mean over settings and seeds, with its interval and its
-two-sided p (variance pooled over settings); that p after Holm over all variants (over the methods
-for these); and the smallest true difference that the study finds after Holm at its worst."""
+two-sided p (variance pooled over settings, ``se`` and ``df``); that p after Holm over all variants
+(over the methods for these); the smallest true difference that the study finds after Holm at its
+worst; and interval and p from the means of the seeds alone, which may correlate over settings."""
 
 READING, VARIANT, METHOD = "reading", "variant", "method"
 
@@ -65,7 +71,7 @@ def _row(
 ) -> dict[str, Any]:
     differences = -pair.differences
     settings, seeds = differences.shape
-    found = on_the_grid(differences, plan.alpha)
+    found, by_seeds = (it(differences, plan.alpha) for it in (on_the_grid, over_seeds))
     spread = pooled(list(differences))
     se = spread.sd / np.sqrt(differences.size)
     return {
@@ -79,5 +85,10 @@ def _row(
         "high": found.high,
         "p": found.p,
         "p_holm": np.nan,
+        "se": se,
+        "df": spread.df,
+        "seeds_low": by_seeds.low,
+        "seeds_high": by_seeds.high,
+        "seeds_p": by_seeds.p,
         "smallest": smallest_difference(float(se), spread.df, plan.alpha / family, plan.power),
     }

@@ -12,6 +12,7 @@ from fggp.analysis.default_reading import METHOD, READING
 from fggp.analysis.forms import Row, count, missing, records
 from fggp.analysis.frames import is_partial
 from fggp.analysis.plan import Plan
+from fggp.analysis.power import power_of, smallest_difference
 
 
 class Finding(NamedTuple):
@@ -63,7 +64,13 @@ def _weighed(rows: Sequence[Row], plan: Plan) -> Finding:
     if readings:
         best, *more = sorted(readings, key=lambda row: -row["points"])
         also = f"Better by less: {_listed(more)}. " if more else ""
-        text = f"{also}`{best['label']}` is better than `{plan.reference}` {_how_far(best)}."
+        text = f"{also}`{best['label']}` was better than `{plan.reference}` {_how_far(best)}."
+        if not missing(best["seeds_p"]):
+            text += (
+                f" By the means of the {count(best['seeds'], 'seed')} alone it is "
+                f"{best['seeds_low']:+.2f} to {best['seeds_high']:+.2f}, p {best['seeds_p']:.2g} "
+                "before any adjustment."
+            )
         return Finding("change", text, best["label"])
     parts = []
     if not sure:
@@ -77,7 +84,7 @@ def _weighed(rows: Sequence[Row], plan: Plan) -> Finding:
             f"({_separable(tested, plan)})."
         )
     parts += [
-        f"`{row['label']}` is better {_how_far(row)}, but is not what the abstract describes."
+        f"`{row['label']}` was better {_how_far(row)}, but is not what the abstract describes."
         for row in better
     ]
     worse = [row for row in sure if row["points"] < 0]
@@ -97,15 +104,31 @@ def _act(found: Finding, default: str | None) -> str | None:
     return f"The default should be changed to `{found.best}`."
 
 
-def confirmed(row: Row, plan: Plan) -> str:
-    """Return what new seeds say: ``row`` is the former default minus the present one."""
+def confirmed(row: Row, before: Row | None, plan: Plan) -> str:
+    """Return what new seeds say: ``row`` is the former default minus the present one.
+
+    ``before`` is the present default minus the former one in the study that chose it.
+    """
     points, low, high = -row["points"], -row["high"], -row["low"]
     figures = f"({low:+.2f} to {high:+.2f}, p {row['p']:.2g})"
     other = f"`{row['label']}`, the one before"
     if missing(row["p"]) or row["p"] >= plan.alpha:
-        return f"The default and {other}, cannot be told apart: {points:+.2f} points {figures}."
+        told = f"The default and {other}, cannot be told apart: {points:+.2f} points {figures}."
+        return f"{told} {_could_find(row, before, plan)}".strip()
     word = "better" if points > 0 else "worse"
-    return f"The default is {word} than {other}, by {abs(points):.2f} points {figures}."
+    return f"The default was {word} than {other}, by {abs(points):.2f} points {figures}."
+
+
+def _could_find(row: Row, before: Row | None, plan: Plan) -> str:
+    """Say what differences the one test on new seeds finds, and how often that of ``before``."""
+    if missing(row["se"]) or not row["se"] > 0:
+        return ""
+    smallest = smallest_difference(row["se"], row["df"], plan.alpha, plan.power)
+    told = f"This test finds one of {smallest:.2f} points with {100 * plan.power:.4g} % power"
+    if before is None:
+        return f"{told}."
+    power = power_of(before["points"], row["se"], row["df"], plan.alpha)
+    return f"{told}, and the {abs(before['points']):.2f} of the choice with {100 * power:.0f} %."
 
 
 def _how_far(row: Row) -> str:

@@ -36,21 +36,28 @@ LEVELS = {
 """What a difference is asked of. The first two are a family of settings, the others of rivals."""
 
 
-def smallest_difference(se: float, df: int, alpha: float, power: float) -> float:
-    """Return the true difference that a two-sided t test of size ``alpha`` finds with ``power``.
+def power_of(difference: float, se: float, df: int, alpha: float) -> float:
+    """Return how often a two-sided t test of size ``alpha`` finds a true difference.
 
     To find is to call it significant in its own direction. ``se`` is the standard error of the mean
     difference, with ``df`` degrees of freedom. NaN without any, or without spread.
     """
-    from scipy.optimize import brentq
     from scipy.stats import nct, t
 
     if df < 1 or not se > 0:
         return np.nan
-    critical = float(t.isf(alpha / 2, df))
+    return float(nct.sf(float(t.isf(alpha / 2, df)), df, abs(difference) / se))
+
+
+def smallest_difference(se: float, df: int, alpha: float, power: float) -> float:
+    """Return the true difference that is found with ``power``; the others as in `power_of`."""
+    from scipy.optimize import brentq
+
+    if df < 1 or not se > 0:
+        return np.nan
 
     def lacking(shift: float) -> float:
-        return float(nct.sf(critical, df, shift)) - power
+        return power_of(shift, 1, df, alpha) - power
 
     high = 1.0
     while lacking(high) < 0:

@@ -15,6 +15,7 @@ from pandas import DataFrame, Series
 
 from fggp.analysis.blocks import Counts, all_entries, both_starts
 from fggp.analysis.forms import Table, count, interval, number, text
+from fggp.analysis.paired import surest_rival
 from fggp.analysis.plan import Plan, default_plan
 from fggp.analysis.resampling import resample
 from fggp.ratio import percent, ratio
@@ -26,6 +27,7 @@ COLUMNS = {
     "rank_high": "float64",
     "p_first": "float64",
     "p_most": "float64",
+    "rival_p": "float64",
     "wins": "Int64",
     "settings": "Int64",
     "seeds": "Int64",
@@ -34,7 +36,8 @@ COLUMNS = {
 }
 """Columns of a ranking: 1 is the best rank; ``wins`` counts the settings ranked best, shared ones
 for each who shares; accuracies are means over settings and seeds, the gap paired by seed;
-``rank_low`` to ``p_most`` are those of `fggp.analysis.resampling`. After these stand the average
+``rank_low`` to ``p_most`` are those of `fggp.analysis.resampling`, ``rival_p`` says how sure it is
+that another entry is better, see `fggp.analysis.paired.surest_rival`. After these stand the average
 ranks over parts of the settings, ``rank_vgg19``, ``rank_s90``, ``rank_i50``, and the record against
 the reference method, ``against fggp``: settings won/tied/lost."""
 
@@ -104,6 +107,7 @@ def _ranked(counts: Counts | None, plan: Plan) -> DataFrame:
         "rank_high": resampled.high,
         "p_first": resampled.first,
         "p_most": resampled.most,
+        "rival_p": surest_rival((counts.correct * points).astype(np.float64)),
         "wins": (counts.sums == counts.sums.max(axis=1, keepdims=True)).sum(axis=0),
         "settings": len(counts.settings),
         "seeds": len(counts.seeds),
@@ -154,7 +158,7 @@ def _shown(data: DataFrame, plan: Plan, blocks: str) -> Table:
     ]
     if data["rank_low"].notna().any():
         columns[2:2] = [
-            interval(f"{plan.confidence} interval", "rank_low", "rank_high", ".2f"),
+            interval(f"resampled {plan.confidence}", "rank_low", "rank_high", ".2f"),
             number("P(rank 1)", "p_first", ".2f"),
         ]
     lowest = {"average rank": "average_rank"} | {_head(key): key for key in parts}
@@ -208,7 +212,9 @@ def _note(data: DataFrame, plan: Plan, blocks: str) -> str:
         )
     else:
         parts.append(
-            f"{plan.confidence} interval and P(rank 1): {plan.resamples} resamples of the seeds, "
-            "the same for all methods; approximate, and of this grid alone."
+            f"Resampled {plan.confidence} and P(rank 1), alone in the first place: "
+            f"{plan.resamples} resamples of the seeds, the same for all methods, of this grid "
+            "alone; approximate: with few seeds such intervals are too narrow, most so near the "
+            "top, where what came out well is drawn again."
         )
     return " ".join(parts)

@@ -11,6 +11,7 @@ from fggp.analysis.default_reading import METHOD, READING, VARIANT, against_defa
 from fggp.analysis.finding import about_claim, confirmed, finding
 from fggp.analysis.forms import (
     Column,
+    Row,
     Table,
     count,
     interval,
@@ -24,7 +25,7 @@ from fggp.analysis.frames import RUNS, marks
 from fggp.analysis.material import Material
 from fggp.analysis.plan import Plan, read_plan
 from fggp.analysis.readings import METHOD as FGGP
-from fggp.analysis.readings import apart, arms, claims_under
+from fggp.analysis.readings import Arm, apart, arms, claims_under, means
 from fggp.methods import METHODS
 
 NOTHING = "No results yet."
@@ -48,11 +49,12 @@ def reading_page(figures: Path) -> dict[str, Any]:
         for arm in known.values()
         if arm.is_reading and arm.label in {plan.reference, *it.rows["label"]}
     ]
-    decided = {arm.label: claims_under(it.runs, arm, it.configuration, plan) for arm in asked}
+    decided = {arm.label: it.claims_under(arm, plan) for arm in asked}
     today = METHODS[FGGP].defaults
     default = next((name for name, arm in known.items() if arm.settings == today), None)
     found = finding(it.runs, it.rows, it.expected, plan, default)
     former = known[plan.reference].settings if plan.reference in known else today
+    chosen = next((row for row in records(it.rows) if row["label"] == default), None)
     return {
         "was": apart(former, today),
         "study": it.name,
@@ -62,7 +64,7 @@ def reading_page(figures: Path) -> dict[str, Any]:
         "kind": found.kind,
         "comparison": it.comparison(plan),
         "confirm": _confirmed(
-            _Tables.of(figures / plan.default_reading.confirm, plan), former, plan
+            _Tables.of(figures / plan.default_reading.confirm, plan), former, chosen, plan
         ),
         **_claims(decided, default if default in decided else plan.reference, marks(it.runs)),
     }
@@ -77,18 +79,19 @@ class _Tables(NamedTuple):
     configuration: dict[str, Any]
     expected: int
     rows: DataFrame
+    means: dict[str, float]
 
     @classmethod
     def of(cls, folder: Path, plan: Plan) -> _Tables:
         """Read the tables of a study; one that is not there has no results."""
         if not (folder / "cells.json").exists():
             runs = DataFrame(columns=list(RUNS)).astype(RUNS)
-            return cls(folder.name, "", runs, {}, 0, against_default(runs, {}, plan))
+            return cls(folder.name, "", runs, {}, 0, against_default(runs, {}, plan), {})
         material = Material(folder)
         rows = against_default(material.runs, material.configuration, plan)
         return cls(
             folder.name, material.title, material.runs, material.configuration,
-            len(material.expected), rows,
+            len(material.expected), rows, means(material),
         )  # fmt: skip
 
     @property
@@ -101,16 +104,25 @@ class _Tables(NamedTuple):
         done = f"{len(self.runs)} of {self.expected} trainings{partial}"
         return f"{self.title}: {done}, {hours:.1f} hours."
 
+    def claims_under(self, arm: Arm, plan: Plan) -> DataFrame:
+        """Return every claim, decided as if a reading were the method."""
+        return claims_under(self.runs, arm, self.configuration, self.means, plan)
+
     def comparison(self, plan: Plan) -> str:
         """Return the table of all labels."""
         return NOTHING if self.rows.empty else _comparison(self.rows, plan, marks(self.runs))
 
 
-def _confirmed(it: _Tables, former: dict[str, Any], plan: Plan) -> dict[str, Any]:
-    """Return what the study on new seeds says of the default beside the ``former`` one."""
+def _confirmed(
+    it: _Tables, former: dict[str, Any], chosen: Row | None, plan: Plan
+) -> dict[str, Any]:
+    """Return what the study on new seeds says of the default beside the ``former`` one.
+
+    ``chosen`` is the row of the default in the study that decided.
+    """
     known = {arm.label: arm for arm in arms(it.configuration)}
     decided = {
-        label: claims_under(it.runs, arm, it.configuration, plan)
+        label: it.claims_under(arm, plan)
         for label, arm in known.items()
         if label == plan.reference and not it.rows.empty
     }
@@ -120,7 +132,7 @@ def _confirmed(it: _Tables, former: dict[str, Any], plan: Plan) -> dict[str, Any
     return {
         "study": it.name,
         "ran": it.ran,
-        "finding": confirmed(row, plan) if row and whole else "Not decided yet.",
+        "finding": confirmed(row, chosen, plan) if row and whole else "Not decided yet.",
         "comparison": it.comparison(plan),
         **_claims(decided, plan.reference, marks(it.runs)),
     }

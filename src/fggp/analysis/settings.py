@@ -43,8 +43,9 @@ COLUMNS = {
 }
 """Columns of the table: ``sd`` is the sample standard deviation over ``n`` seeds; ``behind_…`` is
 the best of the setting minus this label, ``gap_…`` this label minus dense, in points and paired by
-seed, with intervals whose variance is pooled over the settings of the label; ``gap_p_holm`` is
-adjusted over these settings; ``near_best`` says that the interval of ``behind_points`` holds 0.
+seed, with intervals whose variance is pooled over the settings of the label for the former, and
+that of the setting alone for the latter, since several settings share a dense run; ``gap_p_holm``
+is adjusted over these settings; ``near_best`` says that the interval of ``behind_points`` holds 0.
 Where runs have them, ``inference_flops`` (one image) and ``training_flops`` (all of it) follow."""
 
 FLOPS = {"inference_flops": "inference_macs", "training_flops": "training_macs"}
@@ -146,9 +147,10 @@ def _add_gaps(rows: Sequence[dict[str, Any]], held: Held, points: float, plan: P
             for key, it in held.items()
             if label in it
         }
-        spread = pooled(list(gaps.values()))
         for row in own:
-            found = _paired(gaps[_setting(row)], spread, plan.alpha)
+            # Not pooled: one dense run stands in the gaps of several settings.
+            gap = gaps[_setting(row)]
+            found = _paired(gap, pooled([gap]), plan.alpha)
             row |= {"gap_points": found.mean, "gap_low": found.low, "gap_high": found.high}
             row["gap_p"] = found.p
         computed = [row for row in own if not np.isnan(row["gap_p"])]
@@ -210,6 +212,8 @@ def _remark(row: Row, has_dense: bool) -> str:
     parts = ["sd and intervals not computable: 1 seed"] if row["n"] == 1 else []
     if has_dense and row["label"] != DENSE and np.isnan(row["gap_points"]):
         parts.append("gap not computable: no dense network with these seeds")
+    elif row["n"] > 1 and row["label"] != DENSE and has_dense and np.isnan(row["gap_low"]):
+        parts.append("interval of the gap not computable: no spread between seeds")
     parts += [
         f"{count(row[verdict], 'run')} {told}" for verdict, told in ENDINGS.items() if row[verdict]
     ]
@@ -233,10 +237,10 @@ def _note(data: DataFrame, plan: Plan) -> str:
     seeds = count(low, "seed") if low == high else f"{low} to {high} seeds"
     parts = [
         f"Test accuracy at the last epoch: mean ± sample standard deviation over n = {seeds}. The "
-        "gap to dense is in points and paired by seed, its interval has its variance pooled over "
-        "the settings of the method. Bold: best of its setting; underlined: not separable from the "
-        f"best (the paired {plan.confidence} interval of the difference, variance pooled over "
-        "settings, holds 0; no correction for many comparisons)."
+        "gap to dense is in points and paired by seed, its interval has the variance of its own "
+        "setting alone, as settings share dense runs. Bold: best of its setting; underlined: not "
+        f"separable from the best (the paired {plan.confidence} interval of the difference, "
+        "variance pooled over settings, holds 0; no correction for many comparisons)."
     ]
     if not data.loc[data["label"] != DENSE, "ranks"].all():
         parts.append("What is not ranked is a reference, compared at its realised sparsity.")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
-from statistics import fmean
 
 import pandas as pd
 from pandas import DataFrame
@@ -16,7 +14,7 @@ from fggp.analysis.figures.variants import ORDERS, Variant, look_of, variants
 from fggp.analysis.figures.words import clauses, meaning
 from fggp.analysis.frames import DENSE
 from fggp.analysis.material import Material
-from fggp.rates import Annealed, course
+from fggp.analysis.readings import mean_amount
 
 COLUMNS = [
     "backbone", "width", "start", "sparsity", "order", "kind", "words", "label", "seed",
@@ -73,7 +71,8 @@ def _arms(material: Material, found: Sequence[Variant]) -> dict[tuple[str, str],
     for rest in dict.fromkeys(v.rest for v in found):
         own = [v for v in found if v.rest == rest]
         annealed = [v for kind in _schedules(own) for v in _shared(own, kind, near=None)]
-        means = [mean for v in annealed if (mean := mean_rate(material, v)) is not None]
+        found_means = [mean_amount(material, v.label, v.setting) for v in annealed]
+        means = [mean for mean in found_means if mean is not None]
         constant = _shared(own, CONSTANT, near=means[0] if means else None)
         best = max(best, {(v.order, _kind(v)): v for v in [*constant, *annealed]}, key=len)
     return best
@@ -101,20 +100,6 @@ def _shared(found: Sequence[Variant], kind: str, *, near: float | None) -> list[
         ),
         default=[],
     )
-
-
-def mean_rate(material: Material, variant: Variant) -> float | None:
-    """Return the mean of an annealed rate over the updates of its trainings, None without any."""
-    updates = material.joined(material.updates, material.shown)
-    own = updates[updates["label"] == variant.label]
-    if own.empty:
-        return None
-    if variant.setting["over"] == "window":
-        progress = own["update"] / own["update"].max()
-    else:
-        progress = own["step"] / (own["steps_per_epoch"] * own["epochs"])
-    schedule = course("rate", Annealed(**variant.setting)).schedule
-    return fmean(float(schedule(Fraction(value))) for value in progress)
 
 
 def _points(material: Material, arms: dict[tuple[str, str], Variant]) -> DataFrame:
