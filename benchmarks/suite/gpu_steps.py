@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,13 @@ def wait(device: str) -> None:
     """Wait until the device has done all that it was given."""
     if device == "cuda":
         torch.cuda.synchronize()
+
+
+def release(device: str) -> None:
+    """Give back the memory of trainings that are gone: a step and its recording hold each other."""
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.empty_cache()
 
 
 def milliseconds(action: Callable[[], object], device: str, times: int) -> float:
@@ -102,6 +110,8 @@ def steps(device: str, options: Options) -> list[Row]:
                     if number:
                         seen[called].append(took)
             rows += [Row("step", name, called, "ms", tuple(took)) for called, took in seen.items()]
+            actions.clear()
+            release(device)
     return rows
 
 
@@ -146,4 +156,6 @@ def trace(device: str, options: Options, out: Path) -> list[Row]:
         order = "self_cuda_time_total" if device == "cuda" else "self_cpu_time_total"
         table = seen.key_averages().table(sort_by=order, row_limit=30)
         (out / f"trace_{backbone}.txt").write_text(table)
+        del epoch
+        release(device)
     return []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -22,13 +24,16 @@ from fggp.timing import Method, Timing
 
 FULL, NARROW = Fraction(1), Fraction(1, 16)
 LONG = 10**6
+HELD = ExitStack()
+"""The settings of a process until it ends: a context that nothing holds would be left at once."""
+atexit.register(HELD.close)
 
 
 def as_trained(threads: int | None = None, precision: str = "fp32") -> None:
     """Set memory, determinism and precision as in the training of a cell, for good."""
     keep_freed_memory()
     training = {"threads": threads or torch.get_num_threads(), "precision": precision}
-    arithmetic(Training.model_validate(training)).__enter__()
+    HELD.enter_context(arithmetic(Training.model_validate(training)))
 
 
 def sgd(model: nn.Module, *, fused: bool = False) -> torch.optim.Optimizer:

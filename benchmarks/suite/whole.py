@@ -13,6 +13,7 @@ import torch
 from fggp.checkpoint import Checkpoint
 from fggp.config import cells, load
 from fggp.train import Stopped, train
+from suite.gpu_steps import release
 from suite.training import BATCH, cell, dataset
 from suite.work import Options, Row
 
@@ -61,6 +62,7 @@ def training(backbone: str, precision: str, device: str, options: Options) -> fl
                 stop=lambda: len(ends) == (2 if options.tiny else MEASURED),
                 report=lambda row: ends.append(time.monotonic() - began),
             )
+    release(device)
     return ends[0] + (EPOCHS - 1) * (ends[-1] - ends[0]) / (len(ends) - 1)
 
 

@@ -69,6 +69,11 @@ class Study(Record):
     pruning: Pruning = Pruning()
     allow_mixed_device: Flag = False
 
+    @property
+    def gpus(self) -> int:
+        """GPUs of one training; the digits are too small to need one."""
+        return 0 if self.data.kind == "digits" else 1
+
 
 def load(path: Path) -> Study:
     """Read and check a study; raises ConfigError with one line that says what to change."""

@@ -159,8 +159,13 @@ class Grid:
 
     @property
     def gpus(self) -> int:
-        """GPUs of one training; the digits are too small to need one."""
-        return 0 if self.study.data.kind == "digits" else 1
+        """GPUs of one training."""
+        return self.study.gpus
+
+    def set_device(self) -> None:
+        """Keep trainings that ask for no GPU off one that happens to be there."""
+        if not self.gpus:
+            os.environ.setdefault("FGGP_DEVICE", "cpu")
 
     def threads(self, wildcards: Any) -> int:
         """Return the threads of one cell."""

@@ -30,7 +30,8 @@ def network_of(cell: Cell, classes: int, device: torch.device) -> nn.Module:
         width = narrower(name, width, classes, keep)
     seed = int(stream(cell.seed, "weights").integers(2**63))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # Not torch.manual_seed: it seeds the devices too, and nothing would bring these back.
+        torch.default_generator.manual_seed(seed)
         model = build(cell.backbone.name, width=width, classes=classes)
     return arrange(model.to(device), cell.training.layout)
 

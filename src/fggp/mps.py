@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,9 @@ from pathlib import Path
 CONTROL = "nvidia-cuda-mps-control"
 PIPES = "CUDA_MPS_PIPE_DIRECTORY"
 SECONDS = 30
-"""How long the daemon may take to start, to answer or to end."""
+"""How long the daemon may take over one order."""
+UP_SECONDS, PAUSE = 10, 0.2
+"""How long it may refuse to answer after its start, and how often it is asked."""
 
 
 class NoMps(Exception):  # noqa: N818 - the cells then take the GPU in turn
@@ -43,11 +46,23 @@ def mps() -> Iterator[Mapping[str, str]]:
             Path(path).mkdir()
         _control(own, "-d")
         try:
-            _control(own, said="get_server_list\n")
+            _answered(own)
             # The service numbers what it was given anew, from 0.
             yield own | {"CUDA_VISIBLE_DEVICES": "0"}
         finally:
             _end(own)
+
+
+def _answered(own: Mapping[str, str]) -> None:
+    """Wait until the daemon answers, which it may do only some time after it was started."""
+    deadline = time.monotonic() + UP_SECONDS
+    while True:
+        try:
+            return _control(own, said="get_server_list\n")
+        except NoMps:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(PAUSE)
 
 
 def _control(own: Mapping[str, str], *arguments: str, said: str = "") -> None:

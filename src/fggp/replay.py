@@ -28,9 +28,12 @@ def recorder(device: torch.device) -> Record | None:
 
 def cuda_graph(work: Again) -> Again:
     """Record what ``work`` launches, without running it; returns what launches it at once."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
+    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    try:
+        with torch.cuda.graph(graph):
+            work()
+    finally:  # older versions stay on the stream of a recording that failed
+        torch.cuda.set_stream(stream)
     return graph.replay
 
 

@@ -115,7 +115,10 @@ def test_parameters_are_named_as_in_the_network_whatever_it_is_wrapped_in() -> N
 
 @pytest.mark.usefixtures("fresh_compiler")
 @pytest.mark.parametrize("name", ["magnitude-init", "snip", "grasp", "synflow"])
-def test_weights_are_scored_before_training_whatever_the_network_is_wrapped_in(name: str) -> None:
+def test_weights_are_scored_before_training_whatever_the_network_is_wrapped_in(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # DataParallel moves to a GPU
     data = {"batches": [(x.float(), y) for x, y in BATCHES[:2]], "loss": nn.CrossEntropyLoss()}
     made = fggp.method(name, sparsity=0.9, steps=24)
     masks = []

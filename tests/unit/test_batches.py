@@ -23,8 +23,9 @@ def batches(**changes: Any) -> Batches:
         "seed": 3,
         "pad": 4,
         "flip": True,
+        "device": CPU,
     }
-    return Batches(IMAGES, LABELS, device=CPU, **(options | changes))
+    return Batches(IMAGES, LABELS, **(options | changes))
 
 
 def epoch_of(made: Batches, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -54,6 +54,21 @@ def compares(row: dict[str, str]) -> bool:
     return row["times_ours"] not in {"", "1"}
 
 
+def test_what_is_measured_has_the_arithmetic_of_a_training(tmp_path: Path) -> None:
+    lines = (
+        "import gc, sys, torch",
+        f"sys.path.insert(0, {str(BENCHMARKS)!r})",
+        "from suite.ours import as_trained",
+        "as_trained(1, 'tf32')",
+        "gc.collect()",
+        "print(torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.allow_tf32,",
+        "      torch.get_float32_matmul_precision())",
+    )
+    script = tmp_path / "script.py"
+    script.write_text("\n".join(lines))
+    assert run(str(script)) == "True True high\n"
+
+
 SLOW = {"starting", "packing"}  # half a minute of starts of processes
 
 

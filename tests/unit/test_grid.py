@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -121,6 +122,20 @@ def test_every_attempt_asks_for_more() -> None:
         first, second = (ask(wildcards, attempt=attempt) for attempt in (1, 2))
         assert 0 < first < second
     assert made.gpus == 0
+
+
+@pytest.mark.parametrize("asked", [None, "cuda"])
+def test_digits_are_trained_on_a_gpu_only_where_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, asked: str | None
+) -> None:
+    monkeypatch.setenv("FGGP_DEVICE", asked or "")
+    if not asked:
+        monkeypatch.delenv("FGGP_DEVICE")
+    cifar = {"kind": "cifar10", "name": "cifar10", "validation": 100}
+    study(data=cifar).set_device()
+    assert os.environ.get("FGGP_DEVICE") == asked
+    study().set_device()
+    assert os.environ["FGGP_DEVICE"] == (asked or "cpu")
 
 
 # --------------------------------------------------------------------- several cells per job

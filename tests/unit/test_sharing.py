@@ -20,6 +20,7 @@ CONTROL_SCRIPT = """#!/bin/sh
 said=$(cat)
 echo "control:$*:$said:$CUDA_VISIBLE_DEVICES:$CUDA_MPS_PIPE_DIRECTORY" >> "{notes}"
 test ! -e "{notes}.broken" || {{ echo "no server" >&2; exit 1; }}
+case "$said" in get*) ! rm "{notes}.late" 2> /dev/null;; esac
 """
 SCRIPT = """
 import os, pathlib, time
@@ -121,6 +122,27 @@ def test_a_service_that_does_not_start_is_said_and_not_needed(
     ran = [line[0] for line in lines(served) if line[0] != "control"]
     assert ran == ["begin", "end", "begin", "end"]
     assert f"{CONTROL}: no server" in capfd.readouterr().out
+
+
+def test_a_service_that_answers_late_is_asked_again(
+    served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fggp.mps.PAUSE", 0.01)
+    Path(f"{served}.late").touch()
+    with mps() as shared:
+        assert shared["CUDA_VISIBLE_DEVICES"] == "0"
+    said = [line[2] for line in lines(served)]
+    assert said == ["", "get_server_list", "get_server_list", "quit -t 5"]
+
+
+def test_a_service_that_never_answers_is_ended(
+    served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fggp.mps.UP_SECONDS", -1)
+    Path(f"{served}.late").touch()
+    with pytest.raises(NoMps), mps():
+        pass
+    assert lines(served)[-1][2] == "quit -t 5"
 
 
 def test_a_service_of_the_site_is_used_and_left_alone(

@@ -24,6 +24,7 @@ try:
     OVERRIDES = workflow.config_settings.config
     CONFIG = one_configuration(workflow.config_settings.configfiles, OVERRIDES)
     GRID = Grid(CONFIG, cells_per_gpu(OVERRIDES))
+    GRID.set_device()
     if workflow.is_main_process:
         GRID.settle()
         GRID.warn_of_others()

@@ -55,13 +55,18 @@ def do(options: argparse.Namespace) -> int:
     prepare_data(path, study)
     with _alone(home, options.only), stopping() as stop:
         tasks = _unfinished(study, home, options.only)
-        ended = Workers(options.jobs, deadline, options.device, stop=stop).train(tasks)
+        ended = Workers(options.jobs, deadline, _device(options, study), stop=stop).train(tasks)
     complain(ended)
     if ended.waiting:
         print(f"{len(ended.waiting)} cells wait for the next time; the same command continues")
     elif not ended.failed:
         print(f"all is trained; next: python -m fggp analyse {path.stem}")
     return ended.status
+
+
+def _device(options: argparse.Namespace, study: Study) -> str:
+    """Return where to train: off a GPU that nobody asked for."""
+    return "cpu" if options.device == "auto" and not study.gpus else str(options.device)
 
 
 def _unfinished(study: Study, home: Path, only: str) -> list[Task]:
