@@ -56,7 +56,7 @@ def root(tmp_path: Path) -> Path:
     analysed(made, partial=True, skip=lambda cell: cell.seed == 2)
     tables = tmp_path / "figures/made/tables"
     aggregate(made, tables.parent, partial=True)
-    for name in ("ranking", "ranking_all", "power"):
+    for name in ("ranking", "ranking_all", "power", "comparisons"):
         write_table(name, tables.parent)
     (tables / "claims.csv").write_text(CLAIMS)
     (tables / "ranking.md").write_text("| method |\n|---|\n| fggp |\n\nA caption.\n")

@@ -20,8 +20,10 @@ from fggp.shipped import (
     RANKING,
     completeness,
     headline,
+    least_p,
     pictures,
     places,
+    points,
     power,
     shown,
     smallest,
@@ -43,7 +45,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "small": analysed(folder / "small", seeds=[1], sparsities=[0.9], methods=few),
     }
     for path in studies.values():
-        for name in ("ranking", "ranking_all", "power"):
+        for name in ("ranking", "ranking_all", "power", "comparisons"):
             write_table(name, path)
     return studies
 
@@ -109,6 +111,16 @@ def test_power_is_that_of_the_table_where_there_is_any(made: dict[str, Path]) ->
     assert smallest(rows[:1]) == f"{rows[0]['grid_holm']:.2f}"
     assert power(made["small"]) == []
     assert smallest([]) == "not computable"
+
+
+def test_differences_beyond_all_accuracies_are_not_written_out() -> None:
+    assert [points(it) for it in (None, 1.234, 100.5)] == ["-", "1.23", "over 100"]
+
+
+def test_the_least_p_of_the_primary_test_is_that_of_the_table(made: dict[str, Path]) -> None:
+    # Four settings of two methods with both starts: 2 / 2^4; a single setting, and no rival.
+    assert least_p(made["whole"]) == 0.125
+    assert least_p(made["small"]) == 1
 
 
 def test_a_missing_table_is_named(made: dict[str, Path], tmp_path: Path) -> None:
