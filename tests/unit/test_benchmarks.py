@@ -154,7 +154,7 @@ def test_the_readme_has_the_numbers_of_the_reference() -> None:
     readme = (BENCHMARKS.parent / "README.md").read_text()
     section = readme.partition("## Smaller files")[2].partition("\n## ")[0]
     rows = {(it["case"], it["contender"]): it for it in table(BENCHMARKS / "reference")}
-    number = {key: float(it["wall_median"]) for key, it in rows.items()}
+    number = {key: float(it["wall_median"]) for key, it in rows.items() if it["wall_median"]}
     ours, exact = "ours, positive zeros", number["98 %", "ours"]
     for sparsity in ("90 %", "95 %", "98 %"):
         assert f"{number[sparsity, ours]:.1f} MB" in section
