@@ -94,25 +94,29 @@ def steps(device: str, options: Options) -> list[Row]:
     rows = []
     for backbone in ("vgg19", "resnet50"):
         for profile in PROFILES[:1] if options.tiny else PROFILES:
-            name = f"{backbone}, {' '.join(profile)}"
-            actions = {
-                called: epoch_of(backbone, profile, method, device, options, graphs=graphs)
-                for called, method, graphs in (
-                    ("ours, dense", "dense", True),
-                    ("ours, granet", "granet", True),
-                    ("ours, granet, without CUDA graphs", "granet", False),
-                )
-            }
-            seen: dict[str, list[float]] = {called: [] for called in actions}
-            for number in range(1 + options.times(5)):
-                for called, (epoch, length) in actions.items():
-                    took = milliseconds(epoch, device, 1) / length
-                    if number:
-                        seen[called].append(took)
-            rows += [Row("step", name, called, "ms", tuple(took)) for called, took in seen.items()]
-            actions.clear()
+            rows += steps_of(backbone, profile, device, options)
             release(device)
     return rows
+
+
+def steps_of(backbone: str, profile: tuple[str, str], device: str, options: Options) -> list[Row]:
+    """Return those of one profile; nothing holds its trainings afterwards."""
+    actions = {
+        called: epoch_of(backbone, profile, method, device, options, graphs=graphs)
+        for called, method, graphs in (
+            ("ours, dense", "dense", True),
+            ("ours, granet", "granet", True),
+            ("ours, granet, without CUDA graphs", "granet", False),
+        )
+    }
+    seen: dict[str, list[float]] = {called: [] for called in actions}
+    for number in range(1 + options.times(5)):
+        for called, (epoch, length) in actions.items():
+            took = milliseconds(epoch, device, 1) / length
+            if number:
+                seen[called].append(took)
+    name = f"{backbone}, {' '.join(profile)}"
+    return [Row("step", name, called, "ms", tuple(took)) for called, took in seen.items()]
 
 
 def updates(device: str, options: Options) -> list[Row]:

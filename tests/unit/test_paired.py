@@ -129,8 +129,11 @@ def test_the_surest_rival_is_the_smallest_p_of_those_ahead_times_the_others() ->
     values = default_rng(3).normal((0.0, 3.0, 1.0), size=(2, 4, 3))
     p = paired.on_the_grid(values[:, :, 1] - values[:, :, 0], 0.05).p
     far = paired.on_the_grid(values[:, :, 1] - values[:, :, 2], 0.05).p
-    assert_allclose(paired.surest_rival(values), [2 * p, 1, 2 * far])
-    assert np.isnan(paired.surest_rival(values[:, :1])).all()
+    assert_allclose(paired.surest_rival(values, 0.05), [2 * p, 1, 2 * far])
+    assert np.isnan(paired.surest_rival(values[:, :1], 0.05)).all()
+    # The same lead with every seed is no spread, however it is rounded.
+    alike = np.stack([np.zeros((2, 3)), np.full((2, 3), 0.1)], axis=2)
+    assert_allclose(paired.surest_rival(alike, 0.05), [1, 1])
 
 
 def test_pairing_pays_from_correlations_of_the_tables() -> None:

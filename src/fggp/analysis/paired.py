@@ -137,25 +137,20 @@ def practical(differences: Numbers, rope: float) -> tuple[float, float, float]:
     return above, max(0.0, 1 - above - below), below
 
 
-def surest_rival(values: Numbers) -> Numbers:
+def surest_rival(values: Numbers, alpha: float) -> Numbers:
     """Return of each entry of settings × seeds × entries how sure it is that another is better.
 
     The smallest two-sided p of E1 of those that are ahead of it, times the number of all others
     (Bonferroni); 1 where none is ahead with a spread between seeds, NaN with one seed.
     """
-    from scipy.stats import t
-
-    settings, seeds, entries = values.shape
-    df = settings * (seeds - 1)
-    if not df:
+    _, seeds, entries = values.shape
+    if seeds < 2:
         return np.full(entries, np.nan)
-    ahead = values[:, :, None, :] - values[:, :, :, None]
-    squares = ((ahead - ahead.mean(axis=1, keepdims=True)) ** 2).sum(axis=(0, 1))
-    mean, se = ahead.mean(axis=(0, 1)), np.sqrt(squares / df / (settings * seeds))
-    tested = (mean > 0) & (se > 0)
-    p = np.ones_like(mean)
-    p[tested] = 2 * t.sf(mean[tested] / se[tested], df) * (entries - 1)
-    smallest: Numbers = np.minimum(1.0, p.min(axis=1))
+    smallest = np.ones(entries)
+    for own in range(entries):
+        for lead in np.moveaxis(values - values[:, :, [own]], 2, 0):
+            if lead.mean() > 0:  # NaN, without a spread, is no evidence
+                smallest[own] = np.fmin(smallest[own], (entries - 1) * on_the_grid(lead, alpha).p)
     return smallest
 
 

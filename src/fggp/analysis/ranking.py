@@ -107,7 +107,7 @@ def _ranked(counts: Counts | None, plan: Plan) -> DataFrame:
         "rank_high": resampled.high,
         "p_first": resampled.first,
         "p_most": resampled.most,
-        "rival_p": surest_rival((counts.correct * points).astype(np.float64)),
+        "rival_p": surest_rival(counts.correct.astype(np.float64), plan.alpha),
         "wins": (counts.sums == counts.sums.max(axis=1, keepdims=True)).sum(axis=0),
         "settings": len(counts.settings),
         "seeds": len(counts.seeds),
