@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, help="instead of those of each benchmark")
     parser.add_argument("--tiny", action="store_true", help="only to see that all runs")
     given = parser.parse_args(arguments)
-    from fggp.errors import Failure
-    from fggp.job import choose_device
+    from fggp.foundation.errors import Failure
+    from fggp.training.device import choose_device
 
     try:
         _, name = choose_device(given.device)

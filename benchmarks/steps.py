@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from fggp.provenance import processor
+from fggp.training.provenance import processor
 
 ROOT = Path(__file__).parents[1]
 STEPS = ROOT / "docs/steps.yaml"

@@ -13,14 +13,14 @@ from typing import Any
 import yaml
 from pandas import DataFrame
 
-from fggp.analysis.aggregate import aggregate
-from fggp.analysis.checks import Found
-from fggp.analysis.frames import RUNS
-from fggp.analysis.rows import run_row
-from fggp.cell import Cell
-from fggp.config import Study, cells, load
-from fggp.results import Result, make, write
-from fggp.study import run_path, write_expected
+from fggp.analysis.collect.aggregate import aggregate
+from fggp.analysis.collect.consistency import Found
+from fggp.analysis.collect.rows import run_row
+from fggp.analysis.collect.runs_csv import RUNS
+from fggp.study.cell import Cell
+from fggp.study.config import Study, cells, load
+from fggp.study.result_file import Result, make, write
+from fggp.study.study_folder import run_path, write_expected
 
 TEST_IMAGES = 1000
 LAYERS = {

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fggp.methods import METHODS
-from fggp.timing import Timing
+from fggp.pruning.timing import Timing
 
 SIZES = (6 * 27, 8 * 54, 40)
 TOTAL = sum(SIZES)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from fggp.cell import Cell
 from fggp.methods import METHODS
+from fggp.study.cell import Cell
 
 BACKBONE = {"name": "vgg19", "width": "1/32"}
 DATA = {"name": "digits", "validation": 147, "train": 90}

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from fabricate import fabricate, grid
-from fggp.cell import Cell
-from fggp.container import Raw, to_bytes
-from fggp.logits import write_logits
-from fggp.protocol import learning_rate, method_of
-from fggp.results import Result, logits_path, weights_path, write
-from fggp.study import run_path
-from fggp.views import views
+from fggp.storage.logits import write_logits
+from fggp.storage.packed_file import Raw, to_bytes
+from fggp.study.accuracy_views import views
+from fggp.study.cell import Cell
+from fggp.study.protocol import learning_rate, method_of
+from fggp.study.result_file import Result, logits_path, weights_path, write
+from fggp.study.study_folder import run_path
 
 GROWING = {"granet", "rigl", "set"}
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from fggp.loop import Run
-from fggp.replay import SWITCH
+from fggp.training.cuda_graphs import SWITCH
+from fggp.training.loop import Run
 from suite.ours import Ours, State, as_trained
 from suite.training import BATCH, cell, dataset
 from suite.work import Options, Row

@@ -7,7 +7,7 @@ import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from fggp.provenance import code_digest, processor
+from fggp.training.provenance import code_digest, processor
 
 PACKAGES = ("torch", "torchvision", "numpy", "snakemake")
 

@@ -12,15 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fggp.cell import Training
-from fggp.malloc import keep_freed_memory
 from fggp.methods import find
 from fggp.models import build
-from fggp.numerics import arithmetic
-from fggp.parameters import flat, prunable
-from fggp.pruner import Pruner
-from fggp.selection import keep_largest
-from fggp.timing import Method, Timing
+from fggp.pruning.parameters import flat, prunable
+from fggp.pruning.pruner import Pruner
+from fggp.pruning.timing import Method, Timing
+from fggp.pruning.topk import keep_largest
+from fggp.study.cell import Training
+from fggp.training.malloc import keep_freed_memory
+from fggp.training.torch_settings import arithmetic
 
 FULL, NARROW = Fraction(1), Fraction(1, 16)
 LONG = 10**6

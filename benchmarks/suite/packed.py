@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from fggp.mps import PIPES, NoMps, mps
-from fggp.sharing import cores_of
+from fggp.running.gpu_sharing import cores_of
+from fggp.running.mps import PIPES, NoMps, mps
 from suite.work import Options, Row
 
 AT_ONCE = (1, 2, 3, 4, 6)

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch.nn.functional import nll_loss
 
-from fggp.cell import Cell
 from fggp.data import Dataset
+from fggp.study.cell import Cell
 from suite.granet import found, masking
 from suite.ours import as_trained, sgd
 from suite.work import Options, Row, Work
@@ -105,7 +105,7 @@ def cell(
 
 def ours(backbone: str, batch: int, layout: str, method: str, options: Options) -> Work:
     """Return a step of our loop."""
-    from fggp.loop import Run
+    from fggp.training.loop import Run
 
     trained = cell(backbone, batch, layout, method, options)
     as_trained(options.threads)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from fggp.checkpoint import Checkpoint
-from fggp.config import cells, load
-from fggp.train import Stopped, train
+from fggp.study.config import cells, load
+from fggp.training.checkpoint import Checkpoint
+from fggp.training.train import Stopped, train
 from suite.gpu_steps import release
 from suite.training import BATCH, cell, dataset
 from suite.work import Options, Row

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fggp.methods import METHODS
-    from fggp.oneshot import sparsify
-    from fggp.packing import pack, unpack
-    from fggp.pruner import Pruner
-    from fggp.timing import method
+    from fggp.methods.registry import method
+    from fggp.pruning.pruner import Pruner
+    from fggp.pruning.sparsify import sparsify
+    from fggp.storage.packing import pack, unpack
 
 __version__ = "0.1.0"
 __all__ = ["METHODS", "Pruner", "method", "pack", "sparsify", "unpack"]
 
 HOMES = {
     "METHODS": "fggp.methods",
-    "method": "fggp.timing",
-    "Pruner": "fggp.pruner",
-    "sparsify": "fggp.oneshot",
-    "pack": "fggp.packing",
-    "unpack": "fggp.packing",
+    "method": "fggp.methods.registry",
+    "Pruner": "fggp.pruning.pruner",
+    "sparsify": "fggp.pruning.sparsify",
+    "pack": "fggp.storage.packing",
+    "unpack": "fggp.storage.packing",
 }
 
 

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from fggp import METHODS, Pruner
-from fggp.initial import Random
 from fggp.methods import Definition
-from fggp.rules import Rule, Sequence
-from fggp.timing import Method, Timing, method
+from fggp.methods.registry import method
+from fggp.pruning.initial_masks import Random
+from fggp.pruning.rules import Rule, Sequence
+from fggp.pruning.timing import Method, Timing
 from networks import IMAGES, LABELS, SIZES, TOTAL, in_time, network
 
 TIMING = Timing(steps=24, begin=0, end=12, every=3)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from markdown_pages import EXECUTED, ROOT, Check, Listed, blocks, listed, pages
 
-from fggp.config import cells, load
+from fggp.study.config import cells, load
 
 PAGES = pages(*EXECUTED)
 TEXT = {page: (ROOT / page).read_text() for page in PAGES}

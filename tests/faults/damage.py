@@ -17,16 +17,16 @@ from checkout import TINY, Checkout
 from commands import Answer, fggp, inside
 from tally import LOST, TRACEBACK, WRONG, Tally
 
-from fggp.cell import canonical
-from fggp.config import cells, load
-from fggp.errors import Failure
-from fggp.job import run_cell
-from fggp.logits import read_logits
-from fggp.loop import digest
-from fggp.packing import unpack
-from fggp.results import fingerprint
-from fggp.study import data_path, run_path
-from fggp.train import Stopped
+from fggp.foundation.errors import Failure
+from fggp.running.run_cell import run_cell
+from fggp.storage.logits import read_logits
+from fggp.storage.packing import unpack
+from fggp.study.cell import canonical
+from fggp.study.config import cells, load
+from fggp.study.result_file import fingerprint
+from fggp.study.study_folder import data_path, run_path
+from fggp.training.loop import digest
+from fggp.training.train import Stopped
 
 STUDY = "small"
 HOME = Path("results") / STUDY

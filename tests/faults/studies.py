@@ -15,8 +15,8 @@ from checkout import ROOT
 from commands import fggp, inside
 from tally import WRONG, Tally
 
-from fggp.config import cells, load
-from fggp.study import data_path, folder, run_path
+from fggp.study.config import cells, load
+from fggp.study.study_folder import data_path, folder, run_path
 
 BASES = ("demo", "demo-all", "demo-ablation", "mini", "mini-folder", "paper")
 VALUES: tuple[Any, ...] = (

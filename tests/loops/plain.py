@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import fggp
-from fggp.timing import Method, Timing
+from fggp.pruning.timing import Method, Timing
 
 NAMES = ("gmp", "granet", "rigl", "fggp")
 TIMING = Timing(steps=24, begin=0, end=12, every=3)

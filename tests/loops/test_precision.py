@@ -9,7 +9,7 @@ from plain import BATCHES, NAMES, Loop, adamw, flat, method, network, same_bits,
 from torch import Tensor, nn
 
 import fggp
-from fggp.recipe import Soft
+from fggp.pruning.recipe import Soft
 
 every_name = pytest.mark.parametrize("name", NAMES)
 

@@ -12,7 +12,7 @@ from plain import BATCHES, NAMES, TARGET, TOTAL, Loop, adamw, kept, method, netw
 from torch import Tensor
 
 import fggp
-from fggp.recipe import Soft
+from fggp.pruning.recipe import Soft
 
 every_name = pytest.mark.parametrize("name", NAMES)
 

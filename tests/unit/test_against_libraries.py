@@ -7,7 +7,8 @@ import scikit_posthocs
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from fggp.analysis import omnibus, paired
+from fggp.analysis.stats import paired
+from fggp.analysis.stats import rank_tests as omnibus
 
 TABLES = [(seed, settings, methods) for seed in range(5) for settings, methods in ((12, 5), (6, 3))]
 

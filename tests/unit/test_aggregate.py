@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 
 from fabricate import TEST_IMAGES, fabricate, grid, likely, result_of
-from fggp.analysis.aggregate import aggregate
-from fggp.analysis.frames import RUNS, read_runs
-from fggp.cell import Cell
-from fggp.results import SEAL, Result, ResultError, write
-from fggp.study import run_path
+from fggp.analysis.collect.aggregate import aggregate
+from fggp.analysis.collect.runs_csv import RUNS, read_runs
+from fggp.foundation.errors import ResultError
+from fggp.study.cell import Cell
+from fggp.study.result_file import SEAL, Result, write
+from fggp.study.study_folder import run_path
 
 TABLES = ["runs.csv", "epochs.csv", "layers.csv", "updates.csv"]
 

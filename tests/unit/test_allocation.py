@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fggp.allocation import MARGIN, REQUEUE, Allocation, job_id, seconds_of
-from fggp.errors import Failure
+from fggp.foundation.errors import Failure
+from fggp.running.slurm_allocation import MARGIN, REQUEUE, Allocation, job_id, seconds_of
 
 
 @pytest.fixture(autouse=True)
@@ -145,7 +145,7 @@ def test_a_requeued_job_waits_to_be_ended(
     slurm: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     program(slurm / "scontrol", f'echo "$*" > {slurm}/asked')
-    monkeypatch.setattr("fggp.allocation.KILL_SECONDS", 0.3)
+    monkeypatch.setattr("fggp.running.slurm_allocation.KILL_SECONDS", 0.3)
     began = time.monotonic()
     Allocation("40_3", 30.0).requeue()
     assert time.monotonic() - began >= 0.3
@@ -157,7 +157,7 @@ def test_a_training_that_shares_its_job_requeues_nothing(
     slurm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(slurm / "scontrol", f"touch {slurm}/asked")
-    monkeypatch.setattr("fggp.allocation.KILL_SECONDS", 0)
+    monkeypatch.setattr("fggp.running.slurm_allocation.KILL_SECONDS", 0)
     monkeypatch.setenv(REQUEUE, "no")
     Allocation("42", 30.0).requeue()
     assert not (slurm / "asked").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fabricate import fabricate, grid
-from fggp.analysis import style
+from fggp.analysis import figure_style as style
 from fggp.cli import main
 
 SHIPPED = Path(__file__).parents[2] / "results/reference/mini-95-folder"
@@ -117,7 +117,7 @@ def test_shipped_results_are_analysed_without_torch_and_not_touched(tmp_path: Pa
         (blocked / f"{name}.py").write_text("raise ImportError('it is not installed')")
     script = (
         "import sys\n"
-        "from fggp.analysis import style\n"
+        "from fggp.analysis import figure_style as style\n"
         "from fggp.cli import main\n"
         "style.DPI = 50\n"
         "sys.exit(main(['analyse', sys.argv[1], '--partial', '--out', sys.argv[2]]))\n"

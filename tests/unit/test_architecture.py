@@ -16,61 +16,25 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # Rooms from the top of the house to the bottom: each imports only from those above it.
 ROOMS = (
-    *("errors", "ratio", "streams", "verdict", "malloc"),
-    *("allocation", "cell", "results", "locking"),
-    *("gaps", "container", "packing", "weights", "logits"),
-    *("passes", "selection", "distributions", "schedules"),
-    *("complaints", "docstrings"),
-    *("initial", "saliency", "scored"),
-    *("update", "rates", "selecting", "rules", "rewiring", "mutation", "recipe"),
+    *("foundation", "models"),
+    *("storage", "data", "pruning"),
     "methods",
-    "origin",
-    "data",
-    *("timing", "protocol", "costs", "sizes", "fitting"),
-    *("matching", "reading", "config", "study", "grid"),
-    *("glance", "traces", "pace", "progress"),
-    *("parameters", "factors", "dense_copy", "rewinding", "pruner", "oneshot"),
-    "models",
-    *("numerics", "views", "checkpoint", "provenance"),
-    *("flops", "making", "diagnostics", "answers", "paths"),
-    *("replay", "step", "loop", "train"),
-    *("metering", "metered"),
-    *("stopping", "job", "workers", "mps", "sharing"),
-    "checking",
-    "analysis",
-    "crate",
-    *("catalogue", "shipped", "conditions", "report"),
-    "doctor",
+    "study",
+    *("training", "analysis"),
+    *("running", "publishing"),
     "cli",
 )
 DOORS = {"__init__", "__main__"}
 WITH_TORCH = {
-    "saliency",
-    "parameters",
-    "factors",
-    "dense_copy",
-    "rewinding",
-    "pruner",
-    "oneshot",
-    "packing",
-    "weights",
+    *("pruning.saliency", "pruning.parameters", "pruning.float_masks", "pruning.soft_masking"),
+    *("pruning.rewinding", "pruning.pruner", "pruning.sparsify"),
+    *("storage.packing", "storage.state_dicts"),
     "models",
-    "data.batches",
-    "data.crops",
-    "numerics",
-    "checkpoint",
-    "making",
-    "flops",
-    "diagnostics",
-    "answers",
-    "paths",
-    "replay",
-    "step",
-    "loop",
-    "train",
-    "metering.speed",
-    "metered",
-    "job",
+    *("data.batches", "data.crops"),
+    *("training.torch_settings", "training.checkpoint", "training.build", "training.flops"),
+    *("training.diagnostics", "training.outputs", "training.connectivity", "training.cuda_graphs"),
+    *("training.step", "training.loop", "training.train", "training.device", "training.speed"),
+    "running.run_cell",
 }
 
 
@@ -119,9 +83,7 @@ def test_every_import_inside_the_package_names_a_file_of_it() -> None:
             assert name in MODULES, f"{path} imports fggp.{name}"
 
 
-@pytest.mark.parametrize(
-    "room", ["methods", "models", "data", "checking", "analysis", "doctor", "cli"]
-)
+@pytest.mark.parametrize("room", ROOMS)
 def test_the_files_of_a_room_do_not_import_in_a_circle(room: str) -> None:
     # A package names its files in its own __init__, which they may read for nothing but a type.
     inside = {
@@ -137,10 +99,10 @@ def test_the_files_of_a_room_do_not_import_in_a_circle(room: str) -> None:
 
 
 def test_analysis_reads_results_and_never_a_configuration_or_a_checkpoint() -> None:
-    forbidden = {"config", "grid", "checkpoint", "train", "loop", "pruner", "models", "job"}
+    forbidden = ("study.config", "training", "running", "models", "pruning.pruner")
     for module, path in MODULES.items():
         if room_of(module) == "analysis":
-            assert not forbidden & {room_of(name) for name in imports(path)}, module
+            assert not [name for name in imports(path) if name.startswith(forbidden)], module
 
 
 LIGHT = [
@@ -171,7 +133,14 @@ def first_with_torch(modules: list[str], **environment: str) -> str:
 
 
 def test_rooms_that_need_no_torch_import_without_it() -> None:
-    named = {"fggp", "fggp.config", "fggp.grid", "fggp.methods", "fggp.cli", "fggp.data"}
+    named = {
+        "fggp",
+        "fggp.study.config",
+        "fggp.running.snakemake_grid",
+        "fggp.methods",
+        "fggp.cli",
+        "fggp.data",
+    }
     assert named <= set(LIGHT)
     assert len([name for name in LIGHT if name.startswith("fggp.analysis.")]) >= 8
     assert first_with_torch(LIGHT) == ""
@@ -179,8 +148,8 @@ def test_rooms_that_need_no_torch_import_without_it() -> None:
 
 def test_the_check_for_torch_would_see_it(tmp_path: Path) -> None:
     (tmp_path / "torch.py").touch()  # the real one takes seconds
-    modules = ["fggp.ratio", "fggp.checkpoint", "fggp.cli"]
-    assert first_with_torch(modules, PYTHONPATH=str(tmp_path)) == "fggp.checkpoint"
+    modules = ["fggp.foundation.exact", "fggp.training.torch_settings", "fggp.cli"]
+    assert first_with_torch(modules, PYTHONPATH=str(tmp_path)) == "fggp.training.torch_settings"
 
 
 def lines_of_code(node: ast.AST, source: list[str]) -> int:

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from fggp.data.batches import Batches, Normaliser, evaluation_batches
-from fggp.streams import stream
+from fggp.foundation.random_streams import stream
 
 CPU = torch.device("cpu")
 MEAN, STD = (0.5, 0.25, 0.4), (0.25, 0.5, 0.2)

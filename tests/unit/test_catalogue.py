@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from fggp.catalogue import described, gradients, ordered, trainings, updates
 from fggp.methods import METHODS
-from fggp.reading import read_study, studies
+from fggp.methods.registry import ordered
+from fggp.publishing.report.method_facts import described, gradients, trainings, updates
+from fggp.study.yaml_files import read_study, studies
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/methods.md").read_text()

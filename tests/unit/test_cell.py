@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from fabricate import grid
-from fggp.cell import Cell, canonical
-from fggp.config import cells
+from fggp.study.cell import Cell, canonical
+from fggp.study.config import cells
 
 PLAIN: dict[str, Any] = {
     "backbone": {"name": "vgg19", "width": 1},

@@ -13,24 +13,17 @@ import numpy as np
 import pytest
 
 from fabricate import grid, measured
-from fggp.checking.problems import Problem
-from fggp.checking.study import check, studies
-from fggp.checking.summary import plain, text
 from fggp.cli import main
-from fggp.config import cells
-from fggp.container import to_bytes
-from fggp.errors import Failure
-from fggp.logits import read_logits, write_logits
-from fggp.results import (
-    fingerprint,
-    kept,
-    logits_path,
-    read,
-    weights_path,
-    write,
-    write_text,
-)
-from fggp.study import run_path
+from fggp.foundation.errors import Failure
+from fggp.foundation.files import write_text
+from fggp.publishing.check.problems import Problem
+from fggp.publishing.check.study import check, studies
+from fggp.publishing.check.summary import plain, text
+from fggp.storage.logits import read_logits, write_logits
+from fggp.storage.packed_file import to_bytes
+from fggp.study.config import cells
+from fggp.study.result_file import fingerprint, kept, logits_path, read, weights_path, write
+from fggp.study.study_folder import run_path
 from sound import sound_study, tensors, with_files
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"

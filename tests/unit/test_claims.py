@@ -7,9 +7,10 @@ import pytest
 import yaml
 
 from fabricate import fabricate, grid, runs_of
-from fggp.analysis import claims as module
-from fggp.analysis.aggregate import aggregate
-from fggp.analysis.claims import (
+from fggp.analysis.collect.aggregate import aggregate
+from fggp.analysis.plan import default_plan
+from fggp.analysis.tables import claims as module
+from fggp.analysis.tables.claims import (
     ABSENT,
     COLUMNS,
     FAILS,
@@ -20,11 +21,10 @@ from fggp.analysis.claims import (
     read_claims,
     status,
 )
-from fggp.analysis.plan import default_plan
-from fggp.analysis.ranking import ranking
-from fggp.cell import Cell
+from fggp.analysis.tables.ranking import ranking
 from fggp.cli import main
-from fggp.results import ResultError
+from fggp.foundation.errors import ResultError
+from fggp.study.cell import Cell
 
 ROOT = Path(__file__).parents[2]
 PLAN = default_plan()
@@ -60,7 +60,7 @@ def verdicts(runs: pd.DataFrame) -> dict[str, str]:
 
 
 def test_the_claims_inside_the_package_are_those_of_the_checkout() -> None:
-    inside = Path(module.__file__).with_name("claims.yaml")
+    inside = Path(module.__file__).parents[1] / "claims.yaml"
     assert inside.read_bytes() == (ROOT / "config/claims.yaml").read_bytes()
 
 

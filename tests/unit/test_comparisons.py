@@ -6,11 +6,11 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from fabricate import grid, likely, runs_of
-from fggp.analysis.comparisons import COLUMNS, comparisons, comparisons_table
-from fggp.analysis.per_setting import per_setting, per_setting_table
 from fggp.analysis.plan import Plan, default_plan
-from fggp.cell import Cell
-from fggp.results import ResultError
+from fggp.analysis.tables.comparisons import COLUMNS, comparisons, comparisons_table
+from fggp.analysis.tables.per_setting import per_setting, per_setting_table
+from fggp.foundation.errors import ResultError
+from fggp.study.cell import Cell
 
 # Correct images of fggp more than of gmp; an image is a tenth of a point. Settings in order: dense
 # and sparse start; seeds in order.

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from fggp.complaints import ConfigError
-from fggp.config import Study, cells, load
+from fggp.foundation.validation import ConfigError
 from fggp.methods import METHODS
-from fggp.study import expected_text
+from fggp.study.config import Study, cells, load
+from fggp.study.study_folder import expected_text
 
 CONFIG = Path(__file__).parents[2] / "config"
 NO_STUDIES = {"colours", "stats", "claims"}

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 import small
-from fggp.checkpoint import Checkpoint
-from fggp.job import Timed, run_cell
-from fggp.metering import speed as speeds
-from fggp.metering.meter import GLANCE_SECONDS, Joules, Meter
-from fggp.metering.speed import flop, peak_gflops, speed
-from fggp.provenance import code_digest
-from fggp.results import fingerprint, read
-from fggp.train import Stopped
+from fggp.running.run_cell import run_cell
+from fggp.study.result_file import fingerprint, read
+from fggp.training import speed as speeds
+from fggp.training.checkpoint import Checkpoint, Timed
+from fggp.training.energy.meter import GLANCE_SECONDS, Joules, Meter
+from fggp.training.provenance import code_digest
+from fggp.training.speed import flop, peak_gflops, speed
+from fggp.training.train import Stopped
 
 CPU = torch.device("cpu")
 
@@ -33,7 +33,7 @@ class Steady:
 
 @pytest.fixture
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fggp.metered.counter_of", lambda kind: Steady())
+    monkeypatch.setattr("fggp.training.checkpoint.counter_of", lambda kind: Steady())
 
 
 def stopping(at: int) -> Any:
@@ -140,7 +140,7 @@ def test_an_attempt_without_a_counter_leaves_the_energy_unknown(
 ) -> None:
     unknown = dict.fromkeys(("energy_joules", "counter_joules", "energy_shared"))
     Checkpoint(tmp_path / "c.ckpt", cell(), "cpu").save({"epoch": 1, "seconds": 5.0})  # an old one
-    monkeypatch.setattr("fggp.metered.counter_of", lambda kind: Steady())
+    monkeypatch.setattr("fggp.training.checkpoint.counter_of", lambda kind: Steady())
     counted = Timed(tmp_path / "c.ckpt", cell(), "cpu")
     assert counted.load() is not None
     assert counted.seconds >= 5

@@ -10,17 +10,16 @@ import pytest
 import yaml
 
 from fabricate import grid
-from fggp import costs
-from fggp.cell import Cell
-from fggp.config import cells
-from fggp.costs import Size
-from fggp.errors import Failure
-from fggp.sizes import ASSUMED, size_of
+from fggp.data.sizes import ASSUMED, Size, size_of
+from fggp.foundation.errors import Failure
+from fggp.study import costs
+from fggp.study.cell import Cell
+from fggp.study.config import cells
 
 ROOT = Path(__file__).parents[2]
 CIFAR = Size(50_000, 10_000, 32)
 CPU, H200, A100 = (costs.device(name) for name in ("cpu", "h200", "a100"))
-TABLE = yaml.safe_load((ROOT / "src/fggp/costs.yaml").read_text())
+TABLE = yaml.safe_load((ROOT / "src/fggp/study/costs.yaml").read_text())
 STANDARD = {"dense": {}, "gmp": {}, "imp": {}, "global-mp": {}, "small-dense": {}, "iss": {}}
 
 

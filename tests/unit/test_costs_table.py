@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 
 from fabricate import analysed, measured, older
-from fggp import costs
-from fggp.analysis.costs import study_costs
-from fggp.analysis.frames import read_runs
+from fggp.analysis.collect.runs_csv import read_runs
 from fggp.analysis.tables import write_table
-from fggp.cell import Cell
-from fggp.results import Result
+from fggp.analysis.tables.costs import study_costs
+from fggp.study import costs
+from fggp.study.cell import Cell
+from fggp.study.result_file import Result
 
 IMAGES = costs.Size(5100, 1000, 32)  # of the made-up results
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from fabricate import analysed, grid, measured
-from fggp.cell import Cell
 from fggp.cli import main
-from fggp.config import cells
-from fggp.crate import entities
-from fggp.crate.writing import write_crate
-from fggp.errors import Failure
-from fggp.results import Result
+from fggp.foundation.errors import Failure
+from fggp.publishing.crate import entities
+from fggp.publishing.crate.crate import write_crate
+from fggp.study.cell import Cell
+from fggp.study.config import cells
+from fggp.study.result_file import Result
 
 ROOT = Path(__file__).parents[2]
 Graph = dict[str, dict[str, Any]]

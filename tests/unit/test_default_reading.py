@@ -11,15 +11,16 @@ import yaml
 
 from fabricate import analysed
 from fggp.analysis import plan
-from fggp.analysis.claims import ABSENT, FAILS, HOLDS, UNDECIDED
-from fggp.analysis.default_reading import against_default
-from fggp.analysis.finding import Finding, about_claim, finding
-from fggp.analysis.material import Material
+from fggp.analysis.default_reading.comparison import against_default
+from fggp.analysis.default_reading.finding import Finding, about_claim, finding
+from fggp.analysis.default_reading.page import NOTHING, reading_page
+from fggp.analysis.fggp_variants import Arm, arms, means, rivals
 from fggp.analysis.plan import default_plan, read_plan
-from fggp.analysis.power import Grid, smallest_differences, study_power
-from fggp.analysis.reading_page import NOTHING, reading_page
-from fggp.analysis.readings import Arm, arms, means, rivals
-from fggp.cell import Cell
+from fggp.analysis.stats.power import Grid, smallest_differences
+from fggp.analysis.study_tables import Material
+from fggp.analysis.tables.claims import ABSENT, FAILS, HOLDS, UNDECIDED
+from fggp.analysis.tables.power import study_power
+from fggp.study.cell import Cell
 
 ROOT = Path(__file__).parents[2]
 COSINE = {"schedule": "cosine", "start": "1/2", "end": 0.005}

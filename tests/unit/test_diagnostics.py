@@ -15,19 +15,20 @@ from torch.nn.functional import conv2d, cross_entropy, linear
 
 import small
 from fabricate import result_of
-from fggp import Pruner, loop
+from fggp import Pruner
 from fggp.data import Dataset
-from fggp.diagnostics import Diagnostics, dead_neurons
-from fggp.distributions import erk
-from fggp.flops import Watch, output_positions
+from fggp.foundation.exact import kept_count
 from fggp.methods import find
 from fggp.models import build
-from fggp.rules import PruneTo
-from fggp.selecting import Floored, Largest, PerLayer
-from fggp.selection import kept_count
-from fggp.timing import Method, Timing
-from fggp.train import train
-from fggp.update import Update, gradient, magnitude
+from fggp.pruning.distributions import erk
+from fggp.pruning.mask_update import Update, gradient, magnitude
+from fggp.pruning.rules import PruneTo
+from fggp.pruning.selections import Floored, Largest, PerLayer
+from fggp.pruning.timing import Method, Timing
+from fggp.training import loop
+from fggp.training.diagnostics import Diagnostics, dead_neurons
+from fggp.training.flops import Watch, output_positions
+from fggp.training.train import train
 from networks import IMAGES, LABELS, TOTAL, network
 
 SHAPE = IMAGES.shape[1:]

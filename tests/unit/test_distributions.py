@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from fggp.distributions import Distribution, erk, uniform
-from fggp.initial import ERK, Beginning, Random
+from fggp.foundation.exact import kept_count
+from fggp.foundation.random_streams import stream
 from fggp.models import build
-from fggp.selection import kept_count
-from fggp.streams import stream
+from fggp.pruning.distributions import Distribution, erk, uniform
+from fggp.pruning.initial_masks import ERK, Beginning, Random
 
 SPARSITIES = ("0.5", "0.9", "0.95", "0.98")
 Shapes = list[tuple[int, ...]]

@@ -1,6 +1,6 @@
 """A docstring comes apart into what it says first, its text, its formula and its arguments."""
 
-from fggp.docstrings import Docstring, docstring
+from fggp.foundation.docstrings import Docstring, docstring
 
 
 def told() -> None:

@@ -16,16 +16,17 @@ import numpy as np
 import pytest
 
 from fggp.cli import main
-from fggp.config import load
 from fggp.data import prepare
-from fggp.doctor import CHECKS, Finding, Place, disk, examine, memory, processors, software
-from fggp.doctor.disk import clock, descriptors, locks, room, writable
-from fggp.doctor.finding import ok
-from fggp.doctor.images import images
-from fggp.doctor.probe import Gpu, Probed, probe
-from fggp.doctor.processors import cpu, gpus, sharing, torch_build
-from fggp.doctor.software import packages, python, source
-from fggp.doctor.workflow import profile, snakemake_locks, study
+from fggp.running.doctor import CHECKS, Finding, Place, disk, examine, memory, software
+from fggp.running.doctor import devices as processors
+from fggp.running.doctor.devices import cpu, gpus, sharing, torch_build
+from fggp.running.doctor.disk import clock, descriptors, locks, room, writable
+from fggp.running.doctor.finding import ok
+from fggp.running.doctor.images import images
+from fggp.running.doctor.software import packages, python, source
+from fggp.running.doctor.torch_probe import Gpu, Probed, probe
+from fggp.running.doctor.workflow import profile, snakemake_locks, study
+from fggp.study.config import load
 
 ROOT = Path(__file__).parents[2]
 GUARD = 300  # seconds, against hanging
@@ -149,14 +150,14 @@ def test_whatever_a_broken_pytorch_does_it_is_one_line(
 def test_a_pytorch_that_hangs_is_given_up(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "torch.py").write_text("import time; time.sleep(600)")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")]))
-    monkeypatch.setattr("fggp.doctor.probe.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("fggp.running.doctor.torch_probe.PATIENCE_SECONDS", 0.5)
     assert "has not answered in" in probe("fp32").failure
 
 
 def test_a_study_that_does_not_exist_is_a_line_and_no_refusal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fggp.doctor.place.probe", lambda precision: HEALTHY)
+    monkeypatch.setattr("fggp.running.doctor.context.probe", lambda precision: HEALTHY)
     assert main(["doctor", "dmeo"]) == 1
     text = capsys.readouterr().out
     assert "config/dmeo.yaml: no such study" in text

@@ -12,12 +12,19 @@ import pytest
 import slurm_answers as said
 import yaml
 
-from fggp.config import load
-from fggp.doctor import Finding, Place, examine
-from fggp.doctor.probe import Probed
-from fggp.doctor.scheduler_text import Partition, minutes, partitions
-from fggp.doctor.slurm import COMMANDS, commands, controller, preemption, requeue, status_checks
-from fggp.doctor.submitting import accepted, largest, partition
+from fggp.running.doctor import Finding, Place, examine
+from fggp.running.doctor.slurm import (
+    COMMANDS,
+    commands,
+    controller,
+    preemption,
+    requeue,
+    status_checks,
+)
+from fggp.running.doctor.slurm_jobs import accepted, largest, partition
+from fggp.running.doctor.slurm_output import Partition, minutes, partitions
+from fggp.running.doctor.torch_probe import Probed
+from fggp.study.config import load
 
 ROOT = Path(__file__).parents[2]
 CHECKS = (commands, controller, status_checks, requeue, preemption, partition, accepted)
@@ -311,7 +318,7 @@ def test_commands_that_print_nonsense_are_no_traceback(at: At) -> None:
 
 
 def test_a_command_that_hangs_is_given_up(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fggp.doctor.place.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("fggp.running.doctor.context.PATIENCE_SECONDS", 0.2)
     whole = cluster()
     whole["scontrol"] = {"*": (0, "", "")}
     found = at(whole)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fggp.metering.board import board
-from fggp.metering.devices import counter_of
-from fggp.metering.meter import GLANCE_SECONDS, Joules, Meter
-from fggp.metering.neighbours import Neighbours
-from fggp.metering.packages import MOST_WATTS, Packages, Zone, busy_seconds, packages
+from fggp.training.energy.counters import counter_of
+from fggp.training.energy.cpu import MOST_WATTS, Packages, Zone, busy_seconds, packages
+from fggp.training.energy.gpu import board
+from fggp.training.energy.meter import GLANCE_SECONDS, Joules, Meter
+from fggp.training.energy.sharing import Neighbours
 
 RANGE = 262_143_328_850  # microjoules, of a common server
 TICKS = 100
@@ -276,7 +276,7 @@ def test_a_killed_neighbour_counts_no_more(tmp_path: Path) -> None:
 
 
 def test_where_nothing_counts_there_is_no_counter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fggp.metering.devices.packages", lambda: None)
+    monkeypatch.setattr("fggp.training.energy.counters.packages", lambda: None)
     assert counter_of("cpu") is None
 
 

@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 from fabricate import GRID, measured, result_of
-from fggp import costs
-from fggp.cell import Cell
 from fggp.cli import main
-from fggp.config import cells, load
-from fggp.results import write
-from fggp.study import run_path
+from fggp.study import costs
+from fggp.study.cell import Cell
+from fggp.study.config import cells, load
+from fggp.study.result_file import write
+from fggp.study.study_folder import run_path
 
 PAPER = {
     "data": {"kind": "cifar10", "name": "cifar10", "validation": 5000},

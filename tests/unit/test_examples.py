@@ -80,7 +80,7 @@ def trained(epochs, folder, checkpoint=None):
     images = torch.randn(200, 64, generator=torch.Generator().manual_seed(1))
     data = DataLoader(TensorDataset(images, torch.arange(200) % 10), 20)
     prune, model = Prune("granet", sparsity=0.9, initial_sparsity=0.5), Digits()
-    prune.settings["timing"] = fggp.timing.Timing(60, 0, 30, 5)
+    prune.settings["timing"] = fggp.pruning.timing.Timing(60, 0, 30, 5)
     trainer = L.Trainer(max_epochs=epochs, callbacks=[prune], accelerator="cpu", logger=False,
                         default_root_dir=folder, enable_progress_bar=False)
     trainer.fit(model, data, ckpt_path=checkpoint)
@@ -104,7 +104,7 @@ def trained(folder, checkpoint=None):
     generator = torch.Generator().manual_seed(1)
     rows = [{"x": torch.randn(64, generator=generator), "labels": i % 10} for i in range(200)]
     prune, model = Prune("granet", sparsity=0.9, initial_sparsity=0.5), Digits()
-    prune.settings["timing"] = fggp.timing.Timing(60, 0, 30, 5)
+    prune.settings["timing"] = fggp.pruning.timing.Timing(60, 0, 30, 5)
     arguments = TrainingArguments(
         folder, num_train_epochs=6, per_device_train_batch_size=20, use_cpu=True,
         save_strategy="epoch", report_to="none", disable_tqdm=True,

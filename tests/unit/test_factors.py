@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fggp.factors import Factors
+from fggp.pruning.float_masks import Factors
 
 VALUES = [1.5, -2.0, 0.0, -0.0, float("inf"), float("-inf"), float("nan"), 1e-40]
 

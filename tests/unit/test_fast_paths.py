@@ -16,13 +16,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import fggp
 import small
 from fggp.data import load
-from fggp.factors import Factors
-from fggp.loop import Run
-from fggp.making import few
-from fggp.parameters import extremes
-from fggp.streams import stream
-from fggp.timing import Timing
-from fggp.update import Update
+from fggp.foundation.random_streams import stream
+from fggp.pruning.float_masks import Factors
+from fggp.pruning.mask_update import Update
+from fggp.pruning.parameters import extremes
+from fggp.pruning.timing import Timing
+from fggp.training.build import few
+from fggp.training.loop import Run
 from networks import IMAGES, LABELS, in_time, network
 
 TIMING = Timing(steps=24, begin=0, end=12, every=3)

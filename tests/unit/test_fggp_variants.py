@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from fggp.methods import find
-from fggp.selecting import Largest
-from fggp.update import Update, gradient, magnitude
+from fggp.pruning.mask_update import Update, gradient, magnitude
+from fggp.pruning.selections import Largest
 
 SIZES = (3, 5, 4)
 CASES = range(150)

@@ -12,18 +12,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from fabricate import analysed, likely, older
-from fggp.analysis.comparisons import comparisons
+from fggp.analysis.fggp_variants import mean_amount, variants
+from fggp.analysis.figure_style import styled
 from fggp.analysis.figures import draw
-from fggp.analysis.figures.critical import cliques
-from fggp.analysis.figures.groups import MOST, spotlight
-from fggp.analysis.figures.strokes import cut
-from fggp.analysis.figures.variants import variants
-from fggp.analysis.material import Material
-from fggp.analysis.per_setting import per_setting
-from fggp.analysis.readings import mean_amount
-from fggp.analysis.style import styled
-from fggp.cell import Cell
-from fggp.results import Result
+from fggp.analysis.figures.critical_difference import cliques
+from fggp.analysis.figures.drawing import cut
+from fggp.analysis.figures.label_groups import MOST, spotlight
+from fggp.analysis.study_tables import Material
+from fggp.analysis.tables.comparisons import comparisons
+from fggp.analysis.tables.per_setting import per_setting
+from fggp.study.cell import Cell
+from fggp.study.result_file import Result
 
 FALLING = {"schedule": "cosine", "start": "1/2", "end": 0.005}
 LATE = "magnitude-first"

@@ -14,12 +14,12 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from fabricate import analysed, fabricate, older
-from fggp.analysis import style
+from fggp.analysis import figure_style as style
 from fggp.analysis.figures import FIGURES, draw, write_figures
-from fggp.analysis.material import Material
+from fggp.analysis.study_tables import Material
 from fggp.cli import analyse as verb
 from fggp.cli import main
-from fggp.results import ResultError
+from fggp.foundation.errors import ResultError
 
 FORMS = ("pdf", "png", "csv")
 RATES = (0.2, 0.4, 0.6, 0.8)
@@ -331,7 +331,7 @@ def test_neither_the_verbs_nor_the_analysis_import_what_they_do_not_need() -> No
     code = (
         "import sys, fggp.cli.analyse\n"
         "assert not {'torch', 'pandas', 'matplotlib'} & set(sys.modules)\n"
-        "import fggp.analysis.figures, fggp.analysis.tables, fggp.analysis.aggregate\n"
+        "import fggp.analysis.figures, fggp.analysis.tables, fggp.analysis.collect.aggregate\n"
         "assert not {'torch', 'matplotlib.pyplot'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

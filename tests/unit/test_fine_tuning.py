@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 import small
-from fggp.cell import Cell
 from fggp.data import load
-from fggp.errors import Failure
-from fggp.job import run_cell
-from fggp.loop import Run
-from fggp.packing import pack, unpack
-from fggp.results import read, weights_path, write
+from fggp.foundation.errors import Failure
+from fggp.running.run_cell import run_cell
+from fggp.storage.packing import pack, unpack
+from fggp.study.cell import Cell
+from fggp.study.result_file import read, weights_path, write
+from fggp.training.loop import Run
 
 cell = partial(small.cell, epochs=4, lr_milestones=[0.5])
 

@@ -9,13 +9,14 @@ import pytest
 import yaml
 
 from fabricate import GRID, grid, likely, measured, result_of
-from fggp.cell import Cell
-from fggp.complaints import ConfigError
-from fggp.config import cells, load
-from fggp.glance import done, expected, plain_cells
-from fggp.matching import finished
-from fggp.results import SEAL, Result, ResultError, kept, write
-from fggp.study import write_expected
+from fggp.foundation.errors import ResultError
+from fggp.foundation.validation import ConfigError
+from fggp.running.progress.result_headers import done, expected, plain_cells
+from fggp.study.cell import Cell
+from fggp.study.config import cells, load
+from fggp.study.result_file import SEAL, Result, kept, write
+from fggp.study.stored_results import finished
+from fggp.study.study_folder import write_expected
 
 STUDY = grid()
 CELL = next(it for it in cells(STUDY) if it.label == "fggp")

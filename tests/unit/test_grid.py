@@ -8,13 +8,13 @@ import pytest
 import yaml
 
 from fabricate import GRID, likely, result_of
-from fggp.cell import Cell
-from fggp.complaints import ConfigError
-from fggp.config import cells
-from fggp.errors import Failure
-from fggp.grid import DEFAULT, Grid, cells_per_gpu, one_configuration
-from fggp.results import ResultError, kept, read, write
-from fggp.study import read_expected, run_path, write_expected
+from fggp.foundation.errors import Failure, ResultError
+from fggp.foundation.validation import ConfigError
+from fggp.running.snakemake_grid import DEFAULT, Grid, cells_per_gpu, one_configuration
+from fggp.study.cell import Cell
+from fggp.study.config import cells
+from fggp.study.result_file import kept, read, write
+from fggp.study.study_folder import read_expected, run_path, write_expected
 
 HERE = Path("config/small.yaml")
 HOME = Path("results/small")

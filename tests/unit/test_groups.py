@@ -10,15 +10,16 @@ import torch
 from torch import Tensor, nn
 
 import fggp
-from fggp.distributions import n_of_m
-from fggp.initial import Beginning, InitialGroups
+from fggp.foundation.exact import kept_count
 from fggp.methods import METHODS
 from fggp.models import build
-from fggp.rules import Choose
-from fggp.selecting import InGroups
-from fggp.selection import keep_largest_in_groups, kept_count
-from fggp.timing import Timing
-from fggp.update import Update, magnitude
+from fggp.pruning.distributions import n_of_m
+from fggp.pruning.initial_masks import Beginning, InitialGroups
+from fggp.pruning.mask_update import Update, magnitude
+from fggp.pruning.rules import Choose
+from fggp.pruning.selections import InGroups
+from fggp.pruning.timing import Timing
+from fggp.pruning.topk import keep_largest_in_groups
 from networks import IMAGES, LABELS, TOTAL, network
 
 STRUCTURED = [name for name, it in METHODS.items() if not it.exact and it.masking == "soft"]

@@ -11,8 +11,8 @@ import pytest
 
 import fggp
 from fabricate import grid
-from fggp.config import cells
-from fggp.stopping import ending_at_once
+from fggp.running.signals import ending_at_once
+from fggp.study.config import cells
 
 CELL = json.dumps(cells(grid())[0].plain())
 TRAIN = ["train", "--cell", CELL, "--data", "no.npz", "--out", "out/seed1.json"]

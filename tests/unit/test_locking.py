@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from fggp.errors import Failure
-from fggp.locking import holder, locked
+from fggp.foundation.errors import Failure
+from fggp.running.cell_lock import holder, locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from fggp.locking import locked
+from fggp.running.cell_lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))

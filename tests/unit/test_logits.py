@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from fabricate import fabricate
-from fggp.analysis.aggregate import aggregate
-from fggp.logits import read_logits, write_logits
-from fggp.results import ResultError, kept, logits_path, weights_path
-from fggp.study import run_path
+from fggp.analysis.collect.aggregate import aggregate
+from fggp.foundation.errors import ResultError
+from fggp.storage.logits import read_logits, write_logits
+from fggp.study.result_file import kept, logits_path, weights_path
+from fggp.study.study_folder import run_path
 
 LOGITS = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float16)
 LABELS = np.arange(20, dtype=np.uint8) % 5

@@ -9,7 +9,7 @@ import pytest
 
 SCRIPT = """
 import resource
-from fggp.malloc import keep_freed_memory
+from fggp.training.malloc import keep_freed_memory
 print(keep_freed_memory())
 
 def faults():

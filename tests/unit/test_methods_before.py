@@ -14,11 +14,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 import fggp
-from fggp import saliency
 from fggp.models import build
-from fggp.parameters import flat, prunable
-from fggp.scored import counts
-from fggp.selection import keep_share
+from fggp.pruning import saliency
+from fggp.pruning.initial_masks import counts
+from fggp.pruning.parameters import flat, prunable
+from fggp.pruning.topk import keep_share
 from networks import IMAGES, LABELS, network
 
 BATCH = [(IMAGES, LABELS)]

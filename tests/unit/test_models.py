@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fggp.models import build
-from fggp.models.layout import Layout, arrange
+from fggp.models.memory_format import Layout, arrange
 from fggp.models.width import channels
 
 # On the device "meta" a network has shapes but no numbers, and costs nothing.

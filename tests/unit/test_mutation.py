@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 import fggp
+from fggp.foundation.exact import kept_count, largest_remainder
 from fggp.methods import METHODS
-from fggp.mutation import PruneGrow, Surplus
-from fggp.rates import Course
-from fggp.schedules import Constant, Staged
-from fggp.selection import kept_count, largest_remainder
-from fggp.timing import Timing
-from fggp.update import Blend, Update, chance, gradient, magnitude
+from fggp.pruning.annealing import Course
+from fggp.pruning.elastic_mutation import PruneGrow, Surplus
+from fggp.pruning.mask_update import Blend, Update, chance, gradient, magnitude
+from fggp.pruning.schedules import Constant, Staged
+from fggp.pruning.timing import Timing
 from networks import IMAGES, LABELS, TOTAL, network
 
 Vector = NDArray[np.float32]

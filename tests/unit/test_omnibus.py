@@ -7,15 +7,15 @@ from numpy.random import default_rng
 from pandas.testing import assert_frame_equal
 
 from fabricate import grid, likely, runs_of
-from fggp.analysis import omnibus
-from fggp.analysis.blocks import Counts, both_starts
-from fggp.analysis.leaving_out import COLUMNS as LEFT_OUT
-from fggp.analysis.leaving_out import leave_out, leave_out_table, verdict
-from fggp.analysis.mixed import mixed_model
+from fggp.analysis.complete_grids import Counts, both_starts
 from fggp.analysis.plan import Plan, default_plan
-from fggp.analysis.testing import COLUMNS, STEPS, all_tests, all_tests_table
-from fggp.cell import Cell
-from fggp.results import ResultError
+from fggp.analysis.stats import rank_tests as omnibus
+from fggp.analysis.stats.mixed_model import mixed_model
+from fggp.analysis.tables.leave_out import COLUMNS as LEFT_OUT
+from fggp.analysis.tables.leave_out import leave_out, leave_out_table, verdict
+from fggp.analysis.tables.tests import COLUMNS, STEPS, all_tests, all_tests_table
+from fggp.foundation.errors import ResultError
+from fggp.study.cell import Cell
 
 BACKBONES = {"vgg19": {}, "resnet50": {}}
 METHODS = {"dense": {}, "random": {}, "gmp": {}, "granet": {}, "fggp": {}}

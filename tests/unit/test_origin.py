@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from fggp.complaints import ConfigError
-from fggp.config import cells, load
-from fggp.grid import Grid
-from fggp.origin import origin
-from fggp.workers import Task, Workers
+from fggp.foundation.validation import ConfigError
+from fggp.running.snakemake_grid import Grid
+from fggp.running.workers import Task, Workers
+from fggp.study.config import cells, load
+from fggp.study.dependencies import origin
 
 CONFIG = Path(__file__).parents[2] / "config"
 DEMO = yaml.safe_load((CONFIG / "demo.yaml").read_text())

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 import fggp
 from fggp.cli import main
-from fggp.container import LARGEST, MAGIC, WORD_BYTES
-from fggp.gaps import FORMS, decode, encode
 from fggp.models import build
-from fggp.packing import PackError
-from fggp.weights import read_weights, write_weights
+from fggp.storage.packed_file import LARGEST, MAGIC, WORD_BYTES
+from fggp.storage.packing import PackError
+from fggp.storage.sparse_coding import FORMS, decode, encode
+from fggp.storage.state_dicts import read_weights, write_weights
 from networks import IMAGES, network
 
 State = dict[str, Tensor]

@@ -11,16 +11,16 @@ from pandas import DataFrame
 
 import fggp
 from fabricate import analysed
+from fggp.analysis.collect.runs_csv import read_runs
 from fggp.analysis.figures import FIGURES
-from fggp.analysis.forms import Table
-from fggp.analysis.frames import read_runs
 from fggp.analysis.page import HERE, page, write_page
 from fggp.analysis.page.contents import RESAMPLES
 from fggp.analysis.page.pictures import SHOWS
 from fggp.analysis.plan import default_plan
 from fggp.analysis.tables import TABLES, write_table
+from fggp.analysis.tables.formats import Table
 from fggp.cli import main
-from fggp.results import ResultError
+from fggp.foundation.errors import ResultError
 from markup import Element, csvs, heads, parsed, rows, table
 
 GRID = {

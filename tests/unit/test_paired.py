@@ -3,7 +3,7 @@ import pytest
 from numpy.random import default_rng
 from numpy.testing import assert_allclose
 
-from fggp.analysis import paired
+from fggp.analysis.stats import paired
 
 
 def matrix(*rows: list[float]) -> paired.Numbers:

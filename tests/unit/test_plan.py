@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fggp.analysis import plan
-from fggp.results import ResultError
+from fggp.foundation.errors import ResultError
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,17 +6,10 @@ from scipy.stats import t
 
 from fabricate import grid, runs_of
 from fggp.analysis.plan import default_plan
-from fggp.analysis.power import (
-    COLUMNS,
-    LEVELS,
-    Grid,
-    smallest_difference,
-    smallest_differences,
-    study_power,
-    study_power_table,
-)
-from fggp.cell import Cell
+from fggp.analysis.stats.power import LEVELS, Grid, smallest_difference, smallest_differences
+from fggp.analysis.tables.power import COLUMNS, study_power, study_power_table
 from fggp.cli import main
+from fggp.study.cell import Cell
 
 
 def paired_t(seeds: int, alpha: float) -> float:

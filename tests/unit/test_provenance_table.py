@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 
 from fabricate import analysed, grid, runs_of
-from fggp.analysis.frames import read_runs
-from fggp.analysis.origins import COLUMNS, provenance, provenance_table
+from fggp.analysis.collect.runs_csv import read_runs
 from fggp.analysis.plan import default_plan
-from fggp.cell import Cell
-from fggp.results import Result
+from fggp.analysis.tables.provenance import COLUMNS, provenance, provenance_table
+from fggp.study.cell import Cell
+from fggp.study.result_file import Result
 
 
 def two_machines(cell: Cell, result: Result) -> None:

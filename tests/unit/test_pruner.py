@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 import fggp
-from fggp.timing import Method, Timing
-from fggp.update import Update
+from fggp.pruning.mask_update import Update
+from fggp.pruning.timing import Method, Timing
 from networks import IMAGES, LABELS, TOTAL, in_time, network
 
 TIMING = Timing(steps=24, begin=0, end=12, every=3)

@@ -11,7 +11,7 @@ def setting(**settings):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    timing = fggp.timing.Timing(steps=24, begin=0, end=12, every=4)
+    timing = fggp.pruning.timing.Timing(steps=24, begin=0, end=12, every=4)
     method = fggp.method(
         settings.pop("name", "fggp"), sparsity=0.8, steps=24, timing=timing, **settings
     )
@@ -32,7 +32,7 @@ def test_averaged_gradients_are_the_mean_of_the_signed_last_ones(monkeypatch):
     model, optimizer, pruner = setting(gradient_steps=3)
     seen = []
     rule = pruner.method.recipe.rule
-    spy = fggp.recipe.Recipe(
+    spy = fggp.pruning.recipe.Recipe(
         **{**vars(pruner.method.recipe), "rule": lambda u: seen.append(u.gradient) or rule(u)}
     )
     object.__setattr__(pruner.method, "recipe", spy)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from fabricate import grid
-from fggp.checking.published import compare, lines, table, why_not
-from fggp.checking.study import Report, check
-from fggp.checking.summary import text
+from fggp.publishing.check.published import compare, lines, table, why_not
+from fggp.publishing.check.study import Report, check
+from fggp.publishing.check.summary import text
 from sound import sound_study
 
 LIKE_PUBLISHED: dict[str, Any] = {
@@ -80,7 +80,7 @@ def test_a_study_by_the_published_protocol_is_compared(report: Report) -> None:
     ],
 )
 def test_another_protocol_is_not_compared_and_says_why(changes: dict[str, Any], words: str) -> None:
-    from fggp.config import cells
+    from fggp.study.config import cells
 
     study = grid(**LIKE_PUBLISHED | changes)
     reasons = why_not(study.model_dump(mode="json"), cells(study))

@@ -7,13 +7,13 @@ from pandas.testing import assert_frame_equal
 
 from fabricate import TEST_IMAGES, fabricate, grid
 from fabricate import runs_of as runs_table
-from fggp.analysis.aggregate import aggregate
-from fggp.analysis.forms import Table, text
-from fggp.analysis.frames import read_runs
+from fggp.analysis.collect.aggregate import aggregate
+from fggp.analysis.collect.runs_csv import read_runs
 from fggp.analysis.plan import default_plan
-from fggp.analysis.ranking import COLUMNS, REFERENCE, ranking, ranking_all, ranking_table
-from fggp.cell import Cell
-from fggp.results import ResultError
+from fggp.analysis.tables.formats import Table, text
+from fggp.analysis.tables.ranking import COLUMNS, REFERENCE, ranking, ranking_all, ranking_table
+from fggp.foundation.errors import ResultError
+from fggp.study.cell import Cell
 
 # Correct test images by (label, sparsity, initial sparsity) and, in order, seed.
 COUNTS: dict[tuple[str, float, float | None], tuple[int, int]] = {

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 import small
-from fggp import replay
-from fggp.cell import Cell, canonical
 from fggp.data import Dataset
-from fggp.factors import Factors
-from fggp.loop import Run
-from fggp.numerics import arithmetic
-from fggp.replay import Again, recorder
+from fggp.pruning.float_masks import Factors
+from fggp.study.cell import Cell, canonical
+from fggp.training import cuda_graphs as replay
+from fggp.training.cuda_graphs import Again, recorder
+from fggp.training.loop import Run
+from fggp.training.torch_settings import arithmetic
 
 CPU = torch.device("cpu")
 EPOCHS, BATCHES = 4, 3

@@ -10,14 +10,14 @@ import pytest
 import yaml
 
 from fabricate import analysed
-from fggp import report
-from fggp.analysis.aggregate import aggregate
+from fggp.analysis.collect.aggregate import aggregate
 from fggp.analysis.plan import default_plan
 from fggp.analysis.tables import write_table
-from fggp.checking.study import check
 from fggp.cli import main
-from fggp.conditions import conditions
-from fggp.errors import Failure
+from fggp.foundation.errors import Failure
+from fggp.publishing.check.study import check
+from fggp.publishing.report import report
+from fggp.publishing.report.training_conditions import conditions
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -7,21 +7,14 @@ from typing import Any
 import pytest
 
 from fabricate import grid, result_of
-from fggp import matching, results
-from fggp.cell import Cell
-from fggp.config import cells
-from fggp.matching import cell_of, finished, restore
-from fggp.results import (
-    NUMERICS,
-    ResultError,
-    fingerprint,
-    kept,
-    make,
-    read,
-    same,
-    write,
-    write_text,
-)
+from fggp.foundation.errors import ResultError
+from fggp.foundation.files import write_text
+from fggp.study import result_file as results
+from fggp.study import stored_results as matching
+from fggp.study.cell import Cell
+from fggp.study.config import cells
+from fggp.study.result_file import NUMERICS, fingerprint, kept, make, read, same, write
+from fggp.study.stored_results import cell_of, finished, restore
 
 CELL, OTHER = cells(grid())[:2]
 RESULT = result_of(CELL, 900)

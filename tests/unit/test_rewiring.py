@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import fggp
-from fggp.rewiring import AWAKE, Rewire, fix_signs, signs_of
-from fggp.streams import stream
-from fggp.timing import Timing
-from fggp.update import Update
+from fggp.foundation.random_streams import stream
+from fggp.pruning.deep_rewiring import AWAKE, Rewire, fix_signs, signs_of
+from fggp.pruning.mask_update import Update
+from fggp.pruning.timing import Timing
 from networks import IMAGES, LABELS, TOTAL, network
 
 ZERO = Fraction(0)

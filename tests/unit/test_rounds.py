@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 import fggp
-from fggp.recipe import Recipe, Rounds
-from fggp.schedules import Geometric
-from fggp.timing import Timing, epochs_of
+from fggp.pruning.recipe import Recipe, Rounds
+from fggp.pruning.schedules import Geometric
+from fggp.pruning.timing import Timing, epochs_of
 from networks import IMAGES, LABELS, TOTAL, network
 
 

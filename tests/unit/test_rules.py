@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from fggp.methods import METHODS
-from fggp.rates import Course
-from fggp.rules import DropGrow, PruneTo, Rule, Sequence
-from fggp.schedules import Constant, Linear
-from fggp.selecting import Largest, TwoStage
-from fggp.update import Score, Update, gradient, magnitude
+from fggp.pruning.annealing import Course
+from fggp.pruning.mask_update import Score, Update, gradient, magnitude
+from fggp.pruning.rules import DropGrow, PruneTo, Rule, Sequence
+from fggp.pruning.schedules import Constant, Linear
+from fggp.pruning.selections import Largest, TwoStage
 
 Vector = NDArray[np.float32]
 Mask = NDArray[np.bool_]

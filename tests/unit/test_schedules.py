@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from fggp.ratio import percent, plain, ratio, rounded
-from fggp.schedules import Constant, Cosine, Cubic, Linear, Schedule, held
-from fggp.timing import Timing, method
+from fggp.foundation.exact import percent, plain, ratio, rounded
+from fggp.methods.registry import method
+from fggp.pruning.schedules import Constant, Cosine, Cubic, Linear, Schedule, held
+from fggp.pruning.timing import Timing
 
 HALF = Fraction(1, 2)
 ALL = [Constant(HALF), Linear(HALF, Fraction(1, 8)), Cubic(Fraction(0), Fraction(98, 100))]

@@ -4,13 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from fggp import passes, selection
-from fggp.selection import (
-    keep_largest,
-    keep_largest_plainly,
-    kept_count,
-    largest_remainder,
-)
+from fggp.foundation.exact import kept_count, largest_remainder
+from fggp.pruning import topk as selection
+from fggp.pruning import topk_cpu as passes
+from fggp.pruning.topk import keep_largest, keep_largest_plainly
 
 VGG19, RESNET50 = 20_024_000, 23_467_712
 

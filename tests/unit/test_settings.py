@@ -5,9 +5,9 @@ from pandas.testing import assert_frame_equal
 
 from fabricate import grid, runs_of
 from fggp.analysis.plan import default_plan
-from fggp.analysis.settings import COLUMNS, settings, settings_table
-from fggp.cell import Cell
-from fggp.results import ResultError
+from fggp.analysis.tables.settings import COLUMNS, settings, settings_table
+from fggp.foundation.errors import ResultError
+from fggp.study.cell import Cell
 
 METHODS = {"dense": {}, "random": {}, "gmp": {}, "fggp": {}}
 # Correct images of 1000 by label and start, then seed.

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from fabricate import grid
-from fggp.config import cells
-from fggp.mps import CONTROL, NoMps, mps
-from fggp.sharing import cores_of, has_gpu, share
-from fggp.workers import Task
+from fggp.running.gpu_sharing import cores_of, has_gpu, share
+from fggp.running.mps import CONTROL, NoMps, mps
+from fggp.running.workers import Task
+from fggp.study.config import cells
 
 CELLS = cells(grid())[:3]
 CONTROL_SCRIPT = """#!/bin/sh
@@ -127,7 +127,7 @@ def test_a_service_that_does_not_start_is_said_and_not_needed(
 def test_a_service_that_answers_late_is_asked_again(
     served: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fggp.mps.PAUSE", 0.01)
+    monkeypatch.setattr("fggp.running.mps.PAUSE", 0.01)
     Path(f"{served}.late").touch()
     with mps() as shared:
         assert shared["CUDA_VISIBLE_DEVICES"] == "0"
@@ -138,7 +138,7 @@ def test_a_service_that_answers_late_is_asked_again(
 def test_a_service_that_never_answers_is_ended(
     served: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fggp.mps.UP_SECONDS", -1)
+    monkeypatch.setattr("fggp.running.mps.UP_SECONDS", -1)
     Path(f"{served}.late").touch()
     with pytest.raises(NoMps), mps():
         pass

@@ -8,15 +8,15 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from fabricate import GRID, analysed
-from fggp import shipped
+from fggp.analysis.collect.runs_csv import read_runs
+from fggp.analysis.figure_style import styled
 from fggp.analysis.figures.standings import standings
-from fggp.analysis.frames import read_runs
-from fggp.analysis.material import Material
-from fggp.analysis.ranking import ranking_all
-from fggp.analysis.style import styled
+from fggp.analysis.study_tables import Material
 from fggp.analysis.tables import write_table
-from fggp.results import ResultError
-from fggp.shipped import (
+from fggp.analysis.tables.ranking import ranking_all
+from fggp.foundation.errors import ResultError
+from fggp.publishing.report import shipped_results as shipped
+from fggp.publishing.report.shipped_results import (
     RANKING,
     completeness,
     headline,

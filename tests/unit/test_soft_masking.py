@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 import fggp
-from fggp.rules import Choose, Shrink, clear
-from fggp.selecting import Largest, PerLayer
-from fggp.timing import Timing
-from fggp.update import Update, magnitude
+from fggp.pruning.mask_update import Update, magnitude
+from fggp.pruning.rules import Choose, Shrink, clear
+from fggp.pruning.selections import Largest, PerLayer
+from fggp.pruning.timing import Timing
 from networks import IMAGES, LABELS, TOTAL, network
 
 TIMING = Timing(steps=24, begin=0, end=12, every=3)

@@ -15,12 +15,12 @@ import pytest
 import yaml
 
 from fabricate import GRID, likely, measured, result_of
-from fggp.cell import Cell
 from fggp.cli import main
-from fggp.config import cells, load
-from fggp.results import kept, write
-from fggp.study import run_path, write_expected
-from fggp.traces import read_log
+from fggp.running.progress.traces import read_log
+from fggp.study.cell import Cell
+from fggp.study.config import cells, load
+from fggp.study.result_file import kept, write
+from fggp.study.study_folder import run_path, write_expected
 
 HOME = Path("results/small")
 NAME = "vgg19/s90/i50/fggp/seed1"

@@ -6,14 +6,15 @@ import pandas as pd
 import pytest
 
 from fabricate import fabricate, grid
-from fggp.analysis.aggregate import aggregate
-from fggp.analysis.forms import p_value, shown
-from fggp.analysis.frames import read_runs
-from fggp.analysis.ranking import ranking
+from fggp.analysis.collect.aggregate import aggregate
+from fggp.analysis.collect.runs_csv import read_runs
 from fggp.analysis.tables import TABLES, write_table
-from fggp.cell import Cell
+from fggp.analysis.tables.formats import p_value, shown
+from fggp.analysis.tables.ranking import ranking
 from fggp.cli import analyse as verb
-from fggp.results import Result, ResultError
+from fggp.foundation.errors import ResultError
+from fggp.study.cell import Cell
+from fggp.study.result_file import Result
 
 
 @pytest.fixture

@@ -15,20 +15,21 @@ import pytest
 import torch
 
 import small
-from fggp import checkpoint
-from fggp.cell import Cell, Training, canonical
-from fggp.checkpoint import Checkpoint
 from fggp.data import Dataset
-from fggp.errors import Failure
-from fggp.job import Timed, choose_device, run_cell
-from fggp.logits import read_logits
-from fggp.loop import Run, digest
-from fggp.making import network_of
-from fggp.numerics import arithmetic, autocast
-from fggp.packing import unpack
-from fggp.results import NUMERICS, kept, logits_path, read, weights_path
-from fggp.train import Stopped, train
-from fggp.views import views
+from fggp.foundation.errors import Failure
+from fggp.running.run_cell import run_cell
+from fggp.storage.logits import read_logits
+from fggp.storage.packing import unpack
+from fggp.study.accuracy_views import views
+from fggp.study.cell import Cell, Training, canonical
+from fggp.study.result_file import NUMERICS, kept, logits_path, read, weights_path
+from fggp.training import checkpoint
+from fggp.training.build import network_of
+from fggp.training.checkpoint import Checkpoint, Timed
+from fggp.training.device import choose_device
+from fggp.training.loop import Run, digest
+from fggp.training.torch_settings import arithmetic, autocast
+from fggp.training.train import Stopped, train
 
 CPU = torch.device("cpu")
 METHODS = ["dense", "gmp", "granet", "fggp"]

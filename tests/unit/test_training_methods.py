@@ -10,14 +10,14 @@ from torch import Tensor
 
 import small
 from fggp import METHODS
-from fggp.cell import Cell, canonical
-from fggp.checkpoint import Checkpoint
 from fggp.data import Dataset
-from fggp.errors import Failure
-from fggp.making import network_of
-from fggp.models.narrow import narrower, weights
-from fggp.selection import kept_count
-from fggp.train import Stopped, train
+from fggp.foundation.errors import Failure
+from fggp.foundation.exact import kept_count
+from fggp.models.small_dense import narrower, weights
+from fggp.study.cell import Cell, canonical
+from fggp.training.build import network_of
+from fggp.training.checkpoint import Checkpoint
+from fggp.training.train import Stopped, train
 
 CPU = torch.device("cpu")
 

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from fggp.cli.trouble import explained
+from fggp.cli.failures import explained
 
 
 @pytest.mark.parametrize(

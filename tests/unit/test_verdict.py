@@ -13,27 +13,27 @@ import torch
 
 import small
 from fabricate import grid
-from fggp.analysis.aggregate import aggregate
-from fggp.analysis.frames import read_runs
-from fggp.answers import Answers
-from fggp.cell import Cell, canonical
-from fggp.checking.study import check
-from fggp.checkpoint import Checkpoint
-from fggp.config import cells
+from fggp.analysis.collect.aggregate import aggregate
+from fggp.analysis.collect.runs_csv import read_runs
 from fggp.data import Dataset
-from fggp.job import run_cell
-from fggp.loop import Run
 from fggp.methods import METHODS
 from fggp.models import build
-from fggp.parameters import prunable
-from fggp.paths import connected
-from fggp.recipe import Recipe
-from fggp.rules import Choose, PruneTo, grows
-from fggp.selecting import Floored, InGroups, Largest
-from fggp.study import run_path, write_expected
-from fggp.train import Stopped, train
-from fggp.update import magnitude
-from fggp.verdict import CHANCE, DIVERGED, Sign, entropy, failure, patience, words
+from fggp.pruning.mask_update import magnitude
+from fggp.pruning.parameters import prunable
+from fggp.pruning.recipe import Recipe
+from fggp.pruning.rules import Choose, PruneTo, grows
+from fggp.pruning.selections import Floored, InGroups, Largest
+from fggp.publishing.check.study import check
+from fggp.running.run_cell import run_cell
+from fggp.study.cell import Cell, canonical
+from fggp.study.config import cells
+from fggp.study.study_folder import run_path, write_expected
+from fggp.study.verdict import CHANCE, DIVERGED, Sign, entropy, failure, patience, words
+from fggp.training.checkpoint import Checkpoint
+from fggp.training.connectivity import connected
+from fggp.training.loop import Run
+from fggp.training.outputs import Answers
+from fggp.training.train import Stopped, train
 
 CPU = torch.device("cpu")
 TEN = math.log(10)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from fabricate import grid, result_of
-from fggp.cell import Cell
-from fggp.config import cells
-from fggp.results import write
-from fggp.workers import STOPPED, Task, Workers
+from fggp.running.workers import STOPPED, Task, Workers
+from fggp.study.cell import Cell
+from fggp.study.config import cells
+from fggp.study.result_file import write
 
 CELLS = cells(grid())[:3]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from fggp.results import fingerprint
+from fggp.study.result_file import fingerprint
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "workflow", "src", "config", "slurm", "envs")

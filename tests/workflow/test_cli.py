@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from checkout import Checkout
 
-from fggp.cell import Cell
 from fggp.cli import main
-from fggp.config import cells, load
 from fggp.methods import METHODS
+from fggp.study.cell import Cell
+from fggp.study.config import cells, load
 
 CELL = "vgg19/s90/i50/fggp/seed1"
 

@@ -6,8 +6,8 @@ import yaml
 from checkout import ROOT, TINY, TINY_CELLS, Checkout
 
 from fggp.cli.analyse import TABLES
-from fggp.config import cells, load
 from fggp.methods import METHODS
+from fggp.study.config import cells, load
 
 
 def is_study(path: Path) -> bool:

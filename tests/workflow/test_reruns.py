@@ -26,7 +26,12 @@ def rate(value: str) -> dict[str, object]:
 
 
 def test_comments_in_the_study_the_workflow_and_the_source_rerun_nothing(study: Checkout) -> None:
-    files = ["config/tiny.yaml", "Snakefile", "workflow/rules/train.smk", "src/fggp/train.py"]
+    files = [
+        "config/tiny.yaml",
+        "Snakefile",
+        "workflow/rules/train.smk",
+        "src/fggp/training/train.py",
+    ]
     for name in files:
         append(study / name, "\n# a comment\n")
     assert study.dry().jobs == {}

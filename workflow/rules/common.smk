@@ -6,7 +6,7 @@ from pathlib import Path
 SOURCE = Path(str(workflow.current_basedir)).parents[1] / "src"
 sys.path.insert(0, str(SOURCE))
 
-from fggp.analysis.names import (
+from fggp.analysis.catalogue import (
     FIGURES as FIGURE_NAMES,
     FIGURES_UNDER,
     PAGE as PAGE_NAME,
@@ -15,8 +15,8 @@ from fggp.analysis.names import (
     heads,
 )
 from fggp.cli.analyse import DECLARATIONS
-from fggp.grid import Grid, cells_per_gpu, one_configuration, set_environment
-from fggp.errors import Failure
+from fggp.running.snakemake_grid import Grid, cells_per_gpu, one_configuration, set_environment
+from fggp.foundation.errors import Failure
 
 set_environment(SOURCE)
 

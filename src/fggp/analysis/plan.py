@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from fggp.cell import Count, Index, Name, Record
-from fggp.complaints import ConfigError, explain
-from fggp.reading import UniqueKeys
-from fggp.results import ResultError
+from fggp.foundation.errors import ResultError
+from fggp.foundation.validation import ConfigError, explain
+from fggp.study.cell import Count, Index, Name, Record
+from fggp.study.yaml_files import UniqueKeys
 
 STATS = Path("config/stats.yaml")
 BUILT_IN = "the one inside the package"

@@ -24,8 +24,8 @@ from fggp.cli import (
     status,
     train,
 )
-from fggp.cli.trouble import explained
-from fggp.errors import Failure
+from fggp.cli.failures import explained
+from fggp.foundation.errors import Failure
 
 VERBS = (
     *(doctor, prepare, plan, train, run, status, aggregate, analyse, claims, power),

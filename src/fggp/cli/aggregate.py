@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from fggp.cli.verb import study_argument, study_folder, verb
+from fggp.cli.arguments import add_partial, study_argument, study_folder, verb
 
 
 def add(verbs: Any) -> None:
@@ -21,21 +21,9 @@ def add(verbs: Any) -> None:
     add_partial(parser)
 
 
-def add_partial(parser: argparse.ArgumentParser) -> None:
-    """Add the options that loosen a refusal, and mark what comes of it."""
-    parser.add_argument(
-        "--partial", action="store_true", help="take the cells that are there, and mark the tables"
-    )
-    parser.add_argument(
-        "--allow-mixed-device",
-        action="store_true",
-        help="let CPU and CUDA results share a table, and mark it",
-    )
-
-
 def do(options: argparse.Namespace) -> int:
     """Aggregate a study."""
-    from fggp.analysis.aggregate import aggregate
+    from fggp.analysis.collect.aggregate import aggregate
 
     for path in aggregate(
         study_folder(options.study),

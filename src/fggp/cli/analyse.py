@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fggp.analysis.names import FIGURES, TABLES
-from fggp.cli.aggregate import add_partial
-from fggp.cli.verb import study_argument, study_folder, verb
-from fggp.complaints import nearest
+from fggp.analysis.catalogue import FIGURES, TABLES
+from fggp.cli.arguments import add_partial, study_argument, study_folder, verb
+from fggp.foundation.validation import nearest
 
 DECLARATIONS = ("config/stats.yaml", "config/claims.yaml")
 ALL = "all"
@@ -42,7 +41,7 @@ def add(verbs: Any) -> None:
 
 def analyse(options: argparse.Namespace) -> int:
     """Aggregate a study and write all its tables and figures, and its page."""
-    from fggp.analysis.aggregate import aggregate
+    from fggp.analysis.collect.aggregate import aggregate
     from fggp.analysis.figures import write_figures
     from fggp.analysis.page import write_page
     from fggp.analysis.tables import write_table

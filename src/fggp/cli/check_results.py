@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fggp.cli.verb import verb
+from fggp.cli.arguments import verb
 
 
 def add(verbs: Any) -> None:
@@ -39,8 +39,8 @@ def add(verbs: Any) -> None:
 
 def do(options: argparse.Namespace) -> int:
     """Check, and print a line per problem and a summary."""
-    from fggp.checking.study import check, studies
-    from fggp.checking.summary import plain, text
+    from fggp.publishing.check.study import check, studies
+    from fggp.publishing.check.summary import plain, text
 
     reports = [check(path, complete=options.complete) for path in studies(options.folder)]
     if options.json:

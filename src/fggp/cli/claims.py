@@ -7,8 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from fggp.cli.aggregate import add_partial
-from fggp.cli.verb import study_argument, study_folder, verb
+from fggp.cli.arguments import add_partial, study_argument, study_folder, verb
 
 
 def add(verbs: Any) -> None:
@@ -40,7 +39,7 @@ def do(options: argparse.Namespace) -> int:
     folder = study_folder(options.study)
     if (folder / "runs.csv").exists() or not (folder / "cells.json").exists():
         return _decide(folder)
-    from fggp.analysis.aggregate import aggregate
+    from fggp.analysis.collect.aggregate import aggregate
 
     with tempfile.TemporaryDirectory() as name:
         aside = Path(name)
@@ -57,8 +56,8 @@ def _decide(folder: Path) -> int:
     """Write and print the table of an aggregated study."""
     import csv
 
-    from fggp.analysis.claims import status
     from fggp.analysis.tables import write_table
+    from fggp.analysis.tables.claims import status
 
     paths = {path.suffix: path for path in write_table("claims", folder)}
     print(paths[".md"].read_text(), end="")

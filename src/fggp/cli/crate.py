@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fggp.cli.verb import study_argument, study_folder, verb
-from fggp.errors import Failure
+from fggp.cli.arguments import study_argument, study_folder, verb
+from fggp.foundation.errors import Failure
 
 FIGURES = Path("figures")
 
@@ -37,7 +37,7 @@ def add(verbs: Any) -> None:
 
 def do(options: argparse.Namespace) -> int:
     """Write the crate and print its path."""
-    from fggp.crate.writing import write_crate
+    from fggp.publishing.crate.crate import write_crate
 
     study = study_folder(options.study)
     name = study.resolve().name

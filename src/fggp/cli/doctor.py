@@ -9,12 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fggp.cli.verb import study_file, verb
-from fggp.config import load
-from fggp.errors import Failure
+from fggp.cli.arguments import study_file, verb
+from fggp.foundation.errors import Failure
+from fggp.study.config import load
 
 if TYPE_CHECKING:
-    from fggp.doctor import Finding, Place
+    from fggp.running.doctor import Finding, Place
 
 
 def add(verbs: Any) -> None:
@@ -47,7 +47,7 @@ def add(verbs: Any) -> None:
 
 def do(options: argparse.Namespace) -> int:
     """Examine, and print what was found."""
-    from fggp.doctor import examine
+    from fggp.running.doctor import examine
 
     findings = examine(_place(options.study, options.profile))
     print(_json(findings) if options.json else _table(findings))
@@ -55,7 +55,7 @@ def do(options: argparse.Namespace) -> int:
 
 
 def _place(name: str | None, profile: str) -> Place:
-    from fggp.doctor import Place
+    from fggp.running.doctor import Place
 
     if name is None:
         return Place(profile=profile)

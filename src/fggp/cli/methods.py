@@ -7,11 +7,11 @@ import inspect
 from itertools import groupby
 from typing import Any
 
-from fggp.catalogue import ordered
-from fggp.cli.verb import verb
-from fggp.complaints import nearest
-from fggp.errors import Failure
+from fggp.cli.arguments import verb
+from fggp.foundation.errors import Failure
+from fggp.foundation.validation import nearest
 from fggp.methods import METHODS, Definition
+from fggp.methods.registry import ordered
 
 
 def add(verbs: Any) -> None:

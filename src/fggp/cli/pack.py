@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fggp.cli.verb import verb
-from fggp.errors import Failure
+from fggp.cli.arguments import verb
+from fggp.foundation.errors import Failure
 
 
 def add(verbs: Any) -> None:
@@ -40,8 +40,8 @@ def add(verbs: Any) -> None:
 def pack(options: argparse.Namespace) -> int:
     """Pack a file of weights."""
     _check_distinct(options)
-    from fggp.packing import pack
-    from fggp.weights import read_weights
+    from fggp.storage.packing import pack
+    from fggp.storage.state_dicts import read_weights
 
     state = read_weights(options.source)
     size = pack(state, options.out, positive_zeros=options.positive_zeros)
@@ -53,8 +53,8 @@ def pack(options: argparse.Namespace) -> int:
 def unpack(options: argparse.Namespace) -> int:
     """Unpack a packed file."""
     _check_distinct(options)
-    from fggp.packing import unpack
-    from fggp.weights import check_suffix, write_weights
+    from fggp.storage.packing import unpack
+    from fggp.storage.state_dicts import check_suffix, write_weights
 
     check_suffix(options.out)
     write_weights(unpack(options.source), options.out)

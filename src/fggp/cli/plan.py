@@ -7,18 +7,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fggp import costs
-from fggp.cell import Cell
-from fggp.cli.amounts import add_costs, chosen, duration, hours, kwh, size
-from fggp.cli.run import positive_count
-from fggp.cli.verb import load_study, study_argument, verb
-from fggp.config import Study, cells
-from fggp.glance import Done, Plain, done, plain_cells
-from fggp.matching import finished
-from fggp.origin import origin
-from fggp.pace import Pace, device_of
-from fggp.sizes import size_of
-from fggp.study import check_images, data_path, folder, run_path, write_expected
+from fggp.cli.arguments import add_costs, chosen, load_study, positive_count, study_argument, verb
+from fggp.cli.units import duration, hours, kwh, size
+from fggp.data.sizes import size_of
+from fggp.running.progress.pace import Pace, device_of
+from fggp.running.progress.result_headers import Done, Plain, done, plain_cells
+from fggp.study import costs
+from fggp.study.cell import Cell
+from fggp.study.config import Study, cells
+from fggp.study.dependencies import origin
+from fggp.study.stored_results import finished
+from fggp.study.study_folder import check_images, data_path, folder, run_path, write_expected
 
 
 def add(verbs: Any) -> None:

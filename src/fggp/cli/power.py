@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from fggp.cli.verb import verb
+from fggp.cli.arguments import _count, _not_negative, _positive, _share, verb
 
 
 def add(verbs: Any) -> None:
@@ -42,40 +42,13 @@ def add(verbs: Any) -> None:
 
 def do(options: argparse.Namespace) -> int:
     """Print the smallest differences of a grid."""
-    from fggp.analysis.forms import markdown
     from fggp.analysis.plan import read_plan
-    from fggp.analysis.power import Grid, planning_table
+    from fggp.analysis.stats.power import Grid
+    from fggp.analysis.tables.formats import markdown
+    from fggp.analysis.tables.power import planning_table
 
     plan, _ = read_plan()
     grid = Grid(options.sd, options.seeds, options.settings, options.rivals, options.interaction)
     table = planning_table(grid, options.alpha or plan.alpha, plan.power)
     print(markdown(table, table.note, []), end="")
     return 0
-
-
-def _positive(text: str) -> float:
-    return _number(text, lambda it: 0 < it < float("inf"), "a number above 0")
-
-
-def _not_negative(text: str) -> float:
-    return _number(text, lambda it: 0 <= it < float("inf"), "a number of at least 0")
-
-
-def _share(text: str) -> float:
-    return _number(text, lambda it: 0 < it < 1, "a number between 0 and 1")
-
-
-def _number(text: str, good: Any, what: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not good(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)

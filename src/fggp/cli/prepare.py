@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fggp.cli.verb import load_study, study_argument, verb
-from fggp.config import Data, Study
-from fggp.study import DATA, check_images, data_path
+from fggp.cli.arguments import load_study, study_argument, verb
+from fggp.study.config import Data, Study
+from fggp.study.study_folder import DATA, check_images, data_path
 
 
 def add(verbs: Any) -> None:

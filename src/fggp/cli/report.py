@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from fggp.cli.verb import verb
+from fggp.cli.arguments import verb
 
 
 def add(verbs: Any) -> None:
@@ -22,7 +22,7 @@ def add(verbs: Any) -> None:
 
 def do(options: argparse.Namespace) -> int:
     """Write the texts and print their paths."""
-    from fggp.report import write_reports
+    from fggp.publishing.report.report import write_reports
 
     print(*write_reports(), sep="\n")
     return 0

@@ -9,16 +9,16 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from fggp.cli.arguments import add_device, load_study, positive_count, study_argument, verb
+from fggp.cli.failures import complain
 from fggp.cli.prepare import prepare_data
-from fggp.cli.train import add_device, complain
-from fggp.cli.verb import load_study, study_argument, verb
-from fggp.config import Study, cells
-from fggp.errors import Failure
-from fggp.matching import restore
-from fggp.origin import origin
-from fggp.stopping import stopping
-from fggp.study import data_path, folder, run_path, write_expected
-from fggp.workers import Task, Workers
+from fggp.foundation.errors import Failure
+from fggp.running.signals import stopping
+from fggp.running.workers import Task, Workers
+from fggp.study.config import Study, cells
+from fggp.study.dependencies import origin
+from fggp.study.stored_results import restore
+from fggp.study.study_folder import data_path, folder, run_path, write_expected
 
 
 def add(verbs: Any) -> None:
@@ -93,10 +93,3 @@ def _alone(home: Path, only: str) -> Iterator[None]:
         raise Failure(
             f"{home}: another `fggp run` trains this study; wait for it, or end it"
         ) from None
-
-
-def positive_count(text: str) -> int:
-    """Read a whole number of at least 1 from the command line."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)

@@ -10,17 +10,24 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from fggp.cell import Training
-from fggp.cli.amounts import add_costs, chosen, positive
-from fggp.cli.run import positive_count
-from fggp.cli.standing import page
-from fggp.cli.verb import CONFIG, study_argument, study_folder, verb
-from fggp.glance import expected
-from fggp.pace import device_of
-from fggp.progress import Progress, finished, progress
-from fggp.sizes import size_of
-from fggp.study import data_path, folder
-from fggp.workers import STOPPED
+from fggp.cli.arguments import (
+    CONFIG,
+    add_costs,
+    chosen,
+    positive,
+    positive_count,
+    study_argument,
+    study_folder,
+    verb,
+)
+from fggp.cli.status_page import page
+from fggp.data.sizes import size_of
+from fggp.running.progress.pace import device_of
+from fggp.running.progress.result_headers import expected
+from fggp.running.progress.status import Progress, finished, progress
+from fggp.running.workers import STOPPED
+from fggp.study.cell import Training
+from fggp.study.study_folder import data_path, folder
 
 CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 SECONDS = 10.0

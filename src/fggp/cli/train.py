@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import warnings
 from pathlib import Path
@@ -12,20 +11,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fggp.allocation import Allocation
-from fggp.cell import Cell
+from fggp.cli.arguments import add_device, load_study, verb
+from fggp.cli.failures import complain
 from fggp.cli.prepare import prepare_data
-from fggp.cli.verb import load_study, verb
-from fggp.complaints import explain, nearest
-from fggp.config import cells
-from fggp.errors import Failure
+from fggp.foundation.errors import Failure
+from fggp.foundation.validation import explain, nearest
 from fggp.methods import METHODS
-from fggp.results import read
-from fggp.stopping import ending_at_once
-from fggp.study import folder, run_path
-from fggp.timing import epochs_of
-from fggp.verdict import words
-from fggp.workers import STOPPED, Ended, Task
+from fggp.pruning.timing import epochs_of
+from fggp.running.signals import ending_at_once
+from fggp.running.slurm_allocation import Allocation
+from fggp.running.workers import STOPPED, Task
+from fggp.study.cell import Cell
+from fggp.study.config import cells
+from fggp.study.result_file import read
+from fggp.study.study_folder import folder, run_path
+from fggp.study.verdict import words
 
 
 def add(verbs: Any) -> None:
@@ -54,16 +54,6 @@ def add(verbs: Any) -> None:
     add_device(parser)
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add the --device option."""
-    parser.add_argument(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default=os.environ.get("FGGP_DEVICE", "auto"),
-        help="default: $FGGP_DEVICE, else CUDA where there is one",
-    )
-
-
 def do(options: argparse.Namespace) -> int:
     """Train one cell in this process, or several in one each."""
     tasks = _given(options) if options.cell else [_named(options)]
@@ -71,7 +61,7 @@ def do(options: argparse.Namespace) -> int:
     if len(tasks) == 1:
         status = _train(tasks[0], options.device, allocation)
     else:
-        from fggp.sharing import share
+        from fggp.running.gpu_sharing import share
 
         ended = share(tasks, options.device)
         complain(ended)
@@ -83,19 +73,13 @@ def do(options: argparse.Namespace) -> int:
     return status
 
 
-def complain(ended: Ended) -> None:
-    """Name each training that failed, why, and its log."""
-    for task, reason in ended.failed:
-        print(f"failed: {task.cell.id} ({reason}), see {task.log}", file=sys.stderr)
-
-
 def _train(task: Task, device: str, allocation: Allocation | None) -> int:
     with ending_at_once():
         from tqdm import tqdm
 
-        from fggp.job import run_cell
-        from fggp.malloc import keep_freed_memory
-        from fggp.train import Row, Stopped
+        from fggp.running.run_cell import run_cell
+        from fggp.training.malloc import keep_freed_memory
+        from fggp.training.train import Row, Stopped
 
     keep_freed_memory()
     cell = task.cell

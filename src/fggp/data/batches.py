@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fggp.data.crops import Crops
-from fggp.streams import stream
+from fggp.foundation.random_streams import stream
 
 Batch = tuple[Tensor, Tensor]
 

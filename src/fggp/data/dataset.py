@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fggp.errors import Failure
+from fggp.foundation.errors import Failure
 
 FORMAT = "fggp-data-1"
 DESCRIPTION = "description"

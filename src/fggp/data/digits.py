@@ -8,7 +8,7 @@ import numpy as np
 from fggp.data.dataset import Dataset
 from fggp.data.images import mean_and_std
 from fggp.data.split import stratified
-from fggp.streams import stream
+from fggp.foundation.random_streams import stream
 
 TEST_IMAGES = 600
 

@@ -87,13 +87,13 @@ def _make(
     progress: Callable[[int], None] | None,
 ) -> Dataset:
     if source is not None:
-        from fggp.data.folder import read_folder
+        from fggp.data.image_folder import read_folder
 
         return read_folder(source, asked, progress)
     if asked["kind"] == "digits":
         from fggp.data.digits import read_digits
 
         return read_digits(asked)
-    from fggp.data.cifar import read_cifar10
+    from fggp.data.cifar10 import read_cifar10
 
     return read_cifar10(root, asked)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fggp.data.dataset import DataError
-from fggp.selection import largest_remainder
-from fggp.streams import stream
+from fggp.foundation.exact import largest_remainder
+from fggp.foundation.random_streams import stream
 
 Indices = NDArray[np.int64]
 

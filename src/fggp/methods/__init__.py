@@ -3,9 +3,9 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from fggp.methods.registry import METHODS, Definition, find, method
+from fggp.methods.registry import METHODS, Definition, find, method, register
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["METHODS", "Definition", "find", "method"]
+__all__ = ["METHODS", "Definition", "find", "method", "register"]

@@ -3,13 +3,13 @@
 from fractions import Fraction
 from typing import Literal
 
-from fggp.methods.registry import method
-from fggp.ratio import Share
-from fggp.recipe import Recipe
-from fggp.rewiring import Rewire, fix_signs
+from fggp.foundation.exact import Share
+from fggp.methods.registry import register
+from fggp.pruning.deep_rewiring import Rewire, fix_signs
+from fggp.pruning.recipe import Recipe
 
 
-@method(paper="Bellec et al. 2018, arXiv 1711.05136", starts="one")
+@register(paper="Bellec et al. 2018, arXiv 1711.05136", starts="one")
 def deep_r(
     drift: Share = Fraction(1, 10**5),
     noise: Share = Fraction(1, 10**5),

@@ -1,10 +1,10 @@
 """The dense network: the reference that every sparse one is compared with."""
 
-from fggp.methods.registry import method
-from fggp.recipe import Recipe
+from fggp.methods.registry import register
+from fggp.pruning.recipe import Recipe
 
 
-@method(paper="reference, not a pruning method", starts="none", ranks=False)
+@register(paper="reference, not a pruning method", starts="none", ranks=False)
 def dense() -> Recipe:
     """Train without pruning.
 

@@ -5,15 +5,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fggp.methods.registry import method
-from fggp.recipe import Recipe, Soft
-from fggp.rules import Choose
-from fggp.schedules import Cubic
-from fggp.selecting import Largest, PerLayer
-from fggp.update import magnitude
+from fggp.methods.registry import register
+from fggp.pruning.mask_update import magnitude
+from fggp.pruning.recipe import Recipe, Soft
+from fggp.pruning.rules import Choose
+from fggp.pruning.schedules import Cubic
+from fggp.pruning.selections import Largest, PerLayer
 
 
-@method(paper="Lin et al. 2020, arXiv 2006.07253", starts="both", masking="soft")
+@register(paper="Lin et al. 2020, arXiv 2006.07253", starts="both", masking="soft")
 def dpf(
     scope: Literal["global", "layer"] = "global",
     period: Annotated[int, Field(strict=True, ge=1)] = 16,

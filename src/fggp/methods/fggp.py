@@ -6,14 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from fggp.methods.registry import method
-from fggp.rates import ONE, ZERO, Course, Rate, course
-from fggp.ratio import Share, ratio
-from fggp.recipe import Recipe
-from fggp.rules import PruneTo
-from fggp.schedules import Cubic
-from fggp.selecting import Floored, PerLayer, Pool, TwoStage, of_active, of_kept, of_quota
-from fggp.update import gradient, magnitude
+from fggp.foundation.exact import Share, ratio
+from fggp.methods.registry import register
+from fggp.pruning.annealing import ONE, ZERO, Course, Rate, course
+from fggp.pruning.mask_update import gradient, magnitude
+from fggp.pruning.recipe import Recipe
+from fggp.pruning.rules import PruneTo
+from fggp.pruning.schedules import Cubic
+from fggp.pruning.selections import Floored, PerLayer, Pool, TwoStage, of_active, of_kept, of_quota
 
 HALF, TWO = Fraction(1, 2), Fraction(2)
 AMOUNTS = {"kept": "rate", "active": "rho", "quota": "kappa"}
@@ -23,7 +23,9 @@ ENDS = {"kept": (0, 1), "active": (0, 1), "quota": (1,)}
 
 
 # The first results do not name their pool.
-@method(paper="Zhu, Bezek & Goksel 2024, arXiv 2411.05500", starts="both", earlier={"pool": "kept"})
+@register(
+    paper="Zhu, Bezek & Goksel 2024, arXiv 2411.05500", starts="both", earlier={"pool": "kept"}
+)
 def fggp(
     *,
     rate: Rate = HALF,
@@ -56,8 +58,8 @@ def fggp(
             (n − K) + ⌈r·K⌉ (kept), or min(n, ⌈κ·(n − K)⌉) (quota), for n active weights and K to
             keep.
         rho: ρ, pool "active": the share of the active weights that are candidates: a number, or a
-            schedule (`fggp.rates.Annealed`), cosine or linear, over the window or the training.
-            Gradient first, 1 is gmp and 0 the gradient alone.
+            schedule (`fggp.pruning.annealing.Annealed`), cosine or linear, over the window or the
+            training. Gradient first, 1 is gmp and 0 the gradient alone.
         kappa: κ, pool "quota": candidates per weight to prune, at least 1; a number or a schedule.
         scope: over all layers, or in each, K shared out by active counts.
         grow: whether the gradient may bring weights back while the window lasts: the K − ⌈r·K⌉

@@ -2,16 +2,16 @@
 
 from fractions import Fraction
 
-from fggp.initial import everything
-from fggp.methods.registry import method
-from fggp.ratio import Share
-from fggp.recipe import Recipe
-from fggp.rules import PruneTo
-from fggp.selecting import Floored, Largest
-from fggp.update import magnitude
+from fggp.foundation.exact import Share
+from fggp.methods.registry import register
+from fggp.pruning.initial_masks import everything
+from fggp.pruning.mask_update import magnitude
+from fggp.pruning.recipe import Recipe
+from fggp.pruning.rules import PruneTo
+from fggp.pruning.selections import Floored, Largest
 
 
-@method(paper="Han et al. 2015; Renda et al. 2020, arXiv 2003.02389", starts="one")
+@register(paper="Han et al. 2015; Renda et al. 2020, arXiv 2003.02389", starts="one")
 def global_mp(floor: Share = Fraction(0), fine_tune: Share = Fraction(1, 2)) -> Recipe:
     """Prune the trained dense network at once by magnitude over all layers, then train it on.
 

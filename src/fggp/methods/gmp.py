@@ -2,15 +2,15 @@
 
 from typing import Literal
 
-from fggp.methods.registry import method
-from fggp.recipe import Recipe
-from fggp.rules import PruneTo
-from fggp.schedules import Cubic
-from fggp.selecting import Largest, PerLayer
-from fggp.update import magnitude
+from fggp.methods.registry import register
+from fggp.pruning.mask_update import magnitude
+from fggp.pruning.recipe import Recipe
+from fggp.pruning.rules import PruneTo
+from fggp.pruning.schedules import Cubic
+from fggp.pruning.selections import Largest, PerLayer
 
 
-@method(paper="Zhu & Gupta 2017, arXiv 1710.01878", starts="both")
+@register(paper="Zhu & Gupta 2017, arXiv 1710.01878", starts="both")
 def gmp(scope: Literal["global", "layer"] = "global") -> Recipe:
     """Prune the smallest magnitudes step by step on a cubic schedule, without regrowth.
 

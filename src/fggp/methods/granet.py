@@ -2,16 +2,16 @@
 
 from fractions import Fraction
 
-from fggp.methods.registry import method
-from fggp.ratio import Share
-from fggp.recipe import Recipe
-from fggp.rules import DropGrow, PruneTo, Sequence
-from fggp.schedules import Cosine, Cubic
-from fggp.selecting import Largest
-from fggp.update import gradient, magnitude
+from fggp.foundation.exact import Share
+from fggp.methods.registry import register
+from fggp.pruning.mask_update import gradient, magnitude
+from fggp.pruning.recipe import Recipe
+from fggp.pruning.rules import DropGrow, PruneTo, Sequence
+from fggp.pruning.schedules import Cosine, Cubic
+from fggp.pruning.selections import Largest
 
 
-@method(paper="Liu et al. 2021, arXiv 2106.10404", starts="both")
+@register(paper="Liu et al. 2021, arXiv 2106.10404", starts="both")
 def granet(
     drop_fraction: Share = Fraction(1, 2), final_drop_fraction: Share = Fraction(5, 1000)
 ) -> Recipe:

@@ -5,13 +5,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fggp.methods.registry import method
-from fggp.ratio import Ratio
-from fggp.recipe import Recipe
-from fggp.scored import Grasp
+from fggp.foundation.exact import Ratio
+from fggp.methods.registry import register
+from fggp.pruning.initial_masks import Grasp
+from fggp.pruning.recipe import Recipe
 
 
-@method(paper="Wang et al. 2020, arXiv 2002.07376", starts="one")
+@register(paper="Wang et al. 2020, arXiv 2002.07376", starts="one")
 def grasp(temperature: Annotated[Ratio, Field(gt=0)] = Fraction(200)) -> Recipe:
     """Remove the largest −w·(Hg) over all layers, once, before the first step.
 

@@ -2,16 +2,16 @@
 
 from fractions import Fraction
 
-from fggp.methods.registry import method
-from fggp.ratio import Share
-from fggp.recipe import Recipe, Rounds
-from fggp.rules import PruneTo
-from fggp.schedules import Geometric
-from fggp.selecting import Largest
-from fggp.update import magnitude
+from fggp.foundation.exact import Share
+from fggp.methods.registry import register
+from fggp.pruning.mask_update import magnitude
+from fggp.pruning.recipe import Recipe, Rounds
+from fggp.pruning.rules import PruneTo
+from fggp.pruning.schedules import Geometric
+from fggp.pruning.selections import Largest
 
 
-@method(paper="Frankle & Carbin 2019, arXiv 1803.03635; Frankle et al. 2020", starts="one")
+@register(paper="Frankle & Carbin 2019, arXiv 1803.03635; Frankle et al. 2020", starts="one")
 def imp(share: Share = Fraction(1, 5), rewind: Share = Fraction(0)) -> Recipe:
     """Train, prune over all layers by magnitude, go back to an early state, and train again.
 

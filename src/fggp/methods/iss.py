@@ -3,16 +3,16 @@
 from fractions import Fraction
 from typing import Literal
 
-from fggp.methods.registry import method
-from fggp.ratio import Share
-from fggp.recipe import Recipe, Soft
-from fggp.rules import Choose, Sequence, Shrink, clear
-from fggp.schedules import Constant, Cubic
-from fggp.selecting import Largest, PerLayer
-from fggp.update import magnitude
+from fggp.foundation.exact import Share
+from fggp.methods.registry import register
+from fggp.pruning.mask_update import magnitude
+from fggp.pruning.recipe import Recipe, Soft
+from fggp.pruning.rules import Choose, Sequence, Shrink, clear
+from fggp.pruning.schedules import Constant, Cubic
+from fggp.pruning.selections import Largest, PerLayer
 
 
-@method(paper="Wang et al. 2023, arXiv 2303.09650", starts="both", masking="soft")
+@register(paper="Wang et al. 2023, arXiv 2303.09650", starts="both", masking="soft")
 def iss(shrink: Share = Fraction(1, 20), scope: Literal["global", "layer"] = "global") -> Recipe:
     """Shrink the smallest weights a little after every step; prune them when the window ends.
 

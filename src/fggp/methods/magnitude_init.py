@@ -2,16 +2,16 @@
 
 from fractions import Fraction
 
-from fggp.initial import everything
-from fggp.methods.registry import method
-from fggp.ratio import Share
-from fggp.recipe import Recipe
-from fggp.rules import PruneTo
-from fggp.selecting import Floored, Largest
-from fggp.update import magnitude
+from fggp.foundation.exact import Share
+from fggp.methods.registry import register
+from fggp.pruning.initial_masks import everything
+from fggp.pruning.mask_update import magnitude
+from fggp.pruning.recipe import Recipe
+from fggp.pruning.rules import PruneTo
+from fggp.pruning.selections import Floored, Largest
 
 
-@method(paper="Frankle et al. 2021, arXiv 2009.08576", starts="one")
+@register(paper="Frankle et al. 2021, arXiv 2009.08576", starts="one")
 def magnitude_init(floor: Share = Fraction(5, 1000)) -> Recipe:
     """Keep the largest initial magnitudes over all layers, once, before the first step.
 

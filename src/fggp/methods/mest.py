@@ -2,16 +2,16 @@
 
 from fractions import Fraction
 
-from fggp.methods.registry import method
-from fggp.mutation import SHARES, Memory, PruneGrow, Surplus
-from fggp.rates import Course
-from fggp.ratio import NonNegative, Share
-from fggp.recipe import Recipe
-from fggp.schedules import Staged, held
-from fggp.update import Blend, chance
+from fggp.foundation.exact import NonNegative, Share
+from fggp.methods.registry import register
+from fggp.pruning.annealing import Course
+from fggp.pruning.elastic_mutation import SHARES, Memory, PruneGrow, Surplus
+from fggp.pruning.mask_update import Blend, chance
+from fggp.pruning.recipe import Recipe
+from fggp.pruning.schedules import Staged, held
 
 
-@method(paper="Yuan et al. 2021, arXiv 2110.14032", starts="one")
+@register(paper="Yuan et al. 2021, arXiv 2110.14032", starts="one")
 def mest(
     memory: Memory = "bound",
     shares: tuple[Share, Share] | None = None,

@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from fggp.distributions import erk, uniform
-from fggp.initial import Random
-from fggp.methods.registry import method
-from fggp.recipe import Recipe
+from fggp.methods.registry import register
+from fggp.pruning.distributions import erk, uniform
+from fggp.pruning.initial_masks import Random
+from fggp.pruning.recipe import Recipe
 
 
-@method(paper="Mocanu et al. 2018; ERK: Evci et al. 2020, arXiv 1911.11134", starts="one")
+@register(paper="Mocanu et al. 2018; ERK: Evci et al. 2020, arXiv 1911.11134", starts="one")
 def random(distribution: Literal["erk", "uniform"] = "erk") -> Recipe:
     """Train a random mask of the target sparsity that never changes.
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
+from math import floor
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from fggp.complaints import nearest
-from fggp.docstrings import Docstring, docstring
-from fggp.recipe import Recipe
+from fggp.foundation.docstrings import Docstring, docstring
+from fggp.foundation.exact import plain, ratio
+from fggp.foundation.validation import explain, nearest
+from fggp.pruning.recipe import Recipe
+from fggp.pruning.timing import Method, Timing
 
 Starts = Literal["both", "one", "none"]
 Masking = Literal["hard", "soft"]
@@ -91,7 +95,7 @@ class Definition:
 METHODS: dict[str, Definition] = {}
 
 
-def method(
+def register(
     *,
     paper: str,
     starts: Starts,
@@ -102,14 +106,14 @@ def method(
 ) -> Callable[[Callable[..., Recipe]], Callable[..., Recipe]]:
     """Register the decorated function as a method under its own name, ``_`` written as ``-``."""
 
-    def register(make: Callable[..., Recipe]) -> Callable[..., Recipe]:
+    def keep(make: Callable[..., Recipe]) -> Callable[..., Recipe]:
         name = make.__name__.replace("_", "-")
         if name in METHODS:
             raise ValueError(f"two methods are called {name!r}; rename the function of one of them")
         METHODS[name] = Definition(name, paper, starts, ranks, masking, exact, make, earlier or {})
         return make
 
-    return register
+    return keep
 
 
 def find(name: str) -> Definition:
@@ -118,3 +122,71 @@ def find(name: str) -> Definition:
         return METHODS[name]
     hint = nearest(name, list(METHODS))
     raise KeyError(f"no method is called {name!r}{hint} (`python -m fggp methods`)")
+
+
+KINDS = ("reference", "before training", "during training", "after training", "N:M")
+
+
+"""When methods prune, in the order in which they are listed."""
+
+
+def ordered() -> list[Definition]:
+    """Return all methods: references first, then by when they prune, then by name."""
+    return sorted(METHODS.values(), key=lambda it: (KINDS.index(it.kind), it.name))
+
+
+def method(
+    name: str,
+    *,
+    sparsity: Fraction | float | str,
+    steps: int,
+    initial_sparsity: Fraction | float | str = 0,
+    timing: Timing | None = None,
+    **settings: Any,
+) -> Method:
+    """Return a method ready for a training of so many optimizer steps.
+
+    Args:
+        name: one of `fggp.METHODS`.
+        sparsity: share of the prunable weights to remove; 0.95 and "19/20" are the same.
+        steps: optimizer steps of the training.
+        initial_sparsity: 0, or what the mask starts from, where the method has both starts.
+        timing: when masks are updated; by default about 28 times in the first half.
+        settings: of the method, see ``python -m fggp methods``.
+
+    Raises:
+        KeyError: for an unknown name.
+        ValueError: for a sparsity or a setting that is not possible.
+
+    """
+    definition = find(name)
+    target, start = ratio(sparsity), ratio(initial_sparsity)
+    if not 0 <= start <= target < 1:
+        hint = f"; did you mean {plain(target / 100)}?" if 1 < target < 100 else ""
+        raise ValueError(
+            f"sparsity {sparsity} with initial_sparsity {initial_sparsity} is not possible: "
+            f"0 <= initial_sparsity <= sparsity < 1 must hold{hint}"
+        )
+    if steps < 2 and timing is None:
+        raise ValueError(f"steps: {steps} is too short a training; the nearest valid is 2")
+    if definition.starts == "none" and target:
+        raise ValueError(f"{name} prunes nothing; its sparsity is 0, not {sparsity}")
+    if definition.starts == "one" and start:
+        raise ValueError(f"{name} has one start; leave initial_sparsity out")
+    try:
+        recipe = definition.recipe(**settings)
+    except ValidationError as error:
+        raise ValueError(f"{name}: {explain(error, definition.settings)}") from None
+    if recipe.narrow:
+        raise ValueError(f"{name} is another network, not a way to prune this one: build it")
+    timing = timing or _default(recipe, steps, target)
+    return Method.of(name, recipe, target, None if definition.starts == "one" else start, timing)
+
+
+def _default(recipe: Recipe, steps: int, sparsity: Fraction) -> Timing:
+    if recipe.rounds is None:
+        return Timing.default(steps)
+    rounds, rewind = recipe.rounds.number(sparsity), recipe.rounds.rewind
+    every = floor(steps * (1 - rewind) / (rewind + rounds * (1 - rewind)))
+    begin = steps - rounds * every
+    return Timing(steps, begin, begin + (rounds - 1) * every, max(1, every))

@@ -2,15 +2,15 @@
 
 from fractions import Fraction
 
-from fggp.methods.registry import method
-from fggp.ratio import Share
-from fggp.recipe import Recipe
-from fggp.rules import DropGrow
-from fggp.schedules import Cosine
-from fggp.update import gradient, magnitude
+from fggp.foundation.exact import Share
+from fggp.methods.registry import register
+from fggp.pruning.mask_update import gradient, magnitude
+from fggp.pruning.recipe import Recipe
+from fggp.pruning.rules import DropGrow
+from fggp.pruning.schedules import Cosine
 
 
-@method(paper="Evci et al. 2020, arXiv 1911.11134", starts="one")
+@register(paper="Evci et al. 2020, arXiv 1911.11134", starts="one")
 def rigl(drop_fraction: Share = Fraction(3, 10), until: Share = Fraction(3, 4)) -> Recipe:
     """Drop by magnitude and grow by gradient inside each layer, at the target from the start.
 

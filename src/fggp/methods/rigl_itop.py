@@ -5,15 +5,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fggp.methods.registry import method
-from fggp.ratio import Share
-from fggp.recipe import Recipe
-from fggp.rules import DropGrow
-from fggp.schedules import Cosine
-from fggp.update import gradient, magnitude
+from fggp.foundation.exact import Share
+from fggp.methods.registry import register
+from fggp.pruning.mask_update import gradient, magnitude
+from fggp.pruning.recipe import Recipe
+from fggp.pruning.rules import DropGrow
+from fggp.pruning.schedules import Cosine
 
 
-@method(paper="Liu et al. 2021, arXiv 2102.02887", starts="one")
+@register(paper="Liu et al. 2021, arXiv 2102.02887", starts="one")
 def rigl_itop(
     drop_fraction: Share = Fraction(1, 2),
     final_drop_fraction: Share = Fraction(5, 1000),

@@ -2,15 +2,15 @@
 
 from fractions import Fraction
 
-from fggp.methods.registry import method
-from fggp.ratio import Share
-from fggp.recipe import Recipe
-from fggp.rules import DropGrow
-from fggp.schedules import Constant
-from fggp.update import chance, magnitude
+from fggp.foundation.exact import Share
+from fggp.methods.registry import register
+from fggp.pruning.mask_update import chance, magnitude
+from fggp.pruning.recipe import Recipe
+from fggp.pruning.rules import DropGrow
+from fggp.pruning.schedules import Constant
 
 
-@method(paper="Mocanu et al. 2018, arXiv 1707.04780", starts="one")
+@register(paper="Mocanu et al. 2018, arXiv 1707.04780", starts="one")
 def set(drop_fraction: Share = Fraction(3, 10)) -> Recipe:
     """Drop by magnitude and grow at random inside each layer, at the target from the start.
 

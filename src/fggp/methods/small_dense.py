@@ -1,10 +1,10 @@
 """The narrower dense network of as many weights."""
 
-from fggp.methods.registry import method
-from fggp.recipe import Recipe
+from fggp.methods.registry import register
+from fggp.pruning.recipe import Recipe
 
 
-@method(paper="reference, as in Evci et al. 2020", starts="one", ranks=False, exact=False)
+@register(paper="reference, as in Evci et al. 2020", starts="one", ranks=False, exact=False)
 def small_dense() -> Recipe:
     """Train a dense network with all channel numbers cut by one factor.
 

@@ -2,13 +2,13 @@
 
 from fractions import Fraction
 
-from fggp.methods.registry import method
-from fggp.ratio import Share
-from fggp.recipe import Recipe
-from fggp.scored import Snip
+from fggp.foundation.exact import Share
+from fggp.methods.registry import register
+from fggp.pruning.initial_masks import Snip
+from fggp.pruning.recipe import Recipe
 
 
-@method(paper="Lee et al. 2019, arXiv 1810.02340", starts="one")
+@register(paper="Lee et al. 2019, arXiv 1810.02340", starts="one")
 def snip(floor: Share = Fraction(0)) -> Recipe:
     """Keep the largest |gradient · weight| over all layers, once, before the first step.
 

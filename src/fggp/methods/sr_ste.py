@@ -5,16 +5,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fggp.initial import InitialGroups
-from fggp.methods.registry import method
-from fggp.ratio import NonNegative
-from fggp.recipe import Recipe, Soft
-from fggp.rules import Choose
-from fggp.selecting import InGroups
-from fggp.update import magnitude
+from fggp.foundation.exact import NonNegative
+from fggp.methods.registry import register
+from fggp.pruning.initial_masks import InitialGroups
+from fggp.pruning.mask_update import magnitude
+from fggp.pruning.recipe import Recipe, Soft
+from fggp.pruning.rules import Choose
+from fggp.pruning.selections import InGroups
 
 
-@method(
+@register(
     paper="Zhou et al. 2021, arXiv 2102.04010",
     starts="one", ranks=False, masking="soft", exact=False,
 )  # fmt: skip

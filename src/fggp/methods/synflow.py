@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fggp.methods.registry import method
-from fggp.recipe import Recipe
-from fggp.scored import Synflow
+from fggp.methods.registry import register
+from fggp.pruning.initial_masks import Synflow
+from fggp.pruning.recipe import Recipe
 
 
-@method(paper="Tanaka et al. 2020, arXiv 2006.05467", starts="one")
+@register(paper="Tanaka et al. 2020, arXiv 2006.05467", starts="one")
 def synflow(rounds: Annotated[int, Field(strict=True, ge=1)] = 100) -> Recipe:
     """Prune the weights with the least synaptic flow, in rounds, before the first step.
 

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fggp.analysis.figures.accuracy import accuracy_vs_sparsity
-from fggp.analysis.figures.churn import mask_churn
-from fggp.analysis.figures.critical import critical_differences
-from fggp.analysis.figures.curves import training_curves
-from fggp.analysis.figures.drop import drop_to_dense
+from fggp.analysis.figure_style import save, styled
+from fggp.analysis.figures.accuracy_vs_flops import accuracy_vs_flops
+from fggp.analysis.figures.accuracy_vs_sparsity import accuracy_vs_sparsity
+from fggp.analysis.figures.critical_difference import critical_differences
+from fggp.analysis.figures.drop_to_dense import drop_to_dense
 from fggp.analysis.figures.forest import forest
-from fggp.analysis.figures.layers import layer_density
-from fggp.analysis.figures.orders import order_schedule
-from fggp.analysis.figures.overview import run_overview
-from fggp.analysis.figures.pairs import seed_pairs
-from fggp.analysis.figures.panels import Drawn, head, warn
-from fggp.analysis.figures.ranks import rank_heatmap
-from fggp.analysis.figures.rates import rate_ablation
-from fggp.analysis.figures.schedule import sparsity_schedule
-from fggp.analysis.figures.wins import win_tie_loss
-from fggp.analysis.figures.work import accuracy_vs_flops
-from fggp.analysis.material import Material
-from fggp.analysis.style import save, styled
-from fggp.complaints import nearest
-from fggp.results import ResultError
+from fggp.analysis.figures.layer_density import layer_density
+from fggp.analysis.figures.layout import Drawn, head, warn
+from fggp.analysis.figures.mask_churn import mask_churn
+from fggp.analysis.figures.order_schedule import order_schedule
+from fggp.analysis.figures.rank_heatmap import rank_heatmap
+from fggp.analysis.figures.rate_ablation import rate_ablation
+from fggp.analysis.figures.run_overview import run_overview
+from fggp.analysis.figures.seed_pairs import seed_pairs
+from fggp.analysis.figures.sparsity_schedule import sparsity_schedule
+from fggp.analysis.figures.training_curves import training_curves
+from fggp.analysis.figures.win_tie_loss import win_tie_loss
+from fggp.analysis.study_tables import Material
+from fggp.foundation.errors import ResultError
+from fggp.foundation.validation import nearest
 
 FIGURES: dict[str, Callable[[Material], Drawn]] = {
     "accuracy_vs_sparsity": accuracy_vs_sparsity,

@@ -10,17 +10,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
-from fggp.analysis.blocks import name_of
-from fggp.analysis.comparisons import comparisons
-from fggp.analysis.figures.panels import Drawn, blank, canvas, categories, head
-from fggp.analysis.figures.strokes import cut
-from fggp.analysis.figures.words import clauses
-from fggp.analysis.forms import count, records
-from fggp.analysis.material import Material
-from fggp.analysis.pairing import STARTS, nothing
-from fggp.analysis.per_setting import per_setting
+from fggp.analysis.complete_grids import name_of
+from fggp.analysis.figure_style import Look
+from fggp.analysis.figures.captions import clauses
+from fggp.analysis.figures.drawing import cut
+from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
+from fggp.analysis.pairs import STARTS, nothing
 from fggp.analysis.plan import Plan
-from fggp.analysis.style import Look
+from fggp.analysis.study_tables import Material
+from fggp.analysis.tables.comparisons import comparisons
+from fggp.analysis.tables.formats import count, records
+from fggp.analysis.tables.per_setting import per_setting
 
 COLUMNS = [
     "blocks", "reference", "rival", "row", "kind", "seeds", "settings", "difference_points", "low",

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame
 
-from fggp.analysis.blocks import Counts, all_entries
-from fggp.analysis.figures.panels import Drawn, blank, canvas, categories, head
-from fggp.analysis.forms import count, records
-from fggp.analysis.material import Material
+from fggp.analysis.complete_grids import Counts, all_entries
+from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
+from fggp.analysis.study_tables import Material
+from fggp.analysis.tables.formats import count, records
 from fggp.methods import METHODS
 
 COLUMNS = ["entry", "label", "average_rank", "mean_points", "least_points", "most_points", "length"]

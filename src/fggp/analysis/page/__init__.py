@@ -7,15 +7,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fggp.analysis.material import Material
-from fggp.analysis.names import PAGE
+from fggp.analysis.catalogue import PAGE
 from fggp.analysis.page.contents import contents
 from fggp.analysis.page.facts import facts, power_line
 from fggp.analysis.page.pictures import pictures
 from fggp.analysis.plan import read_plan
+from fggp.analysis.study_tables import Material
 from fggp.analysis.tables import INTERPRETATION
-from fggp.results import write_text
-from fggp.study import study_name
+from fggp.foundation.files import write_text
+from fggp.study.study_folder import study_name
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -9,19 +9,19 @@ from typing import NamedTuple
 
 from pandas import DataFrame
 
-from fggp.analysis.blocks import name_of
-from fggp.analysis.claims import claims_table
-from fggp.analysis.comparisons import comparisons_table
-from fggp.analysis.costs import costs_table
-from fggp.analysis.forms import Column, Row, missing, number, p_value, text
-from fggp.analysis.frames import DENSE
-from fggp.analysis.origins import provenance_table
+from fggp.analysis.collect.runs_csv import DENSE
+from fggp.analysis.complete_grids import name_of
 from fggp.analysis.page.parts import Choices, Part
 from fggp.analysis.page.sheets import Layout, Sheet, sheet
-from fggp.analysis.per_setting import per_setting_table
 from fggp.analysis.plan import Plan
-from fggp.analysis.ranking import ranking_all_table, ranking_table
-from fggp.analysis.settings import settings_table
+from fggp.analysis.tables.claims import claims_table
+from fggp.analysis.tables.comparisons import comparisons_table
+from fggp.analysis.tables.costs import costs_table
+from fggp.analysis.tables.formats import Column, Row, missing, number, p_value, text
+from fggp.analysis.tables.per_setting import per_setting_table
+from fggp.analysis.tables.provenance import provenance_table
+from fggp.analysis.tables.ranking import ranking_all_table, ranking_table
+from fggp.analysis.tables.settings import settings_table
 
 RESAMPLES = 2000
 """Of the intervals of a part, or as many as the plan says where these are fewer."""

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from pandas import DataFrame
 
-from fggp.analysis.forms import count, missing
-from fggp.analysis.material import Material
-from fggp.analysis.origins import SHORT
-from fggp.analysis.pairing import STARTS, nothing
+from fggp.analysis.pairs import STARTS, nothing
 from fggp.analysis.plan import Plan
-from fggp.analysis.power import study_power
-from fggp.verdict import ENDINGS
+from fggp.analysis.study_tables import Material
+from fggp.analysis.tables.formats import count, missing
+from fggp.analysis.tables.power import study_power
+from fggp.analysis.tables.provenance import SHORT
+from fggp.study.verdict import ENDINGS
 
 
 class Fact(NamedTuple):

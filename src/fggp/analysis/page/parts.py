@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
-from fggp.analysis.forms import Row, records
-from fggp.analysis.frames import DENSE
-from fggp.ratio import percent, ratio
+from fggp.analysis.collect.runs_csv import DENSE
+from fggp.analysis.tables.formats import Row, records
+from fggp.foundation.exact import percent, ratio
 
 ALL = ""
 ANY = "any"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from fggp.analysis.names import FIGURES_UNDER
+from fggp.analysis.catalogue import FIGURES_UNDER
 
 SHOWS = {
     "accuracy_vs_sparsity": (
@@ -61,7 +61,7 @@ SHOWS = {
         "correlation."
     ),
 }
-"""What each of `fggp.analysis.names.FIGURES` shows."""
+"""What each of `fggp.analysis.catalogue.FIGURES` shows."""
 
 
 class Picture(NamedTuple):

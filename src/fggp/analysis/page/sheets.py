@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from pandas import DataFrame
 
-from fggp.analysis.forms import Column, Row, Table, records
 from fggp.analysis.page.parts import Place
+from fggp.analysis.tables.formats import Column, Row, Table, records
 
 NOTE = "note"
 UNBROKEN = "\N{NO-BREAK SPACE}%"

@@ -1,0 +1,1 @@
+"""Result files in, tables of runs out."""

@@ -1,0 +1,116 @@
+"""Result files in, the tables of a study out; nothing is averaged or left out here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pandas import DataFrame, array
+
+from fggp.analysis.collect.consistency import Found, check, collect, intact
+from fggp.analysis.collect.rows import (
+    EPOCHS,
+    LAYERS,
+    MACS,
+    UPDATES,
+    Row,
+    epoch_rows,
+    layer_rows,
+    run_row,
+    update_rows,
+)
+from fggp.analysis.collect.runs_csv import RUNS
+from fggp.foundation.errors import ResultError
+from fggp.foundation.files import write_text
+from fggp.study.study_folder import CELLS, read_expected, study_name
+from fggp.study.study_folder import RUNS as RUNS_FOLDER
+
+COUNTS = (*MACS, "macs", "dropped", "grown")
+"""Integers that older results lack; without their own type they would become floats."""
+
+
+def aggregate(
+    study_folder: Path,
+    into: Path | None = None,
+    *,
+    partial: bool = False,
+    allow_mixed_device: bool = False,
+) -> list[Path]:
+    """Write ``runs.csv``, ``epochs.csv``, ``layers.csv`` and ``updates.csv`` of a study.
+
+    Rows stand in the order of ``cells.json``, so that equal results give equal bytes.
+
+    Args:
+        study_folder: holds ``cells.json`` and ``runs/``; the tables go there.
+        into: another folder for the tables, with a copy of ``cells.json``, so that all that follows
+            works there; the study's folder stays as it is.
+        partial: leave missing results out, and mark every row when there are any.
+        allow_mixed_device: let CPU and CUDA results stand together, and mark every row when they
+            do; the study's own ``allow_mixed_device`` says the same.
+
+    Returns:
+        The paths of what was written, the four tables last.
+
+    Raises:
+        ResultError: where results are missing, damaged, twice there, trained with other settings,
+            off their target, or must not share a table; where ``into`` is no folder to write to, or
+            that of another study.
+
+    """
+    apart = into is not None and into.resolve() != study_folder.resolve()
+    target = into if into is not None and apart else study_folder
+    if apart:
+        _refuse_what_is_taken(target, study_folder)
+    configuration, cells = read_expected(study_folder)
+    found = collect(study_folder, cells, partial=partial)
+    allowed = allow_mixed_device or bool(configuration.get("allow_mixed_device"))
+    mixed = check(found, study_folder.name, allow_mixed_device=allowed)
+    missing = len(found) < len(cells)
+
+    def one_row(item: Found) -> list[Row]:
+        return [run_row(item, partial=missing, mixed_device=mixed)]
+
+    frames = {
+        "runs.csv": _rows(found, one_row, RUNS)[list(RUNS)],
+        "epochs.csv": _rows(found, epoch_rows, EPOCHS),
+        "layers.csv": _rows(found, layer_rows, LAYERS),
+        "updates.csv": _rows(found, update_rows, UPDATES),
+    }
+    texts = {file: it.to_csv(index=False, lineterminator="\n") for file, it in frames.items()}
+    if apart:
+        texts = {CELLS: (study_folder / CELLS).read_text()} | texts
+    try:
+        for file, text in texts.items():
+            write_text(target / file, text)
+    except OSError as error:
+        raise ResultError(f"{target}: cannot be written to ({error.strerror})") from None
+    return [target / file for file in texts]
+
+
+def _refuse_what_is_taken(target: Path, study_folder: Path) -> None:
+    """Raise ResultError where a folder holds trainings, or the files of another study."""
+    if (target / RUNS_FOLDER).exists():
+        raise ResultError(
+            f"{target}: holds the trainings of a study; give a folder without {RUNS_FOLDER}/"
+        )
+    if (target / CELLS).exists() and study_name(target) != study_name(study_folder):
+        raise ResultError(
+            f"{target}: holds the files of another study, {study_name(target)}; give another folder"
+        )
+
+
+def _rows(
+    found: Sequence[Found],
+    take: Callable[[Found], list[Row]],
+    columns: Sequence[str] | dict[str, str],
+) -> DataFrame:
+    rows: list[Row] = []
+    for item in found:
+        with intact(item.path):
+            rows += take(item)
+    if not rows:
+        return DataFrame(columns=list(columns))
+    frame = DataFrame(rows)
+    for name in frame.columns.intersection(list(COUNTS)):
+        frame[name] = array([row[name] for row in rows], dtype="Int64")
+    return frame

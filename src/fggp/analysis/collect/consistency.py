@@ -1,0 +1,201 @@
+"""What may share a table: every refusal is one line with examples and the fix."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fggp.foundation.errors import ResultError
+from fggp.methods import METHODS
+from fggp.study.cell import Cell
+from fggp.study.result_file import NUMERICS, Result, kept, read
+from fggp.study.stored_results import cell_of, finished
+from fggp.study.study_folder import run_path
+from fggp.study.verdict import DIVERGED, FAILURES
+
+
+class Found(NamedTuple):
+    """An expected cell and its result file."""
+
+    path: Path
+    cell: Cell
+    result: Result
+
+
+def collect(study_folder: Path, cells: Sequence[Cell], *, partial: bool) -> list[Found]:
+    """Return the results of ``cells`` in their order.
+
+    A result that Snakemake took away, since a neighbour in its job failed, is read from its copy.
+    Raises ResultError where a result is missing (unless ``partial``), is damaged, stands twice, or
+    belongs to a cell with other settings. Other files of the folder are not looked at further.
+    """
+    paths = {run_path(study_folder, cell): cell for cell in cells}
+    there = {path: _stored(path, cell) for path, cell in paths.items()}
+    missing = [path for path, stored in there.items() if stored is None]
+    if missing and not partial:
+        raise ResultError(
+            f"{len(missing)} of {len(paths)} results are missing ({_some(missing)}); train them "
+            f"with `python -m fggp run {study_folder.name}`, or pass --partial"
+        )
+    found = [Found(path, paths[path], read(stored)) for path, stored in there.items() if stored]
+    _refuse_twins(found, _strays(study_folder / "runs", set(paths)))
+    _refuse_other_settings(found, study_folder.name)
+    return found
+
+
+def _stored(path: Path, cell: Cell) -> Path | None:
+    if path.exists():
+        return path
+    return kept(path) if finished(cell, kept(path)) else None
+
+
+def check(found: Sequence[Found], study: str, *, allow_mixed_device: bool) -> bool:
+    """Check that results may share a table; returns whether CPU and CUDA are mixed.
+
+    Raises ResultError on results off their target, and on mixed numerics versions, data or (unless
+    ``allow_mixed_device``) devices. Mixed code or PyTorch versions are told on stderr.
+    """
+    _refuse_off_target(found, study)
+    numerics = _groups(found, lambda result: result["outcome"]["numerics"])
+    if len(numerics) > 1:
+        raise ResultError(
+            f"numerics versions are mixed: {_tally(numerics)}; `python -m fggp run {study}` "
+            f"retrains those that are not of version {NUMERICS}"
+        )
+    data = _groups(found, lambda result: str(result["cell"]["data"].get("sha256"))[:12])
+    if len(data) > 1:
+        raise ResultError(
+            f"data checksums are mixed: {_tally(data)}; delete the results of the wrong data with "
+            f"their copies (.NAME.kept.json beside them) and run `python -m fggp run {study}`"
+        )
+    devices = _groups(found, lambda result: result["provenance"]["device"])
+    if len(devices) > 1 and not allow_mixed_device:
+        raise ResultError(
+            f"devices are mixed: {_tally(devices)}; train all on one, or pass "
+            "--allow-mixed-device, which marks the tables"
+        )
+    _warn("code versions", _groups(found, lambda it: it["provenance"]["code_sha256"][:12]))
+    _warn("PyTorch versions", _groups(found, lambda it: it["provenance"]["versions"]["torch"]))
+    return len(devices) > 1
+
+
+@contextmanager
+def intact(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a result's blocks are taken apart into a ResultError."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+        raise ResultError(
+            f"{path}: its blocks are not complete ({type(error).__name__}: {error}); "
+            f"delete it and {kept(path).name} beside it to train anew"
+        ) from None
+
+
+def _strays(runs: Path, expected: set[Path]) -> list[tuple[Path, Cell]]:
+    """Return the readable results of ``runs`` that lie at no expected path."""
+    strays = []
+    for path in sorted(runs.rglob("*.json")):
+        if path in expected or path.name.startswith("."):
+            continue
+        try:
+            strays.append((path, cell_of(read(path))))
+        except ResultError:
+            continue  # no concern of this study: nothing is read from it
+    return strays
+
+
+def _refuse_twins(found: Sequence[Found], strays: Sequence[tuple[Path, Cell]]) -> None:
+    held: dict[str, list[Path]] = {}
+    for path, cell in [*((item.path, cell_of(item.result)) for item in found), *strays]:
+        held.setdefault(cell.canonical(), []).append(path)
+    twins = [" and ".join(map(str, paths)) for paths in held.values() if len(paths) > 1]
+    if twins:
+        raise ResultError(
+            f"{len(twins)} {'cell has' if len(twins) == 1 else 'cells have'} more than one result "
+            f"({_some(twins, '; ')}); keep the file whose path names the cell, delete the other"
+        )
+
+
+def _refuse_other_settings(found: Sequence[Found], study: str) -> None:
+    other = [
+        f"{item.path}: {_difference(stored.plain(), item.cell.plain())}"
+        for item in found
+        if (stored := cell_of(item.result)) != item.cell
+    ]
+    if other:
+        raise ResultError(
+            f"{len(other)} of {len(found)} results were trained with other settings "
+            f"({_some(other, '; ')}); `python -m fggp run {study}` retrains exactly these, "
+            "or delete the files and run snakemake"
+        )
+
+
+def _refuse_off_target(found: Sequence[Found], study: str) -> None:
+    off = [f"{item.path}: {fault}" for item in found if (fault := _fault(item))]
+    if off:
+        raise ResultError(
+            f"{len(off)} of {len(found)} results are off their target ({_some(off, '; ')}); delete "
+            "them with their copies (.NAME.kept.json beside them) and run "
+            f"`python -m fggp run {study}`"
+        )
+
+
+def _fault(item: Found) -> str:
+    with intact(item.path):
+        outcome = item.result["outcome"]
+        if outcome["verdict"] == DIVERGED:
+            return ""  # it may end before its last update, and NaN off the mask counts as nonzero
+        total = sum(layer["kept"] for layer in outcome["layers"])
+        name = item.cell.method.name
+        exact = name not in METHODS or METHODS[name].exact
+        if outcome["verdict"] in FAILURES and total > outcome["target"]:
+            exact = False  # it ended before its last update
+        if exact and total != outcome["target"]:
+            return f"{total} weights are kept, the target is {outcome['target']}"
+        for layer in outcome["layers"]:
+            if layer["nonzero"] > layer["kept"]:
+                found = f"{layer['nonzero']} weights are not zero"
+                return f"{found} in {layer['name']}, its mask keeps {layer['kept']}"
+    return ""
+
+
+def _groups(found: Sequence[Found], value: Callable[[Result], Any]) -> dict[Any, list[Path]]:
+    groups: dict[Any, list[Path]] = {}
+    for item in found:
+        with intact(item.path):
+            groups.setdefault(value(item.result), []).append(item.path)
+    return groups
+
+
+def _warn(what: str, groups: dict[Any, list[Path]]) -> None:
+    if len(groups) > 1:
+        print(f"fggp: {what} are mixed: {_tally(groups)}", file=sys.stderr)
+
+
+def _tally(groups: dict[Any, list[Path]]) -> str:
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return _some([f"{value} in {len(paths)} ({paths[0]})" for value, paths in ordered])
+
+
+def _some(items: Sequence[object], separator: str = ", ") -> str:
+    more = f"{separator}…" if len(items) > 3 else ""
+    return separator.join(str(item) for item in items[:3]) + more
+
+
+def _difference(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
+    there, here = dict(_leaves(stored)), dict(_leaves(wanted))
+    key = next(key for key in (here | there) if there.get(key, key) != here.get(key, key))
+    values = [json.dumps(side[key]) if key in side else "absent" for side in (there, here)]
+    return f"{key} is {values[0]} there and {values[1]} in the study"
+
+
+def _leaves(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, item in value.items():
+        if isinstance(item, dict):
+            yield from _leaves(item, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", item

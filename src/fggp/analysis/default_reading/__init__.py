@@ -1,0 +1,1 @@
+"""Which reading of the abstract is the default, by the declared rule."""

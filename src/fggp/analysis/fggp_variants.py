@@ -1,0 +1,220 @@
+"""Which labels of a study are readings of the abstract, and the claims under each of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from fggp.analysis.collect.runs_csv import DENSE
+from fggp.analysis.figure_style import Look
+from fggp.analysis.study_tables import Material
+from fggp.foundation.exact import ratio
+from fggp.methods.fggp import AMOUNTS, alone
+from fggp.pruning.annealing import Annealed, course
+
+METHOD = "fggp"
+FIRST, SECOND = "gradient-first", "magnitude-first"
+
+
+class Arm(NamedTuple):
+    """A label that is fggp, with its settings as in ``cells.json``."""
+
+    label: str
+    settings: dict[str, Any]
+
+    @property
+    def amount(self) -> Any:
+        """How much the second criterion decides: a number, or a schedule of one."""
+        return self.settings[AMOUNTS[self.settings["pool"]]]
+
+    @property
+    def annealed(self) -> bool:
+        """Whether that amount changes in a training."""
+        return isinstance(self.amount, dict)
+
+    def is_at(self, amount: float | Fraction) -> bool:
+        """Whether it has that amount, to three decimals, throughout."""
+        return not self.annealed and abs(float(ratio(self.amount)) - amount) < 0.001
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether it is what the abstract says: gradient first, both criteria, a fixed rate."""
+        both = alone(self.settings) is None
+        return self.settings["order"] == FIRST and both and not self.annealed
+
+    def others(self, *keys: str) -> dict[str, Any]:
+        """Return the settings without some."""
+        return {key: value for key, value in self.settings.items() if key not in keys}
+
+    def apart(self, default: Arm) -> str:
+        """Return in words what is set otherwise than in ``default``."""
+        return apart(self.settings, default.settings) or "the default"
+
+
+def apart(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """Return in words what the settings of a method are otherwise than by default, if anything."""
+    return ", ".join(
+        f"{key.replace('_', ' ')} {_words(value)}"
+        for key, value in settings.items()
+        if value != defaults[key]
+    )
+
+
+def arms(configuration: Mapping[str, Any]) -> list[Arm]:
+    """Return the labels of fggp of a study in its order, with results or without."""
+    methods = configuration.get("methods", {})
+    return [
+        Arm(label, method["settings"])
+        for label, method in methods.items()
+        if method["name"] == METHOD
+    ]
+
+
+def means(material: Material) -> dict[str, float]:
+    """Return the mean amount of each annealed label of fggp that has results."""
+    found = {
+        arm.label: mean_amount(material, arm.label, arm.amount)
+        for arm in arms(material.configuration)
+        if arm.annealed
+    }
+    return {label: mean for label, mean in found.items() if mean is not None}
+
+
+def mean_amount(material: Material, label: str, annealed: Mapping[str, Any]) -> float | None:
+    """Return the mean of a schedule over the updates of its trainings, None without any."""
+    updates = material.joined(material.updates, material.shown)
+    own = updates[updates["label"] == label]
+    if own.empty:
+        return None
+    if annealed["over"] == "window":
+        progress = own["update"] / own["update"].max()
+    else:
+        progress = own["step"] / (own["steps_per_epoch"] * own["epochs"])
+    schedule = course("rate", Annealed(**annealed), most=None).schedule
+    return fmean(float(schedule(Fraction(value))) for value in progress)
+
+
+def rivals(arm: Arm, configuration: Mapping[str, Any], mean: Mapping[str, float]) -> dict[str, str]:
+    """Return what the claims compare a reading with: its own label by the one in the claims.
+
+    The other order changes that setting and no other. Annealing too, where its amount is that of
+    the reading on average over its updates (``mean`` of its label), or else at its start: another
+    level would be compared with it. Where one criterion decides alone pools are alike, and
+    magnitude alone is GMP of the same scope, where no weight returns.
+    """
+    known = arms(configuration)
+    amounts = tuple(AMOUNTS.values())
+    twins = [it for it in known if it.annealed and it.others(*amounts) == arm.others(*amounts)]
+    found = {
+        "fggp-magnitude-first": [
+            it.label
+            for it in known
+            if it.settings["order"] == SECOND and it.others("order") == arm.others("order")
+        ],
+        "fggp-annealed": [
+            *(it.label for it in twins if it.label in mean and arm.is_at(mean[it.label])),
+            *(it.label for it in twins if arm.is_at(ratio(it.amount["start"]))),
+        ],
+        "fggp-r0": [
+            it.label
+            for it in known
+            if alone(it.settings) == "gradient"
+            and it.others("pool", *amounts) == arm.others("pool", *amounts)
+        ],
+        "gmp": [
+            label
+            for label, method in configuration.get("methods", {}).items()
+            if method["name"] == "gmp"
+            and method["settings"]["scope"] == arm.settings["scope"]
+            and arm.settings["grow"] == "none"
+            and not arm.settings["floor"]
+        ],
+    }
+    return {name: labels[0] for name, labels in found.items() if labels}
+
+
+def _words(value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    return f"{value['schedule']} {value['start']} to {value['end']} over the {value['over']}"
+
+
+ORDERS = ("gradient-first", "magnitude-first")
+
+
+METHOD = "fggp"
+
+
+SHARES = {
+    "active": "share of the active weights that the second criterion chooses from",
+    "kept": "share of the kept weights that the second criterion decides",
+}
+
+
+"""What a rate is a share of, by pool; candidates per pruned weight (quota) are no such share."""
+
+
+class Variant(NamedTuple):
+    """A label of fggp: its order, its rate as in ``cells.json``, and all other settings as text.
+
+    The rate is the setting that its pool is counted by.
+    """
+
+    label: str
+    order: str
+    setting: Any
+    rest: str
+
+    @property
+    def rate(self) -> float | None:
+        """The constant rate, None where it is annealed."""
+        return None if isinstance(self.setting, dict) else float(ratio(self.setting))
+
+    @property
+    def pool(self) -> str:
+        """What its rate is a share of."""
+        return str(json.loads(self.rest)["pool"])
+
+    @property
+    def words(self) -> str:
+        """The rate in words, such as ``cosine 0.5 to 0.005 over training``."""
+        if self.rate is not None:
+            return f"constant {self.rate:.4g}"
+        first, last = (f"{float(ratio(self.setting[end])):.4g}" for end in ("start", "end"))
+        return f"{self.setting['schedule']} {first} to {last} over {self.setting['over']}"
+
+
+def variants(material: Material) -> list[Variant]:
+    """Return the labels of fggp in the order of the study, with results or without."""
+    found = []
+    for label, method in material.configuration.get("methods", {}).items():
+        settings = dict(method["settings"])
+        if method["name"] == METHOD and settings.get("pool") in SHARES:
+            rate, order = settings.pop(AMOUNTS[settings["pool"]]), settings.pop("order")
+            found.append(Variant(label, order, rate, json.dumps(settings, sort_keys=True)))
+    return found
+
+
+def magnitude_alone(material: Material, rest: str) -> list[str]:
+    """Return the labels of GMP that fggp of these other settings equals where magnitude decides.
+
+    That is at rate 1 where the gradient goes first, and at rate 0 where the magnitude does.
+    """
+    settings = json.loads(rest)
+    if settings.get("floor"):
+        return []
+    return [
+        label
+        for label, method in material.configuration["methods"].items()
+        if method["name"] == "gmp" and method["settings"].get("scope") == settings.get("scope")
+    ]
+
+
+def look_of(material: Material, found: Sequence[Variant], order: str) -> Look:
+    """Return how an order of the criteria is drawn: as its first label of a constant rate."""
+    own = [v.label for v in found if v.order == order and v.rate is not None]
+    first = METHOD if METHOD in own else next(iter(own), DENSE)
+    return material.looks[first]._replace(line="-")

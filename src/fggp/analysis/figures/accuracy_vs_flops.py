@@ -1,0 +1,69 @@
+"""Accuracy for work: against the multiplications of training and of inference."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from pandas import DataFrame
+
+from fggp.analysis.collect.runs_csv import DENSE
+from fggp.analysis.figure_style import Look
+from fggp.analysis.figures.captions import clauses, meaning, unrecorded
+from fggp.analysis.figures.drawing import cut, log_ticks, points, reference
+from fggp.analysis.figures.label_groups import spotlight, summed
+from fggp.analysis.figures.layout import Drawn, blank, canvas, head, legend, name_row, places
+from fggp.analysis.study_tables import Material
+
+COLUMNS = [
+    "backbone", "width", "start", "label", "sparsity", "seed", "accuracy_percent",
+    "training_macs", "inference_macs", "training_share", "inference_share", "mean", "sd", "n",
+]  # fmt: skip
+KINDS = ("training", "inference")
+
+
+def accuracy_vs_flops(material: Material) -> Drawn:
+    """Draw test accuracy against multiply-accumulates, as shares of the dense network's.
+
+    The data has a row per training; its shares are missing where the work, or that of a dense
+    network of the same backbone, is not known. A line joins the sparsities of a label.
+    """
+    told = material.shown["inference_macs"].notna() | material.shown["label"].eq(DENSE)
+    data = _shares(material.shown[told])
+    kinds = [kind for kind in KINDS if data.loc[data["label"] != DENSE, f"{kind}_share"].any()]
+    if not kinds:
+        return blank("no result tells its work: all were recorded before it was counted", COLUMNS)
+    rows = list(places(data))
+    figure = canvas(1.3 + 1.55 * len(rows))
+    grid = figure.subplots(len(rows), len(kinds), sharex="col", sharey="row", squeeze=False)
+    every, looks = spotlight(data, "sparsity", "accuracy_percent", material.looks)
+    for line, (name, facet) in zip(grid, rows, strict=True):
+        for axes, kind in zip(line, kinds, strict=True):
+            _panel(axes, facet, f"{kind}_share", every)
+        name_row(line[-1], name)
+    for axes, kind in zip(grid[-1], kinds, strict=True):
+        axes.set_xlabel(f"work of {kind} (dense = 1, log scale)")
+        log_ticks(axes.xaxis)
+    figure.supylabel("test accuracy at the last epoch (%)", fontsize=8)
+    legend(figure, looks)
+    kept = list(data.loc[data["label"] == DENSE, "mean"])
+    far = [cut(list(line), "y", kept) for line in grid]
+    work = "Work: multiply-accumulates; a line joins the sparsities of a label"
+    silent = unrecorded(material.shown[~told], "their work")
+    head(figure, material.title, clauses(meaning(data), *far), clauses(work, silent))
+    return figure, data
+
+
+def _shares(shown: DataFrame) -> DataFrame:
+    dense = shown[shown["label"] == DENSE].groupby("backbone")["training_macs"].mean()
+    data = summed(shown, "accuracy_percent")
+    training = data["training_macs"] / data["backbone"].map(dense).astype("Float64")
+    inference = data["inference_macs"] / data["dense_macs"]
+    data = data.assign(training_share=training, inference_share=inference)[COLUMNS]
+    return data.astype({"training_share": "float64", "inference_share": "float64"})
+
+
+def _panel(axes: Axes, data: DataFrame, x: str, looks: dict[str, Look]) -> None:
+    axes.set_xscale("log")
+    reference(axes, data[data["label"] == DENSE], looks)
+    sparse = data[(data["label"] != DENSE) & data[x].notna()]
+    for label, rows in sparse.groupby("label", sort=False):
+        points(axes, rows, x, looks[str(label)], by="sparsity")

@@ -1,0 +1,80 @@
+"""What figures say in words: numbers of seeds, what bars and lines are, names of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pandas import DataFrame
+
+from fggp.analysis.collect.rows import KEYS
+from fggp.analysis.study_tables import Material
+
+SD = "± sample standard deviation"
+WINDOW = "shaded: the pruning window"
+
+
+def number(counts: Iterable[int]) -> str:
+    """Return how many seeds there are behind a point, such as ``n = 2 to 3 seeds``."""
+    known = [int(count) for count in counts]
+    low, high = min(known, default=0), max(known, default=0)
+    many = f"{low}" if low == high else f"{low} to {high}"
+    return f"n = {many} {'seed' if high == 1 else 'seeds'}"
+
+
+def meaning(data: DataFrame, *, reference: bool = True) -> str:
+    """Return in words what the means, dots, bars and (of a ``reference``) the band are.
+
+    ``data`` has the number of seeds behind each mean in its column ``n``.
+    """
+    if data["n"].max() < 2:
+        return "n = 1 seed"
+    bars = "bars and band" if reference else "bars"
+    return f"Mean over {number(data['n'])}; dots: single seeds; {bars}: {SD}"
+
+
+def seen(data: DataFrame, point: Sequence[str]) -> str:
+    """Return in words what the lines of `curves` are, at which sparsity and of how many seeds."""
+    seeds = data.groupby(["backbone", "start", "label", "sparsity", *point])["seed"].nunique()
+    sparsity, many = percent(data["sparsity"].max()), number(seeds)
+    lines = many if seeds.max() < 2 else f"mean over {many}, thin lines: single seeds"
+    return f"{sparsity} sparsity; {lines}"
+
+
+def squeezed(material: Material, labels: Sequence[str]) -> str:
+    """Return in words which labels train for longer than the study says, as in rounds."""
+    longest = material.runs.groupby("label")["epochs"].max()
+    study = material.configuration.get("training", {}).get("epochs", longest.max())
+    longer = [f"{label} ({longest[label]})" for label in dict.fromkeys(labels)
+              if longest.get(label, 0) > study]  # fmt: skip
+    return f"; epochs squeezed into {study}: {', '.join(longer)}" if longer else ""
+
+
+def called(groups: dict[str, list[str]]) -> dict[str, str]:
+    """Return what the groups of `alike` are called in a legend."""
+    return {
+        first: f"{first} and {len(others)} more" if len(others) > 3 else ", ".join([first, *others])
+        for first, others in groups.items()
+    }
+
+
+def named(backbone: object, data: DataFrame) -> str:
+    """Return a backbone with its width, where that is not 1."""
+    width = float(data["width"].iloc[0])
+    return str(backbone) if width == 1 else f"{backbone} at width {width:.4g}"
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage, such as ``99.5 %``."""
+    return f"{100 * share:.4g} %"
+
+
+def clauses(*parts: str) -> str:
+    """Join what there is to say, each thing once."""
+    return "; ".join(dict.fromkeys(part for part in parts if part))
+
+
+def unrecorded(rows: DataFrame, what: str) -> str:
+    """Return in words how many trainings are left out since they came before a record of theirs."""
+    number = len(rows.drop_duplicates(list(KEYS)))
+    noun = "training does" if number == 1 else "trainings do"
+    return f"{number} {noun} not tell {what}" if number else ""

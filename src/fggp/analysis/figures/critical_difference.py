@@ -1,0 +1,181 @@
+"""Critical differences: average ranks, and which of them the tests do not tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
+from pandas import DataFrame
+
+from fggp.analysis.complete_grids import Counts, both_starts
+from fggp.analysis.figure_style import Look
+from fggp.analysis.figures.captions import percent
+from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
+from fggp.analysis.plan import Plan
+from fggp.analysis.stats.rank_tests import all_pairs, critical_difference
+from fggp.analysis.study_tables import Material
+from fggp.analysis.tables.formats import count, records
+
+COLUMNS = [
+    "panel", "label", "average_rank", "settings", "methods", "seeds", "alpha",
+    "critical_difference", "nemenyi_groups", "wilcoxon_groups",
+]  # fmt: skip
+TESTS = {"nemenyi": Look("black", "o"), "wilcoxon": Look("#999999", "s")}
+ROOMY = 16
+"""Longer labels leave no room for two panels side by side."""
+
+NAMES = {"nemenyi": "Nemenyi", "wilcoxon": "Wilcoxon, Holm over all pairs"}
+
+
+def critical_differences(material: Material) -> Drawn:
+    """Draw average ranks over all settings and over those of each sparsity.
+
+    The data has a row per panel and label, best first. Labels that share a number of
+    ``nemenyi_groups`` (``wilcoxon_groups``) are not told apart by that test at ``alpha``.
+    """
+    counts = both_starts(material.runs)
+    if counts is None:
+        return blank("it takes two methods with both starts in the same settings", COLUMNS)
+    parts = list(_parts(counts))
+    data = DataFrame([row for name, part in parts for row in _rows(name, part, material.plan)])
+    across = 1 if max(map(len, counts.entries)) > ROOMY else min(len(parts), 2)
+    down = -(-len(parts) // across)
+    figure = canvas(0.9 + down * (0.75 + 0.15 * len(counts.entries)))
+    grid = figure.subplots(down, across, squeeze=False)
+    for axes, (name, part) in zip(grid.flat, parts, strict=False):
+        rows = data[data["panel"] == name]
+        _panel(figure, axes, rows, material.looks)
+        axes.set_title(f"{name}: N = {len(part.settings)}", fontsize=7)
+    for axes in list(grid.flat)[len(parts) :]:
+        axes.set_visible(False)
+    figure.legend(
+        [Line2D([], [], color=it.colour, marker=it.marker, markersize=3) for it in TESTS.values()],
+        [f"not told apart: {name}" for name in NAMES.values()],
+        loc="outside lower center",
+        ncols=2,
+    )
+    head(figure, material.title, *_words(counts, material.plan))
+    return figure, data[COLUMNS]
+
+
+def _parts(counts: Counts) -> Iterator[tuple[str, Counts]]:
+    yield "all settings", counts
+    sparsities = list(counts.settings["sparsity"].unique())
+    for sparsity in sparsities if len(sparsities) > 1 else []:
+        mask = (counts.settings["sparsity"] == sparsity).to_numpy(dtype=bool)
+        settings = counts.settings[mask].reset_index(drop=True)
+        own = replace(
+            counts, correct=counts.correct[mask], settings=settings, dense=counts.dense[mask]
+        )
+        yield f"{percent(sparsity)} sparsity", own
+
+
+def _rows(panel: str, counts: Counts, plan: Plan) -> Iterator[dict[str, object]]:
+    settings, methods = counts.ranks.shape
+    average = dict(zip(counts.entries, counts.ranks.mean(axis=0), strict=True))
+    order = sorted(average, key=lambda label: (average[label], label))
+    pairs = all_pairs(counts, plan)
+    groups = {
+        test: cliques(order, pairs.loc[pairs[f"{test}_together"], ["first", "second"]].to_numpy())
+        for test in TESTS
+    }
+    for label in order:
+        yield {
+            "panel": panel,
+            "label": label,
+            "average_rank": average[label],
+            "settings": settings,
+            "methods": methods,
+            "seeds": len(counts.seeds),
+            "alpha": plan.alpha,
+            "critical_difference": critical_difference(methods, settings, plan.alpha),
+            **{
+                f"{test}_groups": " ".join(
+                    str(place) for place, group in enumerate(found, start=1) if label in group
+                )
+                for test, found in groups.items()
+            },
+        }
+
+
+def cliques(order: Sequence[str], together: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Return the largest sets of two or more labels all pairs of which are ``together``.
+
+    Labels and sets stand in the ``order`` of the labels.
+    """
+    near: dict[str, set[str]] = {label: set() for label in order}
+    for one, other in together:
+        near[one].add(other)
+        near[other].add(one)
+    found: list[list[str]] = []
+
+    def grow(held: set[str], free: set[str], done: set[str]) -> None:
+        if not free and not done and len(held) > 1:
+            found.append(sorted(held, key=order.index))
+        for label in sorted(free, key=order.index):
+            grow(held | {label}, free & near[label], done & near[label])
+            free, done = free - {label}, done | {label}
+
+    grow(set(), set(order), set())
+    return sorted(found, key=lambda group: [order.index(label) for label in group])
+
+
+def _panel(figure: Figure, axes: Axes, rows: DataFrame, looks: Mapping[str, Look]) -> None:
+    labels, best = list(rows["label"]), rows["average_rank"].min()
+    methods, distance = int(rows["methods"].iloc[0]), float(rows["critical_difference"].iloc[0])
+    for y, row in enumerate(records(rows)):
+        look = looks[row["label"]]
+        axes.plot(
+            row["average_rank"], y, look.marker or "o", color=look.colour, markersize=4.5,
+            markerfacecolor="white", markeredgewidth=1.2,
+        )  # fmt: skip
+    names = [f"{row['label']}  {row['average_rank']:.2f}" for row in records(rows)]
+    categories(axes, labels, names=names)
+    worst = methods + 0.2
+    fits = best + distance <= worst
+    axes.plot(
+        [best, min(best + distance, worst)], [-1, -1], "|-", color="black", linewidth=1.2,
+        markersize=5, markevery=None if fits else [0],
+    )  # fmt: skip
+    wider = "" if fits else ", cut"
+    axes.text(best, -1.3, f"CD = {distance:.2f}{wider}", ha="left", va="bottom", fontsize=6)
+    axes.set_xlim(0.8, worst)
+    axes.set_ylim(len(labels) - 0.4, -2.2)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.set_xlabel("average rank")
+    aside = 0.1  # inches
+    for test, look in TESTS.items():
+        for group in _grouped(rows, f"{test}_groups"):
+            axes.plot(
+                [1] * len(group), [labels.index(label) for label in group],
+                color=look.colour, marker=look.marker, markersize=2.5, linewidth=1.5,
+                transform=axes.get_yaxis_transform() + _moved(figure, aside), clip_on=False,
+            )  # fmt: skip
+            aside += 0.09
+
+
+def _moved(figure: Figure, inches: float) -> ScaledTranslation:
+    return ScaledTranslation(inches, 0, figure.dpi_scale_trans)
+
+
+def _grouped(rows: DataFrame, column: str) -> list[list[str]]:
+    """Return the labels of each group that a column of numbers names."""
+    groups: dict[int, list[str]] = {}
+    for row in records(rows):
+        for number in map(int, row[column].split()):
+            groups.setdefault(number, []).append(row["label"])
+    return [groups[number] for number in sorted(groups)]
+
+
+def _words(counts: Counts, plan: Plan) -> tuple[str, ...]:
+    methods, seeds = len(counts.entries), count(len(counts.seeds), "seed")
+    return (
+        f"Average ranks of k = {methods} methods over N settings by mean accuracy, n = {seeds}",
+        f"CD: critical difference by Nemenyi at {plan.alpha:g}, cut where the axis ends; a line at "
+        "the right joins methods that a test does not tell apart",
+    )

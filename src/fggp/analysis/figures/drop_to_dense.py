@@ -1,0 +1,85 @@
+"""What sparsity costs: accuracy minus that of the dense network of the same seed."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from pandas import DataFrame, isna
+
+from fggp.analysis.collect.runs_csv import DENSE
+from fggp.analysis.figure_style import Look
+from fggp.analysis.figures.captions import clauses, meaning, percent
+from fggp.analysis.figures.drawing import cut
+from fggp.analysis.figures.label_groups import summed
+from fggp.analysis.figures.layout import (
+    Drawn,
+    blank,
+    canvas,
+    categories,
+    head,
+    height_of,
+    name_row,
+    places,
+)
+from fggp.analysis.study_tables import Material
+
+COLUMNS = [
+    "backbone", "width", "start", "label", "sparsity", "seed", "accuracy_percent",
+    "dense_percent", "difference", "mean", "sd", "n",
+]  # fmt: skip
+
+
+def drop_to_dense(material: Material) -> Drawn:
+    """Draw accuracy minus dense, paired by seed, a panel per setting and a row per label.
+
+    The data has a row per training, accuracies in % and differences in points; ``mean``, sample
+    ``sd`` and ``n`` are those of the differences over the seeds.
+    """
+    data = differences(material)
+    if data.empty:
+        return blank("no sparse network has a dense one of the same seed to compare with", COLUMNS)
+    labels = list(dict.fromkeys(data["label"]))
+    rows = list(places(data))
+    sparsities = sorted(data["sparsity"].unique())
+    figure = canvas(0.8 + len(rows) * height_of(labels))
+    grid = figure.subplots(len(rows), len(sparsities), sharex="col", sharey=True, squeeze=False)
+    one = set(material.runs.loc[material.runs["starts"] == "one", "label"])
+    names = [f"{label} (one start)" if label in one else label for label in labels]
+    for line, (name, facet) in zip(grid, rows, strict=True):
+        for axes, sparsity in zip(line, sparsities, strict=True):
+            _panel(axes, facet[facet["sparsity"] == sparsity], labels, material.looks)
+        name_row(line[-1], name)
+        categories(line[0], labels, names=names)
+    for axes, sparsity in zip(grid[0], sparsities, strict=True):
+        axes.set_title(f"{percent(sparsity)} sparsity")
+    figure.supxlabel("test accuracy at the last epoch minus dense (points)", fontsize=8)
+    far = [cut(list(column), "x", keep=[0]) for column in grid.T]
+    head(figure, material.title, clauses(f"{meaning(data, reference=False)}; paired by seed", *far))
+    return figure, data
+
+
+def differences(material: Material) -> DataFrame:
+    """Return the points of the figure; see `drop_to_dense`."""
+    shown = material.shown
+    keys = ["backbone", "start", "seed"]
+    dense = shown.loc[shown["label"] == DENSE, [*keys, "accuracy_percent"]]
+    dense = dense.rename(columns={"accuracy_percent": "dense_percent"})
+    data = shown[shown["label"] != DENSE].merge(dense, on=keys)
+    data = data.assign(difference=(data["accuracy_percent"] - data["dense_percent"]).round(10))
+    return summed(data, "difference")[COLUMNS]
+
+
+def _panel(axes: Axes, data: DataFrame, labels: list[str], looks: dict[str, Look]) -> None:
+    axes.grid(visible=False, axis="y")
+    axes.axvline(0, color=looks[DENSE].colour, linestyle=looks[DENSE].line, linewidth=1)
+    for label, points in data.groupby("label", sort=False):
+        colour, marker, _ = looks[str(label)]
+        y = labels.index(str(label))
+        mean, sd = points["mean"].iloc[0], points["sd"].iloc[0]
+        axes.errorbar(
+            mean, y, xerr=None if isna(sd) else sd, color=colour, marker=marker,
+            markerfacecolor="white", elinewidth=0.8,
+        )  # fmt: skip
+        axes.plot(
+            points["difference"], [y] * len(points), "o", color=colour, markersize=1.8,
+            markeredgewidth=0, zorder=3,
+        )  # fmt: skip

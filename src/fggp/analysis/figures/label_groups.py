@@ -1,0 +1,64 @@
+"""Rows of trainings brought together: means over seeds, labels alike, labels that stand out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pandas import DataFrame
+
+from fggp.analysis.collect.runs_csv import DENSE
+from fggp.analysis.figure_style import Look
+
+MOST = 8
+"""Labels that one panel of lines can tell apart."""
+
+FAMILIAR = ("fggp", "gmp", "granet", DENSE)
+FADED = Look("#c8c8c8", "o")
+"""How labels look that are not among them."""
+
+
+def summed(data: DataFrame, value: str) -> DataFrame:
+    """Add ``mean``, sample ``sd`` and ``n`` of a value over the seeds of each setting and label."""
+    line = data.groupby(["backbone", "start", "label", "sparsity"])[value]
+    return data.assign(
+        mean=line.transform("mean"), sd=line.transform("std"), n=line.transform("size")
+    )
+
+
+def alike(data: DataFrame, values: Sequence[str]) -> dict[str, list[str]]:
+    """Return the labels that are drawn, each with those whose ``values`` are the same throughout.
+
+    The rows of a label are told apart by setting, seed and ``x``; fggp goes first.
+    """
+    together: dict[tuple[object, ...], list[str]] = {}
+    for label, rows in data.groupby("label", sort=False):
+        own = rows[["backbone", "start", "sparsity", "seed", "x", *values]].round(6)
+        together.setdefault(tuple(own.itertuples(index=False)), []).append(str(label))
+    groups = [sorted(labels, key=lambda name: name != "fggp") for labels in together.values()]
+    return {labels[0]: labels[1:] for labels in groups}
+
+
+def spotlight(
+    data: DataFrame, x: str, y: str, looks: dict[str, Look]
+) -> tuple[dict[str, Look], dict[str, Look]]:
+    """Choose the labels that a panel of lines tells apart.
+
+    Where there are more than `MOST`, these are the well-known ones, and those whose means over
+    ``x`` differ most from those of fggp. Returns the look of every label, the others faded, and
+    the looks for the legend.
+    """
+    labels = [label for label in looks if label in set(data["label"])]
+    if len(labels) <= MOST + 1:
+        chosen = labels
+    else:
+        means = data.groupby(["backbone", "start", x, "label"])[y].mean().unstack("label")
+        middle = means["fggp"] if "fggp" in means else means.mean(axis=1)
+        far = means.sub(middle, axis=0).abs().mean().fillna(0)
+        rest = sorted(set(labels) - set(FAMILIAR), key=lambda label: (-far.get(label, 0), label))
+        first = [label for label in labels if label in FAMILIAR]
+        chosen = [*first, *rest][:MOST]
+    every = {label: looks[label] if label in chosen else FADED for label in labels}
+    legend = {label: look for label, look in every.items() if label in chosen}
+    if others := len(labels) - len(chosen):
+        legend[f"{others} others"] = FADED
+    return every, legend

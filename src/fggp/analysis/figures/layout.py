@@ -1,0 +1,159 @@
+"""How figures are laid out: panels, their names, words above and a legend below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from textwrap import fill, wrap
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from pandas import DataFrame
+
+from fggp.analysis.figure_style import WIDTH, Look
+from fggp.analysis.figures.captions import percent
+from fggp.analysis.study_tables import Material
+
+Drawn = tuple[Figure, DataFrame]
+"""A figure and the data that it shows."""
+
+SIGNS = 108
+"""Signs of 7 points in a line of the figure's width."""
+
+
+def canvas(height: float) -> Figure:
+    """Return an empty figure of the common width and a height in inches."""
+    return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def blank(text: str, columns: Sequence[str]) -> Drawn:
+    """Return a figure that says why there is nothing to draw."""
+    figure = canvas(2.4)
+    figure.text(0.5, 0.5, fill(text, 80), ha="center", va="center")
+    return figure, DataFrame(columns=list(columns))
+
+
+def head(figure: Figure, *lines: str) -> None:
+    """Write the study above the panels, and what the marks mean; long lines break at ``; ``."""
+    figure.suptitle("\n".join(part for line in lines if line for part in _broken(line)), fontsize=7)
+
+
+def _broken(line: str) -> list[str]:
+    parts: list[str] = []
+    for clause in line.split("; "):
+        if parts and len(parts[-1]) + 2 + len(clause) <= SIGNS:
+            parts[-1] += f"; {clause}"
+        else:
+            parts.append(clause)
+    return [row for part in parts for row in wrap(part, SIGNS)]
+
+
+def warn(figure: Figure, warnings: Iterable[str]) -> None:
+    """Write the first word of each warning across the figure."""
+    for index, warning in enumerate(warnings):
+        figure.text(
+            0.5, 0.5 - 0.12 * index, warning.partition(":")[0], rotation=20, fontsize=36,
+            color="#b00000", alpha=0.2, ha="center", va="center", zorder=10,
+        )  # fmt: skip
+
+
+def places(data: DataFrame) -> Iterator[tuple[str, DataFrame]]:
+    """Yield the backbones and starts that there are, each with its name in lines and its rows."""
+    for (backbone, start), facet in data.groupby(["backbone", "start"], sort=False):
+        width = float(facet["width"].iloc[0])
+        lines = [str(backbone), "" if width == 1 else f"width {width:.4g}", str(start)]
+        yield "\n".join(filter(None, lines)), facet
+
+
+def name_row(axes: Axes, name: str) -> None:
+    """Write the name of a row of panels at the right of its last one."""
+    axes.text(
+        1.03, 0.5, name, transform=axes.transAxes, rotation=270, ha="left", va="center",
+        multialignment="center", fontsize=7,
+    )  # fmt: skip
+
+
+def by_setting(
+    figure: Figure, data: DataFrame, below: str = ""
+) -> Iterator[tuple[Axes, DataFrame]]:
+    """Yield a panel for each setting, with its rows: sparsities side by side, the rest below.
+
+    ``below`` is written under the last panel of each column.
+    """
+    rows, sparsities = list(places(data)), sorted(data["sparsity"].unique())
+    grid = figure.subplots(len(rows), len(sparsities), sharex=True, squeeze=False)
+    for axes, sparsity in zip(grid[0], sparsities, strict=True):
+        axes.set_title(f"{percent(sparsity)} sparsity")
+    for axes in grid[-1]:
+        axes.set_xlabel(below)
+    for line, (name, facet) in zip(grid, rows, strict=True):
+        name_row(line[-1], name)
+        for axes, sparsity in zip(line, sparsities, strict=True):
+            yield axes, facet[facet["sparsity"] == sparsity]
+
+
+def over_epochs(
+    material: Material, data: DataFrame, rows: Sequence[str], height: float
+) -> tuple[Figure, Any]:
+    """Return a figure with a column per backbone and start, a row per quantity, over epochs.
+
+    The pruning window is shaded. Returns the figure and its panels, an array of two dimensions.
+    """
+    columns = list(places(data))
+    figure = canvas(1.2 + height * len(rows))
+    grid = figure.subplots(len(rows), len(columns), sharex=True, sharey="row", squeeze=False)
+    pruning = material.configuration.get("pruning")
+    last = material.configuration.get("training", {}).get("epochs", data["x"].max())
+    grid[0, 0].set_xlim(0, 1.03 * last)
+    for axes in grid.flat:
+        if pruning:
+            axes.axvspan(pruning["begin_epoch"], pruning["end_epoch"], color="#f0f0f0", linewidth=0)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    for axes, (name, _) in zip(grid[0], columns, strict=True):
+        axes.set_title(name, fontsize=7)
+    for axes in grid[-1]:
+        axes.set_xlabel("epoch")
+    for axes, name in zip(grid[:, 0], rows, strict=True):
+        axes.set_ylabel(name)
+    figure.align_ylabels(grid[:, 0])
+    return figure, grid
+
+
+def categories(axes: Axes, labels: Sequence[str], *, names: Sequence[str] = ()) -> None:
+    """Set a vertical axis of labels, the first above; ``names`` where they read otherwise."""
+    axes.set_yticks(range(len(labels)), [*(names or labels)], fontsize=6 if len(labels) > 10 else 7)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+
+
+def height_of(labels: Sequence[str]) -> float:
+    """Return the inches that a panel with a row per label takes, its name beside it included."""
+    return max(1.15, 0.25 + len(labels) * (0.17 if len(labels) <= 10 else 0.13))
+
+
+def legend(figure: Figure, looks: dict[str, Look], **texts: str) -> None:
+    """Add a legend below the panels: an entry per label, called as ``texts`` has it."""
+    handles = [entry(look) for look in looks.values()]
+    words = [texts.get(label, label) for label in looks]
+    columns = fitting(words)
+    lines = -(-len(words) // columns)
+    figure.set_figheight(figure.get_figheight() + 0.17 * (lines - 1))
+    figure.legend(handles, words, loc="outside lower center", ncols=columns)
+
+
+def entry(wanted: Look) -> Line2D:
+    """Return the sign of a look in a legend."""
+    colour, marker, line = wanted
+    look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": line}
+    return Line2D([], [], markerfacecolor="white", **look)
+
+
+def fitting(texts: Sequence[str]) -> int:
+    """Return the most legend columns that fit into the width, at 8 points."""
+    for columns in range(len(texts), 1, -1):
+        parts = np.array_split(np.array([len(text) for text in texts]), columns)
+        if sum(0.55 + 0.062 * part.max() for part in parts) <= WIDTH:
+            return columns
+    return 1

@@ -1,0 +1,65 @@
+"""How masks move: what each recorded update drops, grows and leaves, and what was ever active."""
+
+from __future__ import annotations
+
+from pandas import DataFrame
+
+from fggp.analysis.collect.runs_csv import DENSE
+from fggp.analysis.figures.captions import WINDOW, called, clauses, seen, squeezed, unrecorded
+from fggp.analysis.figures.drawing import curves
+from fggp.analysis.figures.label_groups import alike, spotlight
+from fggp.analysis.figures.layout import Drawn, blank, head, legend, over_epochs, places
+from fggp.analysis.study_tables import Material
+
+COLUMNS = [
+    "backbone", "width", "start", "label", "sparsity", "seed", "update", "step", "x", "kept",
+    "dropped", "grown", "dropped_percent", "grown_percent", "jaccard", "explored_percent",
+]  # fmt: skip
+ROWS = {
+    "dropped_percent": "dropped\n(% of active)",
+    "grown_percent": "grown\n(% of active)",
+    "jaccard": "Jaccard with\nthe mask before",
+    "explored_percent": "ever active\n(% of all)",
+}
+
+
+def mask_churn(material: Material) -> Drawn:
+    """Draw what each recorded mask update changed, at the highest sparsity.
+
+    The data has a row per training and recorded update. Dropped weights are a share of those
+    active before the update, grown ones of those active after it; ``jaccard`` is the share of the
+    weights active before or after that are so in both. Results from before this was recorded are
+    left out.
+    """
+    chosen = material.sparsest
+    moved = material.joined(material.updates, chosen[chosen["label"] != DENSE])
+    data = _shares(moved[moved["dropped"].notna()])
+    if data.empty:
+        known = "were recorded before mask changes were" if len(moved) else "update no mask"
+        return blank(f"all results at the highest sparsity {known}", COLUMNS)
+    figure, grid = over_epochs(material, data, list(ROWS.values()), 1.05)
+    groups = alike(data, list(ROWS))
+    drawn = data[data["label"].isin(groups)]
+    every, shown = spotlight(drawn, "x", "jaccard", material.looks)
+    for column, (_, facet) in enumerate(places(drawn)):
+        for row, quantity in enumerate(ROWS):
+            curves(grid[row, column], facet, "x", quantity, every)
+    for axes in grid[:2, 0]:
+        axes.set_ylim(0, max(1, axes.get_ylim()[1]))  # nothing grown is not a scale of its own
+    legend(figure, shown, **called(groups))
+    silent = unrecorded(moved[moved["dropped"].isna()], "how their masks moved")
+    head(
+        figure,
+        material.title,
+        clauses(seen(data, ["x"]), WINDOW, silent) + squeezed(material, list(every)),
+    )
+    return figure, data
+
+
+def _shares(moved: DataFrame) -> DataFrame:
+    before = moved["kept"] - moved["grown"] + moved["dropped"]
+    return moved.assign(
+        dropped_percent=100 * moved["dropped"] / before.clip(lower=1),
+        grown_percent=100 * moved["grown"] / moved["kept"].clip(lower=1),
+        explored_percent=100 * moved["explored_share"],
+    )[COLUMNS]

@@ -1,0 +1,96 @@
+"""Ranks of every label in every setting, as a map of colours with the numbers in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from pandas import DataFrame
+
+from fggp.analysis.complete_grids import Counts, all_entries, both_starts, name_of
+from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
+from fggp.analysis.pairs import NO_STARTS, STARTS
+from fggp.analysis.study_tables import Material
+from fggp.analysis.tables.formats import count, records
+
+COLUMNS = ["blocks", "entry", "label", "setting", "rank", "average_rank", "accuracy_percent", "n"]
+AVERAGE = "average"
+
+
+def rank_heatmap(material: Material) -> Drawn:
+    """Draw the rank of every label in every setting, and the average rank.
+
+    Once for the methods with both starts over backbone, sparsity and start; and where a method has
+    one start, once for all over backbone and sparsity, the others entering once per start. The data
+    has a row per entry and setting; ``n`` seeds are behind a rank.
+    """
+    grids = list(_grids(material.runs))
+    if not grids:
+        return blank("it takes two methods with results in the same settings", COLUMNS)
+    data = DataFrame([row for blocks, counts in grids for row in _rows(blocks, counts)])
+    heights = [1.5 + 0.17 * len(counts.entries) for _, counts in grids]
+    figure = canvas(0.6 + sum(heights))
+    axes = figure.subplots(len(grids), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for panel, (_, counts) in zip(axes, grids, strict=True):
+        _map(panel, counts)
+    seeds = sorted({len(counts.seeds) for _, counts in grids})
+    many = " and ".join(count(it, "seed") for it in seeds)
+    head(
+        figure,
+        material.title,
+        f"Rank of the mean accuracy over n = {many}, 1 is best; equal means share their rank",
+    )
+    return figure, data[COLUMNS]
+
+
+def _grids(runs: DataFrame) -> Iterator[tuple[str, Counts]]:
+    both, every = both_starts(runs), all_entries(runs)
+    if both is not None:
+        yield STARTS, both
+    if every is not None and "one" in every.starts.values():
+        yield NO_STARTS, every
+
+
+def _rows(blocks: str, counts: Counts) -> Iterator[dict[str, object]]:
+    average = counts.ranks.mean(axis=0)
+    accuracy = counts.correct.mean(axis=1) * counts.points
+    for column in np.argsort(average, kind="stable"):
+        for row, setting in enumerate(records(counts.settings)):
+            yield {
+                "blocks": blocks,
+                "entry": counts.entries[column],
+                "label": counts.labels[counts.entries[column]],
+                "setting": name_of(setting),
+                "rank": counts.ranks[row, column],
+                "average_rank": average[column],
+                "accuracy_percent": accuracy[row, column],
+                "n": len(counts.seeds),
+            }
+
+
+def _map(axes: Axes, counts: Counts) -> None:
+    average = counts.ranks.mean(axis=0)
+    order = np.argsort(average, kind="stable")
+    # The average stands apart from the settings.
+    ranks = np.column_stack([counts.ranks.T, np.full(len(order), np.nan), average])[order]
+    colours = colormaps["cividis_r"]
+    axes.imshow(ranks, cmap=colours, vmin=1, vmax=len(order), aspect="auto")
+    for (row, column), rank in np.ndenumerate(ranks):
+        if np.isnan(rank):
+            continue
+        dark = (rank - 1) / max(len(order) - 1, 1) > 0.5
+        form = ".2f" if column == ranks.shape[1] - 1 else "g"
+        axes.text(
+            column, row, format(rank, form), ha="center", va="center", fontsize=6,
+            color="white" if dark else "black",
+        )  # fmt: skip
+    names = [name_of(setting) for setting in records(counts.settings)]
+    places = [*range(len(names)), len(names) + 1]
+    axes.set_xticks(places, [*names, AVERAGE], rotation=90, fontsize=6)
+    categories(axes, [counts.entries[it] for it in order])
+    axes.set_ylim(len(order) - 0.5, -0.5)
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)

@@ -1,0 +1,122 @@
+"""Whether seeds pair: the reference against each rival, without the means of their settings."""
+
+from __future__ import annotations
+
+from math import sqrt
+from textwrap import fill
+
+import numpy as np
+from matplotlib.axes import Axes
+from pandas import DataFrame, Series, concat
+
+from fggp.analysis.collect.runs_csv import DENSE
+from fggp.analysis.figure_style import Look
+from fggp.analysis.figures.captions import clauses, number
+from fggp.analysis.figures.drawing import cut
+from fggp.analysis.figures.layout import Drawn, blank, canvas, head
+from fggp.analysis.plan import Plan
+from fggp.analysis.stats.paired import worthwhile_correlation
+from fggp.analysis.study_tables import Material
+
+COLUMNS = [
+    "reference", "label", "backbone", "width", "start", "sparsity", "seed", "reference_percent",
+    "rival_percent", "reference_deviation", "rival_deviation", "correlation", "settings", "n",
+]  # fmt: skip
+SETTING = ["backbone", "start", "sparsity"]
+
+
+def seed_pairs(material: Material) -> Drawn:
+    """Draw what a seed adds to the reference of the plan and to each rival, a panel per rival.
+
+    The data has a row per setting, seed and rival: both accuracies in %, what they deviate from
+    their means in that setting over the ``n`` seeds that both have, and the ``correlation`` of
+    these deviations over all ``settings`` (missing where it is not defined). Dense is a reference,
+    and no rival.
+    """
+    shown, us = material.shown, material.plan.reference
+    data = _pairs(shown[shown["label"] != DENSE], us)
+    if data.empty:
+        return blank(f"it takes {us} and a rival with two seeds of the same setting", COLUMNS)
+    rivals = list(data.groupby("label", sort=False))
+    columns = min(len(rivals), 4)
+    rows = -(-len(rivals) // columns)
+    figure = canvas(0.9 + 1.6 * rows)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes, (label, points) in zip(grid.flat, rivals, strict=False):
+        _panel(axes, str(label), points, material.looks[str(label)])
+    for axes in list(grid.flat)[len(rivals) :]:
+        axes.set_visible(False)
+    for axes in list(grid.flat)[: len(rivals)][-columns:]:
+        axes.tick_params(labelbottom=True)
+    figure.supxlabel("rival: accuracy minus its mean in the setting (points)", fontsize=8)
+    figure.supylabel(f"{us}: the same", fontsize=8)
+    used = list(grid.flat)[: len(rivals)]
+    what, paired = _words(data, material.plan)
+    head(figure, material.title, clauses(what, cut(used, "x"), cut(used, "y")), paired)
+    return figure, data
+
+
+def _pairs(shown: DataFrame, us: str) -> DataFrame:
+    keys = [*SETTING, "seed"]
+    own = shown.loc[shown["label"] == us, [*keys, "accuracy_percent"]]
+    own = own.rename(columns={"accuracy_percent": "reference_percent"})
+    data = shown[shown["label"] != us].merge(own, on=keys)
+    data = data.rename(columns={"accuracy_percent": "rival_percent"})
+    setting = data.groupby([*SETTING, "label"])
+    data = data.assign(
+        reference=us,
+        n=setting["seed"].transform("size"),
+        **{
+            f"{who}_deviation": data[f"{who}_percent"] - setting[f"{who}_percent"].transform("mean")
+            for who in ("rival", "reference")
+        },
+    )
+    data = data[data["n"] > 1]
+    parts = [
+        points.assign(correlation=_correlation(points), settings=points.groupby(SETTING).ngroups)
+        for _, points in data.groupby("label", sort=False)
+    ]
+    return DataFrame(columns=COLUMNS) if not parts else concat(parts, ignore_index=True)[COLUMNS]
+
+
+def _correlation(points: DataFrame) -> float:
+    """Return the correlation of the deviations, whose means are zero; NaN where one is constant."""
+    x, y = points["rival_deviation"].to_numpy(), points["reference_deviation"].to_numpy()
+    scale = sqrt(float(x @ x) * float(y @ y))
+    return float(x @ y) / scale if scale > 1e-12 else np.nan
+
+
+def _words(data: DataFrame, plan: Plan) -> tuple[str, str]:
+    settings, seeds = int(data["settings"].max()), int(data["n"].max())
+    known = data.groupby("label", sort=False)["correlation"].first().dropna()
+    spread = f"{_signed(known.min())} to {_signed(known.max())}" if len(known) else "not defined"
+    alone = worthwhile_correlation(seeds - 1, plan.alpha)
+    pooled = worthwhile_correlation(settings * (seeds - 1), plan.alpha)
+    return (
+        f"A point per setting and seed: {_span(data['settings'], 'setting')}, {number(data['n'])}; "
+        f"r: correlation within settings, {spread}",
+        f"Paired {plan.confidence} t intervals are the shorter ones above r = {alone:.2f} in a "
+        f"setting alone, {pooled:.2f} with pooled variance",
+    )
+
+
+def _panel(axes: Axes, label: str, points: DataFrame, look: Look) -> None:
+    for place in (axes.axhline, axes.axvline):
+        place(0, color="#bbbbbb", linewidth=0.6)
+    axes.axline((0, 0), slope=1, color="#bbbbbb", linewidth=0.6, linestyle=":").set_in_layout(False)
+    axes.plot(
+        points["rival_deviation"], points["reference_deviation"], look.marker or "o",
+        color=look.colour, markerfacecolor="white", markersize=3.5,
+    )  # fmt: skip
+    r = points["correlation"].iloc[0]
+    known = "not defined" if np.isnan(r) else _signed(r)
+    axes.set_title(f"{fill(label, 22)}\nr = {known}", fontsize=7)
+
+
+def _span(counts: Series[int], noun: str) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low if low == high else f'{low} to {high}'} {noun}{'' if high == 1 else 's'}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")

@@ -1,0 +1,66 @@
+"""Which rivals the reference method meets, and on which settings and seeds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pandas import DataFrame
+
+from fggp.analysis.complete_grids import Counts, all_entries, both_starts
+from fggp.analysis.plan import Plan
+from fggp.analysis.stats.paired import Numbers
+
+STARTS = "settings"
+NO_STARTS = "backbone x sparsity"
+
+
+class Pair(NamedTuple):
+    """The reference and a rival on the same settings and seeds; arrays are settings × seeds."""
+
+    blocks: str
+    reference: str
+    rival: str
+    counts: Counts
+
+    @property
+    def images(self) -> NDArray[np.int64]:
+        """How many more images the reference gets right."""
+        return self.counts.entry(self.reference) - self.counts.entry(self.rival)
+
+    @property
+    def differences(self) -> Numbers:
+        """The same in points."""
+        return (self.images * self.counts.points).astype(np.float64)
+
+
+def pairs(runs: DataFrame, plan: Plan) -> list[Pair]:
+    """Return the reference with every rival.
+
+    Methods with both starts meet over backbone × sparsity × start; where the reference or the rival
+    has one start they meet over backbone × sparsity, once per start of the other.
+    """
+    found: list[Pair] = []
+    both = both_starts(runs)
+    if both is not None and plan.reference in both.entries:
+        rivals = [entry for entry in both.entries if entry != plan.reference]
+        found += [Pair(STARTS, plan.reference, rival, both) for rival in rivals]
+    every = all_entries(runs)
+    if every is not None:
+        own = [entry for entry in every.entries if every.labels[entry] == plan.reference]
+        found += [
+            Pair(NO_STARTS, entry, rival, every)
+            for entry in own
+            for rival in every.entries
+            if rival not in own and "one" in (every.starts[entry], every.starts[rival])
+        ]
+    return found
+
+
+def nothing(plan: Plan) -> str:
+    """Return what a table says that has no pair to compare."""
+    return (
+        f"Nothing to compare: it takes the reference method {plan.reference} and a rival "
+        "with results in the same settings."
+    )

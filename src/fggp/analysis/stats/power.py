@@ -1,0 +1,90 @@
+"""Power of the paired t test: the smallest difference that a design can detect."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from pandas import DataFrame
+
+
+class Grid(NamedTuple):
+    """A grid to compare two methods on, ``rivals`` of one reference.
+
+    ``sd`` is that of the difference of two runs with one seed, over seeds inside a setting, in
+    points; ``interaction`` that of the true difference over settings.
+    """
+
+    sd: float
+    seeds: int
+    settings: int
+    rivals: int
+    interaction: float = 0.0
+
+
+LEVELS = {
+    "setting": "one setting, its own variance",
+    "pooled": "one setting, variance pooled over settings",
+    "grid": "mean over this grid",
+    "over_settings": "mean over settings as a sample",
+}
+
+
+"""What a difference is asked of. The first two are a family of settings, the others of rivals."""
+
+
+def power_of(difference: float, se: float, df: int, alpha: float) -> float:
+    """Return how often a two-sided t test of size ``alpha`` finds a true difference.
+
+    To find is to call it significant in its own direction. ``se`` is the standard error of the mean
+    difference, with ``df`` degrees of freedom. NaN without any, or without spread.
+    """
+    from scipy.stats import nct, t
+
+    if df < 1 or not se > 0:
+        return np.nan
+    return float(nct.sf(float(t.isf(alpha / 2, df)), df, abs(difference) / se))
+
+
+def smallest_difference(se: float, df: int, alpha: float, power: float) -> float:
+    """Return the true difference that is found with ``power``; the others as in `power_of`."""
+    from scipy.optimize import brentq
+
+    if df < 1 or not se > 0:
+        return np.nan
+
+    def lacking(shift: float) -> float:
+        return power_of(shift, 1, df, alpha) - power
+
+    high = 1.0
+    while lacking(high) < 0:
+        high *= 2
+    return se * float(brentq(lacking, 0, high, xtol=1e-10))
+
+
+def smallest_differences(grid: Grid, alpha: float, power: float) -> DataFrame:
+    """Return the smallest differences that a grid shows at each of `LEVELS`.
+
+    Columns: ``level``, ``df``, ``difference`` in points at ``alpha``, ``family`` (how many
+    comparisons Holm adjusts for) and ``difference_holm`` at ``alpha`` / family, the worst case.
+    """
+    seeds, settings = grid.seeds, grid.settings
+    inside, whole = grid.sd / np.sqrt(seeds), settings * (seeds - 1)
+    over = np.sqrt(grid.interaction**2 + inside**2) / np.sqrt(settings)
+    table = {
+        "setting": (inside, seeds - 1, settings),
+        "pooled": (inside, whole, settings),
+        "grid": (inside / np.sqrt(settings), whole, grid.rivals),
+        "over_settings": (over, settings - 1, grid.rivals),
+    }
+    rows = [
+        {
+            "level": level,
+            "df": df,
+            "difference": smallest_difference(float(se), df, alpha, power),
+            "family": family,
+            "difference_holm": smallest_difference(float(se), df, alpha / family, power),
+        }
+        for level, (se, df, family) in table.items()
+    ]
+    return DataFrame(rows)

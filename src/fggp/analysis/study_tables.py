@@ -1,0 +1,176 @@
+"""What figures are drawn from: the tables of a study and its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame
+
+from fggp.analysis.collect.rows import EPOCHS, KEYS, LAYERS, UPDATES, keys
+from fggp.analysis.collect.runs_csv import DENSE, RUNS, marks, read_runs, title
+from fggp.analysis.figure_style import Look, looks
+from fggp.analysis.plan import Plan, read_plan
+from fggp.foundation.errors import ResultError
+from fggp.study.study_folder import read_configuration, read_expected
+
+TEXT = ("backbone", "label", "name", "shape")
+WHOLE = ("seed", "epoch", "layer", "update", "step", "total", "kept")
+
+
+class Material:
+    """The tables of a study's folder, each read when it is first asked for.
+
+    They raise ResultError where their file is missing or not such a table; what comes from the
+    configuration is empty where that is out of reach.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def runs(self) -> DataFrame:
+        """A row per training, as `fggp.analysis.collect.runs_csv.read_runs` returns it."""
+        return read_runs(self.folder)
+
+    @cached_property
+    def epochs(self) -> DataFrame:
+        """A row per training and epoch."""
+        return read_rows(self.folder, "epochs.csv", EPOCHS)
+
+    @cached_property
+    def layers(self) -> DataFrame:
+        """A row per training and prunable layer."""
+        return read_rows(self.folder, "layers.csv", LAYERS)
+
+    @cached_property
+    def updates(self) -> DataFrame:
+        """A row per training and recorded mask update."""
+        return read_rows(self.folder, "updates.csv", UPDATES)
+
+    @cached_property
+    def configuration(self) -> dict[str, Any]:
+        """The study as checked, in plain data."""
+        try:
+            return read_configuration(self.folder)
+        except ResultError:
+            return {}
+
+    @cached_property
+    def expected(self) -> DataFrame:
+        """A row per cell that the study should hold; raises ResultError without ``cells.json``."""
+        rows = [keys(cell) for cell in read_expected(self.folder)[1]]
+        return DataFrame(rows, columns=list(KEYS)).astype({key: RUNS[key] for key in KEYS})
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The declared plan of the analysis."""
+        return read_plan()[0]
+
+    @property
+    def title(self) -> str:
+        """The description of the study."""
+        return title(self.folder)
+
+    @property
+    def marks(self) -> list[str]:
+        """The warnings that every figure has to show."""
+        return marks(self.runs)
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The labels of the study in its order, those without results yet included."""
+        return list(dict.fromkeys([*self.configuration.get("methods", {}), *self.runs["label"]]))
+
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """How each label of the study, and the dense reference, are drawn in every figure."""
+        return looks([*self.labels, DENSE])
+
+    @cached_property
+    def shown(self) -> DataFrame:
+        """The trainings that figures compare, see `in_starts`."""
+        return in_starts(self.runs)
+
+    @property
+    def sparsest(self) -> DataFrame:
+        """Those of `shown` at the highest sparsity that has results, the dense ones with them."""
+        sparse = self.shown[self.shown["label"] != DENSE]
+        return self.shown[
+            self.shown["sparsity"].eq(sparse["sparsity"].max()) | self.shown["label"].eq(DENSE)
+        ]
+
+    def joined(self, rows: DataFrame, chosen: DataFrame) -> DataFrame:
+        """Return the rows of a table that belong to ``chosen`` trainings, in the order of these.
+
+        The columns ``start``, ``width`` and ``x`` are added; ``x`` is the epoch at a ``step`` or of
+        an ``epoch``. Trainings that take more epochs than the study says (in rounds) are squeezed
+        into these.
+        """
+        taken = ["start", "width", "epochs", "steps_per_epoch"]
+        data = chosen[[*KEYS, *taken]].merge(rows, on=list(KEYS), how="inner")
+        length = data.groupby("label")["epochs"].transform("max")
+        study = self.configuration.get("training", {}).get("epochs", length)
+        squeeze = (study / length).clip(upper=1)
+        if "step" in data:
+            data["x"] = data["step"] / data["steps_per_epoch"] * squeeze
+        elif "epoch" in data:
+            data["x"] = data["epoch"] * squeeze
+        return data
+
+
+def read_rows(study_folder: Path, name: str, columns: Sequence[str]) -> DataFrame:
+    """Read a table that has several rows per training; raises ResultError where it cannot be."""
+    path = study_folder / name
+    fix = f"write it with `python -m fggp aggregate {study_folder.name}`"
+    types = {
+        column: "str" if column in TEXT else "int64" if column in WHOLE else "float64"
+        for column in columns
+    }
+    try:
+        empty = {column: [""] for column in columns if column not in TEXT}
+        rows = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=empty)
+    except FileNotFoundError:
+        raise ResultError(f"{path}: is missing; {fix}") from None
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ResultError(f"{path}: not a table of the study ({reason}); {fix}") from None
+    if not set(columns) <= set(rows.columns):
+        raise ResultError(f"{path}: lacks columns that this version writes; {fix}")
+    return rows
+
+
+def in_starts(runs: DataFrame) -> DataFrame:
+    """Return the trainings of ranking methods and of the dense reference, each where it is shown.
+
+    A method with one start, and the dense network, stand in every start of their backbone: once
+    per start, which ``start`` names. ``accuracy_percent`` is added. Sorted by backbone, start,
+    label and so on, each in the order of the study.
+    """
+    ranked = runs[runs["ranks"]]
+    both = ranked[ranked["starts"] == "both"].sort_values("initial_sparsity", kind="stable")
+    names = list(both["start"].unique()) or list(ranked["start"].unique())
+    reference = runs[(runs["label"] == DENSE) & runs["backbone"].isin(ranked["backbone"])]
+    everywhere = pd.concat([ranked[ranked["starts"] == "one"], reference])
+    facets = [
+        pd.concat([both[both["start"] == name], everywhere]).assign(start=name) for name in names
+    ]
+    data = pd.concat(facets, ignore_index=True) if facets else ranked
+    place = {
+        column: {name: index for index, name in enumerate(order)}
+        for column, order in (
+            ("label", runs["label"].unique()),
+            ("backbone", runs["backbone"].unique()),
+            ("start", names),
+        )
+    }
+    return data.assign(accuracy_percent=(100 * data["accuracy_last"]).round(10)).sort_values(
+        ["backbone", "start", "label", "sparsity", "seed"],
+        key=lambda column: (
+            column.map(place.get(str(column.name), {})) if column.name in place else column
+        ),
+        ignore_index=True,
+    )

@@ -1,0 +1,116 @@
+"""Average ranks without one backbone or one setting: what the order of the methods hangs on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pandas import DataFrame
+
+from fggp.analysis.complete_grids import Counts, both_starts, name_of
+from fggp.analysis.plan import Plan
+from fggp.analysis.tables.formats import Table, count, number, records, text
+
+COLUMNS = {"kind": "str", "left_out": "str", "settings": "Int64", "first": "str", "flips": "str"}
+"""Columns: what is left out, who is first without it, and which pairs change places against the
+whole grid ("gmp before fggp"); then the average rank of each label, ``rank_fggp``."""
+
+NOTHING = "nothing"
+
+
+def leave_out(runs: DataFrame) -> DataFrame:
+    """Rank the methods with both starts again without each backbone and without each setting.
+
+    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it; the first row
+    leaves nothing out. Raises ResultError as `fggp.analysis.tables.ranking.ranking`.
+    """
+    counts = both_starts(runs)
+    if counts is None:
+        return DataFrame([], columns=list(COLUMNS)).astype(COLUMNS)
+    whole = counts.ranks.mean(axis=0)
+    rows: list[dict[str, Any]] = []
+    for kind, name, kept in _parts(counts):
+        average = counts.ranks[kept].mean(axis=0)
+        rows.append(
+            {
+                "kind": kind,
+                "left_out": name,
+                "settings": int(kept.sum()),
+                "first": ", ".join(_first(counts, average)),
+                "flips": "; ".join(_flips(counts, whole, average)) or "none",
+                **{f"rank_{it}": rank for it, rank in zip(counts.entries, average, strict=True)},
+            }
+        )
+    return DataFrame(rows).astype(COLUMNS)
+
+
+def leave_out_table(runs: DataFrame, plan: Plan) -> Table:
+    """Return `leave_out` as it is shown."""
+    data = leave_out(runs)
+    ranks = {str(key).removeprefix("rank_"): str(key) for key in data if key not in COLUMNS}
+    columns = [
+        text("left out", "left_out"),
+        number("settings left", "settings", "d"),
+        *(number(label, key, ".2f") for label, key in ranks.items()),
+        text("first place", "first"),
+        text("changed places", "flips"),
+    ]
+    if data.empty:
+        return Table(data, columns, "Nothing to rank: it takes two methods in the same settings.")
+    least = data[list(ranks.values())].min(axis=1)
+    bold = {label: (data[key] <= least + 1e-9).to_list() for label, key in ranks.items()}
+    bold["changed places"] = [flips != "none" for flips in data["flips"]]
+    note = (
+        "Average ranks of the methods with both starts without one backbone and without one "
+        "setting; 1 is best. Methods that change places against the whole grid are in bold: where "
+        "there are some, the order of the methods hangs on what was left out."
+    )
+    if data["kind"].nunique() == 1:
+        note += " With 1 setting there is nothing to leave out."
+    return Table(data, columns, note, bold)
+
+
+def verdict(table: DataFrame, kind: str) -> str:
+    """Say in words what leaving out each of a kind ("backbone", "setting") does to the order."""
+    left = table[table["kind"] == kind]
+    if left.empty:
+        return f"not computable: 1 {kind}"
+    first = table["first"].iloc[0]
+    lost = left[left["first"] != first]
+    flipped = int((left["flips"] != "none").sum())
+    kept = f"first in the whole grid: {first}; "
+    if lost.empty:
+        kept += f"so it is without any {kind}"
+    else:
+        named = ", ".join(f"{row['left_out']}: {row['first']}" for row in records(lost.head(3)))
+        more = ", …" if len(lost) > 3 else ""
+        kept += f"not without {count(len(lost), kind)} of {len(left)} ({named}{more})"
+    return f"{kept}; methods change places in {flipped} of {len(left)}"
+
+
+def _parts(counts: Counts) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    settings = counts.settings
+    everything = np.ones(len(settings), dtype=bool)
+    yield NOTHING, NOTHING, everything
+    backbones = list(settings["backbone"].unique())
+    for backbone in backbones if len(backbones) > 1 else []:
+        yield "backbone", str(backbone), (settings["backbone"] != backbone).to_numpy()
+    for index, setting in enumerate(records(settings) if len(settings) > 1 else []):
+        yield "setting", name_of(setting), np.arange(len(settings)) != index
+
+
+def _first(counts: Counts, average: NDArray[np.float64]) -> list[str]:
+    best = average <= average.min() + 1e-9
+    return [entry for entry, first in zip(counts.entries, best, strict=True) if first]
+
+
+def _flips(counts: Counts, whole: NDArray[np.float64], part: NDArray[np.float64]) -> list[str]:
+    """Return the pairs that stand in the opposite order in a part."""
+    return [
+        f"{counts.entries[b]} before {counts.entries[a]}"
+        for a, b in permutations(range(len(counts.entries)), 2)
+        if whole[a] < whole[b] - 1e-9 and part[b] < part[a] - 1e-9
+    ]

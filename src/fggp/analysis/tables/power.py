@@ -1,0 +1,151 @@
+"""The smallest difference that a grid can show: before training, and for the spread it measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pandas import DataFrame
+
+from fggp.analysis.pairs import Pair, nothing, pairs
+from fggp.analysis.plan import Plan
+from fggp.analysis.stats.paired import Numbers, number_needed, pooled, smallest_p
+from fggp.analysis.stats.power import LEVELS, Grid, smallest_differences
+from fggp.analysis.tables.formats import (
+    Column,
+    Row,
+    Table,
+    count,
+    missing,
+    number,
+    remarks,
+    shown,
+    text,
+)
+
+
+def planning_table(grid: Grid, alpha: float, power: float) -> Table:
+    """Return `smallest_differences` as it is shown, with what tests of ranks could reach."""
+    data = smallest_differences(grid, alpha, power)
+    columns = [
+        Column("question", lambda row: LEVELS[row["level"]], left=True),
+        number("df", "df", "d"),
+        number("smallest difference", "difference", ".2f"),
+        Column("after Holm", _after_holm),
+    ]
+    note = (
+        f"Points that a two-sided t test at {alpha:g} finds with {power:.0%} power: "
+        f"{count(grid.seeds, 'seed')}, {count(grid.settings, 'setting')}, "
+        f"{count(grid.rivals, 'rival')}, sd {grid.sd:g} of "
+        "the difference between paired runs (two methods of sd s whose runs correlate by r: s "
+        f"times the root of 2(1 - r)), and {grid.interaction:g} of the true difference between "
+        "settings. After Holm: the worst case, for so many comparisons. Tests of ranks or signs: "
+        f"inside a setting p is at least {smallest_p(grid.seeds):.2g}, and below {alpha:g} takes "
+        f"{number_needed(alpha)} seeds, {number_needed(alpha, grid.settings)} after Holm; over "
+        f"the settings Wilcoxon's p is at least {smallest_p(grid.settings):.2g}, after Holm "
+        f"{smallest_p(grid.settings, grid.rivals):.2g}."
+    )
+    if grid.seeds < 2 or grid.settings < 2:
+        note += " Not computable (-): what has no degrees of freedom."
+    return Table(data, columns, note)
+
+
+COLUMNS = {
+    "blocks": "str",
+    "reference": "str",
+    "rival": "str",
+    "settings": "Int64",
+    "seeds": "Int64",
+    "sd": "float64",
+    "interaction_sd": "float64",
+    **{f"{level}{end}": "float64" for level in LEVELS for end in ("", "_holm")},
+    "note": "str",
+}
+"""Columns: the measured ``sd`` of the difference between paired runs, pooled over settings, and
+that of the true difference between settings, in points; then by level of `LEVELS` the smallest
+difference, and the same after Holm at its worst."""
+
+
+def study_power(runs: DataFrame, plan: Plan) -> DataFrame:
+    """Return the smallest differences that a study shows, a row per rival with columns `COLUMNS`.
+
+    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it.
+    """
+    found = pairs(runs, plan)
+    families = {it.blocks: sum(other.blocks == it.blocks for other in found) for it in found}
+    rows = [_row(pair, families[pair.blocks], plan) for pair in found]
+    return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def study_power_table(runs: DataFrame, plan: Plan) -> Table:
+    """Return `study_power` as it is shown."""
+    data = study_power(runs, plan)
+    columns = [
+        *([text("method", "reference")] if data["reference"].nunique() > 1 else []),
+        text("rival", "rival"),
+        number("sd", "sd", ".3f"),
+        number("sd between settings", "interaction_sd", ".3f"),
+        *(_both(LEVELS[level], level) for level in LEVELS),
+        *remarks(data),
+    ]
+    if data.empty:
+        return Table(data, columns, nothing(plan))
+    settings, seeds = data["settings"].max(), data["seeds"].max()
+    note = (
+        f"The smallest differences, in points, that this study finds at {plan.alpha:g} with "
+        f"{plan.power:.0%} power, n = {count(int(seeds), 'seed')} in "
+        f"{count(int(settings), 'setting')}; in brackets after Holm "
+        "at its worst: over the settings for one setting, over the rivals for a mean. From the "
+        "measured sd of differences between paired runs (pooled over settings), and that of the "
+        "true difference between settings."
+    )
+    return Table(data, columns, note)
+
+
+def _row(pair: Pair, rivals: int, plan: Plan) -> dict[str, Any]:
+    settings, seeds = pair.differences.shape
+    sd = pooled(list(pair.differences)).sd
+    interaction = _interaction(pair.differences, sd)
+    grid = Grid(sd, seeds, settings, rivals, interaction)
+    found = smallest_differences(grid, plan.alpha, plan.power).set_index("level")
+    notes = ["1 seed"] if seeds < 2 else [] if sd > 0 else ["no spread between seeds"]
+    notes += ["1 setting"] if settings < 2 else []
+    return {
+        "blocks": pair.blocks,
+        "reference": pair.reference,
+        "rival": pair.rival,
+        "settings": settings,
+        "seeds": seeds,
+        "sd": sd,
+        "interaction_sd": interaction,
+        **{
+            f"{level}{end}": found.loc[level, f"difference{end}"]
+            for level in LEVELS
+            for end in ("", "_holm")
+        },
+        "note": f"not computable: {', '.join(notes)}" if notes else "",
+    }
+
+
+def _interaction(differences: Numbers, sd: float) -> float:
+    """Return the sd between the settings that is not the noise of their means; NaN with one."""
+    settings, seeds = differences.shape
+    if settings < 2:
+        return np.nan
+    variance = float(differences.mean(axis=1).var(ddof=1)) - sd**2 / seeds
+    return np.nan if np.isnan(variance) else float(np.sqrt(max(0.0, variance)))
+
+
+def _both(head: str, level: str) -> Column:
+    def both(row: Row) -> str:
+        if missing(row[level]):
+            return "-"
+        return f"{shown(row[level], '.2f')} ({shown(row[f'{level}_holm'], '.2f')})"
+
+    return Column(head, both)
+
+
+def _after_holm(row: Row) -> str:
+    if missing(row["difference_holm"]):
+        return "-"
+    return f"{shown(row['difference_holm'], '.2f')} ({count(row['family'], 'comparison')})"

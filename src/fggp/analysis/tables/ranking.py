@@ -1,0 +1,220 @@
+"""Average ranks: the seed-averaged accuracy of the last epoch, ranked inside each setting.
+
+Ranks compare sums of correct test images over the same seeds, which are integers, so that a tie is
+a tie. The dense reference never ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pandas import DataFrame, Series
+
+from fggp.analysis.complete_grids import Counts, all_entries, both_starts
+from fggp.analysis.plan import Plan, default_plan
+from fggp.analysis.stats.bootstrap import resample
+from fggp.analysis.stats.paired import surest_rival
+from fggp.analysis.tables.formats import Table, count, interval, number, text
+from fggp.foundation.exact import percent, ratio
+
+COLUMNS = {
+    "label": "str",
+    "average_rank": "float64",
+    "rank_low": "float64",
+    "rank_high": "float64",
+    "p_first": "float64",
+    "p_most": "float64",
+    "rival_p": "float64",
+    "wins": "Int64",
+    "settings": "Int64",
+    "seeds": "Int64",
+    "accuracy_percent": "float64",
+    "gap_to_dense_points": "float64",
+}
+"""Columns of a ranking: 1 is the best rank; ``wins`` counts the settings ranked best, shared ones
+for each who shares; accuracies are means over settings and seeds, the gap paired by seed;
+``rank_low`` to ``p_most`` are those of `fggp.analysis.stats.bootstrap`, ``rival_p`` says how sure
+it is that another entry is better, see `fggp.analysis.stats.paired.surest_rival`. After these stand
+the average ranks over parts of the settings, ``rank_vgg19``, ``rank_s90``, ``rank_i50``, and the
+record against the reference method, ``against fggp``: settings won/tied/lost."""
+
+REFERENCE = "dense (reference)"
+PART, RECORD = "rank_", "against "
+
+
+def ranking(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
+    """Rank the methods with both starts over backbone, sparsity and initial sparsity.
+
+    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. Only seeds that all
+    labels have in all settings count, and only settings where all labels have them.
+
+    Returns:
+        A row per label, sorted by average rank and label, with columns `COLUMNS` and those named
+        there; last the dense reference over the same backbones and seeds. No row where fewer than
+        two labels rank.
+
+    Raises:
+        ResultError: naming what is missing, unless ``runs`` is marked partial.
+
+    """
+    return _ranked(both_starts(runs), plan or default_plan())
+
+
+def ranking_all(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
+    """Rank every method over backbone and sparsity, one with both starts entering once per start.
+
+    As `ranking`, but ``settings`` counts pairs of backbone and sparsity, and labels read like
+    "fggp, dense start".
+    """
+    return _ranked(all_entries(runs), plan or default_plan())
+
+
+def ranking_table(runs: DataFrame, plan: Plan) -> Table:
+    """Return `ranking` as it is shown."""
+    return _shown(ranking(runs, plan), plan, "backbone, sparsity and initial sparsity")
+
+
+def ranking_all_table(runs: DataFrame, plan: Plan) -> Table:
+    """Return `ranking_all` as it is shown."""
+    return _shown(ranking_all(runs, plan), plan, "backbone and sparsity")
+
+
+def margins(counts: Counts) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield the parts of the settings by name, where there is more than one of a kind.
+
+    Names are those of the result paths: ``vgg19``, ``s90``, ``i50``.
+    """
+    settings = counts.settings
+    for key, sign in (("backbone", ""), ("sparsity", "s"), ("initial_sparsity", "i")):
+        levels = list(settings[key].unique()) if key in settings else []
+        for level in levels if len(levels) > 1 else []:
+            name = sign + percent(ratio(float(level))) if sign else str(level)
+            yield name, (settings[key] == level).to_numpy()
+
+
+def _ranked(counts: Counts | None, plan: Plan) -> DataFrame:
+    if counts is None:
+        return DataFrame([], columns=list(COLUMNS)).astype(COLUMNS)
+    resampled = resample(counts, plan)
+    points = counts.points
+    columns: dict[str, Any] = {
+        "label": counts.entries,
+        "average_rank": counts.ranks.mean(axis=0),
+        "rank_low": resampled.low,
+        "rank_high": resampled.high,
+        "p_first": resampled.first,
+        "p_most": resampled.most,
+        "rival_p": surest_rival(counts.correct.astype(np.float64), plan.alpha),
+        "wins": (counts.sums == counts.sums.max(axis=1, keepdims=True)).sum(axis=0),
+        "settings": len(counts.settings),
+        "seeds": len(counts.seeds),
+        "accuracy_percent": counts.correct.mean(axis=(0, 1)) * points,
+        "gap_to_dense_points": (counts.correct - counts.dense[:, :, None]).mean(axis=(0, 1))
+        * points,
+    }
+    for name, part in margins(counts):
+        columns[PART + name] = counts.ranks[part].mean(axis=0)
+    for entry in (it for it in counts.entries if counts.labels[it] == plan.reference):
+        columns[RECORD + entry] = _records(counts, entry)
+    table = DataFrame(columns).sort_values(["average_rank", "label"], ignore_index=True)
+    if not np.isnan(counts.dense).any():
+        dense = {
+            "label": REFERENCE,
+            "accuracy_percent": float(counts.dense.mean()) * points,
+            "settings": len(counts.settings),
+            "seeds": len(counts.seeds),
+        }
+        table = DataFrame([*table.to_dict("records"), dense], columns=table.columns)
+    return table.astype(COLUMNS)
+
+
+def _records(counts: Counts, reference: str) -> list[str | None]:
+    """Return settings won/tied/lost of each entry against one of them."""
+    own = counts.entries.index(reference)
+    differences = counts.sums - counts.sums[:, [own]]
+    won, tied, lost = (differences > 0), (differences == 0), (differences < 0)
+    records: list[str | None] = [
+        "/".join(str(it[:, index].sum()) for it in (won, tied, lost))
+        for index in range(len(counts.entries))
+    ]
+    records[own] = None
+    return records
+
+
+def _shown(data: DataFrame, plan: Plan, blocks: str) -> Table:
+    parts = _more(data, PART)
+    records = _more(data, RECORD)
+    columns = [
+        text("method", "label"),
+        number("average rank", "average_rank", ".2f"),
+        number("wins", "wins", "d"),
+        *(text(key, key) for key in records),
+        *(number(_head(key), key, ".2f") for key in parts),
+        number("accuracy (%)", "accuracy_percent", ".2f"),
+        number("gap to dense (points)", "gap_to_dense_points", "+.2f"),
+    ]
+    if data["rank_low"].notna().any():
+        columns[2:2] = [
+            interval(f"resampled {plan.confidence}", "rank_low", "rank_high", ".2f"),
+            number("P(rank 1)", "p_first", ".2f"),
+        ]
+    lowest = {"average rank": "average_rank"} | {_head(key): key for key in parts}
+    highest = {
+        "wins": "wins",
+        "accuracy (%)": "accuracy_percent",
+        "gap to dense (points)": "gap_to_dense_points",
+    }
+    rivals = data["label"] != REFERENCE
+    bold = {head: _least(data[key].where(rivals)) for head, key in lowest.items()}
+    bold |= {head: _least(-data[key].where(rivals)) for head, key in highest.items()}
+    return Table(data, columns, _note(data, plan, blocks), bold)
+
+
+def _more(data: DataFrame, sign: str) -> list[str]:
+    """Return the columns beyond `COLUMNS` that start with ``sign``."""
+    return [key for key in map(str, data) if key.startswith(sign) and key not in COLUMNS]
+
+
+def _least(values: Series[float]) -> list[bool]:
+    return [bool(it) for it in (values == values.min()).fillna(False)]
+
+
+def _head(key: str) -> str:
+    name = key.removeprefix(PART)
+    share = name[1:]
+    if not share.replace(".", "").isdecimal():
+        return name
+    if name[0] == "s":
+        return f"{share} %"
+    return "dense start" if share == "0" else f"{share} % start"
+
+
+def _note(data: DataFrame, plan: Plan, blocks: str) -> str:
+    if data.empty:
+        return "Nothing to rank: it takes two methods with results in the same settings."
+    settings, seeds = int(data["settings"].max()), int(data["seeds"].max())
+    parts = [
+        f"Average rank of the mean accuracy (n = {count(seeds, 'seed')}) in "
+        f"{count(settings, 'setting')} of {blocks}; 1 is best, wins are settings ranked best. "
+        "Test accuracy at the last epoch; the gap to dense is paired by seed."
+    ]
+    if _more(data, PART):
+        parts.append("Under a backbone, a sparsity or a start stands the average rank there.")
+    if _more(data, RECORD):
+        parts.append(f"Records against {plan.reference} are settings won/tied/lost.")
+    if seeds < plan.fewest_seeds:
+        parts.append(
+            "Interval of the average rank and P(rank 1): not computable with "
+            f"{count(seeds, 'seed')}, it takes {plan.fewest_seeds}."
+        )
+    else:
+        parts.append(
+            f"Resampled {plan.confidence} and P(rank 1), alone in the first place: "
+            f"{plan.resamples} resamples of the seeds, the same for all methods, of this grid "
+            "alone; approximate: with few seeds such intervals are too narrow, most so near the "
+            "top, where what came out well is drawn again."
+        )
+    return " ".join(parts)

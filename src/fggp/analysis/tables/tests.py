@@ -1,0 +1,118 @@
+"""All tests in the declared order, each with what it could have reached at best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pandas import DataFrame
+
+from fggp.analysis.pairs import pairs
+from fggp.analysis.plan import Plan, Step, default_plan
+from fggp.analysis.tables.formats import (
+    Column,
+    Row,
+    Table,
+    interval,
+    number,
+    p_value,
+    remarks,
+    text,
+)
+from fggp.analysis.tables.tests_steps import (
+    inside_settings,
+    left_out,
+    nemenyi,
+    omnibus,
+    pairing,
+    rivals,
+    sensitivity,
+)
+
+COLUMNS = {
+    "step": "Int64",
+    "test": "str",
+    "blocks": "str",
+    "compared": "str",
+    "measure": "str",
+    "value": "float64",
+    "low": "float64",
+    "high": "float64",
+    "df": "str",
+    "p": "float64",
+    "p_adjusted": "float64",
+    "smallest_p": "float64",
+    "note": "str",
+}
+"""Columns: the place of the test in the plan, what ``value`` measures and its interval, p, the same
+adjusted for its family, and the smallest p that the data allow (adjusted, where there is that)."""
+
+
+def all_tests(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
+    """Run every test of the plan in its order.
+
+    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. Returns rows with
+    columns `COLUMNS`; none where no two methods share a setting.
+
+    Raises:
+        ResultError: naming what is missing, unless ``runs`` is marked partial.
+
+    """
+    plan = plan or default_plan()
+    rows = [
+        {"step": place, **row}
+        for place, step in enumerate(plan.order, start=1)
+        for row in STEPS[step](runs, plan)
+    ]
+    return (
+        DataFrame(rows, columns=list(COLUMNS))
+        .astype(COLUMNS | {"note": "str"})
+        .fillna({"note": ""})
+    )
+
+
+def all_tests_table(runs: DataFrame, plan: Plan) -> Table:
+    """Return `all_tests` as it is shown."""
+    data = all_tests(runs, plan)
+    columns = [
+        Column("step", lambda row: str(row["step"])),
+        text("test", "test"),
+        text("compared", "compared"),
+        text("measure", "measure"),
+        number("value", "value", ".4g"),
+        interval(f"{plan.confidence} interval", "low", "high", "+.2f"),
+        text("df", "df"),
+        p_value("p", "p"),
+        p_value("adjusted p", "p_adjusted"),
+        p_value("smallest p", "smallest_p"),
+        *remarks(data),
+    ]
+    if data.empty:
+        return Table(data, columns, "Nothing to compare: no two methods share a setting.")
+    note = _note(plan)
+    if not pairs(runs, plan):
+        note += f" There is no rival of the reference method {plan.reference} in this study."
+    return Table(data, columns, note)
+
+
+STEPS: dict[Step, Callable[[DataFrame, Plan], Iterator[Row]]] = {
+    "omnibus": omnibus,
+    "rivals": rivals,
+    "critical-difference": nemenyi,
+    "per-setting": inside_settings,
+    "pairing": pairing,
+    "sensitivity": sensitivity,
+    "leave-out": left_out,
+}
+
+
+def _note(plan: Plan) -> str:
+    return (
+        "All tests, in the order of the plan; the primary one is Wilcoxon's over settings."
+        " Settings are the blocks; they share backbones, data and "
+        "dense starts, so that tests over them describe this grid. Smallest p: what the data could "
+        "reach at best, after adjustment where there is one; a test that cannot reach "
+        f"{plan.alpha:g} says nothing when it does not. Nemenyi's p, and that of ratios of sds "
+        "(of differences between paired runs), are adjusted for all pairs. The mixed model has "
+        "random effects of setting, setting and seed, and setting and method, and one variance for "
+        "all settings: a check, not a verdict."
+    )

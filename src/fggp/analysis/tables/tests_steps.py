@@ -1,0 +1,240 @@
+"""The steps of the analysis: each yields rows of the table of tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from pandas import DataFrame
+
+from fggp.analysis.complete_grids import Counts, all_entries, both_starts
+from fggp.analysis.pairs import NO_STARTS, STARTS, Pair, pairs
+from fggp.analysis.plan import Plan
+from fggp.analysis.stats.mixed_model import mixed_model
+from fggp.analysis.stats.paired import correlation, over_seeds, pooled, worthwhile_correlation
+from fggp.analysis.stats.rank_tests import (
+    critical_difference,
+    friedman,
+    iman_davenport,
+    nemenyi_p,
+    smallest_friedman_p,
+)
+from fggp.analysis.tables.comparisons import comparisons
+from fggp.analysis.tables.formats import Row, count, records
+from fggp.analysis.tables.leave_out import leave_out, verdict
+from fggp.analysis.tables.per_setting import per_setting
+from fggp.analysis.tables.ranking import margins
+
+
+def omnibus(runs: DataFrame, plan: Plan) -> Iterator[Row]:
+    """Do the methods differ at all? Once for each grid."""
+    for blocks, counts in _grids(runs):
+        settings, methods = counts.ranks.shape
+        smallest = smallest_friedman_p(settings, methods)
+        chi2 = friedman(counts.sums)
+        f = iman_davenport(chi2.statistic, settings, methods)
+        why = ""
+        if methods < 3:
+            why = "not computable: 2 methods, see the rivals"
+        elif np.isnan(chi2.statistic):
+            why = "not computable: ties everywhere"
+        below = "an approximation, below what is possible" if chi2.p < smallest else ""
+        alike = "not computable: 1 setting" if settings < 2 else "all settings rank alike: no bound"
+        for name, measure, found, note in (
+            ("Friedman, tie-corrected", "chi squared", chi2, why or below),
+            ("Iman-Davenport", "F", f, why or (alike if np.isnan(f.statistic) else "")),
+        ):
+            yield _row(
+                name,
+                blocks,
+                _grid(counts),
+                measure=measure,
+                value=found.statistic,
+                df=", ".join(map(str, found.df)),
+                p=found.p,
+                smallest_p=np.nan if methods < 3 else smallest,
+                note=note,
+            )
+
+
+def rivals(runs: DataFrame, plan: Plan) -> Iterator[Row]:
+    """The primary test: the reference against each rival over settings."""
+    for it in records(comparisons(runs, plan)):
+        yield _row(
+            "Wilcoxon over settings, Holm",
+            it["blocks"],
+            f"{it['reference']} - {it['rival']}",
+            measure="difference (points)",
+            value=it["difference_points"],
+            low=it["over_settings_low"],
+            high=it["over_settings_high"],
+            p=it["wilcoxon_p"],
+            p_adjusted=it["wilcoxon_p_holm"],
+            smallest_p=it["smallest_p_holm"],
+            note=it["note"],
+        )
+
+
+def nemenyi(runs: DataFrame, plan: Plan) -> Iterator[Row]:
+    """The conventional test: by how much average ranks must differ, and by how much they do."""
+    for blocks, counts in _grids(runs):
+        settings, methods = counts.ranks.shape
+        yield _row(
+            "Nemenyi",
+            blocks,
+            _grid(counts),
+            measure="critical difference of average ranks",
+            value=critical_difference(methods, settings, plan.alpha),
+            note=f"largest difference that {count(settings, 'setting')} allow: {methods - 1}",
+        )
+    for pair in pairs(runs, plan):
+        settings, methods = pair.counts.ranks.shape
+        average = dict(zip(pair.counts.entries, pair.counts.ranks.mean(axis=0), strict=True))
+        difference = float(average[pair.reference] - average[pair.rival])
+        yield _row(
+            "Nemenyi",
+            pair.blocks,
+            _compared(pair),
+            measure="difference of average ranks",
+            value=difference,
+            p_adjusted=nemenyi_p(difference, methods, settings),
+            smallest_p=nemenyi_p(methods - 1, methods, settings),
+            note="depends on which other methods are in the study",
+        )
+
+
+def inside_settings(runs: DataFrame, plan: Plan) -> Iterator[Row]:
+    """In how many settings is the reference better, in how many worse?"""
+    table = per_setting(runs, plan)
+    for (blocks, reference, rival), part in table.groupby(
+        ["blocks", "reference", "rival"], sort=False
+    ):
+        sure = part[part["p_holm"] < plan.alpha]
+        computed = part["p_holm"].notna().all()
+        yield _row(
+            "paired t inside settings, Holm",
+            str(blocks),
+            f"{reference} - {rival}",
+            measure="settings better",
+            value=float((sure["difference_points"] > 0).sum()) if computed else np.nan,
+            df=str(part["df"].iloc[0]),
+            note=(
+                f"better in {(sure['difference_points'] > 0).sum()}, worse in "
+                f"{(sure['difference_points'] < 0).sum()} of {count(len(part), 'setting')}"
+                if computed
+                else part["note"].iloc[0]
+            ),
+        )
+
+
+def pairing(runs: DataFrame, plan: Plan) -> Iterator[Row]:
+    """Are runs of one seed alike, and is one spread enough for all settings?"""
+    for pair in pairs(runs, plan):
+        own, other = (
+            pair.counts.entry(it).astype(np.float64) for it in (pair.reference, pair.rival)
+        )
+        spread = pooled(list(pair.differences))
+        rho = correlation(own, other)
+        least = worthwhile_correlation(spread.df, plan.alpha)
+        note = f"pairing pays above {least:.2f}" if spread.df else "not computable: 1 seed"
+        if spread.df and np.isnan(rho):
+            note = "not computable: no spread between seeds"
+        yield _row(
+            "seeds are paired", pair.blocks, _compared(pair), measure="correlation", value=rho,
+            df=str(spread.df), note=note,
+        )  # fmt: skip
+        yield from _spreads(pair)
+
+
+def _spreads(pair: Pair) -> Iterator[Row]:
+    """Yield whether one variance will do for all backbones, sparsities and starts."""
+    from scipy.stats import f
+
+    parts: dict[str, list[tuple[str, float, int]]] = {}
+    for name, part in margins(pair.counts):
+        kind = {"s": "sparsity", "i": "start"}.get(
+            name[0] if name[1:2].isdigit() else "", "backbone"
+        )
+        sd, df = pooled(list(pair.differences[part]))
+        parts.setdefault(kind, []).append((name, sd, df))
+    for kind, levels in parts.items():
+        if not all(df and sd > 0 for _, sd, df in levels):
+            continue
+        low, high = min(levels, key=lambda it: it[1]), max(levels, key=lambda it: it[1])
+        ratio = high[1] / low[1]
+        number = len(list(combinations(levels, 2)))
+        yield _row(
+            f"one spread for every {kind}",
+            pair.blocks,
+            _compared(pair),
+            measure="ratio of sds",
+            value=ratio,
+            df=f"{high[2]}, {low[2]}",
+            p_adjusted=min(1.0, 2 * number * float(f.sf(ratio**2, high[2], low[2]))),
+            note=", ".join(f"{name} {sd:.2f}" for name, sd, _ in levels),
+        )
+
+
+def sensitivity(runs: DataFrame, plan: Plan) -> Iterator[Row]:
+    """Do other models of the noise come to the same differences?"""
+    both = both_starts(runs)
+    if both is not None and plan.reference in both.entries:
+        contrasts, note = mixed_model(both, plan)
+        for rival in (entry for entry in both.entries if entry != plan.reference):
+            found = contrasts.get(rival)
+            yield _row(
+                "mixed model", STARTS, f"{plan.reference} - {rival}",
+                measure="difference (points)",
+                **({} if found is None else _estimated(found)),
+                note=note,
+            )  # fmt: skip
+    for pair in pairs(runs, plan):
+        found = over_seeds(pair.differences, plan.alpha)
+        seeds = pair.differences.shape[1]
+        why = "1 seed" if seeds < 2 else "no spread between seeds"
+        yield _row(
+            "t over the means of seeds", pair.blocks, _compared(pair),
+            measure="difference (points)",
+            **_estimated(found),
+            df=str(seeds - 1),
+            note=f"not computable: {why}" if np.isnan(found.p) else "",
+        )  # fmt: skip
+
+
+def left_out(runs: DataFrame, plan: Plan) -> Iterator[Row]:
+    """Would the methods rank alike on another grid?"""
+    table = leave_out(runs)
+    if table.empty:
+        return
+    for kind in ("backbone", "setting"):
+        yield _row(f"ranks without a {kind}", STARTS, "average ranks", note=verdict(table, kind))
+
+
+def _grids(runs: DataFrame) -> Iterator[tuple[str, Counts]]:
+    """Yield the methods with both starts, and all entries where some method has one start."""
+    both, every = both_starts(runs), all_entries(runs)
+    if both is not None:
+        yield STARTS, both
+    if every is not None and "one" in every.starts.values():
+        yield NO_STARTS, every
+
+
+def _row(test: str, blocks: str, compared: str, **found: Any) -> Row:
+    return {"test": test, "blocks": blocks, "compared": compared, **found}
+
+
+def _estimated(found: tuple[float, float, float, float]) -> dict[str, float]:
+    return dict(zip(("value", "low", "high", "p"), found, strict=True))
+
+
+def _grid(counts: Counts) -> str:
+    settings, methods = counts.ranks.shape
+    once = len(set(counts.labels.values())) == methods
+    by_start = "" if once else ", once per start"
+    return f"{methods} methods{by_start}, {count(settings, 'setting')}"
+
+
+def _compared(pair: Pair) -> str:
+    return f"{pair.reference} - {pair.rival}"

@@ -1,0 +1,170 @@
+"""What the verbs share: their parser with an example, and the argument that names a study."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fggp.foundation.errors import Failure
+from fggp.foundation.validation import nearest
+from fggp.running.progress.pace import with_measured_power
+from fggp.running.progress.result_headers import Done
+from fggp.study import costs
+from fggp.study.cell import Training
+from fggp.study.config import Study, load
+from fggp.study.costs import Device
+from fggp.study.study_folder import folder
+from fggp.study.yaml_files import studies
+
+CONFIG = Path("config")
+
+
+def verb(
+    verbs: Any, name: str, do: Callable[[argparse.Namespace], int], text: str, example: str
+) -> argparse.ArgumentParser:
+    """Add a verb: its first help line is ``text``, its last lines are the example."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(do=do)
+    return parser
+
+
+def study_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the STUDY argument."""
+    parser.add_argument(
+        "study", metavar="STUDY", help="a study: config/demo.yaml, or just demo, or results/demo"
+    )
+
+
+def study_file(name: str) -> Path:
+    """Return the configuration file of a study named by file, by stem or by results folder."""
+    given = Path(name)
+    if given.suffix in {".yaml", ".yml"}:
+        return given
+    path = CONFIG / f"{given.name}.yaml"
+    if not path.exists():
+        known = [study.stem for study in studies(CONFIG)]
+        raise Failure(f"{path}: no such study{nearest(given.name, known)}")
+    return path
+
+
+def study_folder(name: str) -> Path:
+    """Return the results folder of a study named by file, by stem or by results folder."""
+    given = Path(name)
+    if (given / "cells.json").exists():
+        return given
+
+    return folder(study_file(name))
+
+
+def load_study(name: str) -> tuple[Path, Study]:
+    """Return the configuration file of a study, and the study."""
+    path = study_file(name)
+    return path, load(path)
+
+
+def add_partial(parser: argparse.ArgumentParser) -> None:
+    """Add the options that loosen a refusal, and mark what comes of it."""
+    parser.add_argument(
+        "--partial", action="store_true", help="take the cells that are there, and mark the tables"
+    )
+    parser.add_argument(
+        "--allow-mixed-device",
+        action="store_true",
+        help="let CPU and CUDA results share a table, and mark it",
+    )
+
+
+def add_costs(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what trains."""
+    parser.add_argument(
+        "--device",
+        choices=sorted(costs.devices()),
+        help="reckon with this one (default: what most finished cells were trained on, "
+        "else what the precision of the study asks for)",
+    )
+    parser.add_argument(
+        "--watts",
+        type=positive,
+        metavar="W",
+        help="power of the GPU, or of one core (default: as measured in finished cells, "
+        "else a rough figure; the page says which)",
+    )
+
+
+def chosen(
+    options: argparse.Namespace, otherwise: Device, training: Training, results: Collection[Done]
+) -> Device:
+    """Return the device that the options name, else the other one.
+
+    Its power is what the options say, else what the results measured, else a rough figure.
+    """
+    device = costs.device(options.device) if options.device else otherwise
+    if options.watts is None:
+        return with_measured_power(device, training, results)
+    return replace(device, power=options.watts, power_from="--watts")
+
+
+def positive(text: str) -> float:
+    """Read a positive number from the command line."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
+def _positive(text: str) -> float:
+    return _number(text, lambda it: 0 < it < float("inf"), "a number above 0")
+
+
+def _not_negative(text: str) -> float:
+    return _number(text, lambda it: 0 <= it < float("inf"), "a number of at least 0")
+
+
+def _share(text: str) -> float:
+    return _number(text, lambda it: 0 < it < 1, "a number between 0 and 1")
+
+
+def _number(text: str, good: Any, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not good(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def positive_count(text: str) -> int:
+    """Read a whole number of at least 1 from the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add the --device option."""
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default=os.environ.get("FGGP_DEVICE", "auto"),
+        help="default: $FGGP_DEVICE, else CUDA where there is one",
+    )

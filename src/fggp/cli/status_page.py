@@ -1,0 +1,103 @@
+"""The page that ``status`` shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from statistics import median
+
+from fggp.cli.units import duration, hours, joules, kwh
+from fggp.running.progress.status import STATES, Progress, Standing
+from fggp.study.costs import rounded
+
+WIDTH = 40
+SHOWN = {"running": "running, most left first", "stalled": "stalled", "failed": "failed"}
+
+
+def page(found: Progress, top: int) -> str:
+    """Return how far a study is, for reading; of each state that many cells are named."""
+    return "\n".join(_lines(found, top))
+
+
+def _lines(found: Progress, top: int) -> Iterator[str]:
+    yield f"{found.study}: {found.description}".rstrip(": ")
+    total = found.used + found.begun + found.left
+    share = (found.used + found.begun) / total if total else 1.0
+    done = found.count("done")
+    yield f"{bar(share)} of the work, {done} of {len(found.cells)} cells"
+    yield ", ".join(_counts(found))
+    yield _time(found)
+    for state, title in SHOWN.items():
+        cells = found.among(state)
+        if cells:
+            yield f"\n{title}:"
+            yield from (_cell(cell, found.now) for cell in cells[:top])
+        if len(cells) > top:
+            yield f"  and {len(cells) - top} more; --top {len(cells)} shows all"
+
+
+def bar(share: float) -> str:
+    """Return a bar of signs that every terminal has, with the percentage."""
+    filled = int(WIDTH * share)
+    # What is not all must not read as if it were.
+    percent = min(share * 100, 99.9) if share < 1 else 100.0
+    return f"[{'#' * filled}{'-' * (WIDTH - filled)}] {percent:.1f} %"
+
+
+def _counts(found: Progress) -> Iterator[str]:
+    for state in STATES:
+        text = f"{state} {found.counts[state]}"
+        if state == "done" and found.other_verdicts:
+            each = (f"{count} {verdict}" for verdict, count in found.other_verdicts.items())
+            text += f" (of these {', '.join(each)})"
+        yield text
+
+
+def _time(found: Progress) -> str:
+    device = found.pace.device
+    text = f"{hours(found.units * found.used)} {device.unit} used"
+    if found.begun:
+        text += f", about {hours(found.units * found.begun)} in unfinished cells"
+    spent = found.units * (found.used + found.begun)
+    if found.left:
+        text += f", about {hours(found.units * found.left)} left ({device.name})"
+    if found.end is not None:
+        running = found.count("running")
+        at_once = "1 goes" if running == 1 else f"{running} go"
+        when = time.strftime("%a %d %b %H:%M", time.localtime(found.end))
+        text += f"\nend about {when}, in {duration(found.end - found.now)}, if {at_once} on"
+    elif found.left:
+        text += "\nnothing runs"
+    if spent:
+        text += f"\nenergy used, an estimate: {kwh(spent, device)}"
+    text += _measured(found)
+    if found.left:
+        text += "".join(f"\nbasis: {line}" for line in found.basis)
+    return text
+
+
+def _measured(found: Progress) -> str:
+    text, done = "", found.count("done")
+    if found.joules:
+        cells = f"{len(found.joules)} of {done} finished cells"
+        text += f"\nenergy measured: {joules(sum(found.joules))} in {cells}"
+    if found.speeds:
+        cells = f"{len(found.speeds)} of {done} finished cells"
+        text += f"\nspeed: {rounded(median(found.speeds))} images/s, the median of {cells}"
+    return text
+
+
+def _cell(cell: Standing, now: float) -> str:
+    parts = [f"epoch {cell.epoch}/{cell.epochs}"]
+    known = (("validation", cell.validation), ("test", cell.test))
+    shares = [f"{name} {share:.2%}" for name, share in known if share is not None]
+    if shares:
+        parts.append(", ".join(shares).replace("%", " %"))
+    if cell.changed:
+        parts.append(f"{duration(max(0.0, now - cell.changed))} ago")
+    if cell.note:
+        parts.append(cell.note)
+    lines = [f"  {cell.name}  {'; '.join(parts)}"]
+    if cell.log:
+        lines.append(f"    {cell.log}")
+    return "\n".join(lines)

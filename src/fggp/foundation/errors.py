@@ -1,0 +1,9 @@
+"""What goes wrong in ways that the user can mend."""
+
+
+class Failure(Exception):  # noqa: N818 - what the user reads, not what the code did
+    """A failure whose message is one line that names the thing and the fix."""
+
+
+class ResultError(Failure):
+    """A result file that cannot be used; the message is one line with the fix."""

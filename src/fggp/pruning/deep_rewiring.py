@@ -1,0 +1,90 @@
+"""Deep rewiring: weights of fixed sign that go to sleep at zero while others wake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from fggp.foundation.random_streams import stream
+from fggp.pruning.mask_update import Update
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+AWAKE = 1e-12
+"""Magnitude of a weight that has just woken."""
+
+
+@dataclass(frozen=True)
+class Rewire:
+    """Move the active weights a little, put to sleep those that lost their sign, wake as many.
+
+    With the sign s of a weight, its θ = s·w becomes θ + lr·(noise·z − drift) with Gaussian z; it
+    sleeps where that is not above zero. Those that wake are drawn from all that sleep then, the
+    ones just put to sleep included (Bellec et al. 2018, algorithm 1). The learning rate is that of
+    the step before.
+
+    Attributes:
+        drift: toward zero, as of an L1 penalty.
+        noise: standard deviation.
+        scope: whether as many wake in the same layer as went to sleep there, or over all layers.
+
+    """
+
+    drift: Fraction
+    noise: Fraction
+    scope: Literal["global", "layer"]
+    grows: ClassVar[bool] = True
+
+    def __call__(self, update: Update) -> Update:
+        """Return the update with the same number of active weights."""
+        signs, active = signs_of(update), update.mask.nonzero().squeeze(1)
+        theta = (update.weight * signs)[active] - update.lr * float(self.drift)
+        if self.noise:
+            drawn = update.random.standard_normal(len(active), dtype=np.float32)
+            theta += theta.new_tensor(drawn) * (update.lr * float(self.noise))
+        awake = active[theta > 0]
+        weight = update.weight.new_zeros(update.weight.shape)
+        mask = update.mask.new_zeros(update.mask.shape)
+        weight[awake], mask[awake] = theta[theta > 0] * signs[awake], True
+        survived = update.survived & mask
+        for part in self._parts(update):
+            count = int(update.mask[part].count_nonzero())
+            woken = part.start + self._draw(update, mask[part], count)
+            weight[woken], mask[woken] = AWAKE * signs[woken].to(weight.dtype), True
+        return replace(update, weight=weight, mask=mask, survived=survived)
+
+    def _parts(self, update: Update) -> list[slice]:
+        """Return the parts of the flat vectors that keep their counts."""
+        sizes = update.sizes if self.scope == "layer" else (len(update.mask),)
+        return [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True)]
+
+    def _draw(self, update: Update, mask: Tensor, count: int) -> Tensor:
+        """Return which positions wake to make ``count``; drawn on the CPU, a few for many."""
+        asleep = (~mask).nonzero().squeeze(1)
+        missing = count - (len(mask) - len(asleep))
+        ranks = update.random.choice(len(asleep), missing, replace=False, shuffle=False)
+        return asleep[asleep.new_tensor(ranks)]
+
+
+def fix_signs(update: Update) -> Update:
+    """Give every weight its fixed sign, keeping its magnitude."""
+    return replace(update, weight=update.weight.abs() * signs_of(update))
+
+
+def signs_of(update: Update) -> Tensor:
+    """Return the (N,) signs, 1 or −1, that weights have as long as a training lasts."""
+    return _signs(update.seed, len(update.weight), update.weight.device)
+
+
+@lru_cache(maxsize=2)  # every step asks for the same
+def _signs(seed: int, size: int, device: Any) -> Tensor:
+    import torch
+
+    drawn = stream(seed, "signs").integers(0, 2, size, dtype=np.int8) * 2 - 1
+    return torch.from_numpy(drawn).to(device)

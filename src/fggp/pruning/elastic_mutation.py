@@ -1,0 +1,72 @@
+"""Elastic mutation: layers that are pruned below their count and grown back (Yuan et al. 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil
+from typing import ClassVar, Literal
+
+from fggp.pruning.mask_update import Score, Update
+from fggp.pruning.schedules import Schedule, Staged
+from fggp.pruning.topk import keep_largest
+
+Memory = Literal["bound", "soft-bound"]
+SHARES: dict[Memory, tuple[Fraction, Fraction]] = {
+    "bound": (Fraction(1, 5), Fraction(1, 10)),
+    "soft-bound": (Fraction(1, 3), Fraction(1, 5)),
+}
+"""The shares of the first two stages in the official scripts for 90 % sparsity."""
+
+
+@dataclass(frozen=True)
+class PruneGrow:
+    """Prune each layer below its scheduled count, and grow it back to that from zero.
+
+    K is shared out by active counts. Of a layer's k weights after the update ceil(share·k) are
+    grown, but no more than it has free places, so that a dense layer stays as it is.
+
+    Attributes:
+        prune: the score whose largest stay.
+        grow: the score whose largest are grown, among all that did not stay.
+        share: of a layer's count, how much is grown at an update.
+
+    """
+
+    prune: Score
+    grow: Score
+    share: Callable[[Update], Fraction]
+    grows: ClassVar[bool] = True
+
+    def __call__(self, update: Update) -> Update:
+        """Return the update with K weights active."""
+        share, grow = self.share(update), self.grow(update)
+        kept, new = update.mask.clone(), update.mask.clone()
+        layers = zip(update.layers(), *(update.by_layer(x) for x in (grow, kept, new)), strict=True)
+        for layer, grow_score, stay, out in layers:
+            grown = min(ceil(share * layer.keep), len(out) - layer.keep)
+            stay.copy_(keep_largest(self.prune(layer), layer.keep - grown, layer.mask))
+            out.copy_(stay | keep_largest(grow_score, grown, ~stay))
+        return replace(update.to(kept), mask=new)
+
+
+@dataclass(frozen=True)
+class Surplus:
+    """Sparsity below the target, so that the target is what is left before weights are grown.
+
+    Attributes:
+        shares: of the weights after an update, how much is grown; see `PruneGrow`.
+
+    """
+
+    shares: Staged
+
+    def __call__(self, start: Fraction, end: Fraction) -> Schedule:
+        """Return the sparsity over the window for the target ``end``, never below 0."""
+        density = 1 - end
+        kept = [
+            density / (1 - share) if density < 1 - share else Fraction(1)
+            for share in self.shares.values
+        ]
+        return Staged(tuple(1 - share for share in kept), self.shares.switches)

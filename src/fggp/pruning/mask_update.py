@@ -1,0 +1,154 @@
+"""What a mask update looks at, and the scores that are taken from it.
+
+All vectors are flat over the prunable tensors in layer order (logical contiguous index inside a
+layer), so neither a rule nor a score ever sees the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fggp.foundation.exact import largest_remainder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a rule sees, and what it returns.
+
+    Attributes:
+        weight: (N,) weights after the optimizer step; zero off the mask, unless masking is soft.
+        dense_gradient: (N,) gradient of that step before any masking, or None if it was cleared.
+        mask: (N,) bool, the active weights.
+        survived: (N,) bool, active without a break since the update began. An active weight that
+            has not survived starts again from zero, with zero momentum.
+        sizes: weights per layer, in layer order.
+        keep: K, the scheduled number of weights to keep.
+        window: progress through the pruning window, from 0 to 1.
+        training: progress through the whole training, from 0 to 1.
+        random: the stream of this update.
+        shapes: of the layers, in layer order; empty where the rule was given none.
+        lr: learning rate of the step before.
+        seed: of the training, for what stays the same from update to update.
+        reserved: (N,) bool, places that are given away already; None where there are none.
+
+    """
+
+    weight: Tensor
+    dense_gradient: Tensor | None
+    mask: Tensor
+    survived: Tensor
+    sizes: tuple[int, ...]
+    keep: int
+    window: Fraction
+    training: Fraction
+    random: np.random.Generator
+    shapes: tuple[tuple[int, ...], ...] = ()
+    lr: float = 0.0
+    seed: int = 0
+    reserved: Tensor | None = None
+
+    @property
+    def open(self) -> Tensor:
+        """(N,) bool, the places that are not given away yet, active or not."""
+        return self.mask.new_ones(self.mask.shape) if self.reserved is None else ~self.reserved
+
+    @property
+    def gradient(self) -> Tensor:
+        """The dense gradient; raises RuntimeError with the fix where it was cleared."""
+        if self.dense_gradient is None:
+            raise RuntimeError(
+                "a prunable parameter has no .grad at a mask update: "
+                "call pruner.step() after optimizer.step() and before optimizer.zero_grad(), "
+                "and leave parameters that the loss does not use out through params="
+            )
+        return self.dense_gradient
+
+    def to(self, mask: Tensor) -> Update:
+        """Return the update with ``mask``; weights that are not in it are zeroed at once."""
+        survived = self.survived & mask
+        # A number multiplies faster than a boolean, which would be turned into one each time.
+        weight = self.weight * survived.to(self.weight.dtype)
+        return replace(self, mask=mask, survived=survived, weight=weight)
+
+    def by_layer(self, vector: Tensor) -> list[Tensor]:
+        """Cut a flat vector into its layers, as views."""
+        return list(vector.split_with_sizes(list(self.sizes)))
+
+    def layers(self) -> list[Update]:
+        """Return one update per layer, K shared out by active counts with the largest remainder."""
+        active = [int(mask.count_nonzero()) for mask in self.by_layer(self.mask)]
+        shares = [Fraction(self.keep * count, max(1, sum(active))) for count in active]
+        keeps = largest_remainder(shares, self.keep)
+
+        def cut(vector: Tensor | None) -> list[Tensor] | list[None]:
+            return [None] * len(self.sizes) if vector is None else self.by_layer(vector)
+
+        return [
+            replace(self, **parts)
+            for parts in _records(
+                weight=cut(self.weight),
+                dense_gradient=cut(self.dense_gradient),
+                mask=cut(self.mask),
+                survived=cut(self.survived),
+                reserved=cut(self.reserved),
+                sizes=[(size,) for size in self.sizes],
+                shapes=[self.shapes[i : i + 1] for i in range(len(self.sizes))],
+                keep=keeps,
+            )
+        ]
+
+
+def _records(**columns: Any) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+Score = Callable[[Update], "Tensor"]
+Selection = Callable[[Update], "Tensor"]
+
+
+def magnitude(update: Update) -> Tensor:
+    """Score by |w|."""
+    return update.weight.abs()
+
+
+def gradient(update: Update) -> Tensor:
+    """Score by |g|."""
+    return update.gradient.abs()
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Score by |w| + λ·|g|; at λ = 0 no gradient is needed.
+
+    Attributes:
+        weight: λ.
+
+    """
+
+    weight: Fraction
+
+    def __call__(self, update: Update) -> Tensor:
+        """Return the (N,) scores."""
+        if not self.weight:
+            return magnitude(update)
+        return magnitude(update) + float(self.weight) * gradient(update)
+
+
+def chance(update: Update) -> Tensor:
+    """Score at random, drawn on the CPU so that a seed means the same on every device."""
+    drawn = update.random.random(len(update.weight), dtype=np.float32)
+    return update.weight.new_tensor(drawn)
+
+
+Loss = Callable[["Tensor", "Tensor"], "Tensor"]

@@ -1,0 +1,107 @@
+"""A method is a value composed of these parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fggp.pruning.initial_masks import ERK, InitialMask
+from fggp.pruning.rules import Rule
+from fggp.pruning.schedules import Constant, Schedule, held
+
+NEVER = Constant(Fraction(0))
+LEAST_SHARE = Fraction(1, 100)
+"""Of the weights that are left, what a round has to remove; 98 % then takes 391 trainings."""
+
+
+@dataclass(frozen=True)
+class Soft:
+    """Weights survive off the mask: the optimizer trains all, the forward pass sees the masked.
+
+    Where updates end with the pruning window, masking is hard from then on.
+
+    Attributes:
+        leak: the share of a pruned weight that the forward pass sees, over the window.
+        straight: whether a pruned weight gets the gradient of its masked value as it is (the
+            straight-through estimator); otherwise the share ``leak`` of it, as the chain rule has
+            it.
+        pull: added to the gradient of a pruned weight, times its value.
+
+    """
+
+    leak: Schedule = NEVER
+    straight: bool = True
+    pull: Fraction = Fraction(0)
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Several trainings one after the other, each but the first from a rewound network.
+
+    Attributes:
+        share: of the weights that are left, the most that one round removes.
+        rewind: the share of a training after which the state is kept that later ones start from.
+
+    """
+
+    share: Fraction
+    rewind: Fraction = Fraction(0)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise ValueError(f"share: {self.share} is not possible; set it between 0 and 1")
+        if self.share < LEAST_SHARE:
+            raise ValueError(
+                f"share: {float(self.share):.3g} would take more trainings than are worth it; the "
+                f"nearest valid is {LEAST_SHARE}"
+            )
+        if self.rewind == 1:
+            raise ValueError("rewind: 1 leaves nothing to train; the nearest valid is below 1")
+
+    def number(self, sparsity: Fraction) -> int:
+        """Return the trainings that a target sparsity takes, the dense one included."""
+        left, number = Fraction(1), 1
+        while left > 1 - sparsity:
+            left, number = left * (1 - self.share), number + 1
+        return number
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The parts of a method, with its settings filled in.
+
+    Attributes:
+        initial: makes the initial mask at the initial sparsity.
+        begin: applied once, before the first step.
+        dense_start: whether a method with one start begins with all weights.
+        sparsity: makes the sparsity schedule from the initial and the target sparsity.
+        rule: one mask update; None where the initial mask is final.
+        until: the share of the training after which updates end; they go on at the target count
+            after the pruning window. None: they end with the window.
+        every: only every n-th update of the timing is made.
+        period: steps between two updates where the method wants them more often than the timing.
+        soft: how weights survive off the mask; None where they do not.
+        rounds: whole trainings one after the other; None is one.
+        fine_tune: where the method starts from the trained dense network of the same seed, the
+            last share of the training that follows.
+        narrow: whether the network is the narrower dense one of as many weights.
+        gradient_steps: steps over which the signed gradient is averaged before an update.
+        floor: least share of each layer that the rule keeps, for a check before training.
+
+    """
+
+    initial: InitialMask = ERK
+    begin: Rule | None = None
+    dense_start: bool = False
+    sparsity: Callable[[Fraction, Fraction], Schedule] = held
+    rule: Rule | None = None
+    until: Fraction | None = None
+    every: int = 1
+    period: int | None = None
+    soft: Soft | None = None
+    rounds: Rounds | None = None
+    fine_tune: Fraction | None = None
+    narrow: bool = False
+    gradient_steps: int = 1
+    floor: Fraction = Fraction(0)

@@ -1,0 +1,145 @@
+"""When masks are updated, and how sparse they are then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from math import ceil, floor
+
+from fggp.foundation.exact import kept_count
+from fggp.pruning.recipe import Recipe
+from fggp.pruning.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Updates at steps begin + c·every, for c = 1 … T with T = floor((end − begin) / every).
+
+    Attributes:
+        steps: optimizer steps of the whole training.
+        begin: first step of the pruning window.
+        end: last step of the pruning window.
+        every: steps between two updates.
+
+    """
+
+    steps: int
+    begin: int
+    end: int
+    every: int
+
+    @classmethod
+    def default(cls, steps: int) -> Timing:
+        """Return a window from 0 to half of ``steps`` with about 28 updates."""
+        return cls(steps, 0, steps // 2, max(1, round(steps / 56)))
+
+    @classmethod
+    def in_rounds(cls, length: int, rewind: int, rounds: int) -> Timing:
+        """Return the timing of several trainings, an update between each and the next.
+
+        The first has ``length`` steps; the others start from its step ``rewind``.
+        """
+        every = length - rewind
+        return cls(rewind + rounds * every, rewind, rewind + (rounds - 1) * every, every)
+
+    @property
+    def updates(self) -> int:
+        """T, the number of updates inside the window."""
+        return (self.end - self.begin) // self.every
+
+    def update_at(self, step: int) -> int | None:
+        """Return the number c of the update due after ``step`` steps (from 1), or None."""
+        number, rest = divmod(step - self.begin, self.every)
+        return number if rest == 0 and number >= 1 else None
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method ready for one training: parts, sparsities and timing.
+
+    Attributes:
+        name: for messages.
+        recipe: the parts.
+        sparsity: the target, exact.
+        initial_sparsity: of the initial mask, exact; the target where a method has one start.
+        timing: when updates happen.
+
+    """
+
+    name: str
+    recipe: Recipe
+    sparsity: Fraction
+    initial_sparsity: Fraction
+    timing: Timing
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        recipe: Recipe,
+        sparsity: Fraction,
+        initial_sparsity: Fraction | None,
+        timing: Timing,
+    ) -> Method:
+        """Return the method; without an initial sparsity it has the one start of its recipe."""
+        if initial_sparsity is None:
+            initial_sparsity = Fraction(0) if recipe.dense_start else sparsity
+        if recipe.period:
+            timing = replace(timing, every=min(recipe.period, timing.every))
+        return cls(name, recipe, sparsity, initial_sparsity, timing)
+
+    def __post_init__(self) -> None:
+        timing = self.timing
+        if self.recipe.rule and timing.updates < 1:
+            raise ValueError(
+                f"{self.name}: the pruning window of {timing.end - timing.begin} steps is shorter "
+                f"than the {timing.every} steps between two updates; update more often"
+            )
+
+    @property
+    def schedule(self) -> Schedule:
+        """Sparsity as a function of progress through the window."""
+        return self.recipe.sparsity(self.initial_sparsity, self.sparsity)
+
+    def window(self, update: int) -> Fraction:
+        """Return the progress through the pruning window at an update: c / T, at most 1."""
+        return min(Fraction(update, max(1, self.timing.updates)), Fraction(1))
+
+    def keep(self, update: int, total: int) -> int:
+        """Return K of ``total`` weights at an update; update 0 is the initial mask."""
+        return kept_count(total, self.schedule(self.window(update)))
+
+    def update_at(self, step: int) -> int | None:
+        """Return the number of the update due after ``step`` steps, or None where there is none."""
+        update = self.timing.update_at(step) if self.recipe.rule else None
+        if update is None or update % self.recipe.every:
+            return None
+        until = self.recipe.until
+        past = update > self.timing.updates if until is None else step > until * self.timing.steps
+        return None if past else update
+
+    @cached_property
+    def last_update(self) -> int:
+        """The step after which the last update is due, 0 where the masks stay as they begin."""
+        down = range(self.timing.steps, 0, -1)
+        return next((step for step in down if self.update_at(step) is not None), 0)
+
+    def update_within(self, step: int, steps: int) -> bool:
+        """Whether an update is due after ``step`` or one of the ``steps`` − 1 that follow."""
+        return any(self.update_at(step + ahead) is not None for ahead in range(steps))
+
+
+def epochs_of(recipe: Recipe, epochs: int, sparsity: Fraction) -> list[int]:
+    """Return the epochs of a training in the order in which they are trained, from 1.
+
+    A protocol of so many epochs is gone through once, or in part where a trained network is only
+    fine-tuned, or several times in rounds.
+    """
+    whole = list(range(1, epochs + 1))
+    if recipe.fine_tune is not None:
+        return whole[epochs - ceil(recipe.fine_tune * epochs) :]
+    if recipe.rounds is not None:
+        later = whole[floor(recipe.rounds.rewind * epochs) :]
+        return whole + later * (recipe.rounds.number(sparsity) - 1)
+    return whole

@@ -1,0 +1,111 @@
+"""Exact counts and exact top-k by index.
+
+One ascending order holds everywhere: (score, layer order, flat index). Dropping takes the front
+of it; keeping, growing and restoring take the back. Vectors are flat over all prunable tensors in
+layer order, so position in the vector is the (layer, flat index) part of that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import ceil
+from typing import TYPE_CHECKING
+
+from fggp.pruning.topk_cpu import write_largest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MANY = 1 << 15  # scores from which on a few passes are faster than a look at their order
+NUMPY_HAS = 4  # bytes of the smallest floating-point numbers that numpy compares fast
+
+
+def keep_largest(score: Tensor, count: int, among: Tensor) -> Tensor:
+    """Return the mask of the ``count`` largest scores ``among`` the marked positions.
+
+    Args:
+        score: (N,) finite numbers.
+        count: how many to keep, from 0 to the number of marked positions.
+        among: (N,) bool.
+
+    Raises:
+        ValueError: when ``count`` is negative or exceeds the marked positions.
+
+    """
+    total = int(among.count_nonzero())
+    if not 0 <= count <= total:
+        raise ValueError(f"cannot keep {count} of {total} positions")
+    if count in {0, total}:
+        return among.clone() if count else among.new_zeros(among.shape)
+    if len(score) >= MANY and score.device.type == "cpu" and _is_ordered(score):
+        values = score.detach().contiguous()
+        values = values.float() if values.itemsize < NUMPY_HAS else values
+        kept = among.new_empty(among.shape)
+        write_largest(values.numpy(), count, among.contiguous().numpy(), total, kept.numpy())
+        return kept
+    return keep_largest_plainly(score, count, among)
+
+
+def keep_largest_plainly(score: Tensor, count: int, among: Tensor) -> Tensor:
+    """Return what `keep_largest` does, by one look at the order of all marked scores.
+
+    For GPUs, and for vectors so short that it is faster; ``count`` is at least 1.
+    """
+    positions = among.nonzero().squeeze(1)
+    kept = among.new_zeros(among.shape)
+    values = score[positions]
+    smallest_kept = _ascending(values, len(positions) - count)
+    chosen = values > smallest_kept
+    ties = (values == smallest_kept).nonzero().squeeze(1)
+    chosen[ties[len(ties) - (count - int(chosen.sum())) :]] = True
+    kept[positions[chosen]] = True
+    return kept
+
+
+def keep_share(score: Tensor, share: Fraction, sizes: Sequence[int], among: Tensor) -> Tensor:
+    """Return the mask of the largest scores of each layer, a share of its weights.
+
+    ceil(share·N_l) of a layer's N_l weights, or all its marked positions where it has fewer.
+
+    Args:
+        score: (N,) finite numbers.
+        share: from 0 to 1.
+        sizes: N_l per layer, in layer order.
+        among: (N,) bool, the positions that may be kept.
+
+    """
+    kept = among.clone()
+    layers = zip(*(vector.split_with_sizes(list(sizes)) for vector in (score, kept)), strict=True)
+    for values, marked in layers:
+        least = min(ceil(share * len(values)), int(marked.count_nonzero()))
+        marked.copy_(keep_largest(values, least, marked))
+    return kept
+
+
+def keep_largest_in_groups(score: Tensor, shape: Sequence[int], group: int, keep: int) -> Tensor:
+    """Return the mask of the ``keep`` largest scores of every ``group`` of input channels.
+
+    Args:
+        score: (N,) finite numbers, of one layer.
+        shape: of the layer: output channels, input channels, and the size of the kernel if any.
+        group: how many neighbours along the input channels make a group; it divides them.
+        keep: how many of a group to keep.
+
+    """
+    groups = score.view(shape[0], shape[1] // group, group, -1)
+    order = groups.sort(dim=2, stable=True).indices  # of a tie the later position is kept
+    nothing = order < 0
+    return nothing.scatter_(2, order[:, :, group - keep :], True).view(-1)
+
+
+def _is_ordered(score: Tensor) -> bool:
+    """Whether the scores are floating-point numbers without a NaN, which compares to nothing."""
+    return score.is_floating_point() and not bool(score.detach().amin().isnan())
+
+
+def _ascending(values: Tensor, rank: int) -> Tensor:
+    """Return the value at ``rank`` (from 0) of the ascending order."""
+    if values.is_cuda:  # kthvalue is an order of magnitude slower than a sort there
+        return values.sort().values[rank]
+    return values.kthvalue(rank + 1).values

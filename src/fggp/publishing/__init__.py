@@ -1,0 +1,1 @@
+"""From results to what is published: checks, pages, one RO-Crate."""

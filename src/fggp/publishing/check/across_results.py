@@ -1,0 +1,109 @@
+"""Results against each other: what may stand in one study, and what cannot be there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from fggp.methods.fggp import alone
+from fggp.publishing.check.problems import Item, Level, Problem
+from fggp.study.cell import Cell, canonical
+from fggp.study.result_file import NUMERICS
+
+Key = Callable[[Item], object]
+
+
+def mixed(items: Sequence[Item], *, mixed_device: bool) -> Iterator[Problem]:
+    """Check that all results are of one numerics version, one data file and one kind of device."""
+    yield from _mixed(items, "numerics versions", lambda it: it.outcome["numerics"], "error")
+    yield from _mixed(items, "data checksums", _data, "error")
+    level: Level = "warning" if mixed_device else "error"
+    yield from _mixed(items, "devices", lambda it: it.provenance["device"], level)
+    for what, key in (
+        ("versions of PyTorch", "torch"),
+        ("versions of fggp", "fggp"),
+    ):
+        yield from _mixed(items, what, lambda it, k=key: it.provenance["versions"][k], "warning")  # type: ignore[misc]
+    for item in items:
+        if item.cell.data.sha256 is None and item.result["cell"]["data"].get("sha256") is None:
+            yield item.problem("data", "it does not say which data file it was trained on")
+        if item.outcome["numerics"] > NUMERICS:
+            text = f"numerics version {item.outcome['numerics']}, this program is of {NUMERICS}"
+            yield item.problem("numerics", text, "check it with the program that wrote it")
+
+
+def twins(items: Sequence[Item]) -> Iterator[Problem]:
+    """Check that no cell has two results, and no two cells the same one.
+
+    A method may come to the same weights as another one, to the bit, where a setting takes it to
+    its limit; then seed, setting and protocol are the same. Everything else is a copy.
+    """
+    for one, other in _equal(items, lambda it: it.cell.canonical()):
+        text = f"the same cell as {other.path}"
+        yield one.problem("twice", text, "keep the file whose path names the cell, delete this one")
+    for one, other in _equal(items, lambda it: it.outcome["weights_sha256"]):
+        text = f"the same final weights as {other.path}, another cell"
+        if one.cell == other.cell or _limit(one.cell) == _limit(other.cell) is not None:
+            continue
+        if _one_method(one.cell, other.cell):
+            fix = "a setting that makes no difference here; else train the cell again"
+            yield one.problem("twice", text, fix, "warning")
+        else:
+            yield one.problem("twice", text)
+    for one, other in _equal(items, _curve):
+        different = one.outcome["weights_sha256"] != other.outcome["weights_sha256"]
+        if one.cell.seed != other.cell.seed and different:
+            text = f"the same losses and accuracies as {other.path}, another seed"
+            yield one.problem("twice", text)
+
+
+def _mixed(items: Sequence[Item], what: str, key: Key, level: Level) -> Iterator[Problem]:
+    groups: dict[object, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    for value, group in ordered[1:]:
+        most, count = ordered[0][0], len(ordered[0][1])
+        text = f"{what} are mixed: {value} here and in {len(group) - 1} more, {most} in {count}"
+        fix = "train all with one" if level == "error" else "say so where the results are shown"
+        yield group[0].problem(what, text, fix, level)
+
+
+def _data(item: Item) -> object:
+    return str(item.result["cell"]["data"].get("sha256"))[:12]
+
+
+def _equal(items: Sequence[Item], key: Key) -> Iterator[tuple[Item, Item]]:
+    """Yield every further item of equal key with the first one, which is where it belongs."""
+    groups: dict[object, list[Item]] = {}
+    for item in sorted(items, key=lambda it: not it.path.as_posix().endswith(f"{it.cell.id}.json")):
+        groups.setdefault(key(item), []).append(item)
+    for first, *more in groups.values():
+        yield from ((item, first) for item in more)
+
+
+def _curve(item: Item) -> str:
+    names = ("train_loss", "validation_correct", "test_correct")
+    return canonical([[epoch[name] for name in names] for epoch in item.outcome["epochs"]])
+
+
+def _one_method(one: Cell, other: Cell) -> bool:
+    """Whether two cells differ in nothing but the settings of one method."""
+    return one.method.name == other.method.name and _elsewhere(one) == _elsewhere(other)
+
+
+def _elsewhere(cell: Cell) -> dict[str, Any]:
+    """Return all of a cell but its label and its method."""
+    return cell.model_dump(exclude={"label", "method"})
+
+
+def _limit(cell: Cell) -> tuple[str, Any, dict[str, Any]] | None:
+    """Return the one criterion that a method comes down to, its scope, and the rest of the cell."""
+    name, settings = cell.method.name, cell.method.settings
+    if name == "gmp":
+        return "magnitude", settings["scope"], _elsewhere(cell)
+    plain = {"grow": "none", "gradient_steps": 1, "floor": 0}
+    if name != "fggp" or any(settings[key] != value for key, value in plain.items()):
+        return None
+    criterion = alone(settings)
+    return None if criterion is None else (criterion, settings["scope"], _elsewhere(cell))

@@ -1,0 +1,113 @@
+"""A study against published accuracies, where protocol and provenance allow that at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from statistics import fmean, stdev
+from typing import Any
+
+import yaml
+
+from fggp.foundation.exact import percent, ratio
+from fggp.methods import METHODS
+from fggp.publishing.check.problems import Item
+from fggp.study.cell import Cell
+
+TABLE = "published.yaml"
+
+
+def table() -> dict[str, Any]:
+    """Return ``published.yaml``: rows, their source, and the protocol that they hold for."""
+    content: dict[str, Any] = yaml.safe_load(
+        files("fggp.publishing.check").joinpath(TABLE).read_text()
+    )
+    return content
+
+
+def why_not(configuration: dict[str, Any], cells: Sequence[Cell]) -> list[str]:
+    """Return why a study cannot be compared with published accuracies; empty where it can."""
+    if not cells:
+        return ["there is no result"]
+    protocol, first = table()["protocol"], cells[0]
+    found = {
+        "data": (configuration.get("data") or {}).get("kind"),
+        "width": float(max(cell.backbone.width for cell in cells)),
+        "epochs": first.training.epochs,
+        "batch_size": first.training.batch_size,
+        "lr": float(first.training.lr),
+        "validation": first.data.validation,
+    }
+    reasons = [
+        f"{key} is {found[key]:g} and not {wanted:g}"
+        if isinstance(wanted, int | float)
+        else f"{key} is {found[key]} and not {wanted}"
+        for key, wanted in protocol.items()
+        if found[key] != wanted
+    ]
+    if first.data.train is not None:
+        reasons.append(f"only {first.data.train} training images are used")
+    return reasons
+
+
+def compare(configuration: dict[str, Any], items: Sequence[Item]) -> list[dict[str, Any]]:
+    """Return a row per published accuracy that the study has results for.
+
+    Call it only where `why_not` has no reason. Accuracies are in percent, by the view that was
+    published; ``outside`` says whether the difference is larger than the band.
+    """
+    return list(_rows(table(), items))
+
+
+def _rows(published: dict[str, Any], items: Sequence[Item]) -> Iterator[dict[str, Any]]:
+    view = published["view"]
+    for row in published["rows"]:
+        own = [
+            100 * item.outcome["accuracy"][view]["correct"] / item.outcome["images"]["test"]
+            for item in items
+            if _is_row(item.cell, row)
+        ]
+        if not own:
+            continue
+        difference = fmean(own) - row["accuracy"]
+        dense = row["method"] == "dense"
+        yield {
+            **row,
+            "here": round(fmean(own), 3),
+            "here_sd": round(stdev(own), 3) if len(own) > 1 else None,
+            "seeds": len(own),
+            "difference": round(difference, 3),
+            "outside": abs(difference) > published["band_dense" if dense else "band"],
+            "source": published["source"],
+            "differs": "; ".join(filter(None, [row.get("differs"), published["differences"]])),
+        }
+
+
+def _is_row(cell: Cell, row: dict[str, Any]) -> bool:
+    """Whether a cell is of a row's setting, by the method of that name with its defaults."""
+    start = None if row["start"] == "any" else ratio(row["start"])
+    name = row["method"]
+    defaults = METHODS[name].defaults
+    return (cell.backbone.name, cell.method.name, cell.sparsity, cell.initial_sparsity) == (
+        row["backbone"],
+        name,
+        ratio(row["sparsity"]),
+        start,
+    ) and cell.method.settings == defaults
+
+
+def lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield one line per comparison, and the explanation."""
+    for row in rows:
+        setting = f"{row['backbone']} {row['method']} {percent(ratio(row['sparsity']))} %"
+        start = "" if row["start"] == "any" else f", start {percent(ratio(row['start']))} %"
+        sd = "" if row["here_sd"] is None else f" ± {row['here_sd']:.2f}"
+        own = f"{row['here']:.2f}{sd} ({row['seeds']} seeds)"
+        mark = " OUTSIDE THE BAND" if row["outside"] else ""
+        yield (
+            f"{setting}{start}: {own}, published {row['accuracy']:.2f} ± {row['sd']:.2f}, "
+            f"difference {row['difference']:+.2f}{mark}"
+        )
+    if rows:
+        yield f"source: {rows[0]['source']}"
+        yield f"what differs: {rows[0]['differs']}"

@@ -1,0 +1,173 @@
+"""One study, or a folder of them: everything that is checked, in one order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fggp.foundation.errors import Failure, ResultError
+from fggp.foundation.validation import explain
+from fggp.methods import METHODS
+from fggp.publishing.check import across_results as together
+from fggp.publishing.check import convergence, schema, times
+from fggp.publishing.check import epochs as curves
+from fggp.publishing.check import sidecar_files as beside
+from fggp.publishing.check import weight_counts as counts
+from fggp.publishing.check.problems import Item, Problem
+from fggp.study.cell import Cell
+from fggp.study.config import Study, cells
+from fggp.study.result_file import kept
+from fggp.study.stored_results import filled
+from fggp.study.study_folder import RUNS, read_expected, run_path
+
+Check = Callable[[Item], Iterator[Problem]]
+EACH: tuple[Check, ...] = (
+    curves.images,
+    curves.epochs,
+    curves.accuracies,
+    counts.target,
+    counts.layers,
+    counts.work,
+    counts.updates,
+    times.times,
+    convergence.convergence,
+    beside.beside,
+)
+
+
+@dataclass
+class Report:
+    """What the check of one study came to.
+
+    Attributes:
+        folder: of the study.
+        expected: the cells that it should hold.
+        items: the results that could be read, at their places.
+        problems: errors and warnings in order of the files.
+        configuration: of ``cells.json``, as plain data.
+
+    """
+
+    folder: Path
+    expected: list[Cell] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    configuration: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def cells(self) -> int:
+        """How many it should hold."""
+        return len(self.expected)
+
+    @property
+    def green(self) -> bool:
+        """Whether there is no error."""
+        return all(problem.level != "error" for problem in self.problems)
+
+
+def studies(folder: Path) -> list[Path]:
+    """Return the study folders that ``folder`` is or holds; raises Failure where it has none."""
+    if not folder.is_dir():
+        raise Failure(f"{folder}: no such folder; name a study's, or one that holds several")
+    if (folder / "cells.json").exists() or (folder / RUNS).exists():
+        return [folder]
+    marks = [path.parent for name in ("cells.json", RUNS) for path in folder.rglob(name)]
+    found = sorted({path for path in marks if RUNS not in path.relative_to(folder).parts})
+    if not found:
+        raise Failure(f"{folder}: holds no study, which has a cells.json and runs/; name another")
+    return found
+
+
+def check(folder: Path, *, complete: bool = False) -> Report:
+    """Check a study; with ``complete``, a cell without a result is an error."""
+    report = Report(folder)
+    try:
+        report.configuration, expected = read_expected(folder)
+    except ResultError as error:
+        report.problems.append(Problem.of(error, folder / "cells.json", "listing"))
+        return report
+    report.expected = expected
+    report.problems += _listing(folder, report.configuration, expected)
+    paths = {run_path(folder, cell): cell for cell in expected}
+    for path in sorted((folder / RUNS).rglob("*.json")):
+        if not path.name.startswith("."):
+            report.problems += _one(report, path, paths)
+    report.problems += _orphans(folder / RUNS)
+    if complete:
+        report.problems += [_missing(path, folder) for path in paths if not path.exists()]
+    allowed = bool(report.configuration.get("allow_mixed_device"))
+    report.problems += together.mixed(report.items, mixed_device=allowed)
+    report.problems += together.twins(report.items)
+    return report
+
+
+def _one(report: Report, path: Path, expected: dict[Path, Cell]) -> Iterator[Problem]:
+    item = schema.read(path)
+    if isinstance(item, Problem):
+        yield item
+        return
+    report.items.append(item)
+    named = run_path(report.folder, item.cell)
+    if path != named:
+        yield item.problem("path", f"it is of the cell {item.cell.id}", f"move it to {named}")
+        return
+    if path not in expected:
+        fix = "take it away, or write cells.json anew from the configuration that it belongs to"
+        yield item.problem("stray", "cells.json expects no such cell", fix)
+    elif item.cell != expected[path]:
+        fix = "write cells.json anew, or train the cell again with the study's settings"
+        yield item.problem("settings", "its cell has other settings than cells.json", fix)
+    name = item.cell.method.name
+    if name not in METHODS:
+        yield item.problem("method", f"no method is called {name!r} here", "put its file back")
+        return
+    try:
+        METHODS[name].recipe(**item.cell.method.settings)
+    except ValueError as error:
+        text = f"its settings are not those of {name} ({' '.join(str(error).split())[:100]})"
+        yield item.problem("method", text)
+        return
+    for check_one in EACH:
+        yield from check_one(item)
+
+
+def _listing(
+    folder: Path, configuration: dict[str, Any], expected: Sequence[Cell]
+) -> Iterator[Problem]:
+    """Check that the listed cells are those of the listed configuration, each once."""
+    path, fix = folder / "cells.json", f"write it with `python -m fggp plan {folder.name} --write`"
+    ids = [cell.id for cell in expected]
+    if len(set(ids)) < len(ids):
+        yield Problem(path, "listing", "a cell stands twice", fix)
+        return
+    try:
+        listed = [filled(cell) for cell in cells(Study.model_validate(configuration))]
+    except ValidationError as error:
+        yield Problem(path, "listing", f"its configuration: {explain(error, Study)}", fix)
+        return
+    except (KeyError, TypeError) as error:
+        yield Problem(path, "listing", f"its configuration names no method {error}", fix)
+        return
+    if listed != list(expected):
+        other = {cell.canonical() for cell in listed} ^ {cell.canonical() for cell in expected}
+        text = f"its cells are not those of its configuration ({len(other)} differ)"
+        yield Problem(path, "listing", text, fix)
+
+
+def _orphans(runs: Path) -> Iterator[Problem]:
+    """Tell of logits and weights without a result, neither there nor in its hidden copy."""
+    for suffix in (".logits.npz", ".weights.fggp"):
+        for path in sorted(runs.rglob(f"*{suffix}")):
+            result = path.with_name(path.name.removesuffix(suffix) + ".json")
+            if not result.exists() and not kept(result).exists():
+                text = f"there is no {result.name} that it belongs to"
+                yield Problem(path, "files beside", text, "bring that back, or delete it")
+
+
+def _missing(path: Path, folder: Path) -> Problem:
+    fix = f"train it with `python -m fggp run {folder.name}`, or leave --complete out"
+    return Problem(path, "missing", "cells.json expects it, and it is not there", fix)

@@ -1,0 +1,223 @@
+"""The texts about the artifact whose numbers come from files: ``docs/templates`` filled in."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import UndefinedError
+
+from fggp.analysis.default_reading.page import reading_page
+from fggp.analysis.fggp_variants import apart
+from fggp.analysis.page import environment
+from fggp.analysis.plan import read_plan
+from fggp.foundation.errors import Failure
+from fggp.foundation.files import write_text
+from fggp.methods import METHODS
+from fggp.methods.registry import ordered
+from fggp.publishing.check.problems import Item
+from fggp.publishing.check.study import Report, check, studies
+from fggp.publishing.report.method_facts import described
+from fggp.publishing.report.shipped_results import (
+    headline,
+    least_p,
+    pictures,
+    places,
+    points,
+    power,
+    rows,
+    shown,
+    smallest,
+    standing,
+    told,
+    widest,
+)
+from fggp.publishing.report.training_conditions import conditions, network
+from fggp.study.result_file import fingerprint
+from fggp.study.yaml_files import read_study
+from fggp.study.yaml_files import studies as declared
+
+TEMPLATES = Path("docs/templates")
+STUDY = "study.md.j2"
+"""The template of the page of a study, which lies beside its results."""
+NOTES = TEMPLATES / "studies.yaml"
+REFERENCE = Path("results/reference")
+FIGURES = Path("figures")
+CONFIG = Path("config")
+MEASURED = Path("docs/measured.json")
+Material = dict[str, Any]
+
+
+def write_reports(root: Path = Path()) -> list[Path]:
+    """Fill in every template and write it to its place, and the pictures; returns the paths.
+
+    Raises:
+        Failure: where tables, or the measurements, are not there, or a template asks for more.
+
+    """
+    known = material(root)
+    tables = _tables(known, root)
+    drawn = known["pictures"] = pictures(tables, headline(tables), root)
+    written = [root / TEMPLATES.parent / path for path in drawn.values()]
+    templates = environment(root / TEMPLATES, html=False)
+    templates.filters |= {word.__name__: word for word in WORDS}
+    for name, path, facts in _pages(templates.list_templates(["j2"]), known, root):
+        try:
+            text = templates.get_template(name).render(facts)
+        except UndefinedError as error:
+            raise Failure(f"{root / TEMPLATES / name}: {error}; take it out, or add it") from None
+        write_text(path, text)
+        written.append(path)
+    return written
+
+
+def _pages(
+    templates: Sequence[str], known: Material, root: Path
+) -> Iterator[tuple[str, Path, Material]]:
+    """Yield each template with its page and what the page may speak of."""
+    notes = yaml.safe_load((root / NOTES).read_text())
+    for name in sorted(templates):
+        if name == STUDY:
+            for study in known["studies"]:
+                page = root / REFERENCE / study["name"] / "README.md"
+                yield name, page, {"study": study, "notes": notes}
+        else:
+            yield name, root / TEMPLATES.parent / name.removesuffix(".j2"), known
+
+
+def material(root: Path = Path()) -> Material:
+    """Return what the templates may speak of: the project, the studies, and what was measured."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    reports = [check(path) for path in studies(root / REFERENCE)]
+    labels = _labels(root)
+    known: Material = {
+        "project": project,
+        "methods": [described(it, labels) for it in ordered()],
+        "studies": [_study(report, root) for report in reports],
+        "total": _total([item for report in reports for item in report.items]),
+        "measured": _measured(root / MEASURED),
+        "plan": read_plan()[0],
+        "reading": reading_page(root / FIGURES),
+    }
+    return known | {"widest": widest(_tables(known, root))}
+
+
+def duration(seconds: float) -> str:
+    """Write a time in the unit that fits: 40 s, 12 min, 3.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def size(megabytes: float) -> str:
+    """Write an amount of memory or disk: 12 MB, 6.1 GB."""
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+
+
+def one(text: str, plural: int) -> str:
+    """Write a noun with its number: 1 study, 2 studies."""
+    if plural == 1:
+        return f"1 {text}"
+    return f"{plural} {text[:-1]}ies" if text.endswith("y") else f"{plural} {text}s"
+
+
+WORDS = (duration, size, one, told, places, smallest, points, shown)
+"""What templates may put numbers and tables into words with."""
+
+
+def _tables(known: Material, root: Path) -> list[Path]:
+    return [root / FIGURES / study["name"] for study in known["studies"]]
+
+
+def _labels(root: Path) -> Material:
+    """Return the labels of every study that is declared."""
+    return {path.stem: read_study(path).get("methods", {}) for path in declared(root / CONFIG)}
+
+
+def _measured(path: Path) -> Material:
+    try:
+        content: Material = json.loads(path.read_text())
+    except (OSError, ValueError):
+        raise Failure(f"{path}: no measurements; make them with `make measure`") from None
+    return content | {"by_id": {step["id"]: step for step in content["steps"]}}
+
+
+def _total(items: Sequence[Item]) -> Material:
+    """Return what all trainings come to; one that is in two studies counts once."""
+    once = list({fingerprint(item.result): item for item in items}.values())
+    return {
+        "trainings": len(once),
+        "hours": _hours(once),
+        "gpu_hours": _hours([item for item in once if item.provenance["device"] == "cuda"]),
+        "networks": sorted({network(item.cell) for item in once}),
+        "data": sorted({item.cell.data.name for item in once}),
+    }
+
+
+def _hours(items: Sequence[Item]) -> float:
+    return float(sum(item.provenance["seconds"] for item in items)) / 3600
+
+
+def _study(report: Report, root: Path) -> Material:
+    tables = root / FIGURES / report.folder.name / "tables"
+    if not (tables / "claims.csv").exists():
+        raise Failure(f"{tables}: has no tables of the study; make them with `make paper`")
+    seconds = [item.provenance["seconds"] for item in report.items]
+    return {
+        "name": report.folder.name,
+        "conditions": conditions(report),
+        "description": report.configuration.get("description", ""),
+        "results": len(report.items),
+        "cells": report.cells,
+        "seeds": len({item.cell.seed for item in report.items}),
+        "errors": sum(problem.level == "error" for problem in report.problems),
+        "warnings": sum(problem.level == "warning" for problem in report.problems),
+        "hours": _hours(report.items),
+        "longest": max(seconds, default=0),
+        "memory_mb": max((item.provenance["peak_memory_mb"] for item in report.items), default=0),
+        "verdicts": Counter(item.outcome["verdict"] for item in report.items),
+        "machines": sorted({item.provenance["device_name"] for item in report.items}),
+        "claims": list(rows(tables / "claims.csv")),
+        "ranking": _table(tables / "ranking.md"),
+        "ranking_all": _table(tables / "ranking_all.md"),
+        "apart": _apart(report.configuration),
+        "ranked": [_size(tables / name) for name in ("ranking.csv", "ranking_all.csv")],
+        "first": [_first(tables / name) for name in ("ranking.csv", "ranking_all.csv")],
+        "standing": standing(tables.parent),
+        "power": power(tables.parent),
+        "least_p": least_p(tables.parent),
+    }
+
+
+def _apart(configuration: Material) -> dict[str, str]:
+    """Return what labels that are called as their method set otherwise than by default."""
+    found: dict[str, str] = {}
+    for label, method in configuration.get("methods", {}).items():
+        if label == method["name"] and label in METHODS:
+            found[label] = apart(method["settings"], METHODS[label].defaults)
+    return {label: words for label, words in found.items() if words}
+
+
+def _size(path: Path) -> str:
+    """Return over how much a ranking goes; empty where it ranks nothing."""
+    for row in rows(path):
+        return f"{one('seed', int(row['seeds']))} in {one('setting', int(row['settings']))}"
+    return ""
+
+
+def _first(path: Path) -> str:
+    """Return what a ranking puts first; a dash where it ranks nothing."""
+    ranks = {row["label"]: float(row["average_rank"]) for row in rows(path) if row["average_rank"]}
+    best = min(ranks.values(), default=0)
+    return ", ".join(label for label, rank in ranks.items() if rank == best) or "-"
+
+
+def _table(path: Path) -> str:
+    """Return the table of a page without its caption; empty where it has none."""
+    lines = [line for line in path.read_text().splitlines() if line.startswith("|")]
+    return "\n".join(lines)

@@ -1,0 +1,223 @@
+"""What the shipped results say: ranks of methods, power of studies, and a picture of each."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from fggp.analysis.collect.runs_csv import DENSE, read_runs
+from fggp.analysis.complete_grids import all_entries
+from fggp.analysis.figure_style import styled
+from fggp.analysis.figures import draw
+from fggp.analysis.figures.layout import Drawn, warn
+from fggp.analysis.figures.standings import standings
+from fggp.analysis.plan import read_plan
+from fggp.analysis.study_tables import Material
+from fggp.analysis.tables.formats import shown as rounded
+from fggp.analysis.tables.ranking import REFERENCE
+from fggp.foundation.errors import ResultError
+from fggp.foundation.files import write_bytes
+
+RANKING = Path("docs/ranking.png")
+PICTURES = Path("docs/pictures")
+DPI = 200
+"""Of the pictures in the texts: sharp on a screen, and small."""
+COLOURS = 256
+FEW, MANY = 6, 10
+"""Labels: fewer are shown each with its seeds, more by their average ranks alone."""
+MOST_ENTRIES = 4
+"""Of a method in one study; where there are more, its default alone stands on its page."""
+
+Row = dict[str, Any]
+
+
+def completeness(folder: Path) -> int:
+    """Return how many comparisons the ranking of all methods holds, to see how complete it is.
+
+    That is pairs of methods × settings × seeds. Takes the folder of a study's tables; labels that
+    are one method with other settings count once.
+    """
+    runs = read_runs(folder)
+    counts = all_entries(runs)
+    if counts is None:
+        return 0
+    methods = dict(zip(runs["label"], runs["method"], strict=True))
+    number = len({methods[label] for label in counts.labels.values()})
+    return number * (number - 1) // 2 * len(counts.settings) * len(counts.seeds)
+
+
+def standing(folder: Path) -> dict[str, list[Row]]:
+    """Return the rows of the ranking of all methods by method, those that do not rank included.
+
+    A row has ``entry``, ``label``, ``rank`` (None where it does not rank), ``accuracy`` (%),
+    ``gap`` (points), ``entries``, ``settings`` and ``seeds``.
+    """
+    runs = read_runs(folder)
+    by_entry = {row["label"]: row for row in rows(folder / "tables/ranking_all.csv")}
+    ranked = sum(bool(row["average_rank"]) for row in by_entry.values())
+    found: dict[str, list[Row]] = {}
+    for (method, label, starts, start), own in runs.groupby(["method", "label", "starts", "start"]):
+        entry = f"{label}, {start}" if starts == "both" else str(label)
+        row = by_entry.get(REFERENCE if label == DENSE else entry)
+        found.setdefault(str(method), []).append(
+            {
+                "entry": entry,
+                "label": str(label),
+                "rank": float(row["average_rank"]) if row and row["average_rank"] else None,
+                "accuracy": float(
+                    row["accuracy_percent"] if row else 100 * own["accuracy_last"].mean()
+                ),
+                "gap": float(row["gap_to_dense_points"])
+                if row and row["gap_to_dense_points"]
+                else None,
+                "entries": ranked,
+                "settings": int(row["settings"]) if row else own["sparsity"].nunique(),
+                "seeds": int(row["seeds"]) if row else own["seed"].nunique(),
+            }
+        )
+    return found
+
+
+def widest(folders: Sequence[Path]) -> Row:
+    """Return the study with the most complete ranking: ``name``, and what it ranks over."""
+    folder = max(folders, key=completeness)
+    counts = all_entries(read_runs(folder))
+    return {
+        "name": folder.name,
+        "entries": len(counts.entries) if counts else 0,
+        "settings": len(counts.settings) if counts else 0,
+        "seeds": len(counts.seeds) if counts else 0,
+        "few": counts is not None and len(counts.seeds) < read_plan()[0].fewest_seeds,
+        "standing": standing(folder),
+    }
+
+
+def headline(folders: Sequence[Path]) -> str:
+    """Return the study whose ranking stands for all: several settings and seeds, then `widest`."""
+
+    def key(folder: Path) -> tuple[bool, int]:
+        counts = all_entries(read_runs(folder))
+        several = counts is not None and len(counts.settings) > 1 and len(counts.seeds) > 1
+        return several, completeness(folder)
+
+    return max(folders, key=key).name
+
+
+def told(row: Row) -> str:
+    """Return where an entry stands, in words."""
+    rank = "not ranked" if row["rank"] is None else f"rank {row['rank']:.2f} of {row['entries']}"
+    gap = "" if row["gap"] is None else f", {rounded(row['gap'], '+.2f')} points to dense"
+    return f"{rank}, {rounded(row['accuracy'], '.2f')} %{gap}".replace("-", "\N{MINUS SIGN}")
+
+
+def shown(found: Sequence[Row], method: str) -> list[Row]:
+    """Return the rows of a method that its section of a page has room for."""
+    own = [row for row in found if row["label"] == method]
+    return list(found) if len(found) <= MOST_ENTRIES else own
+
+
+def places(found: Sequence[Row]) -> str:
+    """Return the ranks of a method's entries, in one line."""
+    ranks = sorted(row["rank"] for row in found if row["rank"] is not None)
+    if ranks:
+        return ", ".join(f"{rank:.2f}" for rank in ranks)
+    return "not ranked" if found else "not in it"
+
+
+def power(folder: Path) -> list[Row]:
+    """Return the rows of the table of power that could be computed, numbers as numbers.
+
+    Keys are ``reference``, ``rival``, ``settings``, ``seeds``, and the smallest differences in one
+    setting (``pooled_holm``), on this grid (``grid`` before and ``grid_holm`` after Holm) and of
+    all settings like it (``over_settings_holm``), in points; None where there is none.
+    """
+    names = ("pooled_holm", "grid", "grid_holm", "over_settings_holm")
+    found = []
+    for row in rows(folder / "tables/power.csv"):
+        numbers = {name: float(row[name]) if row[name] else None for name in names}
+        if any(it is not None for it in numbers.values()):
+            found.append(row | numbers)
+    return found
+
+
+def smallest(found: Sequence[Row]) -> str:
+    """Return the smallest and the largest of the differences over a grid, in words."""
+    grids = sorted(row["grid_holm"] for row in found if row["grid_holm"] is not None)
+    if not grids:
+        return "not computable"
+    least, most = points(grids[0]), points(grids[-1])
+    return least if least == most else f"{least} to {most}, by rival"
+
+
+def points(value: float | None) -> str:
+    """Write a difference of accuracies; these lie within 100 points."""
+    return "-" if value is None else f"{value:.2f}" if value <= 100 else "over 100"
+
+
+def least_p(folder: Path) -> float:
+    """Return the smallest p after Holm that the primary test can reach in a study, 1 without one.
+
+    It is Wilcoxon's exact test over settings, in the table of comparisons.
+    """
+    found = rows(folder / "tables/comparisons.csv")
+    return min((float(row["smallest_p_holm"]) for row in found), default=1)
+
+
+def pictures(folders: Sequence[Path], best: str, root: Path) -> dict[str, Path]:
+    """Draw a picture of each study from its tables; returns the paths below ``docs`` by study.
+
+    The study ``best``, by `headline`, gets the one of all methods, `RANKING`.
+    """
+    drawn = {}
+    for folder in folders:
+        path = RANKING if folder.name == best else PICTURES / f"{folder.name}.png"
+        with styled():
+            figure, _ = _chosen(Material(folder), most=folder.name == best)
+            buffer = BytesIO()
+            figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        write_bytes(root / path, _small(buffer))
+        drawn[folder.name] = path.relative_to("docs")
+    for path in (root / PICTURES).glob("*.png"):
+        if path.relative_to(root / "docs") not in drawn.values():
+            path.unlink()  # of a study that went, or has the ranking now
+    return drawn
+
+
+def _small(image: BytesIO) -> bytes:
+    """Return a picture with few colours, which takes a third of the bytes."""
+    from PIL import Image
+
+    small = BytesIO()
+    # The usual way of choosing colours counts pixels, and forgets those of small markers.
+    chosen = Image.open(image).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
+    chosen.save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def _chosen(material: Material, *, most: bool) -> Drawn:
+    """Return the figure that says most about a study."""
+    compared = material.shown[material.shown["label"] != DENSE]
+    labels = compared["label"].nunique()
+    several = compared[["backbone", "sparsity", "start"]].drop_duplicates().shape[0] > 1
+    if not most and several and labels > MANY:
+        return draw("critical_difference", material)
+    if not most and compared["sparsity"].nunique() > 1:
+        return draw("accuracy_vs_sparsity", material)
+    if not most and labels < FEW:
+        return draw("drop_to_dense", material)
+    figure, data = standings(material)
+    warn(figure, material.marks)
+    return figure, data
+
+
+def rows(path: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows of a table; raises ResultError where it is missing."""
+    try:
+        file = path.open(newline="")
+    except OSError:
+        raise ResultError(f"{path}: is missing; make it with `make paper`") from None
+    with file:
+        yield from csv.DictReader(file)

@@ -1,0 +1,92 @@
+"""With what the trainings of a study were made, as its result files and its list of cells say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from fggp.analysis.fggp_variants import apart
+from fggp.foundation.exact import percent
+from fggp.methods import METHODS
+from fggp.publishing.check.problems import Item
+from fggp.publishing.check.study import Report
+from fggp.study.cell import Cell
+
+SHORT = 12
+"""So many digits of a checksum are shown."""
+SLACK = 2
+"""Seconds by which moments that are written to the second may be off."""
+
+
+def network(cell: Cell) -> str:
+    """Return the network of a cell in words."""
+    return f"{cell.backbone.name} at width {cell.backbone.width}"
+
+
+def conditions(report: Report) -> dict[str, Any]:
+    """Return what the page of a study says of its trainings.
+
+    Of all cells that it should hold: ``data``, ``networks``, ``sparsities`` (%, without the dense
+    one), ``starts`` (%), ``seeds``, and the blocks ``training`` and ``pruning``, one of each where
+    all have the same. Of its results: ``images`` (number of each split), ``files`` (checksums of
+    the prepared images), ``machines`` (results of each), ``versions`` and ``numerics``, ``resumed``
+    (how many were stopped and went on), and the days ``first`` and ``last``. Of both: ``labels``
+    (`_labels`).
+    """
+    cells, items = report.expected, report.items
+    origins = [item.provenance for item in items]
+    starts = {cell.initial_sparsity for cell in cells if cell.sparsity}
+    return {
+        "data": cells[0].data.name if cells else "",
+        "networks": _distinct(map(network, cells)),
+        "sparsities": [percent(it) for it in sorted({it.sparsity for it in cells}) if it],
+        "starts": [percent(it) for it in sorted(it for it in starts if it is not None)],
+        "seeds": sorted({cell.seed for cell in cells}),
+        "training": _distinct(cell.plain()["training"] for cell in cells),
+        "pruning": _distinct(cell.plain()["pruning"] for cell in cells),
+        "images": _distinct(item.outcome["images"] for item in items),
+        "files": _distinct(str(it.result["cell"]["data"].get("sha256"))[:SHORT] for it in items),
+        "machines": dict(sorted(Counter(it["device_name"] for it in origins).items())),
+        "versions": _distinct(it["versions"] for it in origins),
+        "numerics": _distinct(item.outcome["numerics"] for item in items),
+        "resumed": sum(map(_resumed, origins)),
+        "first": min((it["started"][:10] for it in origins), default=""),
+        "last": max((it["finished"][:10] for it in origins), default=""),
+        "labels": _labels(cells, items),
+    }
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    """Return each value once, in the order of its first place."""
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
+
+
+def _resumed(origin: dict[str, Any]) -> bool:
+    """Whether a training took longer than the process that ended it."""
+    began, ended = (datetime.fromisoformat(origin[key]) for key in ("started", "finished"))
+    return bool(origin["seconds"] > (ended - began).total_seconds() + SLACK)
+
+
+def _labels(cells: Sequence[Cell], items: Sequence[Item]) -> list[dict[str, Any]]:
+    """Return for each label its method, what is set otherwise, and "2 of 6" by seed."""
+    wanted = Counter((cell.label, cell.seed) for cell in cells)
+    there = Counter((item.cell.label, item.cell.seed) for item in items)
+    return [
+        {
+            "label": label,
+            "method": method.name,
+            "apart": apart(method.settings, METHODS[method.name].defaults),
+            "seeds": {
+                seed: f"{there[label, seed]} of {number}"
+                for (name, seed), number in wanted.items()
+                if name == label
+            },
+        }
+        for label, method in {cell.label: cell.method for cell in cells}.items()
+    ]

@@ -1,0 +1,136 @@
+"""Where the doctor looks: a study, a profile, and what was asked of the machine so far."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from fggp.data.sizes import ASSUMED, Size, size_of
+from fggp.running.doctor.torch_probe import Probed, probe
+from fggp.study.cell import Cell
+from fggp.study.config import Study, cells
+from fggp.study.study_folder import RESULTS, data_path, folder
+
+PATIENCE_SECONDS = 20
+
+
+class Ran(NamedTuple):
+    """What came of a command: its status, its output, and what it complained of."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        """All that it said, on one line."""
+        return " ".join(f"{self.out} {self.err}".split())
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is examined.
+
+    Attributes:
+        study_file: the configuration, where one was named.
+        study: its content, where it can be read.
+        complaint: why it cannot be read.
+        profile: the profile of Snakemake that is to be used, "slurm" for example.
+
+    """
+
+    study_file: Path | None = None
+    study: Study | None = None
+    complaint: str = ""
+    profile: str = ""
+    _answers: dict[tuple[str, ...], Ran] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """The cells of the study; none without one."""
+        return [] if self.study is None else cells(self.study)
+
+    @property
+    def size(self) -> Size:
+        """The size of the data set, as far as it is known."""
+        if self.study is None:
+            return ASSUMED["folder"]
+        return size_of(self.study.data.kind, data_path(self.study.data.name))
+
+    @property
+    def results(self) -> Path:
+        """The folder that results go to."""
+        return RESULTS if self.study_file is None else folder(self.study_file)
+
+    @property
+    def on_slurm(self) -> bool:
+        """Whether trainings are to be submitted to Slurm."""
+        if self.settings:
+            return self.settings.get("executor") == "slurm"
+        return "slurm" in self.profile  # a profile that cannot be read is one by its name
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """The settings of the profile; none where it is absent or no mapping."""
+        path = self.profile_file
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8")) if path else None
+        except (OSError, ValueError, yaml.YAMLError):
+            content = None
+        return content if isinstance(content, dict) else {}
+
+    @property
+    def profile_file(self) -> Path | None:
+        """The file of the profile, as Snakemake finds it from here; None without a profile."""
+        if not self.profile:
+            return None
+        given = Path(self.profile)
+        names = ("config.yaml", "profile.yaml", "config.v8+.yaml", "profile.v9+.yaml")
+        there = [given / name for name in names if (given / name).is_file()]
+        return given if given.is_file() else there[0] if there else given / "config.yaml"
+
+    def resource(self, name: str) -> str | None:
+        """Return a resource that the profile, or else the environment, sets for every job."""
+        given = self.settings.get("default-resources")
+        if isinstance(given, list):
+            given = dict(item.split("=", 1) for item in map(str, given) if "=" in item)
+        if isinstance(given, dict) and f"slurm_{name}" in given:
+            return str(given[f"slurm_{name}"])
+        return os.environ.get(f"SBATCH_{name.upper()}")
+
+    def ask(self, *command: str) -> Ran:
+        """Run a command once and keep its answer; 127 is the status of one that cannot be run."""
+        if command not in self._answers:
+            self._answers[command] = _run(command)
+        return self._answers[command]
+
+    @cached_property
+    def probed(self) -> Probed:
+        """What PyTorch says of this machine."""
+        precision = "fp32" if self.study is None else self.study.training.precision
+        return probe(precision)
+
+
+def _run(command: Sequence[str]) -> Ran:
+    try:
+        ran = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        return Ran(124, "", f"{command[0]} has not answered in {PATIENCE_SECONDS} seconds")
+    except OSError as error:
+        return Ran(127, "", f"{command[0]}: {error.strerror}")
+    return Ran(ran.returncode, ran.stdout, ran.stderr)

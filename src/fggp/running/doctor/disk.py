@@ -1,0 +1,139 @@
+"""The folder that results go to: writing, locks, its clock, its room; and how many files."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fggp.foundation.files import write_bytes
+from fggp.running.doctor.context import Place
+from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
+from fggp.study.costs import checkpoint_bytes, disk_bytes
+from fggp.study.stored_results import finished
+from fggp.study.study_folder import run_path
+
+SKEW_SECONDS = 5
+LEAST_DESCRIPTORS = 256
+FILES = 8
+"""Of a cell, from its result to its log, at most."""
+ELSEWHERE = "run from a folder on another file system, or link results/ to one"
+
+
+def writable(place: Place) -> Iterator[Finding]:
+    """Write a file beside the results, replace it, and read it back."""
+    try:
+        with _scratch(place) as folder:
+            path = folder / "written"
+            for content in (b"old", b"new"):
+                write_bytes(path, content)
+            if path.read_bytes() != b"new":
+                yield wrong("results", f"{path.parent} gives back other bytes", ELSEWHERE)
+                return
+    except OSError as error:
+        fix = "change its permissions, make room, or work in another folder"
+        yield wrong("results", f"{place.results} cannot be written to ({error.strerror})", fix)
+        return
+    yield ok("results", f"{place.results} can be written to")
+
+
+def locks(place: Place) -> Iterator[Finding]:
+    """Check that a lock keeps a second holder out: two processes must not train one cell."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with _scratch(place) as folder, FileLock(folder / "lock", timeout=0):
+            try:
+                # A lock object of its own has a file of its own, as another process would.
+                with FileLock(folder / "lock", timeout=0):
+                    said = "a second holder is let in"
+            except Timeout:
+                yield ok("locks", "a second holder is kept out")
+                return
+    except (OSError, NotImplementedError) as error:
+        said = " ".join(str(error).split())[:150]
+    yield wrong("locks", f"the file system of {place.results} has none: {said}", ELSEWHERE)
+
+
+def clock(place: Place) -> Iterator[Finding]:
+    """Compare the clock of the file system with that of this machine."""
+    try:
+        with _scratch(place) as folder:
+            before = time.time()
+            (folder / "touched").touch()
+            dated = (folder / "touched").stat().st_mtime
+            after = time.time()
+    except OSError as error:
+        yield unchecked("clock", f"no file could be made ({error.strerror})")
+        return
+    off = skew(before, dated, after)
+    if abs(off) > SKEW_SECONDS:
+        fix = "let both keep their clocks by NTP: Snakemake goes by the dates of files"
+        ahead = "ahead of" if off > 0 else "behind"
+        yield warning("clock", f"the file system is {abs(off):.0f} s {ahead} this machine", fix)
+    else:
+        yield ok("clock", "file system and machine agree")
+
+
+def skew(before: float, dated: float, after: float) -> float:
+    """Return by how much a date is outside of the time in which it was given."""
+    return min(0.0, dated - before) + max(0.0, dated - after)
+
+
+def room(place: Place) -> Iterator[Finding]:
+    """Compare the free space with what is still to be written, by an estimate."""
+    there = _existing(place.results)
+    free, files = shutil.disk_usage(there).free, os.statvfs(there)
+    if not place.cells:
+        yield unchecked("disk", f"{free / 1e9:.1f} GB free; no study was named")
+        return
+    ahead = [cell for cell in place.cells if not finished(cell, run_path(place.results, cell))]
+    jobs = place.settings.get("jobs", 1) if place.on_slurm else 1
+    jobs = jobs if isinstance(jobs, int) else len(ahead)  # Snakemake takes "unlimited" too
+    need = sum(disk_bytes(cell, place.size) for cell in ahead)
+    need += min(jobs, len(ahead)) * max(map(checkpoint_bytes, ahead), default=0)
+    found = f"{free / 1e9:.1f} GB free, about {need / 1e9:.2g} GB for {len(ahead)} cells to train"
+    if need > free:
+        yield wrong("disk", found, f"free {(need - free) / 1e9:.2g} GB, or {ELSEWHERE}")
+    elif files.f_files and files.f_favail < FILES * len(ahead):
+        fix = f"delete other files, or {ELSEWHERE}"
+        yield wrong("disk", f"room for {files.f_favail} files, {FILES * len(ahead)} are made", fix)
+    elif 2 * need > free:
+        yield warning("disk", found, "it is an estimate: free some more")
+    else:
+        yield ok("disk", found)
+
+
+def descriptors(place: Place) -> Iterator[Finding]:
+    """Check how many files one process may have open."""
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_DESCRIPTORS:
+        fix = (
+            f"ulimit -n {LEAST_DESCRIPTORS * 4}"
+            if most >= LEAST_DESCRIPTORS * 4
+            else "ask for more"
+        )
+        yield warning("open files", f"at most {limit} in one process", fix)
+    else:
+        yield ok("open files", f"{limit} in one process")
+
+
+@contextmanager
+def _scratch(place: Place) -> Iterator[Path]:
+    """Make a folder beside the results, and take it away again with what it brought along."""
+    there = _existing(place.results)
+    folder = Path(tempfile.mkdtemp(prefix=".fggp-doctor-", dir=there))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _existing(path: Path) -> Path:
+    """Return a folder, or the nearest above it that exists."""
+    return next(it for it in (path, *path.parents) if it.is_dir())

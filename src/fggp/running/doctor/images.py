@@ -1,0 +1,83 @@
+"""Whether the images of a study are there, whole, and what it asks for; or how they can come."""
+
+from __future__ import annotations
+
+import hashlib
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from fggp.data import load
+from fggp.data.cifar10 import ARCHIVE, MD5
+from fggp.foundation.errors import Failure
+from fggp.running.doctor.context import Place
+from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
+from fggp.study.study_folder import DATA, check_images, data_path
+
+PATIENCE_SECONDS = 5
+
+
+def images(place: Place) -> Iterator[Finding]:
+    """Check the prepared file, or else what it would be made from."""
+    if place.study is None or place.study_file is None:
+        yield unchecked("images", "no study was named")
+        return
+    data, prepared = place.study.data, data_path(place.study.data.name)
+    command = f"python -m fggp prepare {place.study_file.stem}"
+    if prepared.exists():
+        yield _prepared(place, prepared)
+    elif data.kind == "digits":
+        yield ok("images", f"{prepared} is made from scikit-learn's digits when it is needed")
+    elif data.kind == "cifar10":
+        yield _cifar10(place, command)
+    else:
+        given = DATA / (data.path or "")
+        if given.exists():
+            fix = f"{command}, which reads every image"
+            yield unchecked("images", f"{given} is there, and not prepared yet", fix)
+        else:
+            yield wrong("images", f"{given} does not exist", "put the folder or archive there")
+
+
+def _prepared(place: Place, path: Path) -> Finding:
+    assert place.study is not None
+    assert place.study_file is not None
+    try:
+        check_images(place.study_file, place.study)
+        dataset = load(path)
+    except Failure as failure:
+        found, _, fix = str(failure).rpartition("; ")
+        return wrong("images", found or fix, fix)
+    count, side = len(dataset.train_labels), dataset.train_images.shape[-1]
+    held = f"{count} to train on and {len(dataset.test_labels)} to test, of {side} pixels"
+    return ok("images", f"{path}: {held}, sha256 {dataset.sha256[:12]}")
+
+
+def _cifar10(place: Place, command: str) -> Finding:
+    archive, put = DATA / ARCHIVE, f"put {ARCHIVE} with the MD5 {MD5} into {DATA}/"
+    if archive.exists():
+        with archive.open("rb") as file:
+            digest = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False))
+        if digest.hexdigest() == MD5:
+            return ok("images", f"{archive} is there and whole; {command} makes the data file")
+        return wrong("images", f"{archive} is damaged or cut short", f"delete it, or {put}")
+    address = place.probed.address
+    if not address:
+        return unchecked("images", f"{archive} is not there, nor is torchvision to fetch it", put)
+    trouble = _reach(address)
+    if trouble:
+        return wrong("images", f"{archive} is not there, and no network ({trouble})", put)
+    fix = f"{command} now: the nodes of a cluster often have no network"
+    return warning("images", f"{archive} is not there, and can be downloaded", fix)
+
+
+def _reach(address: str) -> str:
+    """Return why an address cannot be reached; nothing where it can."""
+    request = urllib.request.Request(address, method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS):
+            return ""
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        return " ".join(str(error).split())[:100] or type(error).__name__

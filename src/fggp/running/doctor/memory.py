@@ -1,0 +1,54 @@
+"""Whether the largest training of a study fits into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fggp.running.doctor.context import Place
+from fggp.running.doctor.devices import IN_A_JOB
+from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
+from fggp.study.costs import needed_mb
+
+MEMINFO = Path("/proc/meminfo")
+SMALLER = "set training.batch_size or the width lower, or take a larger one"
+
+
+def fits_memory(place: Place) -> Iterator[Finding]:
+    """Compare the largest training, by an estimate, with what is free on GPU or machine."""
+    if not place.cells:
+        yield unchecked("memory", "no study was named")
+        return
+    if place.on_slurm and not place.probed.gpus:
+        yield unchecked("memory", "trainings run on other nodes", IN_A_JOB)
+        return
+    # The figures are those by which memory is asked of Slurm, without the least that is asked.
+    largest = max(place.cells, key=lambda cell: needed_mb(cell, place.size))
+    need = needed_mb(largest, place.size) * 1e6
+    where, free, total = _free(place)
+    if not total:
+        yield unchecked("memory", "this system does not say how much it has")
+        return
+    found = f"{need / 2**30:.1f} GiB by an estimate for {largest.id}"
+    if need > total:
+        yield wrong("memory", f"{found}, {where} has {total / 2**30:.1f}", SMALLER)
+    elif need > free:
+        fix = "end what else uses it, or take a smaller training.batch_size"
+        yield warning("memory", f"{found}, {where} has {free / 2**30:.1f} free now", fix)
+    else:
+        yield ok("memory", f"{found}; {where} has {free / 2**30:.1f} free")
+
+
+def _free(place: Place) -> tuple[str, float, float]:
+    """Return what trains, and the bytes that it has free and in all; 0 where that is unknown."""
+    gpus = [gpu for gpu in place.probed.gpus if not gpu.trouble]
+    if gpus:
+        least = min(gpus, key=lambda gpu: gpu.memory)
+        return "the GPU", least.free, least.memory
+    try:
+        lines = MEMINFO.read_text().splitlines()
+    except OSError:
+        return "this machine", 0, 0
+    kilobytes = {line.partition(":")[0]: line.split()[1] for line in lines if ":" in line}
+    available, total = (int(kilobytes.get(k, 0)) * 1024 for k in ("MemAvailable", "MemTotal"))
+    return "this machine", available, total

@@ -1,0 +1,137 @@
+"""Whether Slurm would take, and ever start, the jobs of a study; nothing is submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import NamedTuple
+
+from fggp.foundation.validation import nearest
+from fggp.running.doctor.context import Place, Ran
+from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
+from fggp.running.doctor.slurm import answers
+from fggp.running.doctor.slurm_output import Partition, partitions
+from fggp.running.snakemake_grid import Grid
+from fggp.study.cell import Cell
+
+NAME_ONE = "set slurm_partition in default-resources of slurm/config.yaml"
+
+
+class Job(NamedTuple):
+    """What the largest job of a study asks for."""
+
+    gpus: int
+    threads: int
+    memory_mb: int
+    minutes: int
+
+    def options(self, gpu: str) -> list[str]:
+        """Return the options of sbatch, the GPU as ``gpu`` says."""
+        gpus = [gpu.format(self.gpus)] if self.gpus else []
+        return [
+            *gpus,
+            f"--cpus-per-task={self.threads}",
+            f"--mem={self.memory_mb}",
+            f"--time={self.minutes}",
+        ]
+
+
+def partition(place: Place) -> Iterator[Finding]:
+    """Check the partition: that it is there, has GPUs, and time for the longest training."""
+    if not answers(place):
+        return
+    known = partitions(place.ask("sinfo", "--noheader", "--format=%P|%a|%l|%G").out)
+    chosen = _chosen(place, known)
+    if isinstance(chosen, Finding):
+        yield chosen
+        return
+    job = largest(place)
+    limit = "no time limit" if chosen.minutes is None else f"{chosen.minutes:.0f} min at most"
+    found = f"{chosen.name}: {chosen.gpus} GPUs per node, {limit}"
+    others = ", ".join(it.name for it in known if it.gpus and it is not chosen) or "none has"
+    if not chosen.up:
+        yield wrong("partition", f"{chosen.name} is down", "wait, or name another one")
+    elif job is None:
+        yield ok("partition", found)
+    elif job.gpus and not chosen.gpus:
+        yield wrong("partition", found, f"{NAME_ONE}; with GPUs: {others}")
+    elif chosen.minutes is not None and job.minutes > chosen.minutes:
+        fix = f"take a longer one, or `set-resources: {{train: {{runtime: {chosen.minutes:.0f}}}}}`"
+        asked = f"{found}; {job.minutes} are asked for, and the job would wait for ever"
+        yield wrong("partition", asked, fix)
+    else:
+        yield ok("partition", found)
+
+
+def accepted(place: Place) -> Iterator[Finding]:
+    """Ask Slurm whether it would take the largest job, without submitting it."""
+    if not answers(place):
+        return
+    job = largest(place)
+    if job is None:
+        yield unchecked("job", "no study was named")
+        return
+    ran = _try(place, job.options("--gpus={}"))
+    if ran.status == 0:
+        yield ok("job", f"would be taken: {' '.join(job.options('--gpus={}'))}")
+        return
+    said = ran.said.removeprefix("sbatch: ")[:200]
+    if job.gpus and _try(place, job.options("--gres=gpu:{}")).status == 0:
+        fix = 'put `set-resources: {train: {gpu: 0, gres: "gpu:1"}}` into slurm/config.yaml'
+        yield wrong("job", f"--gpus is refused ({said}), --gres is not", fix)
+    else:
+        yield wrong("job", f"would be refused: {said}", _fix(said))
+
+
+def largest(place: Place) -> Job | None:
+    """Return the most that any training asks for at its first try; None without a study."""
+    if place.study_file is None or place.study is None:
+        return None
+    grid = Grid(place.study_file)
+    asked = [_wildcards(cell) for cell in place.cells]
+    return Job(
+        gpus=grid.gpus,
+        threads=max(cell.training.threads for cell in place.cells),
+        memory_mb=max(grid.memory_mb(wildcards, 1) for wildcards in asked),
+        minutes=max(grid.minutes(wildcards, 1) for wildcards in asked),
+    )
+
+
+def _wildcards(cell: Cell) -> SimpleNamespace:
+    backbone, sparsity, start, label, seed = cell.id.split("/")
+    return SimpleNamespace(
+        backbone=backbone, sparsity=sparsity[1:], start=start[1:], label=label, seed=seed[4:]
+    )
+
+
+def _chosen(place: Place, known: list[Partition]) -> Partition | Finding:
+    name = place.resource("partition")
+    if not known:
+        return warning("partition", "sinfo lists none", "ask the administrators")
+    if name is None:
+        default = [it for it in known if it.default]
+        if default:
+            return default[0]
+        listed = ", ".join(it.name for it in known)
+        return wrong("partition", f"none is named, and Slurm has no default ({listed})", NAME_ONE)
+    matching = [it for it in known if it.name == name]
+    if matching:
+        return matching[0]
+    hint = nearest(name, [it.name for it in known])
+    return wrong("partition", f"there is no {name!r}{hint}", NAME_ONE)
+
+
+def _try(place: Place, options: list[str]) -> Ran:
+    named = [
+        f"--{key}={value}" for key in ("partition", "account") if (value := place.resource(key))
+    ]
+    return place.ask("sbatch", "--test-only", *named, *options, "--wrap=true")
+
+
+def _fix(said: str) -> str:
+    lowered = said.lower()
+    if "account" in lowered:
+        return "set slurm_account in default-resources of slurm/config.yaml"
+    if "partition" in lowered:
+        return NAME_ONE
+    return "ask for less by set-resources in slurm/config.yaml, or name another partition there"

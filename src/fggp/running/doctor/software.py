@@ -1,0 +1,123 @@
+"""Python, the packages, and whether the source that runs is the one meant."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import platform
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import fggp
+from fggp.running.doctor.context import Place
+from fggp.running.doctor.finding import Finding, ok, warning, wrong
+
+if TYPE_CHECKING:  # a package that may be missing itself
+    from packaging.requirements import Requirement
+
+WORKFLOW = "workflow"
+"""The extra of pyproject.toml that Snakemake and its plugin are in."""
+SETUP = "run `make setup` and `. .venv/bin/activate`, or `pip install -e '.[workflow]'`"
+IMPORTED_BY_THE_PROBE = {"torch", "torchvision"}
+IMPORT_NAMES = {
+    "nvidia-ml-py": "pynvml",
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
+    "snakemake-executor-plugin-slurm": "snakemake_executor_plugin_slurm",
+}
+
+
+def python(place: Place) -> Iterator[Finding]:
+    """Check the version of Python."""
+    from packaging.specifiers import SpecifierSet
+
+    have, _, wanted = platform.python_version(), *_declared()
+    if wanted and not SpecifierSet(wanted).contains(have, prereleases=True):
+        yield wrong("python", f"{have}, not {wanted}", "make setup PYTHON=python3.12")
+    else:
+        yield ok("python", f"{have} at {sys.executable}")
+
+
+def packages(place: Place) -> Iterator[Finding]:
+    """Check that every package is there, in the versions declared, and can be imported."""
+    requirements, _ = _declared()
+    if not requirements:
+        fix = "run from the top of the repository, or install the package"
+        yield warning("packages", "what is needed is declared nowhere", fix)
+        return
+    wanted = [it for it in requirements if _concerns(it, place)]
+    faults = {it.name: fault for it in wanted if (fault := _fault(it))}
+    for name, fault in faults.items():
+        yield wrong(f"package {name}", fault, SETUP)
+    if not faults:
+        yield ok("packages", f"{len(wanted)} are there, in the versions declared")
+
+
+def source(place: Place) -> Iterator[Finding]:
+    """Check that the source which runs is that of this checkout, where this is one."""
+    here, used = Path("src/fggp").absolute(), Path(fggp.__file__).parent
+    if here.is_dir() and here.resolve() != used.resolve():
+        fix = "pip install -e . here, or export PYTHONPATH=src"
+        yield warning("source", f"{used} runs, and not {here}", fix)
+    else:
+        yield ok("source", str(used))
+
+
+def _declared() -> tuple[list[Requirement], str]:
+    """Return what is required, and of Python: by the project of the source, or as installed.
+
+    An editable installation keeps the bounds of the day on which it was made.
+    """
+    file = Path(fggp.__file__).parents[2] / "pyproject.toml"
+    if file.is_file():
+        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        extra = project["optional-dependencies"][WORKFLOW]
+        texts = [*project["dependencies"], *(f"{it}; extra == '{WORKFLOW}'" for it in extra)]
+        return _parsed(texts), project["requires-python"]
+    try:
+        wanted = metadata.metadata("fggp")["Requires-Python"]
+        return _parsed(metadata.requires("fggp") or []), wanted
+    except metadata.PackageNotFoundError:
+        return [], ""
+
+
+def _parsed(texts: Sequence[str]) -> list[Requirement]:
+    from packaging.requirements import Requirement
+
+    return [Requirement(text) for text in texts]
+
+
+def _concerns(requirement: Requirement, place: Place) -> bool:
+    marker = requirement.marker
+    if marker is None or marker.evaluate({"extra": ""}):
+        return True
+    if not marker.evaluate({"extra": WORKFLOW}):
+        return False
+    return place.on_slurm or "slurm" not in requirement.name
+
+
+def _fault(requirement: Requirement) -> str:
+    """Return what is wrong with an installed package; nothing where it is as required."""
+    try:
+        version = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return f"is not installed; {requirement.specifier} is needed"
+    if not requirement.specifier.contains(version, prereleases=True):
+        return f"{version} is installed; {requirement.specifier} is needed"
+    if requirement.name in IMPORTED_BY_THE_PROBE:
+        return ""
+    name = IMPORT_NAMES.get(requirement.name, requirement.name.replace("-", "_"))
+    try:
+        # Some say on stderr what they miss; what matters is whether they can be imported.
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            importlib.import_module(name)
+    except BaseException as error:  # a broken package can raise anything
+        reason = " ".join(str(error).split())[:150]
+        return f"{version} cannot be imported ({type(error).__name__}: {reason})"
+    return ""

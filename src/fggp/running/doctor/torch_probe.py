@@ -1,0 +1,138 @@
+"""PyTorch, asked in a process of its own: a broken one can crash or hang, and takes its time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+PATIENCE_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as PyTorch sees it.
+
+    Attributes:
+        name: of the model.
+        capability: major and minor.
+        memory: bytes.
+        free: bytes that no process holds.
+        trouble: what came of a small training step on it; nothing where it went well.
+
+    """
+
+    name: str
+    capability: tuple[int, int]
+    memory: int
+    free: int
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What PyTorch says of a machine.
+
+    Attributes:
+        failure: why it could not be asked; nothing where it could.
+        torch: its version.
+        cuda: the CUDA version that it was built with, None for a build without.
+        torchvision_trouble: why torchvision cannot be imported.
+        warnings: what PyTorch warned of while it looked for GPUs.
+        cpu_trouble: what came of a small training step on the CPU.
+        gpus: those that it sees.
+        address: where torchvision downloads CIFAR-10 from.
+
+    """
+
+    failure: str = ""
+    torch: str = ""
+    cuda: str | None = None
+    torchvision_trouble: str = ""
+    warnings: tuple[str, ...] = ()
+    cpu_trouble: str = ""
+    gpus: tuple[Gpu, ...] = field(default=())
+    address: str = ""
+
+
+def probe(precision: str) -> Probed:
+    """Ask PyTorch what it can do here; never raises because of what is broken."""
+    command = [sys.executable, "-m", "fggp.running.doctor.torch_probe", precision]
+    try:
+        ran = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Probed(failure=f"PyTorch has not answered in {PATIENCE_SECONDS} seconds")
+    try:
+        facts = json.loads(ran.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
+        last = (ran.stderr.strip().splitlines() or [f"exit status {ran.returncode}"])[-1]
+        return Probed(failure=last[:200])
+    gpus = tuple(Gpu(**gpu | {"capability": tuple(gpu["capability"])}) for gpu in facts["gpus"])
+    return Probed(**facts | {"gpus": gpus, "warnings": tuple(facts["warnings"])})
+
+
+def _facts(precision: str) -> dict[str, Any]:
+    import warnings
+
+    import torch
+
+    facts: dict[str, Any] = {"torch": torch.__version__, "cuda": torch.version.cuda}
+    try:
+        from torchvision.datasets import CIFAR10
+
+        facts["address"] = CIFAR10.url
+    except Exception as error:
+        facts["torchvision_trouble"] = _one_line(error)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        facts["gpus"] = [_gpu(number, precision) for number in range(count)]
+        facts["cpu_trouble"] = _step("cpu", precision)
+    facts["warnings"] = list(dict.fromkeys(_one_line(it.message) for it in caught))
+    return facts
+
+
+def _gpu(number: int, precision: str) -> dict[str, Any]:
+    import torch
+
+    properties = torch.cuda.get_device_properties(number)
+    facts: dict[str, Any] = {
+        "name": properties.name,
+        "capability": [properties.major, properties.minor],
+        "memory": properties.total_memory,
+        "free": 0,
+    }
+    facts["trouble"] = _step(f"cuda:{number}", precision)
+    if not facts["trouble"]:
+        facts["free"] = torch.cuda.mem_get_info(number)[0]
+    return facts
+
+
+def _step(device: str, precision: str) -> str:
+    """Make one small training step; returns what went wrong."""
+    import torch
+
+    try:
+        images = torch.randn(8, 3, 16, 16, device=device)
+        layer = torch.nn.Conv2d(3, 8, 3).to(device)
+        kind = torch.bfloat16 if precision == "bf16" else torch.float32
+        with torch.autocast(device.partition(":")[0], kind, enabled=precision == "bf16"):
+            loss = (layer(images).flatten(1) @ torch.randn(8 * 14 * 14, 8, device=device)).sum()
+        loss.backward()
+        gradient = layer.weight.grad
+        finite = gradient is not None and bool(gradient.isfinite().all())
+    except Exception as error:
+        return _one_line(error)
+    return "" if finite else "its gradients are not finite"
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+if __name__ == "__main__":
+    print(json.dumps(_facts(sys.argv[1])))

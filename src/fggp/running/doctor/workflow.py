@@ -1,0 +1,58 @@
+"""The study itself, and what Snakemake finds here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from fggp.running.doctor.context import Place
+from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
+
+LOCKS = Path(".snakemake/locks")
+
+
+def study(place: Place) -> Iterator[Finding]:
+    """Check that the study can be read."""
+    if place.study_file is None:
+        fix = "name one: python -m fggp doctor demo"
+        yield unchecked("study", "none was named", fix)
+    elif place.study is None:
+        found, _, fix = place.complaint.rpartition("; ")
+        yield wrong("study", found or fix, fix)
+    else:
+        yield ok("study", f"{place.study_file}: {len(place.cells)} cells")
+
+
+def snakemake_locks(place: Place) -> Iterator[Finding]:
+    """Check for locks of a Snakemake that works here, or that was killed."""
+    held = sorted(LOCKS.glob("*")) if LOCKS.is_dir() else []
+    if held:
+        fix = "wait for that Snakemake; where none runs any more: snakemake --unlock"
+        yield warning("snakemake", f"{len(held)} locks in {LOCKS}", fix)
+    else:
+        yield ok("snakemake", "no locks here")
+
+
+def profile(place: Place) -> Iterator[Finding]:
+    """Check that Snakemake would find the profile, and could read it."""
+    file = place.profile_file
+    if file is None:
+        yield unchecked("profile", "none was named", "name one: --profile slurm")
+        return
+    if not file.is_file():
+        fix = "run from the top of the repository, where slurm/config.yaml lies"
+        yield wrong("profile", f"{file} is not there", fix)
+        return
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        yield wrong(
+            "profile", f"{file}: {' '.join(str(error).split())[:150]}", "mend the YAML there"
+        )
+        return
+    if not isinstance(content, dict):
+        yield wrong("profile", f"{file} holds no settings", "take that of the repository")
+    else:
+        yield ok("profile", str(file))

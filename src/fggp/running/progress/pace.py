@@ -1,0 +1,122 @@
+"""What an epoch takes: measured on the finished cells of a study, else estimated."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any
+
+from fggp.data.sizes import Size
+from fggp.running.progress.result_headers import Done
+from fggp.study import costs
+from fggp.study.cell import Cell, Training
+from fggp.study.costs import Device
+
+Plain = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Like:
+    """A cell for all that cost as much: its epochs, and the estimated seconds of each."""
+
+    cell: Cell
+    epochs: int
+    estimate: float
+
+
+class Pace:
+    """Seconds per epoch of the cells of one study on one device.
+
+    Args:
+        device: what trains.
+        size: of the data set.
+        finished: plain cells with their results; the median over those of a backbone that were
+            completed on a device of this kind is what the others of it are expected to take.
+
+    """
+
+    def __init__(self, device: Device, size: Size, finished: Iterable[tuple[Plain, Done]]) -> None:
+        self.device, self.size = device, size
+        self._cells: dict[tuple[Any, ...], _Like] = {}
+        found: dict[str, list[float]] = {}
+        for plain, result in finished:
+            same = device_of_result(result).kind == device.kind
+            if same and result.verdict == "completed":
+                each = result.seconds / self.epochs(plain)
+                found.setdefault(plain["backbone"]["name"], []).append(each)
+        self.measured = {backbone: median(each) for backbone, each in found.items()}
+        self.counted = {backbone: len(each) for backbone, each in found.items()}
+
+    def epochs(self, plain: Plain) -> int:
+        """Return the epochs that a cell trains in all."""
+        return self._like(plain).epochs
+
+    def epoch_seconds(self, plain: Plain) -> float:
+        """Return the expected seconds of one epoch of a cell."""
+        return self.measured.get(plain["backbone"]["name"]) or self._like(plain).estimate
+
+    def seconds(self, plain: Plain) -> float:
+        """Return the expected seconds of a cell, its start included."""
+        return self.device.start + self.epochs(plain) * self.epoch_seconds(plain)
+
+    def basis(self, plains: Iterable[Plain]) -> list[str]:
+        """Return where the figures come from, one line for each backbone."""
+        first: dict[str, Plain] = {}
+        for plain in plains:
+            first.setdefault(plain["backbone"]["name"], plain)
+        return [f"{backbone}: {self._basis(plain)}" for backbone, plain in first.items()]
+
+    def _basis(self, plain: Plain) -> str:
+        backbone, each = plain["backbone"]["name"], self.epoch_seconds(plain)
+        if backbone in self.measured:
+            from_cells = f"{self.counted[backbone]} finished cells of this study"
+            return f"{each:.3g} s per epoch, the median of {from_cells}"
+        cell = self._like(plain).cell
+        row = costs.rate(
+            self.device, cell.backbone.name, float(cell.backbone.width), cell.training.precision
+        )
+        return f"{each:.3g} s per epoch; {row.source}"
+
+    def _like(self, plain: Plain) -> _Like:
+        key = (plain["backbone"]["name"], plain["label"], plain["sparsity"])
+        if key not in self._cells:
+            cell = Cell(**plain)
+            each = costs.epoch_seconds(cell, self.size, self.device)
+            self._cells[key] = _Like(cell, costs.epochs(cell), each)
+        return self._cells[key]
+
+
+def device_of_result(result: Done) -> Device:
+    """Return the device that a result was made on."""
+    return costs.device_named(*result.device)
+
+
+def with_measured_power(device: Device, training: Training, results: Iterable[Done]) -> Device:
+    """Return a device with the power that results measured on it, per core or GPU; else as it is.
+
+    A training's part of the energy is that of all its units.
+    """
+    measured = [
+        (it.joules, it.seconds)
+        for it in results
+        if it.joules and it.seconds and device_of_result(it).name == device.name
+    ]
+    if not measured:
+        return device
+    watts = sum(joules for joules, _ in measured) / sum(seconds for _, seconds in measured)
+    cells = "1 finished cell" if len(measured) == 1 else f"{len(measured)} finished cells"
+    return replace(
+        device,
+        power=watts / device.count(training),
+        power_from=f"measured in {cells} of this study",
+    )
+
+
+def device_of(training: Training, results: Iterable[Done]) -> Device:
+    """Return the device that most results were made on; without any, what the protocol asks for."""
+    names = Counter(it.device for it in results)
+    if not names:
+        return costs.device_for(training)
+    return costs.device_named(*names.most_common(1)[0][0])

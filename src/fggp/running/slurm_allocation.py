@@ -1,0 +1,145 @@
+"""The Slurm job that a training runs in: when it ends, and to be queued again before that."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+from fggp.foundation.errors import Failure
+
+MARGIN = "FGGP_MARGIN"
+"""The environment variable with the seconds before the end at which to stop; `none` for never."""
+DEFAULT_MARGIN = 60.0
+REQUEUE = "FGGP_REQUEUE"
+"""The environment variable that keeps a training from having its job requeued, where it is `no`."""
+ANSWER_SECONDS = 60  # how long Slurm's commands may take
+KILL_SECONDS = 600  # how long a requeued job waits to be ended
+
+
+class Allocation:
+    """The time that Slurm gave to a training.
+
+    Args:
+        job: the number of the Slurm job; of an array's task ``NUMBER_TASK``.
+        seconds: how long it still has; None where it has no end.
+        margin: how many seconds before the end to stop.
+
+    Attributes:
+        cut: whether the training was stopped because its time is over.
+
+    """
+
+    def __init__(self, job: str, seconds: float | None, margin: float = DEFAULT_MARGIN) -> None:
+        self.job, self.margin = job, margin
+        self.end = float("inf") if seconds is None else time.monotonic() + seconds
+        self.asked: float | None = None
+        self.longest, self.steps = 0.0, 0
+        self.cut = False
+
+    @classmethod
+    def here(cls) -> Allocation | None:
+        """Return the allocation of this process; None outside of Slurm.
+
+        Slurm is asked once, and only where it does not set ``SLURM_JOB_END_TIME``.
+
+        Raises:
+            Failure: where the margin is no number.
+
+        """
+        job, margin = job_id(), os.environ.get(MARGIN, str(DEFAULT_MARGIN))
+        if job is None or margin == "none":
+            return None
+        if not re.fullmatch(r"\d+(\.\d+)?", margin):
+            raise Failure(f"{MARGIN}={margin} is no number of seconds; set one, or none")
+        return cls(job, _left(job), float(margin))
+
+    @property
+    def left(self) -> float:
+        """Seconds until the training should stop; infinite where nothing ends it."""
+        # What was slow once, a step or an evaluation with its checkpoint, can be so again.
+        return self.end - time.monotonic() - max(self.margin, 2 * self.longest)
+
+    def ends(self) -> bool:
+        """Whether it is time to stop; to be asked before every step.
+
+        Raises:
+            Failure: where not a single step has fitted in.
+
+        """
+        now = time.monotonic()
+        if self.asked is not None:
+            self.steps += 1
+            self.longest = max(self.longest, now - self.asked)
+        self.asked = now
+        if self.left > 0:
+            return False
+        if self.steps == 0:
+            raise Failure(
+                f"Slurm job {self.job} ends in {max(self.end - now, 0):.0f} s, before a single "
+                f"step of training, and {self.margin:g} s are kept to stop in; give it a longer "
+                f"runtime, or set {MARGIN} to less"
+            )
+        self.cut = True
+        return True
+
+    def requeue(self) -> None:
+        """Ask Slurm to queue the job again, and wait to be ended; returns where that fails."""
+        if os.environ.get(REQUEUE) == "no":
+            return
+        # Said before, for Slurm may end the job at once.
+        print(f"Slurm job {self.job} ends; asking Slurm to requeue it", flush=True)
+        try:
+            _answer("scontrol", "requeue", self.job)
+        except Failure as refusal:
+            print(f"Slurm job {self.job} is not requeued: {refusal}", flush=True)
+        else:
+            time.sleep(KILL_SECONDS)
+
+
+def job_id() -> str | None:
+    """Return the number of the Slurm job of this process, as Slurm's commands take it."""
+    array, task = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
+    # By its plain number the last task of an array stands for the whole array.
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
+
+
+def seconds_of(text: str) -> float | None:
+    """Return the seconds that Slurm writes as ``[days-][hours:]minutes:seconds``.
+
+    None stands for no limit. Raises Failure for anything else.
+    """
+    if text == "UNLIMITED":
+        return None
+    parts = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)", text)
+    if parts is None:
+        raise Failure(f"{text!r} is no time")
+    days, hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
+def _left(job: str) -> float | None:
+    if end := os.environ.get("SLURM_JOB_END_TIME"):
+        return float(end) - time.time()
+    try:
+        return seconds_of(_answer("squeue", "--noheader", "--jobs", job, "--format", "%L"))
+    except Failure as problem:
+        print(
+            f"squeue does not say when Slurm job {job} ends ({problem}); training on until then",
+            file=sys.stderr,
+        )
+        return None
+
+
+def _answer(*command: str) -> str:
+    """Return what a command of Slurm prints; raises Failure with its complaint in one line."""
+    try:
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=ANSWER_SECONDS
+        ).stdout.strip()
+    except subprocess.CalledProcessError as error:
+        raise Failure(" ".join(error.stderr.split()) or f"exit status {error.returncode}") from None
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Failure(str(error)) from None

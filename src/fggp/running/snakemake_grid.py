@@ -1,0 +1,261 @@
+"""What the Snakefile needs to know of a study; free of Snakemake, so that it can be tested."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fggp.data.sizes import Size, size_of
+from fggp.foundation.errors import Failure, ResultError
+from fggp.running.cell_lock import holder
+from fggp.study import costs
+from fggp.study.cell import Cell
+from fggp.study.config import cells, load
+from fggp.study.dependencies import origin
+from fggp.study.result_file import read
+from fggp.study.stored_results import cell_of, restore
+from fggp.study.study_folder import (
+    RUNS,
+    check_images,
+    data_path,
+    expected_text,
+    folder,
+    run_path,
+    write_expected,
+)
+
+DEFAULT = Path("config/paper.yaml")
+PACKING = "cells_per_gpu"
+
+
+def one_configuration(files: Sequence[Path], overrides: Mapping[str, Any]) -> Path:
+    """Return the study that Snakemake was asked for, relative to here where it lies below.
+
+    Raises:
+        Failure: for several files, which Snakemake would merge, or for single values.
+
+    """
+    changed = [key for key in overrides if key != PACKING]
+    if changed:
+        raise Failure(
+            f"--config {changed[0]}=… would change a study without giving it a name; "
+            "write a new file with `base: STUDY.yaml` and the changed keys"
+        )
+    if len(files) > 1:
+        raise Failure("give one --configfile: a study is one file, and builds on others by `base:`")
+    path = Path(os.path.relpath(files[0])) if files else DEFAULT
+    return files[0] if path.parts[0] == ".." else path
+
+
+def cells_per_gpu(overrides: Mapping[str, Any]) -> int:
+    """Return how many cells share one allocation, from Snakemake's ``--config``.
+
+    It says how a study is trained and not what, so that it stands in no study.
+    """
+    value = overrides.get(PACKING, 1)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise Failure(f"--config {PACKING}={value} is not a whole number of at least 1")
+    return value
+
+
+def set_environment(source: Path) -> None:
+    """Let jobs find ``python -m fggp``: this interpreter outside of conda, this source in both."""
+    python_path = filter(None, [str(source), os.environ.get("PYTHONPATH")])
+    os.environ["PYTHONPATH"] = os.pathsep.join(python_path)
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+class Grid:
+    """A study as the workflow sees it.
+
+    Args:
+        path: the configuration.
+        together: how many cells share one allocation.
+
+    Raises:
+        fggp.foundation.validation.ConfigError: with one line, before any rule is made.
+
+    """
+
+    def __init__(self, path: Path, together: int = 1) -> None:
+        self.path, self.study = path, load(path)
+        self.home = str(folder(path))
+        self.name = path.stem
+        self.together = together
+        self._cells = {cell.id: cell for cell in cells(self.study)}
+
+    @property
+    def data(self) -> str:
+        """The prepared data file."""
+        return str(data_path(self.data_name))
+
+    @property
+    def data_name(self) -> str:
+        """The name of the data set."""
+        return self.study.data.name
+
+    @property
+    def data_source(self) -> str:
+        """What the data file is made from."""
+        return f"{self.study.data.kind} {self.study.data.path or ''}".strip()
+
+    @property
+    def run_files(self) -> list[str]:
+        """The result files of all cells."""
+        return [str(run_path(Path(self.home), cell)) for cell in self._cells.values()]
+
+    @cached_property
+    def digest(self) -> str:
+        """A checksum of everything that ``cells.json`` says."""
+        return hashlib.sha256(expected_text(self.study, self.name).encode()).hexdigest()
+
+    @property
+    def packs(self) -> dict[str, list[str]]:
+        """The rules that train, by name, each with the seeds that it trains in one job.
+
+        The cells of a job differ in their seed alone, so that they take equally long and none of
+        them waits for another. A seed in braces is a wildcard.
+        """
+        seeds = [str(seed) for seed in self.study.seeds]
+        count = math.ceil(len(seeds) / self.together)
+        if self.together == 1:
+            return {"train": ["{seed}"]}
+        return {f"train_{k + 1}": seeds[k::count] for k in range(count)}
+
+    def cell(self, wildcards: Any) -> Cell:
+        """Return the cell that the wildcards of a rule name; the first one where they lack a seed.
+
+        Raises:
+            Failure: where the study has no such cell.
+
+        """
+        return self.members(wildcards, [str(getattr(wildcards, "seed", self.study.seeds[0]))])[0]
+
+    def members(self, wildcards: Any, seeds: Sequence[str]) -> list[Cell]:
+        """Return the cells of one job, given the seeds of its rule in `packs`."""
+        w, members = wildcards, []
+        for pattern in seeds:
+            seed = pattern.format(seed=getattr(w, "seed", ""))
+            name = f"{w.backbone}/s{w.sparsity}/i{w.start}/{w.label}/seed{seed}"
+            if name not in self._cells:
+                raise Failure(
+                    f"study {self.name} has no cell {name}; see python -m fggp plan --cells"
+                )
+            members.append(self._cells[name])
+        return members
+
+    def origins(self, wildcards: Any, seeds: Sequence[str]) -> list[str]:
+        """Return the results that the cells of one job have to wait for."""
+        before = [origin(cell) for cell in self.members(wildcards, seeds)]
+        return [str(run_path(Path(self.home), cell)) for cell in before if cell]
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one training."""
+        return self.study.gpus
+
+    def set_device(self) -> None:
+        """Keep trainings that ask for no GPU off one that happens to be there."""
+        if not self.gpus:
+            os.environ.setdefault("FGGP_DEVICE", "cpu")
+
+    def threads(self, wildcards: Any) -> int:
+        """Return the threads of one cell."""
+        return self.cell(wildcards).training.threads
+
+    @cached_property
+    def size(self) -> Size:
+        """The size of the data set."""
+        return size_of(self.study.data.kind, Path(self.data))
+
+    @property
+    def kind(self) -> costs.Kind:
+        """What a training asks for."""
+        return "gpu" if self.gpus else "cpu"
+
+    def memory_mb(self, wildcards: Any, attempt: int) -> int:
+        """Return the memory to ask for, more on every attempt."""
+        return attempt * costs.memory_mb(self.cell(wildcards), self.size, self.kind)
+
+    def minutes(self, wildcards: Any, attempt: int) -> int:
+        """Return the time to ask for, more on every attempt."""
+        return costs.minutes(self.cell(wildcards), self.size, self.kind, attempt)
+
+    def settle(self) -> None:
+        """Make the files agree with a configuration that changed since ``cells.json`` was written.
+
+        Snakemake sees such a change by itself only for files that it made. Results of other
+        settings are taken away, those of these settings brought back: a copy of each result stays
+        beside it until its cell is trained anew. Where cells are left to train, images that do not
+        fit the study are refused here, before there are jobs.
+        """
+        if not all(Path(path).exists() for path in self.run_files):
+            check_images(self.path, self.study)
+        home = Path(self.home)
+        listing = home / "cells.json"
+        _date([listing, *map(Path, self.run_files)])
+        known = listing.read_text(errors="replace") if listing.exists() else None
+        if known == expected_text(self.study, self.name) or not (known or (home / RUNS).exists()):
+            return
+        outdated = 0
+        for cell in self._cells.values():
+            path = run_path(home, cell)
+            if path.exists() and not _holds(path, cell):
+                path.unlink()
+                outdated += not restore(cell, path)
+            elif not path.exists():
+                restore(cell, path)
+        write_expected(self.study, listing)
+        if outdated:
+            print(
+                f"fggp: results in {home} that have other settings than the study now has: "
+                f"{outdated}; their cells are trained anew",
+                file=sys.stderr,
+            )
+
+    def warn_of_others(self) -> None:
+        """Say which cells other processes train now, as do the jobs of a Snakemake that was killed.
+
+        New jobs for these cells wait for them.
+        """
+        held = {
+            name: who
+            for name, cell in self._cells.items()
+            if (who := holder(run_path(Path(self.home), cell)))
+        }
+        if not held:
+            return
+        name, who = next(iter(held.items()))
+        jobs = sorted(set(re.findall(r"Slurm job (\S+)\)", " ".join(held.values()))))
+        ending = f"scancel {' '.join(jobs)}" if jobs else "end that process"
+        print(
+            f"fggp: cells of {self.name} that another run trains now: {len(held)} ({name}: {who}); "
+            f"new jobs for them wait, and go on from its checkpoints if you {ending}",
+            file=sys.stderr,
+        )
+
+
+def _date(paths: Iterable[Path]) -> None:
+    """Date files of the future now: Snakemake gives up where an output is older than its input.
+
+    They come from a machine whose clock is ahead, and training them again would not help.
+    """
+    present = time.time()
+    for path in paths:
+        if path.exists() and path.stat().st_mtime > present:
+            os.utime(path)
+
+
+def _holds(path: Path, wanted: Cell) -> bool:
+    try:
+        return cell_of(read(path)) == wanted
+    except ResultError:
+        return False

@@ -1,0 +1,201 @@
+"""Several trainings at once, each in a process of its own, until the time is over."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fggp.running.slurm_allocation import REQUEUE
+from fggp.study.cell import Cell
+from fggp.study.stored_results import finished
+from fggp.study.study_folder import log_path
+
+POLL_SECONDS = 0.2
+STOPPED = 75
+"""Exit status of a training that stopped with a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cell to train.
+
+    Attributes:
+        cell: what to train.
+        data: its data file.
+        out: its result file.
+        after: the name of a cell that has to be trained before.
+
+    """
+
+    cell: Cell
+    data: Path
+    out: Path
+    after: str | None = None
+
+    @property
+    def log(self) -> Path:
+        """The path of the log."""
+        return log_path(self.out)
+
+    def command(self, device: str) -> list[str]:
+        """Return the command line, the same as that of the Snakemake rule."""
+        return [
+            *(sys.executable, "-m", "fggp", "train", "--device", device),
+            *("--cell", self.cell.canonical(), "--data", str(self.data), "--out", str(self.out)),
+        ]
+
+
+@dataclass
+class Ended:
+    """What came of tasks.
+
+    Attributes:
+        failed: those that failed, with the reason.
+        waiting: those that stopped or were not started, and wait for another time.
+        cut: whether one stopped by itself, before the allocation ends.
+
+    """
+
+    failed: list[tuple[Task, str]] = field(default_factory=list)
+    waiting: list[Task] = field(default_factory=list)
+    cut: bool = False
+
+    @property
+    def status(self) -> int:
+        """The exit status: 1 after failures, `STOPPED` where some wait, else 0."""
+        return 1 if self.failed else STOPPED if self.waiting else 0
+
+
+class Workers:
+    """Trains tasks in their order, each in a process of its own.
+
+    Args:
+        jobs: how many at once.
+        deadline: of ``time.monotonic``; then trainings are asked to stop and none is started.
+        device: passed on to each training.
+        stop: asked again and again whether to stop before that.
+        cores: for each of the ``jobs``, the cores that its process is held to; empty for all.
+        environment: added to that of each process.
+
+    """
+
+    def __init__(
+        self,
+        jobs: int,
+        deadline: float,
+        device: str,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        cores: Sequence[Set[int]] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.jobs, self.deadline, self.device, self.stop = jobs, deadline, device, stop
+        self.cores = list(cores)
+        # Threads that wait actively would take the cores from the neighbours; and one training must
+        # not requeue the job of all.
+        own = {"OMP_WAIT_POLICY": "passive", REQUEUE: "no"}
+        self.environment = os.environ | own | dict(environment or {})
+        self.running: dict[subprocess.Popen[bytes], Task] = {}
+        self.held: dict[subprocess.Popen[bytes], Set[int]] = {}
+        self.asked = False
+
+    def train(self, tasks: Sequence[Task]) -> Ended:
+        """Train the tasks; one that fails leaves the others alone."""
+        queue, ended = list(tasks), Ended()
+        quiet = not sys.stderr.isatty()
+        with tqdm(total=len(tasks), unit=" cells", disable=quiet) as bar:
+            try:
+                while self.running or (queue and not self.over):
+                    while len(self.running) < self.jobs and not self.over:
+                        if (ready := self._ready(queue)) is None:
+                            break
+                        queue.remove(ready)
+                        self._start(ready)
+                    if self.over and not self.asked:
+                        self._ask_to_stop()
+                    for task, status in self._ended():
+                        word = self._word(task, status)
+                        bar.update(word == "trained")
+                        tqdm.write(f"{word:<8} {task.cell.id}")
+                        sys.stdout.flush()
+                        if word == "stopped":
+                            ended.waiting.append(task)
+                            self._cut(ended)
+                        elif word == "failed":
+                            ended.failed.append((task, _reason(status)))
+                    time.sleep(POLL_SECONDS)
+            finally:
+                self._ask_to_stop()
+                for process in self.running:
+                    process.wait()
+        ended.waiting += queue
+        return ended
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is over, or a stop was asked for."""
+        return time.monotonic() > self.deadline or self.stop()
+
+    def _ready(self, queue: Sequence[Task]) -> Task | None:
+        """Return the first task that waits for no other."""
+        unfinished = {task.cell.id for task in (*queue, *self.running.values())}
+        return next((task for task in queue if task.after not in unfinished), None)
+
+    def _start(self, task: Task) -> None:
+        task.log.parent.mkdir(parents=True, exist_ok=True)
+        with task.log.open("ab") as log:
+            # In a session of its own it does not get Ctrl-C; we pass that on as a request to stop.
+            process = subprocess.Popen(
+                task.command(self.device),
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                start_new_session=True,
+            )
+        self.running[process] = task
+        free = [cores for cores in self.cores if cores not in self.held.values()]
+        if free:
+            self.held[process] = free[0]
+            os.sched_setaffinity(process.pid, free[0])
+
+    def _cut(self, ended: Ended) -> None:
+        """Take a training that stopped unasked for a sign that the allocation ends for all."""
+        if not (self.asked or self.over):
+            ended.cut, self.deadline = True, -math.inf
+
+    def _ask_to_stop(self) -> None:
+        self.asked = True
+        for process in self.running:
+            process.terminate()
+
+    def _ended(self) -> list[tuple[Task, int]]:
+        ended = [process for process in self.running if process.poll() is not None]
+        for process in ended:
+            self.held.pop(process, None)
+        return [(self.running.pop(process), process.returncode) for process in ended]
+
+    def _word(self, task: Task, status: int) -> str:
+        # One that was ended after its result was written, and before it had left, is trained.
+        if status == 0 or finished(task.cell, task.out):
+            return "trained"
+        # One that had not got as far as catching the signal when it came has nothing to lose.
+        killed = self.asked and status == -signal.SIGTERM
+        return "stopped" if killed or status == STOPPED else "failed"
+
+
+def _reason(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    killed = f"ended by signal {-status}, {signal.strsignal(-status)}"
+    if status == -signal.SIGKILL:
+        killed += "; so does a system that runs out of memory"
+    return killed

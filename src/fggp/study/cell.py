@@ -1,0 +1,133 @@
+"""A cell: one training, fully described; two cells are equal when their canonical forms are."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fggp.foundation.exact import Ratio, Share, percent
+
+LARGEST = 2**31 - 1
+MOST_THREADS = 512
+"""More than any machine has cores for; a library that is asked for thousands hangs or dies."""
+WIDEST = 16
+LONGEST_NAME = 100
+"""Letters of a name that becomes part of file names, most of which systems cut at 255 bytes."""
+
+Positive = Annotated[Ratio, Field(gt=0)]
+Width = Annotated[Ratio, Field(gt=0, le=WIDEST)]
+Count = Annotated[int, Field(strict=True, ge=1, le=LARGEST)]
+Index = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
+Threads = Annotated[int, Field(strict=True, ge=1, le=MOST_THREADS)]
+Flag = Annotated[bool, Field(strict=True)]
+Name = Annotated[
+    str, Field(strict=True, pattern=r"^[a-z0-9]+(?:[.-][a-z0-9]+)*$", max_length=LONGEST_NAME)
+]
+BackboneName = Literal["vgg19", "resnet50"]
+
+
+class Record(BaseModel):
+    """A frozen record that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Backbone(Record):
+    """A network and the factor on its channel numbers."""
+
+    name: BackboneName
+    width: Width
+
+
+class Images(Record):
+    """Which images are used: the data set, and how many are held out for validation.
+
+    ``train`` limits the training images (None: all the rest); ``sha256`` is that of the data file,
+    known when training starts.
+    """
+
+    name: Name
+    validation: Count
+    train: Count | None = None
+    sha256: str | None = None
+
+
+class Training(Record):
+    """The training protocol; the defaults are those of the GraNet comparison (Liu et al. 2021)."""
+
+    epochs: Count = 160
+    batch_size: Count = 128
+    lr: Positive = Field(default=0.1, validate_default=True)
+    lr_milestones: tuple[Share, ...] = Field(default=(0.5, 0.75), validate_default=True)
+    lr_decay: Share = Field(default=0.1, validate_default=True)
+    momentum: Share = Field(default=0.9, validate_default=True)
+    nesterov: Flag = True
+    weight_decay: Share = Field(default=0.0005, validate_default=True)
+    pad: Index = 4
+    flip: Flag = True
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    layout: Literal["contiguous", "channels_last", "by_stage"] = "contiguous"
+    threads: Threads = 1
+
+
+class Pruning(Record):
+    """When masks are updated: every so many steps, from one epoch to another."""
+
+    update_every: Count = 1000
+    begin_epoch: Index = 0
+    end_epoch: Count = 80
+
+
+class MethodSettings(Record):
+    """A method and all its settings, defaults written out."""
+
+    name: str
+    settings: dict[str, Any]
+
+    def canonical(self) -> str:
+        """Return the one JSON text of this method."""
+        return canonical(self.model_dump(mode="json"))
+
+
+class Cell(Record):
+    """Setting × label × seed, with everything that can change the outcome on one device.
+
+    ``initial_sparsity`` is None where the method has a single start.
+    """
+
+    backbone: Backbone
+    data: Images
+    label: Name
+    method: MethodSettings
+    sparsity: Share
+    initial_sparsity: Share | None
+    seed: Index
+    training: Training
+    pruning: Pruning
+
+    @property
+    def id(self) -> str:
+        """Where its results lie: ``vgg19/s98/i50/fggp/seed1``."""
+        start = "any" if self.initial_sparsity is None else percent(self.initial_sparsity)
+        setting = f"{self.backbone.name}/s{percent(self.sparsity)}/i{start}"
+        return f"{setting}/{self.label}/seed{self.seed}"
+
+    def plain(self) -> dict[str, Any]:
+        """Return the cell as plain JSON data, the checksum left out while it is unknown."""
+        unknown = {"data": {"sha256"}} if self.data.sha256 is None else None
+        return self.model_dump(mode="json", exclude=unknown)
+
+    def with_data(self, sha256: str | None) -> Self:
+        """Return the cell tied to a data file, or, with None, to none."""
+        return self.model_copy(update={"data": self.data.model_copy(update={"sha256": sha256})})
+
+    def canonical(self) -> str:
+        """Return the one JSON text of this cell."""
+        return canonical(self.plain())
+
+
+def canonical(value: Any) -> str:
+    """Return JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,124 @@
+"""A study's folder: where its files lie, and the list of cells that it should hold."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fggp.data import check_source
+from fggp.data.sizes import size_of
+from fggp.foundation.errors import ResultError
+from fggp.foundation.files import write_text
+from fggp.foundation.validation import of_file
+from fggp.study.cell import Cell, MethodSettings
+from fggp.study.config import Study, cells, check_size
+from fggp.study.stored_results import filled, filled_method
+
+RESULTS = Path("results")
+RUNS = "runs"
+CELLS = "cells.json"
+DATA = Path("data")
+
+
+def folder(study_file: Path) -> Path:
+    """Return the results folder of a study, named by its file stem."""
+    return RESULTS / study_file.stem
+
+
+def run_path(study_folder: Path, cell: Cell) -> Path:
+    """Return the path of a cell's result file."""
+    return study_folder / RUNS / f"{cell.id}.json"
+
+
+def log_path(run: Path) -> Path:
+    """Return the path of the log of a result file: in the study's folder, else beside the file."""
+    folders = run.absolute().parents
+    if len(folders) < 6 or folders[4].name != RUNS:
+        return run.with_suffix(".log")
+    below = run.absolute().relative_to(folders[4])
+    return Path(os.path.relpath(folders[5] / "logs" / below.with_suffix(".log")))
+
+
+def data_path(name: str) -> Path:
+    """Return the path of a prepared data set."""
+    return DATA / f"{name}.npz"
+
+
+def check_images(study_file: Path, study: Study) -> None:
+    """Check a study against its data file, where that has been prepared.
+
+    Raises:
+        Failure: where the file is damaged, holds the images of another source, or where the
+            study asks for more than it holds.
+
+    """
+    data = study.data
+    path = data_path(data.name)
+    if path.exists():
+        check_source(data.kind, path, DATA / data.path if data.path else None, DATA)
+        with of_file(study_file):
+            check_size(study, size_of(data.kind, path))
+
+
+def expected_text(study: Study, name: str) -> str:
+    """Return the text of ``cells.json``: the study as checked, and its cells."""
+    content = {
+        "study": name,
+        "configuration": study.model_dump(mode="json"),
+        "cells": [cell.plain() for cell in cells(study)],
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def write_expected(study: Study, path: Path) -> None:
+    """Write ``cells.json``; an equal file is left untouched."""
+    text = expected_text(study, path.parent.name)
+    if not path.exists() or path.read_text(errors="replace") != text:
+        write_text(path, text)
+
+
+def read_expected(study_folder: Path) -> tuple[dict[str, Any], list[Cell]]:
+    """Return the configuration and the cells of ``cells.json``, `filled`."""
+    with listing(study_folder) as content:
+        return _filled(content["configuration"]), [
+            filled(Cell(**cell)) for cell in content["cells"]
+        ]
+
+
+def read_configuration(study_folder: Path) -> dict[str, Any]:
+    """Return the configuration in ``cells.json``, `filled`, without making its many cells."""
+    with listing(study_folder) as content:
+        return _filled(content["configuration"])
+
+
+def _filled(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored configuration with the settings that its methods did not have then."""
+    methods = {
+        label: filled_method(MethodSettings(**own)).model_dump() if "name" in own else own
+        for label, own in configuration.get("methods", {}).items()
+    }
+    return {**configuration, "methods": methods}
+
+
+def study_name(study_folder: Path) -> str:
+    """Return the name in ``cells.json``: that of the study, wherever its files lie."""
+    with listing(study_folder) as content:
+        return str(content["study"])
+
+
+@contextmanager
+def listing(study_folder: Path) -> Iterator[dict[str, Any]]:
+    """Give the content of ``cells.json``; what is wrong with it becomes a ResultError."""
+    path = study_folder / CELLS
+    try:
+        yield json.loads(path.read_text())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ResultError(
+            f"{path}: not the list of a study's cells ({reason}); "
+            f"write it with `python -m fggp plan {study_folder.name} --write`"
+        ) from None

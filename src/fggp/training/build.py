@@ -1,0 +1,95 @@
+"""What the training of a cell is made of: its network and its images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fggp.data import Dataset
+from fggp.data.batches import Batches, EvaluationBatches, evaluation_batches
+from fggp.foundation.exact import kept_count
+from fggp.foundation.random_streams import stream
+from fggp.models import build
+from fggp.models.memory_format import arrange, channels_last
+from fggp.models.small_dense import narrower, weights
+from fggp.pruning.parameters import prunable
+from fggp.study.cell import Cell
+from fggp.study.protocol import recipe_of
+from fggp.training.flops import output_positions
+
+
+def network_of(cell: Cell, classes: int, device: torch.device) -> nn.Module:
+    """Build the backbone on the CPU from its own stream, leaving the global one as it was."""
+    name, width = cell.backbone.name, cell.backbone.width
+    if recipe_of(cell).narrow:
+        keep = kept_count(weights(name, width, classes), cell.sparsity)
+        width = narrower(name, width, classes, keep)
+    seed = int(stream(cell.seed, "weights").integers(2**63))
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed: it seeds the devices too, and nothing would bring these back.
+        torch.default_generator.manual_seed(seed)
+        model = build(cell.backbone.name, width=width, classes=classes)
+    return arrange(model.to(device), cell.training.layout)
+
+
+def full_macs(cell: Cell, classes: int, shape: Sequence[int]) -> int:
+    """Return the multiply-accumulates of one image through the backbone at its full width."""
+    with torch.device("meta"):
+        model = build(cell.backbone.name, width=cell.backbone.width, classes=classes)
+    positions = output_positions(model, shape)
+    return sum(positions[name] * p.numel() for name, p in prunable(model).items())
+
+
+def training_batches(
+    cell: Cell, dataset: Dataset, chosen: NDArray[np.int64], device: torch.device
+) -> Batches:
+    """Return the augmented batches of the ``chosen`` training images."""
+    training = cell.training
+    return Batches(
+        dataset.train_images[chosen],
+        dataset.train_labels[chosen],
+        mean=dataset.mean,
+        std=dataset.std,
+        batch_size=training.batch_size,
+        seed=cell.seed,
+        pad=training.pad,
+        flip=training.flip,
+        device=device,
+        channels_last=channels_last(cell.training.layout),
+    )
+
+
+def still(
+    cell: Cell,
+    dataset: Dataset,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    device: torch.device,
+) -> EvaluationBatches:
+    """Return images in their order, without augmentation."""
+    return evaluation_batches(
+        images,
+        labels,
+        mean=dataset.mean,
+        std=dataset.std,
+        device=device,
+        channels_last=channels_last(cell.training.layout),
+    )
+
+
+def few(
+    cell: Cell, dataset: Dataset, chosen: NDArray[np.int64], device: torch.device
+) -> list[tuple[Tensor, Tensor]]:
+    """Return ten of the ``chosen`` training images per class, to score weights on."""
+    labels = dataset.train_labels[chosen]
+    order = stream(cell.seed, "scoring").permutation(len(labels))
+    # Not np.unique, which imports masked arrays, for a tenth of the start of a training.
+    present = np.flatnonzero(np.bincount(labels))
+    tens = [order[labels[order] == label][:10] for label in present]
+    taken = chosen[np.concatenate(tens)]
+    images = dataset.train_images[taken], dataset.train_labels[taken]
+    return list(still(cell, dataset, *images, device))

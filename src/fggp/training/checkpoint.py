@@ -1,0 +1,148 @@
+"""Checkpoints: atomic, tied to one cell and numerics version, loaded without running code."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fggp.foundation.files import write_bytes
+from fggp.study.cell import Cell
+from fggp.study.result_file import NUMERICS
+from fggp.training.energy.counters import counter_of
+from fggp.training.energy.meter import Joules, Meter
+from fggp.training.train import Tick
+
+CONTENT = 3
+"""What a checkpoint holds; raised by every change after which an older one cannot be continued."""
+
+
+class Checkpoint:
+    """The checkpoint file of one cell.
+
+    Args:
+        path: where it lies.
+        cell: what it belongs to, the checksum of the data included.
+        device: kind of device that trains; a checkpoint of another kind is not continued.
+
+    """
+
+    def __init__(self, path: Path, cell: Cell, device: str) -> None:
+        self.path = path
+        self.owner = f"content {CONTENT}, "
+        self.owner += f"numerics {NUMERICS} on {device} with torch {torch.__version__}: "
+        self.owner += cell.canonical()
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the file by ``state``; a kill at any moment leaves the old or the new one."""
+        buffer = io.BytesIO()
+        torch.save({"owner": self.owner, "state": state}, buffer)
+        content = buffer.getvalue()
+        write_bytes(self.path, hashlib.sha256(content).digest() + content)
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the saved state, or None where training starts afresh.
+
+        A damaged or foreign file is set aside with a message.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            raw = self.path.read_bytes()
+            if hashlib.sha256(raw[32:]).digest() != raw[:32]:
+                raise EOFError  # torch itself checks no sums
+            content = torch.load(io.BytesIO(raw[32:]), map_location="cpu", weights_only=True)
+            if content["owner"] == self.owner:
+                state: dict[str, Any] = content["state"]
+                return state
+            reason = "belongs to another cell, device or version"
+        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, OSError):
+            reason = "is damaged"
+        aside = self.path.with_suffix(".rejected")
+        os.replace(self.path, aside)
+        print(f"{self.path} {reason}: kept as {aside.name}, training afresh", file=sys.stderr)
+        return None
+
+    def remove(self) -> None:
+        """Delete the file once the result is written."""
+        self.path.unlink(missing_ok=True)
+
+
+SHARED = 0.95
+
+
+"""Below this part of its counter a training had company; a little is always the system's."""
+
+
+class Metered(Checkpoint):
+    """A checkpoint that also carries the energy spent so far, where it is measured."""
+
+    def __init__(self, path: Path, cell: Cell, device: str) -> None:
+        super().__init__(path, cell, device)
+        self.meter = Meter(counter_of(device))
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the file by ``state`` and the energy."""
+        spent = self.meter.read()
+        super().save(state | {"joules": None if spent is None else [spent.own, spent.counter]})
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the saved state and take its energy over; checkpoints from before have none."""
+        state = super().load()
+        if state is not None:
+            before = state.get("joules")
+            self.meter.add(None if before is None else Joules(*before))
+        return state
+
+    def ticking(self, tick: Tick) -> Tick:
+        """Return a ``tick`` that also looks after the meter."""
+
+        def both(done: int, steps: int) -> None:
+            self.meter.glance()
+            tick(done, steps)
+
+        return both
+
+    def energy(self) -> dict[str, Any]:
+        """Return the energy of the training for its provenance; None where it was not measured.
+
+        ``energy_joules`` is its part, ``counter_joules`` what the whole device took meanwhile.
+        """
+        spent = self.meter.read()
+        if spent is None:
+            return dict.fromkeys(("energy_joules", "counter_joules", "energy_shared"))
+        return {
+            "energy_joules": round(spent.own, 3),
+            "counter_joules": round(spent.counter, 3),
+            "energy_shared": spent.own < SHARED * spent.counter,
+        }
+
+
+class Timed(Metered):
+    """A checkpoint that also carries the seconds spent so far."""
+
+    def __init__(self, path: Path, cell: Cell, device: str) -> None:
+        super().__init__(path, cell, device)
+        self.began, self.before = time.monotonic(), 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent on the cell, in this process and in those before it."""
+        return self.before + time.monotonic() - self.began
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the file by ``state`` and the seconds."""
+        super().save(state | {"seconds": self.seconds})
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the saved state and take its seconds over."""
+        state = super().load()
+        self.before = state["seconds"] if state else 0.0
+        return state

@@ -1,0 +1,179 @@
+"""Theoretical work of a training under its masks, in multiply-accumulates; one is two FLOPs.
+
+A kept weight costs one multiply-accumulate (MAC) per image at every output position of its layer,
+borders of padding included. With f the sum of that over the kept weights and F over all of them,
+
+    training = Σ over steps of images · 3·f + Σ over gradient steps of images · (F − f).
+
+The three f of a step are the forward pass, the gradient of the activations and the gradient of the
+weights; where a mask update reads the dense gradient, its step takes the gradient of all weights,
+so that it comes to 2·f + F (Evci et al. 2020, arXiv 1911.11134, appendix on FLOPs). There such a
+step leaves the weights as they are; here it is an ordinary step of the optimizer.
+
+Left out: biases, batch normalisation, ReLU, pooling, the loss, the optimizer, choosing the masks,
+and evaluations. The activation gradient of the first layer is counted, though nothing uses it. What
+hardware does is another matter: dense kernels, like those here, multiply zeros as well.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fggp.pruning.mask_update import Update
+from fggp.pruning.rules import Rule, grows
+
+
+@torch.no_grad()
+def output_positions(model: nn.Module, shape: Sequence[int]) -> dict[str, int]:
+    """Return at how many output positions each weight of a convolution or linear layer is used.
+
+    Counted on a copy without numbers: weights, statistics and random states stay as they are.
+
+    Args:
+        model: the network.
+        shape: of one image, without the batch, e.g. (3, 32, 32).
+
+    Returns:
+        Positions by name of the weight, such as 1024 for a 3×3 convolution of 32×32 pixels.
+
+    """
+    shadow = copy.deepcopy(model).to("meta").eval()
+    names = {module: f"{name}.weight" for name, module in shadow.named_modules()}
+    positions: Counter[str] = Counter()
+
+    def count(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        channel = 1 if isinstance(module, nn.Conv2d) else -1
+        positions[names[module]] += output.numel() // output.shape[channel]
+
+    for module in names:
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(count)
+    shadow(torch.empty(1, *shape, device="meta"))
+    return dict(positions)
+
+
+class Work:
+    """Counts the multiply-accumulates of a training while its masks change, exactly.
+
+    Nothing is read back from the device before the end.
+
+    Args:
+        positions: output positions of each prunable layer.
+        masks: the initial masks, in the same order.
+        gradient_steps: how many steps' gradients a mask update looks at.
+
+    """
+
+    def __init__(
+        self, positions: Sequence[int], masks: Sequence[Tensor], gradient_steps: int = 1
+    ) -> None:
+        self.positions = list(positions)
+        self.gradient_steps = gradient_steps
+        self._sizes = [mask.numel() for mask in masks]
+        self._kept = counts(masks)
+        self._all = torch.tensor(self._sizes, device=self._kept.device)
+        # Per layer, over all images: weights that were kept, and others that got a gradient.
+        self._used, self._rest = torch.zeros_like(self._kept), torch.zeros_like(self._kept)
+        self._recent: list[int] = []
+        self._soft = False
+
+    def step(self, images: int, leak: float | None = None) -> None:
+        """Count one training step of so many images under the present masks.
+
+        Where masking is soft, all weights get a gradient, and pruned ones of which the network
+        sees a share other than 0 (``leak``) are multiplied as well.
+        """
+        self._used.add_(self._kept, alpha=images)
+        self._soft = leak is not None
+        if self._soft:
+            self._rest.add_(self._all - self._kept, alpha=images if leak == 0 else 3 * images)
+        self._recent = [*self._recent, images][-self.gradient_steps :]
+
+    def update(self, masks: Sequence[Tensor], *, read_gradient: bool) -> None:
+        """Take new masks, made after the last step with or without its dense gradient."""
+        if read_gradient and not self._soft:
+            self._rest.add_(self._all - self._kept, alpha=sum(self._recent))
+        self._recent = []
+        self._kept = counts(masks)
+
+    @property
+    def dense(self) -> int:
+        """F, for one image and all weights."""
+        return sum(p * n for p, n in zip(self.positions, self._sizes, strict=True))
+
+    @property
+    def inference(self) -> int:
+        """Return f, for one image under the present masks."""
+        return sum(p * n for p, n in zip(self.positions, self._kept.tolist(), strict=True))
+
+    @property
+    def training(self) -> int:
+        """All steps so far, by the formula above."""
+        columns = self.positions, self._used.tolist(), self._rest.tolist()
+        return sum(p * (3 * used + rest) for p, used, rest in zip(*columns, strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what resuming needs."""
+        return {
+            "kept": self._kept,
+            "used": self._used,
+            "rest": self._rest,
+            "recent": self._recent,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        self._kept.copy_(state["kept"])
+        self._used.copy_(state["used"])
+        self._rest.copy_(state["rest"])
+        self._recent = state["recent"]
+
+
+class Watch:
+    """A rule that does what another does, and knows whether that read the gradient.
+
+    Args:
+        rule: the other rule; what it reads by `fggp.pruning.mask_update.Update.gradient` is seen.
+
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.read_gradient = False
+
+    @property
+    def grows(self) -> bool:
+        """Whether the rule may return pruned weights."""
+        return grows(self.rule)
+
+    def __call__(self, update: Update) -> Update:
+        """Return the update after the rule."""
+        self.read_gradient = False
+        return self.rule(_Watched(**vars(update), tell=self._tell))
+
+    def _tell(self) -> None:
+        self.read_gradient = True
+
+
+@dataclass(frozen=True)
+class _Watched(Update):
+    """An update that tells when its gradient is read; parts and copies of it do so too."""
+
+    tell: Callable[[], None] = lambda: None
+
+    @property
+    def gradient(self) -> Tensor:
+        self.tell()
+        return super().gradient
+
+
+def counts(masks: Sequence[Tensor]) -> Tensor:
+    """Return how many places each mask marks, ``(layers,)`` int64, where the masks are."""
+    return torch.stack([mask.count_nonzero() for mask in masks])

@@ -1,0 +1,290 @@
+"""The state of one training, and what is done to it: epochs, steps, evaluations."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from fggp.data import Dataset, split
+from fggp.foundation.errors import Failure
+from fggp.foundation.exact import kept_count
+from fggp.models.small_dense import weights
+from fggp.pruning.parameters import Layer
+from fggp.pruning.pruner import Pruner
+from fggp.pruning.timing import epochs_of
+from fggp.study.accuracy_views import views
+from fggp.study.cell import Cell
+from fggp.study.protocol import learning_rate, method_of, recipe_of
+from fggp.study.verdict import COMPLETED, Sign, entropy, failure
+from fggp.training.build import few, full_macs, network_of, still, training_batches
+from fggp.training.connectivity import connected
+from fggp.training.diagnostics import Diagnostics
+from fggp.training.outputs import Answers
+from fggp.training.step import Row, Step
+from fggp.training.torch_settings import autocast
+
+Tick = Callable[[int, int], None]
+
+
+class Stopped(Exception):  # noqa: N818 - nothing went wrong
+    """The training was asked to stop."""
+
+
+class Run:
+    """The training of one cell on one device.
+
+    Args:
+        cell: what to train.
+        dataset: its images.
+        device: where.
+        trained: state of the dense network of the same seed, where the method starts from it.
+
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        dataset: Dataset,
+        device: torch.device,
+        trained: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.cell, self.device = cell, device
+        training = cell.training
+        self.classes, self.shape = len(dataset.classes), dataset.test_images.shape[1:]
+        chosen, held_out = split(dataset.train_labels, cell.data.validation, cell.data.train)
+        self.batches = training_batches(cell, dataset, chosen, device)
+        sets = {
+            "validation": (dataset.train_images[held_out], dataset.train_labels[held_out]),
+            "test": (dataset.test_images, dataset.test_labels),
+        }
+        self.held_out = {
+            name: still(cell, dataset, *images, device) for name, images in sets.items()
+        }
+        self.guessing = entropy(np.bincount(dataset.train_labels[chosen]).tolist())
+        self.images = {"train": len(chosen)} | {name: len(y) for name, (_, y) in sets.items()}
+        self.model = network_of(cell, self.classes, device)
+        if recipe_of(cell).fine_tune is not None:
+            if trained is None:
+                raise Failure(f"{cell.id} starts from the trained dense network, which is missing")
+            self.model.load_state_dict(trained)
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(),
+            lr=float(training.lr),
+            momentum=float(training.momentum),
+            nesterov=training.nesterov,
+            weight_decay=float(training.weight_decay),
+            fused=True,
+        )
+        method = method_of(cell, len(self.batches))
+        try:
+            self.pruner = Pruner(
+                self.model,
+                self.optimizer,
+                method,
+                seed=cell.seed,
+                batches=few(cell, dataset, chosen, device),
+                loss=cross_entropy,
+            )
+        except ValueError as error:
+            raise Failure(f"{cell.id}: {error}") from None
+        self.protocol = epochs_of(method.recipe, training.epochs, cell.sparsity)
+        self.diagnostics = Diagnostics(self.model, self.pruner, self.shape)
+        self.epoch, self.step = 1, 0
+        self.train_step = Step(cell, self.model, self.optimizer, self.pruner, self.diagnostics)
+        self.epochs: list[Row] = []
+        self.signs: list[Sign] = []
+        self.logits: NDArray[np.float16] | None = None  # (N, classes), once there is an outcome
+
+    def train_epoch(self, stop: Callable[[], bool], tick: Tick) -> None:
+        """Train from the present step to the end of the epoch; raises Stopped where asked to."""
+        self.batches.start(self.epoch)
+        self.model.train()
+        self.train_step.start(float(self.lr))
+        while self.step < len(self.batches):
+            if stop():
+                raise Stopped
+            self.train_step(*self.batches[self.step])
+            self.step += 1
+            tick(self.pruner.steps, self.pruner.method.timing.steps)
+
+    def close_epoch(self) -> Row:
+        """Evaluate, record the epoch and go to the next; returns the record."""
+        answers = Answers(self.classes, self.device)
+        row = {
+            "epoch": self.epoch,
+            "lr": float(self.lr),
+            "train_loss": _finite(float(self.train_step.loss) / self.images["train"]),
+            "validation_correct": self._correct("validation", answers),
+            "test_correct": self._correct("test", answers),
+            "kept": self._used,
+        }
+        self.epochs.append(row)
+        self.signs.append(self._sign(answers, row["train_loss"]))
+        self.epoch, self.step = self.epoch + 1, 0
+        self.train_step.loss.zero_()
+        return row
+
+    @property
+    def lr(self) -> Fraction:
+        """The learning rate of the present epoch."""
+        return learning_rate(self.cell, self.protocol[self.epoch - 1])
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another epoch to train."""
+        return self.epoch <= len(self.protocol) and self.failure is None
+
+    @property
+    def failure(self) -> str | None:
+        """The verdict that ends the training before its last epoch, or None while it goes on."""
+        return failure(self.signs, self.cell.training.epochs, self.guessing)
+
+    def _sign(self, answers: Answers, loss: float | None) -> Sign:
+        """Return what the present epoch, at its end, leaves to decide on."""
+        epoch, last = self.protocol[self.epoch - 1], self.cell.training.epochs
+        pruner, before = self.pruner, (self.epoch - 1) * len(self.batches)
+        return {
+            "loss": loss,
+            "finite": _all_finite(self.model.state_dict()),
+            # Looking for a path takes a moment, and is needed only where no image makes a change.
+            "cut": answers.constant
+            and pruner.closed
+            and not connected(self.model, pruner.masks, self.shape),
+            "named": answers.named,
+            "settled": pruner.settled
+            and pruner.method.last_update <= before
+            and 2 * epoch > last
+            and learning_rate(self.cell, epoch) == learning_rate(self.cell, last),
+        }
+
+    @torch.no_grad()
+    def _correct(self, name: str, answers: Answers) -> int:
+        self.model.eval()
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        for x, y in self.held_out[name]:
+            with autocast(self.cell.training, self.device):
+                outputs = self.model(x)
+            best = outputs.argmax(1)
+            correct += (best == y).sum()
+            answers.take(outputs, best)
+        return int(correct)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that resuming at the present step needs."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "pruner": self.pruner.state_dict(),
+            "diagnostics": self.diagnostics.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "loss": self.train_step.loss,
+            "epochs": self.epochs,
+            "updates": self.train_step.updates,
+            "signs": self.signs,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.pruner.load_state_dict(state["pruner"])
+        self.diagnostics.load_state_dict(state["diagnostics"])
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.train_step.loss.copy_(state["loss"])
+        self.epochs, self.train_step.updates = state["epochs"], state["updates"]
+        self.signs = state["signs"]
+
+    def outcome(self) -> dict[str, Any]:
+        """Return what the training came to, as plain JSON data."""
+        layers = self.pruner.layers()
+        parameters = dict(self.model.named_parameters())
+        total = weights(self.cell.backbone.name, self.cell.backbone.width, self.classes)
+        work = self.diagnostics.outcome(self._keep_logits)
+        if recipe_of(self.cell).narrow:
+            work["dense_macs"] = full_macs(self.cell, self.classes, self.shape)
+        window_end = self.pruner.method.timing.end // len(self.batches)
+        return {
+            "verdict": self.failure or COMPLETED,
+            **self._stopped(layers),
+            "images": self.images,
+            "steps_per_epoch": len(self.batches),
+            "prunable": total,
+            "target": kept_count(total, self.cell.sparsity),
+            "accuracy": views(self.epochs, self._first_full_epoch(), window_end),
+            "epochs": self.epochs,
+            "updates": self.train_step.updates,
+            "layers": [
+                {
+                    "name": layer.name,
+                    "shape": list(layer.shape),
+                    "kept": layer.kept,
+                    "nonzero": int(parameters[layer.name].count_nonzero()),
+                    "macs": layer.kept * self.diagnostics.positions[layer.name],
+                }
+                for layer in layers
+            ],
+            **work,
+            "weights_sha256": digest(self.model.state_dict()),
+        }
+
+    @torch.no_grad()
+    def _keep_logits(self) -> None:
+        self.model.eval()
+        parts = []
+        for x, _ in self.held_out["test"]:
+            with autocast(self.cell.training, self.device):
+                parts.append(self.model(x).half().cpu())
+        self.logits = torch.cat(parts).numpy()
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the state of the network on the CPU, with no negative zero off the masks."""
+        masks = self.pruner.masks
+        return {
+            name: (tensor.where(masks[name], 0.0) if name in masks else tensor).detach().cpu()
+            for name, tensor in self.model.state_dict().items()
+        }
+
+    def _stopped(self, layers: Sequence[Layer]) -> Row:
+        """Return where a failure ended the training, and what was empty then."""
+        if self.failure is None:
+            return {}
+        empty = [layer.name for layer in layers if not layer.kept]
+        return {"stopped": {"epochs": len(self.protocol), "empty_layers": empty}}
+
+    @property
+    def _used(self) -> int:
+        """How many weights the network computes with: all while pruned ones leak through."""
+        if self.pruner.leak:
+            return self.pruner.total
+        return sum(layer.kept for layer in self.pruner.layers())
+
+    def _first_full_epoch(self) -> int:
+        """Return the first epoch all of whose evaluations are at the target sparsity."""
+        target = self.epochs[-1]["kept"]
+        below = [row["epoch"] for row in self.epochs if row["kept"] != target]
+        return max(below, default=0) + 1
+
+
+def _finite(value: float) -> float | None:
+    return value if abs(value) < float("inf") else None
+
+
+def _all_finite(state: Mapping[str, Tensor]) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in state.values())
+
+
+def digest(state: Mapping[str, Tensor]) -> str:
+    """Return a checksum of all tensors of a network, in their order."""
+    checksum = hashlib.sha256()
+    for tensor in state.values():
+        checksum.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return checksum.hexdigest()

@@ -1,0 +1,80 @@
+"""Where, when and with what a result was made; nothing here enters a comparison."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import resource
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("fggp", "numpy", "torch", "torchvision")
+TRAINS = {"foundation", "pruning", "methods", "models", "data", "study", "training"}
+
+
+def now() -> str:
+    """Return the present time, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def provenance(*, started: str, seconds: float, device: str, device_name: str) -> dict[str, Any]:
+    """Return the provenance block of a training that ends now.
+
+    Args:
+        started: when this process began the cell.
+        seconds: spent on the cell, earlier attempts that were resumed included.
+        device: "cpu" or "cuda".
+        device_name: of the processor that trained.
+
+    """
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "started": started,
+        "finished": now(),
+        "seconds": round(seconds, 3),
+        "peak_memory_mb": peak // (2**20 if sys.platform == "darwin" else 2**10),
+        "device": device,
+        "device_name": device_name,
+        "host": {
+            "system": platform.system(),
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+        },
+        "versions": {"python": platform.python_version()} | _versions(),
+        "code_sha256": code_digest(),
+    }
+
+
+def code_digest() -> str:
+    """Return the digest of the source files that decide what a training comes to."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parents[1]
+    for path in sorted(root.rglob("*.py")):
+        relative = path.relative_to(root)
+        if relative.parts[0] in TRAINS:
+            digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def processor() -> str:
+    """Return the name of the CPU."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a source tree
+            found[package] = "not installed"
+    return found

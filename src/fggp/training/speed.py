@@ -1,0 +1,92 @@
+"""How fast a training was: images per second, and the share of what its device can do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from fggp.study.cell import Cell, Training
+from fggp.study.protocol import recipe_of
+from fggp.study.result_file import MOST_SHARE
+from fggp.training.torch_settings import arithmetic
+
+SIDE = {"cpu": 384, "cuda": 8192}
+"""Rows and columns of the matrices; on a CPU as many rows for each thread.
+
+Small enough there that a product ends before the system gives the core to another process.
+"""
+SECONDS = 0.2
+
+Outcome = Mapping[str, Any]
+
+
+def speed(cell: Cell, outcome: Outcome, seconds: float, device: torch.device) -> dict[str, Any]:
+    """Return the speed of a training that is over; measures its device, which takes `SECONDS`.
+
+    Args:
+        cell: what was trained.
+        outcome: what it came to.
+        seconds: that it took in all, evaluations included.
+        device: that trained it.
+
+    Returns:
+        ``images_per_second`` of training, ``peak_gflops`` that a matrix product reaches now in the
+        same precision and threads, and ``share_of_peak``, the multiplications done by the seconds
+        and that peak. The last two are None where the product tells nothing.
+
+    """
+    images = outcome["images"]["train"] * len(outcome["epochs"])
+    gflops = peak_gflops(cell.training, device)
+    share = None if not gflops else flop(cell, outcome) / seconds / (gflops * 1e9)
+    sound = share is not None and share <= MOST_SHARE
+    return {
+        "images_per_second": round(images / seconds, 3),
+        "peak_gflops": round(gflops, 3) if sound and gflops else None,
+        "share_of_peak": round(share, 6) if sound and share is not None else None,
+    }
+
+
+def flop(cell: Cell, outcome: Outcome) -> int:
+    """Return the FLOP that dense kernels did in a training, two per multiply-accumulate.
+
+    Zeros are multiplied as well: of each training image forward pass and both gradients are
+    counted, of each evaluated one the forward pass. What else a step does is left out.
+    """
+    images, epochs = outcome["images"], len(outcome["epochs"])
+    # A narrow network has no masks, and `dense_macs` is that of the one it is compared with.
+    each = outcome["inference_macs" if recipe_of(cell).narrow else "dense_macs"]
+    evaluated = epochs * (images["validation"] + images["test"]) + images["test"]
+    return int(2 * each * (3 * epochs * images["train"] + evaluated))
+
+
+def peak_gflops(training: Training, device: torch.device) -> float | None:
+    """Return the GFLOP/s of a matrix product, the best of some; None where it cannot be made."""
+    try:
+        with arithmetic(training):
+            return _best(training, device)
+    except (RuntimeError, MemoryError):  # a full device is no reason to lose a training
+        return None
+
+
+def _best(training: Training, device: torch.device) -> float:
+    side = SIDE[device.type]
+    rows = side * training.threads if device.type == "cpu" else side
+    dtype = torch.bfloat16 if training.precision == "bf16" else torch.float32
+    own = torch.Generator(device).manual_seed(0)  # no other random state is touched
+    a, b = (torch.rand(n, side, generator=own, device=device).to(dtype) for n in (rows, side))
+    end = time.perf_counter() + SECONDS
+    taken = [_product_seconds(a, b, device)]
+    while len(taken) < 2 or time.perf_counter() < end:
+        taken.append(_product_seconds(a, b, device))
+    return 2 * rows * side * side / min(taken) / 1e9
+
+
+def _product_seconds(a: torch.Tensor, b: torch.Tensor, device: torch.device) -> float:
+    begin = time.perf_counter()
+    a @ b
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - begin

@@ -1,0 +1,113 @@
+"""One training step: what the device does, and what is kept of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from fggp.pruning.pruner import Pruner
+from fggp.study.cell import Cell
+from fggp.training.cuda_graphs import Replay, recorder
+from fggp.training.diagnostics import Diagnostics
+from fggp.training.torch_settings import autocast
+
+Row = dict[str, Any]
+
+
+class Step:
+    """The training steps of one cell.
+
+    Args:
+        cell: what is trained.
+        model: its network.
+        optimizer: the network's.
+        pruner: the network's.
+        diagnostics: follow the pruner.
+
+    Attributes:
+        loss: the sum over the images of the epoch so far, on the device.
+        updates: a record of each mask update that the cell wants recorded.
+
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        pruner: Pruner,
+        diagnostics: Diagnostics,
+    ) -> None:
+        self._training, self._update_every = cell.training, cell.pruning.update_every
+        self._model, self._optimizer = model, optimizer
+        self._device = next(model.parameters()).device
+        self._pruner, self._diagnostics = pruner, diagnostics
+        self.loss = torch.zeros((), device=self._device)
+        self.updates: list[Row] = []
+        self._replay = Replay(
+            self._work,
+            list(model.parameters()),
+            changed=self._changed,
+            read=lambda: self._pruner.factors,
+            constants=lambda: [group["lr"] for group in optimizer.param_groups],
+            record=recorder(self._device),
+        )
+
+    def start(self, lr: float) -> None:
+        """Begin an epoch, or go on in it, with its learning rate."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
+        self._replay.check()
+
+    def __call__(self, x: Tensor, y: Tensor) -> None:
+        """Train on a batch: images (B, 3, H, W), labels (B,)."""
+        leak = self._pruner.leak
+        if leak is None:
+            self._replay(x, y)
+        else:  # the model sees another share of a pruned weight after each update
+            self._descend(x, y)
+        update = self._pruner.step(masked=leak is None)
+        self._optimizer.zero_grad()
+        self._diagnostics.step(len(y), updated=update is not None, leak=leak)
+        if update is not None:
+            self._replay.check()
+            self._record(update)
+
+    def _work(self, x: Tensor, y: Tensor) -> None:
+        """Do what a step asks of the device; the host decides nothing here."""
+        self._descend(x, y)
+        self._pruner.apply()
+
+    def _descend(self, x: Tensor, y: Tensor) -> None:
+        with autocast(self._training, self._device):
+            loss = cross_entropy(self._model(x), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self.loss += loss.detach() * len(y)
+
+    def _changed(self) -> list[Tensor]:
+        """Return the tensors that a step changes in place."""
+        buffers = [
+            value
+            for parameter in self._model.parameters()
+            for value in self._optimizer.state.get(parameter, {}).values()
+            if isinstance(value, Tensor)
+        ]
+        return [*self._model.state_dict().values(), *buffers, self.loss]
+
+    def _record(self, update: int) -> None:
+        """Keep a record of as many updates as ``update_every`` makes, and of the last."""
+        timing, every = self._pruner.method.timing, self._update_every
+        if (
+            timing.every >= every
+            or update == timing.updates
+            or (self._pruner.steps - timing.begin) % every == 0
+        ):
+            kept = [layer.kept for layer in self._pruner.layers()]
+            self.updates.append(
+                {"update": update, "step": self._pruner.steps, "kept": kept}
+                | self._diagnostics.record()
+            )

@@ -1,0 +1,85 @@
+"""One training: a cell in, an outcome out. No paths, no command line."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from fggp.data import Dataset
+from fggp.study.cell import Cell
+from fggp.training.loop import Run, Stopped, Tick
+from fggp.training.step import Row
+from fggp.training.torch_settings import arithmetic
+
+__all__ = ["Row", "Stopped", "Store", "Tick", "train"]
+
+
+PAUSE = 50
+"""A checkpoint after an epoch waits for so many times what the last one took to write: on a fast
+GPU an epoch takes little longer than writing the state of a network to a disk."""
+
+
+class Store(Protocol):
+    """Where a training keeps its state; see `fggp.training.checkpoint.Checkpoint`."""
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep ``state``."""
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the kept state, if there is one."""
+
+
+def train(
+    cell: Cell,
+    dataset: Dataset,
+    *,
+    device: torch.device,
+    store: Store,
+    trained: Mapping[str, Tensor] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    tick: Tick = lambda done, steps: None,
+    report: Callable[[Row], None] = lambda row: None,
+    finish: Callable[[Run], None] = lambda run: None,
+) -> dict[str, Any]:
+    """Train a cell, or continue it, and return its outcome.
+
+    Args:
+        cell: what to train.
+        dataset: its images.
+        device: where.
+        store: keeps a checkpoint where training stops, and after epochs, as often as costs little.
+        trained: state of the dense network of the same seed, where the method starts from it.
+        stop: asked before every step whether to stop.
+        tick: called after every step with the steps done and those of the whole training.
+        report: called with the record of every finished epoch.
+        finish: called with the finished training, to keep more of it than its outcome.
+
+    Raises:
+        Stopped: when ``stop`` said so; the state is in ``store``.
+
+    """
+    with arithmetic(cell.training):
+        run = Run(cell, dataset, device, trained)
+        if state := store.load():
+            run.load_state_dict(state)
+        saved, took = -math.inf, 0.0
+        while run.goes_on:
+            try:
+                run.train_epoch(stop, tick)
+            except Stopped:
+                store.save(run.state_dict())
+                raise
+            report(run.close_epoch())
+            began = time.monotonic()
+            if began >= saved + PAUSE * took or not run.goes_on:
+                store.save(run.state_dict())
+                saved = time.monotonic()
+                took = saved - began
+        outcome = run.outcome()
+        finish(run)
+        return outcome
