@@ -67,7 +67,7 @@ test-cluster: $(READY) ## run the profile in a one-node Slurm; as root, with slu
 	pytest -rs -m "cluster and not slow" tests/cluster
 
 faults: $(READY) ## kill trainings, mutate studies and damage files; nothing may be lost or wrong (10 minutes)
-	PYTHONPATH=src:tests/workflow python tests/faults/campaign.py --jobs $(JOBS)
+	PYTHONPATH=src:tests/support python tests/faults/campaign.py --jobs $(JOBS)
 
 check: $(READY) ## ruff, mypy, snakefmt, snakemake --lint and codespell
 	ruff check .

@@ -1,11 +1,22 @@
-"""Its place puts this folder on the path of imports: tests share what lies beside it."""
+"""Fixtures for all tests; the modules that tests share are in tests/support."""
 
 import os
 from pathlib import Path
 
 import pytest
+from checkouts import (
+    by_hand,
+    fresh,
+    study,
+    study_by_hand,
+    trained,
+    undisturbed,
+    untrained,
+)
 
 from fggp.data import Dataset, load, prepare
+
+__all__ = ["by_hand", "fresh", "study", "study_by_hand", "trained", "undisturbed", "untrained"]
 
 # Threads that wait actively make tiny operations slow on a busy machine. PyTorch reads this when it
 # is imported, which nothing did so far; so do the processes that tests start.

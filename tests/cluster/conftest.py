@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from checkout import TINY, Checkout
 from filelock import FileLock
-from lab import EPOCHS, Lab
 from PIL import Image
-from slurm import Slurm, missing
+from slurm_lab import EPOCHS, Lab
+from slurm_node import Slurm, missing
 
 # Tiny pictures in a folder: the digits would ask for no GPU.
 WIDE = TINY | {

@@ -2,7 +2,7 @@
 
 import pytest
 from checkout import Checkout
-from lab import Lab
+from slurm_lab import Lab
 
 pytestmark = pytest.mark.cluster
 FINE, ONCE, ALWAYS = (f"vgg19/s90/i50/{name}" for name in ("fggp/seed1", "fggp/seed2", "gmp/seed1"))

@@ -2,7 +2,7 @@
 
 import pytest
 from checkout import Checkout
-from lab import Lab, check
+from slurm_lab import Lab, check
 
 pytestmark = pytest.mark.cluster
 ONE, TWO = (f"vgg19/s90/i50/fggp/seed{seed}" for seed in (1, 2))

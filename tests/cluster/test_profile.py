@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from checkout import Checkout
-from lab import Lab, gpu, parent
+from slurm_lab import Lab, gpu, parent
 
 pytestmark = pytest.mark.cluster
 CELLS = [f"vgg19/s90/i50/{label}/seed{seed}" for label in ("fggp", "gmp") for seed in (1, 2)]

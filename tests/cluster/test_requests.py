@@ -4,7 +4,7 @@ import re
 
 import pytest
 from checkout import Checkout
-from lab import Lab, gpu
+from slurm_lab import Lab, gpu
 
 pytestmark = pytest.mark.cluster
 ONE, TWO = (f"vgg19/s90/i50/fggp/seed{seed}" for seed in (1, 2))

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 from checkout import Checkout
-from lab import EPOCHS, Lab, epochs
+from slurm_lab import EPOCHS, Lab, epochs
 
 pytestmark = pytest.mark.cluster
 CELLS = [f"vgg19/s90/i50/fggp/seed{seed}" for seed in (1, 2, 3, 4)]

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from checkout import Checkout
-from lab import Lab, check
+from slurm_lab import Lab, check
 
 from fggp.running.slurm_allocation import seconds_of
 

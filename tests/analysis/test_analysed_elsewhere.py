@@ -1,0 +1,133 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fabricate import fabricate, grid
+
+from fggp.analysis import figure_style as style
+from fggp.cli import main
+
+SHIPPED = Path(__file__).parents[2] / "results/reference/mini-95-folder"
+TIMEOUT = 600  # seconds; a guard against hanging, and never a promise
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(style, "DPI", 50)  # nothing but faster
+    folder = tmp_path / "results/small"
+    fabricate(folder, grid(sparsities=[0.9], initial_sparsities=[0], seeds=[1]))
+    return folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def complaint(capsys: pytest.CaptureFixture[str]) -> str:
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_another_folder_gets_what_the_study_would_and_the_study_stays_as_it_is(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, out = files(study), tmp_path / "deep/out"
+    assert main(["analyse", str(study), "--out", str(out)]) == 0
+    assert files(study) == before
+    written = capsys.readouterr().out.split()
+    assert {Path(path) for path in written} == {out / name for name in files(out)}
+    assert main(["analyse", str(study), "--out", str(out)]) == 0, "once more"
+    assert main(["analyse", str(study)]) == 0
+    after = files(study)
+    for name in before:
+        after.pop(name) if name != "cells.json" else None
+    assert files(out) == after
+    assert {"page.html", "runs.csv", "tables/ranking.csv", "figures/forest.png"} <= set(after)
+
+
+def test_the_parts_of_an_analysis_made_elsewhere_can_be_made_anew(
+    study: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert main(["analyse", str(study), "--out", str(out)]) == 0
+    before = files(out)
+    for name in ("page.html", "tables/ranking.csv", "figures/forest.csv"):
+        (out / name).unlink()
+    for arguments in (["table", "ranking"], ["figure", "forest"], ["page"]):
+        assert main([*arguments, str(out)]) == 0
+    assert files(out) == before
+
+
+def test_a_folder_with_trainings_is_refused_and_not_touched(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "results/other"
+    fabricate(other, grid(sparsities=[0.95], seeds=[3]))
+    before = files(other)
+    assert main(["analyse", str(study), "--out", str(other)]) == 1
+    assert complaint(capsys) == (
+        f"fggp: {other}: holds the trainings of a study; give a folder without runs/"
+    )
+    assert files(other) == before
+
+
+def test_a_folder_of_another_study_is_refused_and_not_touched(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "results/planned"
+    fabricate(other, skip=lambda cell: True)
+    before = files(other)
+    assert main(["analyse", str(study), "--out", str(other)]) == 1
+    assert "holds the files of another study, planned; give another folder" in complaint(capsys)
+    assert files(other) == before
+
+
+def test_what_is_no_folder_is_refused_in_one_line(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for out in ("file", "file/below"):
+        assert main(["analyse", str(study), "--out", str(tmp_path / out)]) == 1
+        assert f"fggp: {tmp_path / out}: cannot be written to (" in complaint(capsys)
+
+
+def test_results_that_are_missing_leave_nothing_behind(tmp_path: Path) -> None:
+    fabricate(tmp_path / "study", skip=lambda cell: cell.label == "gmp")
+    assert main(["analyse", str(tmp_path / "study"), "--out", str(tmp_path / "out")]) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_studys_own_folder_may_be_named(study: Path) -> None:
+    assert main(["analyse", str(study), "--out", str(study / ".." / study.name)]) == 0
+    assert (study / "page.html").exists()
+
+
+def test_shipped_results_are_analysed_without_torch_and_not_touched(tmp_path: Path) -> None:
+    before = files(SHIPPED)
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    for name in ("torch", "torchvision"):
+        (blocked / f"{name}.py").write_text("raise ImportError('it is not installed')")
+    script = (
+        "import sys\n"
+        "from fggp.analysis import figure_style as style\n"
+        "from fggp.cli import main\n"
+        "style.DPI = 50\n"
+        "sys.exit(main(['analyse', sys.argv[1], '--partial', '--out', sys.argv[2]]))\n"
+    )
+    path = os.pathsep.join([str(blocked), *sys.path])
+    subprocess.run(
+        [sys.executable, "-c", script, str(SHIPPED), str(tmp_path / "out")],
+        check=True,
+        timeout=TIMEOUT,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    assert "mini-95-folder" in (tmp_path / "out/page.html").read_text()
+    assert files(SHIPPED) == before

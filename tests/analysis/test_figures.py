@@ -1,0 +1,337 @@
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from fabricate import analysed, fabricate, older
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+
+from fggp.analysis import figure_style as style
+from fggp.analysis.figures import FIGURES, draw, write_figures
+from fggp.analysis.study_tables import Material
+from fggp.cli import analyse as verb
+from fggp.cli import main
+from fggp.foundation.errors import ResultError
+
+FORMS = ("pdf", "png", "csv")
+RATES = (0.2, 0.4, 0.6, 0.8)
+FALLING = {"schedule": "cosine", "start": "1/2", "end": 0.005}
+ARMS: dict[str, Any] = {
+    "dense": {},
+    "gmp": {},
+    "fggp": {},
+    "fggp-annealed": {"method": "fggp", "rho": FALLING},
+    "fggp-magnitude-first": {"method": "fggp", "order": "magnitude-first"},
+    "fggp-magnitude-first-annealed": {
+        "method": "fggp", "order": "magnitude-first", "rho": FALLING,
+    },
+}  # fmt: skip
+
+
+def drawn(folder: Path, name: str = "accuracy_vs_sparsity") -> tuple[Figure, pd.DataFrame]:
+    with style.styled():
+        return draw(name, Material(folder))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return analysed(
+        tmp_path_factory.mktemp("whole"), methods=ARMS, sparsities=[0.9], initial_sparsities=[0]
+    )
+
+
+@pytest.fixture(scope="module")
+def partial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("partial")
+    return analysed(folder, partial=True, skip=lambda cell: cell.label == "gmp", methods=ARMS)
+
+
+@pytest.fixture(scope="module")
+def nothing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("nothing")
+    return analysed(folder, partial=True, skip=lambda cell: True, sparsities=[0.9])
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return analysed(tmp_path_factory.mktemp("old"), change=older, methods=ARMS, sparsities=[0.9])
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rates = {f"fggp-at-a-rate-of-{rate}": {"method": "fggp", "rho": rate} for rate in RATES}
+    return analysed(
+        tmp_path_factory.mktemp("crowded"),
+        description="A study of many labels with names that are long, on two narrow backbones",
+        backbones={"vgg19": {"width": "1/8"}, "resnet50": {"width": "1/8"}},
+        sparsities=[0.95, 0.98],
+        seeds=[1, 2],
+        methods={"random": {}, "granet": {}, **ARMS, **rates},
+    )
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.texts]
+
+
+def legend(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_the_names_on_the_command_line_are_those_of_the_registry() -> None:
+    assert tuple(FIGURES) == verb.FIGURES
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_its_data_beside_it_and_stable_bytes(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(style, "DPI", 50)  # nothing but faster
+    paths = write_figures([name], folder)
+    assert paths == [folder / "figures" / f"{name}.{form}" for form in FORMS]
+    before = [path.read_bytes() for path in paths]
+    assert b"/Type3" not in before[0]
+    assert b"CreationDate" not in before[0]
+    assert [path.read_bytes() for path in write_figures([name], folder)] == before
+
+
+def test_pictures_have_300_points_per_inch_and_the_width_of_a_page(folder: Path) -> None:
+    written = write_figures(["run_overview"], folder)[1].read_bytes()
+    assert int.from_bytes(written[16:20]) == 1650  # the width, in the first block of a PNG
+
+
+def test_the_csv_is_what_is_drawn(tmp_path: Path) -> None:
+    folder = analysed(tmp_path)
+    write_figures(["accuracy_vs_sparsity"], folder)
+    stored = pd.read_csv(folder / "figures/accuracy_vs_sparsity.csv")
+    figure, data = drawn(folder)
+    assert len(stored) == len(data)
+    sparse, dense = stored[stored["label"] != "dense"], stored[stored["label"] == "dense"]
+    lines = [line for axes in figure.axes for line in axes.lines]
+    dots = [line for line in lines if line.get_linestyle() == "None"]
+    means = [line for line in lines if line.get_linestyle() == "-"]
+    references = [line for line in lines if line.get_linestyle() == "--"]
+    points = sparse.drop_duplicates(["backbone", "start", "label", "sparsity"])
+    assert same_points(dots, sparse[["x", "accuracy_percent"]])
+    assert same_points(means, points[["x", "mean"]])
+    assert len(references) == 2
+    assert all(np.allclose(line.get_ydata(), dense["mean"].iloc[0]) for line in references)
+
+
+def same_points(lines: list[Line2D], frame: pd.DataFrame) -> bool:
+    seen = sorted(map(tuple, np.concatenate([line.get_xydata() for line in lines])))
+    return np.allclose(seen, sorted(map(tuple, frame.to_numpy())), rtol=1e-12)
+
+
+def test_sparsity_rises_to_the_right_on_a_log_axis_of_density(tmp_path: Path) -> None:
+    figure, _ = drawn(analysed(tmp_path, sparsities=[0.9, 0.95, 0.995]))
+    axes = figure.axes[-1]
+    assert axes.get_xscale() == "log"
+    left, right = axes.get_xlim()
+    assert left > right
+    ticks = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert ticks == ["90 %", "95 %", "99.5 %"]
+
+
+def test_one_start_methods_stand_in_every_row_and_are_named_so(tmp_path: Path) -> None:
+    figure, data = drawn(analysed(tmp_path))
+    assert legend(figure) == ["random (one start)", "gmp", "fggp", "dense"]
+    rows = data[data["label"] == "random"].groupby("start").size()
+    assert dict(rows) == {"dense start": 4, "50 % sparse start": 4}
+
+
+def test_labels_stand_beside_each_other(tmp_path: Path) -> None:
+    _, data = drawn(analysed(tmp_path))
+    here = data[(data["sparsity"] == 0.9) & (data["start"] == "dense start")]
+    assert here.groupby("label")["x"].first().nunique() == 3
+    assert (here["x"] / here["density"]).between(0.9, 1.1).all()
+
+
+def bars(figure: Figure) -> int:
+    return sum(
+        isinstance(item, LineCollection) for axes in figure.axes for item in axes.collections
+    )
+
+
+def test_error_bars_need_two_seeds(tmp_path: Path) -> None:
+    one, _ = drawn(analysed(tmp_path / "one", seeds=[1]))
+    two, _ = drawn(analysed(tmp_path / "two", seeds=[1, 2]))
+    assert bars(one) == 0
+    assert bars(two) == 6
+    assert "n = 1 seed" in one.get_suptitle()
+    assert "n = 2 seeds" in two.get_suptitle()
+    assert "sample standard deviation" in two.get_suptitle()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_partial_study_is_watermarked(partial: Path, name: str) -> None:
+    figure, _ = drawn(partial, name)
+    assert "PARTIAL" in texts(figure)
+
+
+def test_a_whole_study_is_not_watermarked(tmp_path: Path) -> None:
+    figure, _ = drawn(analysed(tmp_path))
+    assert "PARTIAL" not in texts(figure)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sparsities": [0.9], "initial_sparsities": [0], "seeds": [1], "methods": {"fggp": {}}},
+        {"methods": {"random": {}}},
+        {"methods": {"dense": {}}},
+        {"backbones": {"vgg19": {}, "resnet50": {"width": "1/8"}}, "sparsities": [0.98]},
+    ],
+)
+def test_a_small_study_is_drawn_all_the_same(tmp_path: Path, changes: dict[str, Any]) -> None:
+    analysed(tmp_path, **changes)
+    for name in FIGURES:
+        figure, data = drawn(tmp_path, name)
+        said = [text for text in texts(figure) if text]
+        assert data.empty == (not figure.axes), name
+        assert figure.axes or said, name
+
+
+def test_a_backbone_with_its_reference_alone_has_no_facet(tmp_path: Path) -> None:
+    figure, data = drawn(
+        analysed(
+            tmp_path,
+            partial=True,
+            backbones={"vgg19": {}, "resnet50": {}},
+            skip=lambda c: c.backbone.name == "vgg19" and c.label != "dense",
+        )
+    )
+    assert [axes.get_title() for axes in figure.axes] == ["resnet50", ""]
+    assert set(data["backbone"]) == {"resnet50"}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_result_at_all_is_told(nothing: Path, name: str) -> None:
+    figure, data = drawn(nothing, name)
+    assert "PARTIAL" in texts(figure)
+    if name == "run_overview":
+        assert "0 completed, 0 diverged, 12 missing" in figure.get_suptitle()
+        assert set(data["verdict"]) == {"missing"}
+    else:
+        assert data.empty
+        assert not figure.axes
+        assert any(len(text) > 20 for text in texts(figure))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_results_of_older_versions_are_drawn_or_it_is_said_why_not(old: Path, name: str) -> None:
+    figure, _ = drawn(old, name)
+    lacking = {"mask_churn": "before mask changes were", "accuracy_vs_flops": "before it was"}
+    if name in lacking:
+        assert any(lacking[name] in text for text in texts(figure))
+    else:
+        assert figure.axes, texts(figure)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_everything_named_lies_inside_the_figure(crowded: Path, name: str) -> None:
+    figure, _ = drawn(crowded, name)
+    with style.styled():
+        rendered(figure)
+        boxes = [text.get_window_extent() for text in written(figure)]
+        legends = [legend.get_window_extent() for legend in figure.legends]
+    room = figure.bbox.padded(1)
+    assert figure.axes
+    assert all(room.x0 <= box.x0 and box.x1 <= room.x1 for box in [*boxes, *legends])
+    assert all(room.y0 <= box.y0 and box.y1 <= room.y1 for box in [*boxes, *legends])
+    assert not any(legend.overlaps(box) for legend in legends for box in boxes)
+    heading = figure._suptitle.get_window_extent()  # type: ignore[attr-defined]
+    titles = [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
+    assert not any(heading.overlaps(title) for title in titles)
+    lines = {round(title.y0) for title in titles}
+    for line in lines:
+        beside = sorted((it for it in titles if round(it.y0) == line), key=lambda it: it.x0)
+        assert all(left.x1 <= right.x0 for left, right in pairwise(beside))
+
+
+def written(figure: Figure) -> list[Text]:
+    """All texts that are seen of a figure, but those of its legends and the watermark."""
+    inside: list[Text] = []
+    for panel in [axes for axes in figure.axes if axes.get_visible()]:
+        for axis in (panel.xaxis, panel.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+            inside += [axis.label, *(tick.label1 for tick in ticks)]
+        inside += [panel.title, *panel.texts]
+    around = [*figure.texts, figure._supxlabel, figure._supylabel]  # type: ignore[attr-defined]
+    known = [it for it in [*inside, *around] if it is not None and it.get_text()]
+    return [it for it in known if it.get_visible() and it.get_rotation() != 20]
+
+
+def rendered(figure: Figure) -> None:
+    with style.styled():
+        figure.draw_without_rendering()
+
+
+def test_every_figure_has_a_caption_that_names_its_seeds() -> None:
+    report = Path(__file__).parents[2] / "workflow/report"
+    for name in FIGURES:
+        caption = (report / f"{name}.rst").read_text()
+        assert name == "run_overview" or re.search(r"\bn\b|seed", caption), name
+    known = {*FIGURES, "table", "page", "workflow"}
+    assert {path.stem for path in report.glob("*.rst")} <= known
+
+
+def test_a_label_looks_the_same_in_every_figure() -> None:
+    alone, among = style.looks(["fggp"]), style.looks(["gmp", "new", "fggp", "dense", "newer"])
+    assert alone["fggp"] == among["fggp"] == style.Look("#D55E00", "o")
+    assert among["dense"].line == "--"
+    assert style.looks(["new", "newer"]) == {name: among[name] for name in ("new", "newer")}
+
+
+def test_many_unlisted_labels_all_look_different() -> None:
+    labels = ["fggp", "gmp", "granet", "random", "dense", *(f"x{i}" for i in range(60))]
+    assert len(set(style.looks(labels).values())) == len(labels)
+
+
+def test_a_broken_map_of_colours_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "colours.yaml"
+    monkeypatch.setattr(style, "COLOURS", path)
+    assert style.looks(["fggp"])["fggp"] == style.FIXED["fggp"]
+    path.write_text("fggp: red\n")
+    with pytest.raises(ResultError, match=r"colours\.yaml: not a map of colours"):
+        style.looks(["fggp"])
+
+
+def test_an_unknown_name_gets_the_nearest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ResultError, match="did you mean 'accuracy_vs_sparsity'"):
+        write_figures(["accuracy_sparsity"], tmp_path)
+    with pytest.raises(SystemExit):
+        main(["figure", "accuracy_sparsity", "demo"])
+    assert "did you mean 'accuracy_vs_sparsity'" in capsys.readouterr().err
+
+
+def test_one_command_writes_all_tables_and_figures_and_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(style, "DPI", 50)
+    fabricate(tmp_path)
+    assert main(["analyse", str(tmp_path)]) == 0
+    paths = capsys.readouterr().out.split()
+    assert len(paths) == 4 + 3 * len(verb.TABLES) + 3 * len(verb.FIGURES) + 1
+    assert all(Path(path).exists() for path in paths)
+
+
+def test_neither_the_verbs_nor_the_analysis_import_what_they_do_not_need() -> None:
+    code = (
+        "import sys, fggp.cli.analyse\n"
+        "assert not {'torch', 'pandas', 'matplotlib'} & set(sys.modules)\n"
+        "import fggp.analysis.figures, fggp.analysis.tables, fggp.analysis.collect.aggregate\n"
+        "assert not {'torch', 'matplotlib.pyplot'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

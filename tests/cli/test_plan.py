@@ -1,0 +1,157 @@
+"""What ``plan`` says a study will cost."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fabricate import GRID, measured, result_of
+
+from fggp.cli import main
+from fggp.study import costs
+from fggp.study.cell import Cell
+from fggp.study.config import cells, load
+from fggp.study.result_file import write
+from fggp.study.study_folder import run_path
+
+PAPER = {
+    "data": {"kind": "cifar10", "name": "cifar10", "validation": 5000},
+    "training": {"epochs": 160, "precision": "tf32"},
+    "pruning": {"update_every": 1000, "end_epoch": 80},
+}
+
+
+CIFAR = costs.Size(50_000, 10_000, 32)
+H200 = costs.device("h200")
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+
+
+def study(**changes: Any) -> None:
+    Path("config").mkdir(exist_ok=True)
+    Path("config/small.yaml").write_text(yaml.safe_dump(GRID | changes, sort_keys=False))
+
+
+def plan(capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    capsys.readouterr()
+    assert main(["plan", "small", *options]) == 0
+    return capsys.readouterr().out
+
+
+def listed() -> list[Cell]:
+    return cells(load(Path("config/small.yaml")))
+
+
+def minutes(text: str, words: str) -> float:
+    found = re.search(rf"{words}: ([\d.]+) min", text)
+    assert found, text
+    return float(found[1])
+
+
+def hours(text: str) -> float:
+    found = re.search(r"cells, ([\d.]+) (?:GPU|core) hours", text)
+    assert found, text
+    return float(found[1])
+
+
+def test_it_says_hours_energy_and_disk_and_that_they_are_estimates(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study(**PAPER)
+    text = plan(capsys)
+    assert "all                          22 cells, 0 done" in text
+    assert re.search(r"to do, an estimate: 22 cells, [\d.]+ GPU hours \(h200\)", text)
+    assert re.search(r"energy, an estimate: [\d.]+ kWh at 700 W per GPU \(the board's", text)
+    assert "on disk" in text
+    assert re.search(r"basis: vgg19: [\d.]+ s per epoch; estimate, not measured by this", text)
+    assert not Path("results").exists()
+
+
+def test_a_study_in_full_precision_is_reckoned_for_a_cpu(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study()
+    assert "core hours (cpu)" in plan(capsys)
+    assert "GPU hours (a100)" in plan(capsys, "--device", "a100")
+
+
+def test_several_at_once_take_less_time_and_as_many_hours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study(**PAPER)
+    one, four = plan(capsys), plan(capsys, "--gpus", "4")
+    assert hours(one) == hours(four)
+    assert minutes(one, "one after the other") == pytest.approx(60 * hours(one), abs=4)
+    assert minutes(four, "4 at once") == pytest.approx(15 * hours(one), abs=1.5)
+    with pytest.raises(SystemExit):
+        main(["plan", "small", "--gpus", "0"])
+
+
+def test_no_number_of_gpus_beats_the_longest_cell_after_the_one_that_it_starts_from(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study(**PAPER | {"methods": {"dense": {}, "global-mp": {}}, "seeds": [1]})
+    each = {cell.label: costs.seconds(cell, CIFAR, H200) for cell in listed()}
+    chain = (each["dense"] + each["global-mp"]) / 60
+    assert minutes(plan(capsys, "--gpus", "99"), "99 at once") == pytest.approx(chain, abs=0.5)
+    study(**PAPER | {"methods": {"dense": {}, "gmp": {}}, "seeds": [1]})
+    longest = each["dense"] / 60
+    assert minutes(plan(capsys, "--gpus", "99"), "99 at once") == pytest.approx(longest, abs=0.5)
+
+
+def test_power_may_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    study(**PAPER)
+    text = plan(capsys, "--watts", "1000")
+    assert f"{hours(text):.1f} kWh at 1000 W per GPU (--watts)" in text
+
+
+def test_finished_cells_say_what_the_others_take(capsys: pytest.CaptureFixture[str]) -> None:
+    study()
+    before = hours(plan(capsys))
+    for cell in listed():
+        if cell.seed == 1:
+            result = result_of(cell, 900)
+            result["provenance"]["seconds"] = 4 * 3600.0
+            write(result, run_path(Path("results/small"), cell))
+    text = plan(capsys)
+    assert "to do, an estimate: 11 cells" in text
+    assert hours(text) == pytest.approx(11 * 4, rel=0.01)
+    assert before < 1
+    assert "3.6e+03 s per epoch, the median of 11 finished cells of this study" in text
+    assert "board's limit" in plan(capsys, "--device", "h200")
+
+
+def test_finished_cells_say_what_power_the_others_draw(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study()
+    for cell in listed():
+        if cell.seed == 1:
+            result = result_of(cell, 900)
+            measured(cell, result)
+            write(result, run_path(Path("results/small"), cell))
+    found = plan(capsys, "--device", "cpu")
+    assert "at 40 W per core (measured in 11 finished cells of this study)" in found
+    assert "at 100 W per core (--watts)" in plan(capsys, "--device", "cpu", "--watts", "100")
+    assert "board's limit" in plan(capsys, "--device", "h200")
+
+
+def test_a_finished_study_costs_nothing_more(capsys: pytest.CaptureFixture[str]) -> None:
+    study()
+    for cell in listed():
+        write(result_of(cell, 900), run_path(Path("results/small"), cell))
+    assert plan(capsys).endswith("22 cells, 22 done, \nnothing is to do\n")
+
+
+def test_images_that_nobody_counted_are_called_assumed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study(data={"kind": "folder", "name": "mine", "path": "mine", "validation": 100})
+    assert "50 000 training images assumed" in plan(capsys)
+    study()
+    assert "assumed" not in plan(capsys)

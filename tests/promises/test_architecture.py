@@ -1,0 +1,198 @@
+"""The rules of the house, checked on the source itself."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lines_of_code import lines_of_code
+
+import fggp
+
+SOURCE = Path(fggp.__file__).parent
+FILES = sorted(SOURCE.rglob("*.py"))
+
+# Rooms from the top of the house to the bottom: each imports only from those above it.
+ROOMS = (
+    *("foundation", "models"),
+    *("storage", "data", "pruning"),
+    "methods",
+    "study",
+    *("training", "analysis"),
+    *("running", "publishing"),
+    "cli",
+)
+DOORS = {"__init__", "__main__"}
+WITH_TORCH = {
+    *("pruning.saliency", "pruning.parameters", "pruning.float_masks", "pruning.soft_masking"),
+    *("pruning.rewinding", "pruning.pruner", "pruning.sparsify"),
+    *("storage.packing", "storage.state_dicts"),
+    "models",
+    *("data.batches", "data.crops"),
+    *("training.torch_settings", "training.checkpoint", "training.build", "training.flops"),
+    *("training.diagnostics", "training.outputs", "training.connectivity", "training.cuda_graphs"),
+    *("training.step", "training.loop", "training.train", "training.device", "training.speed"),
+    "running.run_cell",
+}
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__") or "__init__"
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+def room_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Modules of this package that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names = [node.module or ""]
+            if node.module == "fggp":
+                names = [f"fggp.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name.removeprefix("fggp.") for name in names if name.startswith("fggp."))
+
+
+def test_every_file_is_in_a_room() -> None:
+    assert {room_of(module) for module in MODULES} == {*ROOMS, *DOORS}
+    assert len(ROOMS) == len(set(ROOMS))
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m not in DOORS])
+def test_a_room_imports_only_from_rooms_above(module: str) -> None:
+    below = ROOMS[ROOMS.index(room_of(module)) + 1 :]
+    wrong = [name for name in imports(MODULES[module]) if room_of(name) in below]
+    assert wrong == []
+
+
+def test_every_import_inside_the_package_names_a_file_of_it() -> None:
+    for path in FILES:
+        for name in imports(path):
+            assert name in MODULES, f"{path} imports fggp.{name}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_files_of_a_room_do_not_import_in_a_circle(room: str) -> None:
+    # A package names its files in its own __init__, which they may read for nothing but a type.
+    inside = {
+        module: {name for name in imports(path) if room_of(name) == room and name != room}
+        for module, path in MODULES.items()
+        if room_of(module) == room
+    }
+    while inside:
+        free = [module for module, needed in inside.items() if not needed & inside.keys()]
+        assert free, f"a circle among {sorted(inside)}"
+        for module in free:
+            del inside[module]
+
+
+def test_analysis_reads_results_and_never_a_configuration_or_a_checkpoint() -> None:
+    forbidden = ("study.config", "training", "running", "models", "pruning.pruner")
+    for module, path in MODULES.items():
+        if room_of(module) == "analysis":
+            assert not [name for name in imports(path) if name.startswith(forbidden)], module
+
+
+LIGHT = [
+    f"fggp.{module}" if module != "__init__" else "fggp"
+    for module in MODULES
+    if module != "__main__" and not {module, room_of(module)} & WITH_TORCH
+]
+
+
+def first_with_torch(modules: list[str], **environment: str) -> str:
+    """Import modules one after the other in a new process until torch is there."""
+    script = (
+        "import importlib, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    importlib.import_module(name)\n"
+        "    if 'torch' in sys.modules:\n"
+        "        print(name)\n"
+        "        break\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *modules],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | environment,
+    )
+    return done.stdout.strip()
+
+
+def test_rooms_that_need_no_torch_import_without_it() -> None:
+    named = {
+        "fggp",
+        "fggp.study.config",
+        "fggp.running.snakemake_grid",
+        "fggp.methods",
+        "fggp.cli",
+        "fggp.data",
+    }
+    assert named <= set(LIGHT)
+    assert len([name for name in LIGHT if name.startswith("fggp.analysis.")]) >= 8
+    assert first_with_torch(LIGHT) == ""
+
+
+def test_the_check_for_torch_would_see_it(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").touch()  # the real one takes seconds
+    modules = ["fggp.foundation.exact", "fggp.training.torch_settings", "fggp.cli"]
+    assert first_with_torch(modules, PYTHONPATH=str(tmp_path)) == "fggp.training.torch_settings"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_files_stay_below_300_lines_and_functions_below_60(path: Path) -> None:
+    text = path.read_text()
+    source, tree = text.splitlines(), ast.parse(text)
+    assert lines_of_code(tree, source) <= 300
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert lines_of_code(node, source) <= 60, node.name
+
+
+def test_the_median_file_has_less_than_80_lines_of_code() -> None:
+    counts = sorted(
+        lines_of_code(ast.parse(path.read_text()), path.read_text().splitlines()) for path in FILES
+    )
+    assert counts[len(counts) // 2] < 80
+
+
+def test_lines_of_code_leave_out_comments_docstrings_and_blank_lines() -> None:
+    text = (
+        '"""Doc.\n\nMore."""\n\n# why\nx = 1\n\ndef f():\n    """Doc."""\n    # why\n    return x\n'
+    )
+    tree = ast.parse(text)
+    assert lines_of_code(tree, text.splitlines()) == 3
+    assert lines_of_code(tree.body[2], text.splitlines()) == 2
+
+
+def test_no_file_has_a_name_that_says_nothing() -> None:
+    empty = {"utils", "util", "helpers", "helper", "core", "misc", "common", "base", "tools"}
+    assert not empty & {path.stem for path in FILES}
+    assert not empty & {path.name for path in SOURCE.rglob("*") if path.is_dir()}
+
+
+METHOD_FILES = [
+    p for p in FILES if p.parent.name == "methods" and p.stem not in {"__init__", "registry"}
+]
+
+
+@pytest.mark.parametrize("path", METHOD_FILES, ids=lambda path: path.stem)
+def test_a_method_is_a_file_of_at_most_20_lines_of_code(path: Path) -> None:
+    text = path.read_text()
+    # The method under study carries every variant of its reading.
+    most = 60 if path.stem == "fggp" else 20
+    assert lines_of_code(ast.parse(text), text.splitlines()) <= most

@@ -1,0 +1,138 @@
+"""The examples run as a reader runs them; their callbacks continue a training bit by bit."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from lines_of_code import lines_of_code
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+NEEDS = {
+    "plain": [],
+    "lightning_callback": ["lightning"],
+    "hf_trainer": ["transformers", "accelerate"],
+}
+
+
+def ready(name: str) -> None:
+    """Skip where the extra that an example needs is not installed."""
+    absent = [package for package in NEEDS[name] if find_spec(package) is None]
+    if absent:
+        pytest.skip(f"{', '.join(absent)} not installed: pip install -e '.[examples]'")
+
+
+def run(*command: str, folder: Path) -> str:
+    ended = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_prints_accuracy_and_target_sparsity_and_leaves_nothing_behind(
+    path: Path, tmp_path: Path
+) -> None:
+    ready(path.stem)
+    text = path.read_text()
+    target = float(re.findall(r"[^_]sparsity=([0-9.]+)", text)[0])
+    last = run(str(path), folder=tmp_path).strip().splitlines()[-1]
+    found = re.fullmatch(r"accuracy (\d\.\d{3}), sparsity (\d\.\d{4})", last)
+    assert found is not None, last
+    assert float(found[1]) > 0.9
+    assert float(found[2]) == target == 0.95
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_has_less_than_40_lines_of_code(path: Path) -> None:
+    text = path.read_text()
+    assert lines_of_code(ast.parse(text), text.splitlines()) < 40
+
+
+def test_every_example_is_in_the_readme_of_its_folder() -> None:
+    text = (ROOT / "examples/README.md").read_text()
+    assert [path.stem for path in EXAMPLES] == sorted(NEEDS)
+    assert sorted(re.findall(r"^python (examples/\w+\.py)$", text, re.MULTILINE)) == [
+        str(path.relative_to(ROOT)) for path in EXAMPLES
+    ]
+
+
+LIGHTNING = """
+import lightning as L, torch
+from lightning_callback import Digits, Prune
+from torch.utils.data import DataLoader, TensorDataset
+
+def trained(epochs, folder, checkpoint=None):
+    L.seed_everything(0)
+    images = torch.randn(200, 64, generator=torch.Generator().manual_seed(1))
+    data = DataLoader(TensorDataset(images, torch.arange(200) % 10), 20)
+    prune, model = Prune("granet", sparsity=0.9, initial_sparsity=0.5), Digits()
+    prune.settings["timing"] = fggp.pruning.timing.Timing(60, 0, 30, 5)
+    trainer = L.Trainer(max_epochs=epochs, callbacks=[prune], accelerator="cpu", logger=False,
+                        default_root_dir=folder, enable_progress_bar=False)
+    trainer.fit(model, data, ckpt_path=checkpoint)
+    if checkpoint is None:
+        trainer.save_checkpoint(f"{folder}/last.ckpt")
+    return prune.pruner, model
+
+import fggp
+whole, model = trained(6, "whole")
+trained(2, "part")
+again, other = trained(6, "again", "part/last.ckpt")
+"""
+
+TRANSFORMERS = """
+import torch, fggp
+from hf_trainer import Digits, Prune
+from transformers import Trainer, TrainingArguments
+
+def trained(folder, checkpoint=None):
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(1)
+    rows = [{"x": torch.randn(64, generator=generator), "labels": i % 10} for i in range(200)]
+    prune, model = Prune("granet", sparsity=0.9, initial_sparsity=0.5), Digits()
+    prune.settings["timing"] = fggp.pruning.timing.Timing(60, 0, 30, 5)
+    arguments = TrainingArguments(
+        folder, num_train_epochs=6, per_device_train_batch_size=20, use_cpu=True,
+        save_strategy="epoch", report_to="none", disable_tqdm=True,
+    )
+    trainer = Trainer(model, arguments, train_dataset=rows, callbacks=[prune])
+    trainer.train(resume_from_checkpoint=checkpoint)
+    return prune.pruner, model
+
+whole, model = trained("whole")
+again, other = trained("whole", "whole/checkpoint-20")
+"""
+
+EQUAL = """
+assert whole.steps == again.steps == 60
+assert all(torch.equal(mask, again.masks[name]) for name, mask in whole.masks.items())
+assert all(torch.equal(p, q) for p, q in zip(model.parameters(), other.parameters(), strict=True))
+assert sum(layer.kept for layer in again.layers()) == round((64 * 256 + 2560) * 0.1)
+print("equal")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "script"), [("lightning_callback", LIGHTNING), ("hf_trainer", TRANSFORMERS)]
+)
+def test_a_training_that_a_framework_continues_gives_the_same_bits(
+    name: str, script: str, tmp_path: Path
+) -> None:
+    ready(name)
+    path = f"import sys; sys.path.insert(0, {str(ROOT / 'examples')!r})\n"
+    assert run("-c", path + script + EQUAL, folder=tmp_path).endswith("equal\n")

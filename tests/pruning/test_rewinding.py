@@ -1,0 +1,146 @@
+"""Several trainings in one: what is pruned, and where each begins again."""
+
+import copy
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from networks import IMAGES, LABELS, TOTAL, network
+from torch import Tensor, nn
+
+import fggp
+from fggp.pruning.recipe import Recipe, Rounds
+from fggp.pruning.schedules import Geometric
+from fggp.pruning.timing import Timing, epochs_of
+
+
+class Loop:
+    def __init__(self, **settings) -> None:
+        self.model = network()
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1, momentum=0.9)
+        method = fggp.method("imp", sparsity="3/4", share="1/2", **settings)
+        self.pruner = fggp.Pruner(self.model, self.optimizer, method)
+
+    def step(self) -> int | None:
+        nn.functional.cross_entropy(self.model(IMAGES), LABELS).backward()
+        self.optimizer.step()
+        update = self.pruner.step()
+        self.optimizer.zero_grad()
+        return update
+
+    def state(self) -> dict[str, Tensor]:
+        return {name: value.clone() for name, value in self.model.state_dict().items()}
+
+
+def masked(state: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value * masks.get(name, 1) for name, value in state.items()}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_each_round_removes_at_most_the_share_and_the_last_one_meets_the_target() -> None:
+    assert [Rounds(Fraction(1, 5)).number(Fraction(s)) for s in ("0.9", "0.95", "0.98")] == [
+        12, 15, 19,
+    ]  # fmt: skip
+    schedule = Geometric(Fraction(0), Fraction("0.98"))
+    left = [1 - schedule(Fraction(c, 18)) for c in range(19)]
+    assert left[0] == 1
+    assert left[-1] == Fraction("0.02")
+    shares = [1 - after / before for before, after in pairwise(left)]
+    assert max(shares) <= Fraction(1, 5)
+    assert float(max(shares) - min(shares)) < 1e-4
+
+
+def test_a_round_ends_in_pruning_by_magnitude_and_begins_where_the_first_began() -> None:
+    loop = Loop(steps=12)
+    start = loop.state()
+    timing = loop.pruner.method.timing
+    assert timing == Timing.in_rounds(4, 0, 3) == Timing(12, 0, 8, 4)
+    for number in (1, 2):
+        for _ in range(3):
+            assert loop.step() is None
+        # one more step, and the largest weights of that are kept
+        final = continued(loop)
+        assert loop.step() == number
+        keep = TOTAL - TOTAL * (2**number - 1) // 2**number
+        assert abs(int(sum(mask.sum() for mask in loop.pruner.masks.values())) - keep) <= 1
+        names = list(loop.pruner.masks)
+        size = np.concatenate([final[name].abs().flatten().numpy() for name in names])
+        kept = np.concatenate([loop.pruner.masks[name].flatten().numpy() for name in names])
+        assert size[kept].min() >= size[~kept].max()
+        assert same(loop.state(), masked(start, loop.pruner.masks))
+        assert not loop.optimizer.state
+    for _ in range(4):
+        assert loop.step() is None
+    assert loop.pruner.sparsity == pytest.approx(0.75, abs=1 / TOTAL)
+
+
+def continued(loop: Loop) -> dict[str, Tensor]:
+    """The state after one more step, without the pruner."""
+    again = Loop(steps=12)
+    again.model.load_state_dict(loop.model.state_dict())
+    again.optimizer.load_state_dict(copy.deepcopy(loop.optimizer.state_dict()))
+    masks = loop.pruner.masks
+    nn.functional.cross_entropy(again.model(IMAGES), LABELS).backward()
+    again.optimizer.step()
+    return masked(again.state(), masks)
+
+
+def test_rewinding_goes_back_to_the_state_after_the_share_with_its_momentum() -> None:
+    loop = Loop(steps=10, rewind="1/4", timing=Timing.in_rounds(4, 1, 3))
+    loop.step()
+    kept = loop.state()
+    momentum = [it["momentum_buffer"].clone() for it in loop.optimizer.state.values()]
+    for _ in range(2):
+        loop.step()
+    assert loop.step() == 1
+    assert same(loop.state(), masked(kept, loop.pruner.masks))
+    first = next(iter(loop.pruner.masks.values()))
+    assert torch.equal(
+        next(iter(loop.optimizer.state.values()))["momentum_buffer"], momentum[0] * first
+    )
+    assert [loop.step() for _ in range(3)] == [None, None, 2]
+
+
+def test_a_learning_rate_that_the_loop_has_set_is_not_rewound() -> None:
+    loop = Loop(steps=12)
+    loop.optimizer.param_groups[0]["lr"] = 0.01
+    assert [loop.step() for _ in range(4)][-1] == 1
+    assert loop.optimizer.param_groups[0]["lr"] == 0.01
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        (Recipe(), [1, 2, 3, 4]),
+        (Recipe(fine_tune=Fraction(1, 2)), [3, 4]),
+        (Recipe(fine_tune=Fraction(1, 3)), [3, 4]),
+        (Recipe(fine_tune=Fraction(1)), [1, 2, 3, 4]),
+        (Recipe(rounds=Rounds(Fraction(1, 2))), [1, 2, 3, 4] * 3),
+        (Recipe(rounds=Rounds(Fraction(1, 2), Fraction(1, 2))), [1, 2, 3, 4, 3, 4, 3, 4]),
+    ],
+    ids=["whole", "half", "rounded-up", "all-again", "rounds", "rewound"],
+)
+def test_the_epochs_of_a_protocol_are_gone_through_once_in_part_or_in_rounds(
+    recipe: Recipe, expected: list[int]
+) -> None:
+    assert epochs_of(recipe, 4, Fraction(3, 4)) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"share": 0}, "share: 0 is not possible"), ({"rewind": 1}, "rewind: 1 leaves nothing")],
+    ids=str,
+)
+def test_shares_that_make_no_rounds_are_refused(settings, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fggp.method("imp", sparsity=0.9, steps=100, **settings)
+
+
+def test_steps_that_do_not_divide_go_into_the_first_round() -> None:
+    timing = fggp.method("imp", sparsity="3/4", share="1/2", steps=14).timing
+    assert (timing.steps, timing.begin, timing.every, timing.end) == (14, 2, 4, 10)

@@ -1,0 +1,91 @@
+"""Published accuracies are compared only with what was trained like them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fabricate import grid
+from sound import sound_study
+
+from fggp.publishing.check.published import compare, lines, table, why_not
+from fggp.publishing.check.study import Report, check
+from fggp.publishing.check.summary import text
+
+LIKE_PUBLISHED: dict[str, Any] = {
+    "data": {"kind": "cifar10", "name": "cifar10", "validation": 5000},
+    "sparsities": [0.9],
+    "methods": {
+        "dense": {},
+        "gmp": {},
+        "rigl": {},
+        "gmp-layer": {"method": "gmp", "scope": "layer"},
+    },
+    "training": {"epochs": 160},
+    "pruning": {"update_every": 100, "end_epoch": 80},
+}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    folder = sound_study(tmp_path_factory.mktemp("like") / "made", **LIKE_PUBLISHED)
+    return check(folder)
+
+
+def test_every_row_has_its_source_and_fits_the_protocol() -> None:
+    published = table()
+    assert "arXiv" in published["source"]
+    assert published["view"] in {"last", "best_validation", "best_test"}
+    for row in published["rows"]:
+        assert 80 < row["accuracy"] < 100
+        assert 0 < row["sd"] < 1
+    settings = [(r["backbone"], r["method"], r["sparsity"], r["start"]) for r in published["rows"]]
+    assert len(set(settings)) == len(settings)
+
+
+def test_a_study_by_the_published_protocol_is_compared(report: Report) -> None:
+    cells = [item.cell for item in report.items]
+    assert why_not(report.configuration, cells) == []
+    rows = {row["method"]: row for row in compare(report.configuration, report.items)}
+    assert set(rows) == {"dense", "gmp", "rigl"}
+    own = [
+        item.outcome["accuracy"]["best_test"]["correct"] / 10
+        for item in report.items
+        if item.cell.label == "gmp" and item.cell.initial_sparsity == 0
+    ]
+    assert rows["gmp"]["seeds"] == len(own) == 2
+    assert rows["gmp"]["here"] == pytest.approx(sum(own) / 2)
+    assert rows["gmp"]["difference"] == pytest.approx(sum(own) / 2 - 93.59)
+    assert rows["gmp"]["outside"] == (abs(sum(own) / 2 - 93.59) > 0.4)
+    assert rows["rigl"]["differs"].startswith("published RigL")
+    told = "\n".join(lines(list(rows.values())))
+    assert "vgg19 gmp 90 %, start 0 %" in told
+    assert "published 93.59 ± 0.10" in told
+    assert told in "\n".join(line.removeprefix("  ") for line in text([report]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"backbones": {"vgg19": {"width": 0.125}}}, "width is 0.125 and not 1"),
+        ({"training": {"epochs": 100}}, "epochs is 100 and not 160"),
+        ({"training": {"epochs": 160, "batch_size": 64}}, "batch_size is 64 and not 128"),
+        (
+            {"data": {"kind": "folder", "name": "x", "path": "x.zip", "validation": 5000}},
+            "data is folder and not cifar10",
+        ),
+        (
+            {"data": {"kind": "cifar10", "name": "x", "validation": 5000, "train": 900}},
+            "only 900 training images are used",
+        ),
+    ],
+)
+def test_another_protocol_is_not_compared_and_says_why(changes: dict[str, Any], words: str) -> None:
+    from fggp.study.config import cells
+
+    study = grid(**LIKE_PUBLISHED | changes)
+    reasons = why_not(study.model_dump(mode="json"), cells(study))
+    assert reasons == [words]
+
+
+def test_a_study_without_results_says_so(tmp_path: Path) -> None:
+    assert why_not({}, []) == ["there is no result"]

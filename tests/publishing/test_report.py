@@ -1,0 +1,224 @@
+"""The texts with numbers come from files, and say what those say."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fabricate import analysed
+
+from fggp.analysis.collect.aggregate import aggregate
+from fggp.analysis.plan import default_plan
+from fggp.analysis.tables import write_table
+from fggp.cli import main
+from fggp.foundation.errors import Failure
+from fggp.publishing.check.study import check
+from fggp.publishing.report import report
+from fggp.publishing.report.training_conditions import conditions
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+TEMPLATES = sorted(set((DOCS / "templates").glob("*.j2")) - {DOCS / "templates" / report.STUDY})
+STUDIES = sorted(path.parent for path in (ROOT / "results/reference").glob("*/cells.json"))
+STEPS: list[dict[str, str]] = yaml.safe_load((DOCS / "steps.yaml").read_text())
+MEASURED: dict[str, Any] = {
+    "machine": {"processor": "a processor", "cores": 2, "system": "Linux", "python": "3.11.0"},
+    "steps": [
+        {
+            "id": step["id"],
+            "command": step["command"],
+            "seconds": 100.0 * number,
+            "cpu_seconds": 77.0,
+            "peak_memory_mb": 321,
+            "disk_mb": 12.0,
+            "load_before": 0.5,
+        }
+        for number, step in enumerate(STEPS, start=1)
+    ],
+}
+CLAIMS = (
+    "claim,says,verdict,figure,note\nbest,It is the best,not decidable with this n,rank 2,few\n"
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("pyproject.toml", "docs/templates", "config"):
+        target = tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
+    methods = {"dense": {}, "gmp": {}, "fggp": {}, "fggp-half": {"method": "fggp", "rho": 0.6}}
+    analysed(tmp_path / "figures" / default_plan().default_reading.study, methods=methods)
+    made = tmp_path / "results/reference/made"
+    analysed(made, partial=True, skip=lambda cell: cell.seed == 2)
+    tables = tmp_path / "figures/made/tables"
+    aggregate(made, tables.parent, partial=True)
+    for name in ("ranking", "ranking_all", "power", "comparisons"):
+        write_table(name, tables.parent)
+    (tables / "claims.csv").write_text(CLAIMS)
+    (tables / "ranking.md").write_text("| method |\n|---|\n| fggp |\n\nA caption.\n")
+    (tmp_path / "docs/measured.json").write_text(json.dumps(MEASURED))
+    return tmp_path
+
+
+def texts(root: Path) -> list[Path]:
+    return [path for path in report.write_reports(root) if path.suffix == ".md"]
+
+
+def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
+    written = {path.name: path.read_text() for path in texts(root)}
+    assert set(written) == {"README.md", *(path.stem for path in TEMPLATES)}
+    for text in written.values():
+        assert "{{" not in text
+        assert "{%" not in text
+        assert "make report" in text
+    told = written["reproducibility-report.md"]
+    assert "| It is the best | not decidable with this n |" in told
+    assert "| fggp |" in told
+    assert "A caption" not in told
+    assert "11 of 22 trainings" in told.replace("**", "")
+    assert "| fggp-half | rho 0.6" in written["default-reading.md"]
+    appendix = written["artifact-appendix.md"]
+    for step in MEASURED["steps"]:
+        assert (
+            f"| `{step['command']}` | {report.duration(step['seconds'])} | 77 s | 321 MB"
+            in appendix
+        )
+    hours = 11 * 60.5 / 3600
+    assert f"{hours:.1f} hours" in appendix
+
+
+def test_a_training_that_is_in_two_studies_counts_once(root: Path) -> None:
+    once = report.material(root)
+    for name in ("results/reference", "figures"):
+        shutil.copytree(root / name / "made", root / name / "again")
+    twice = report.material(root)
+    assert [study["results"] for study in twice["studies"]] == [11, 11]
+    assert twice["total"] == once["total"]
+    assert once["total"]["trainings"] == 11
+    assert once["total"]["hours"] == pytest.approx(11 * 60.5 / 3600)
+    assert once["total"]["gpu_hours"] == 0
+
+
+def test_hours_on_gpus_are_told_apart(root: Path) -> None:
+    path = next((root / "results/reference/made").glob("runs/**/seed1.json"))
+    path.write_text(path.read_text().replace('"device": "cpu"', '"device": "cuda"'))
+    total = report.material(root)["total"]
+    assert total["gpu_hours"] == pytest.approx(60.5 / 3600)
+
+
+def test_tables_in_the_texts_are_whole(root: Path) -> None:
+    for path in texts(root):
+        blocks = re.findall(r"(?:^\|.*\n)+", path.read_text(), re.MULTILINE)
+        assert blocks
+        for block in blocks:
+            widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
+            assert len(widths) == 1, f"{path.name}: {block}"
+
+
+def test_what_is_missing_is_named_with_its_fix(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(root)
+    assert main(["report"]) == 0
+    assert capsys.readouterr().out.count(".md") == len(TEMPLATES) + 1
+    (root / "docs/templates/wrong.md.j2").write_text("{{ nothing.here }}")
+    with pytest.raises(Failure, match=r"wrong\.md\.j2: 'nothing' is undefined"):
+        report.write_reports(root)
+    (root / "figures/made/tables/claims.csv").unlink()
+    assert main(["report"]) == 1
+    assert "make paper" in capsys.readouterr().err
+    (root / "docs/measured.json").unlink()
+    (root / "figures/made/tables/claims.csv").write_text(CLAIMS)
+    assert main(["report"]) == 1
+    assert "make measure" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (99, "99 s"), (120, "2 min"), (7200, "2.0 h")]
+)
+def test_times_are_in_the_unit_that_fits(seconds: float, text: str) -> None:
+    assert report.duration(seconds) == text
+
+
+def test_amounts_and_numbers_of_things_read_well() -> None:
+    assert [report.size(999), report.size(6100)] == ["999 MB", "6.1 GB"]
+    texts = [report.one("study", 1), report.one("study", 2), report.one("seed", 3)]
+    assert texts == ["1 study", "2 studies", "3 seeds"]
+
+
+def test_the_shipped_texts_are_of_the_shipped_measurements() -> None:
+    measured = json.loads((DOCS / "measured.json").read_text())
+    assert [step["id"] for step in measured["steps"]] == [step["id"] for step in STEPS]
+    assert [step["command"] for step in measured["steps"]] == [step["command"] for step in STEPS]
+    appendix = (DOCS / "artifact-appendix.md").read_text()
+    for step in measured["steps"]:
+        row = f"| {step['id']} | `{step['command']}` | {report.duration(step['seconds'])} |"
+        assert row in appendix
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
+def test_the_shipped_texts_are_those_of_the_templates(template: Path) -> None:
+    text = (DOCS / template.stem).read_text()
+    fixed = [
+        line for line in template.read_text().splitlines() if line and not re.search(r"[{}]", line)
+    ]
+    assert len(fixed) > 5
+    assert [line for line in fixed if line not in text.splitlines()] == []
+
+
+def test_the_page_of_a_study_says_what_its_files_do(root: Path) -> None:
+    notes = {"data": {"digits": "small ones"}, "studies": {"made": "Made up."}}
+    (root / report.NOTES).write_text(yaml.safe_dump(notes))
+    path = root / "results/reference/made/README.md"
+    assert path in texts(root)
+    page = path.read_text()
+    assert "**partial**: 11 of 22" in page
+    assert page.startswith("# made\n")
+    assert "Made up." in page
+    assert "| Sparsity | 90, 95 % |\n| Starts | dense, 50 % sparse |" in page
+    assert "| `fggp` | fggp |  | 4 of 4 | 0 of 4 |" in page
+    assert "| `dense` | dense |  | 1 of 1 | 0 of 1 |" in page
+    assert "`digits`: small ones |" in page
+    assert "analyse results/reference/made --partial --out figures/made\n" in page
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
+def test_the_page_of_a_shipped_study_is_of_its_present_results(study: Path) -> None:
+    # What `make report` would write, without the tables of `make paper`.
+    found = conditions(check(study))
+    page = (study / "README.md").read_text()
+    for row in found["labels"]:
+        told = " | ".join(row["seeds"].values())
+        assert f"| `{row['label']}` | {row['method']} | {row['apart']} | {told} |" in page
+    for machine, number in found["machines"].items():
+        assert f"{number} on {machine}" in page
+    notes = yaml.safe_load((ROOT / report.NOTES).read_text())
+    assert notes["studies"][study.name] in page
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
+def test_every_file_that_a_text_names_is_there(template: Path) -> None:
+    text = (DOCS / template.stem).read_text()
+    named = re.findall(r"`((?:config|src|envs|docs|results/reference)/[\w./-]+)`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.slow
+def test_the_shipped_texts_are_those_of_the_shipped_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)  # where the declarations of the analysis are
+    for name in ("docs", "pyproject.toml", "config", "results/reference"):
+        target = tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
+    for study in STUDIES:
+        out = tmp_path / "figures" / study.name
+        arguments = ["analyse", str(study), "--partial", "--out", str(out)]
+        assert main(arguments) == 0
+    for path in texts(tmp_path):
+        assert path.read_text() == (ROOT / path.relative_to(tmp_path)).read_text(), path

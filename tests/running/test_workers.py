@@ -1,0 +1,75 @@
+"""What `Workers` says of trainings that end in different ways."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fabricate import grid, result_of
+
+from fggp.running.workers import STOPPED, Task, Workers
+from fggp.study.cell import Cell
+from fggp.study.config import cells
+from fggp.study.result_file import write
+
+CELLS = cells(grid())[:3]
+
+
+class Scripted(Task):
+    """A task whose process runs a script instead of a training."""
+
+    def command(self, device: str) -> list[str]:
+        return [sys.executable, "-S", "-c", self.after or ""]
+
+
+def ended(tmp_path: Path, script: str, cell: Cell, seconds: float) -> tuple[list[str], list[str]]:
+    out = tmp_path / f"{cell.id}.json"
+    task = Scripted(cell, tmp_path / "data", out, after=script)
+    what = Workers(1, time.monotonic() + seconds, "cpu").train([task])
+    return [each.cell.id for each, _ in what.failed], [each.cell.id for each in what.waiting]
+
+
+@pytest.mark.parametrize("status", [1, 137])
+def test_a_training_that_ends_by_itself_without_a_result_failed(
+    tmp_path: Path, status: int
+) -> None:
+    script = f"raise SystemExit({status})"
+    assert ended(tmp_path, script, CELLS[0], 60) == ([CELLS[0].id], [])
+
+
+def test_a_training_that_stopped_with_a_checkpoint_waits(tmp_path: Path) -> None:
+    script = f"raise SystemExit({STOPPED})"
+    assert ended(tmp_path, script, CELLS[0], 60) == ([], [CELLS[0].id])
+
+
+def test_one_asked_to_stop_before_it_could_hear_waits(tmp_path: Path) -> None:
+    assert ended(tmp_path, "import time; time.sleep(60)", CELLS[0], 0.5) == ([], [CELLS[0].id])
+
+
+def test_one_asked_to_stop_after_it_wrote_its_result_is_trained(tmp_path: Path) -> None:
+    write(result_of(CELLS[0], 900), tmp_path / f"{CELLS[0].id}.json")
+    assert ended(tmp_path, "import time; time.sleep(60)", CELLS[0], 0.5) == ([], [])
+    # The result of another cell in that place does not count.
+    write(result_of(CELLS[1], 900), tmp_path / f"{CELLS[0].id}.json")
+    assert ended(tmp_path, "import time; time.sleep(60)", CELLS[0], 0.5) == ([], [CELLS[0].id])
+
+
+@pytest.mark.parametrize(("asked", "cut"), [(False, True), (True, False)])
+def test_one_that_stops_unasked_stops_all_because_their_allocation_ends(
+    tmp_path: Path, asked: bool, cut: bool
+) -> None:
+    scripts = [f"raise SystemExit({STOPPED})", "import time; time.sleep(60)", "raise SystemExit(1)"]
+    tasks = [
+        Scripted(cell, tmp_path / "data", tmp_path / f"{cell.id}.json", after=script)
+        for cell, script in zip(CELLS, scripts, strict=True)
+    ]
+    what = Workers(2, time.monotonic() + 60, "cpu", stop=lambda: asked).train(tasks)
+    assert what.failed == [], "another one was started"
+    assert {task.cell.id for task in what.waiting} == {cell.id for cell in CELLS}
+    assert what.cut is cut
+
+
+def test_a_training_among_others_does_not_requeue_their_job(tmp_path: Path) -> None:
+    script = 'import os; raise SystemExit(os.environ["FGGP_REQUEUE"] != "no")'
+    task = Scripted(CELLS[0], tmp_path / "data", tmp_path / "seed1.json", after=script)
+    assert not Workers(1, time.monotonic() + 60, "cpu").train([task]).failed

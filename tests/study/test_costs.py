@@ -1,0 +1,171 @@
+"""Costs before anything is trained: figures with sources, and what they depend on."""
+
+import json
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from fabricate import grid
+
+from fggp.data.sizes import ASSUMED, Size, size_of
+from fggp.foundation.errors import Failure
+from fggp.study import costs
+from fggp.study.cell import Cell
+from fggp.study.config import cells
+
+ROOT = Path(__file__).parents[2]
+CIFAR = Size(50_000, 10_000, 32)
+CPU, H200, A100 = (costs.device(name) for name in ("cpu", "h200", "a100"))
+TABLE = yaml.safe_load((ROOT / "src/fggp/study/costs.yaml").read_text())
+STANDARD = {"dense": {}, "gmp": {}, "imp": {}, "global-mp": {}, "small-dense": {}, "iss": {}}
+
+
+def cell(label: str = "dense", *, backbone: str = "vgg19", width: Any = 1, **changes: Any) -> Cell:
+    """The first cell of a label at 90 %, 160 epochs of CIFAR-10 in tf32."""
+    training = {"epochs": 160, "precision": "tf32"} | changes.pop("training", {})
+    study = grid(
+        backbones={backbone: {"width": width}},
+        methods=STANDARD,
+        sparsities=[0.9],
+        data={"kind": "cifar10", "name": "cifar10", "validation": 5000} | changes,
+        training=training,
+    )
+    return next(it for it in cells(study) if it.label == label)
+
+
+def test_the_rate_on_a_cpu_is_the_median_of_the_shipped_results() -> None:
+    found = []
+    for path in (ROOT / "results/reference/mini-folder/runs").rglob("seed*.json"):
+        result = json.loads(path.read_text())
+        images, epochs = result["outcome"]["images"], len(result["outcome"]["epochs"])
+        whole = images["train"] + (images["validation"] + images["test"]) * costs.FORWARD
+        found.append(result["provenance"]["seconds"] / epochs / whole)
+    rate = costs.rate(CPU, "vgg19", 0.125, "fp32")
+    assert rate.image == pytest.approx(median(found), rel=0.02)
+    assert f"{len(found)} trainings" in rate.source
+
+
+def test_every_device_has_a_rate_with_a_source_for_every_network_and_precision() -> None:
+    for device in costs.devices().values():
+        for backbone in TABLE["backbones"]:
+            for precision in ("fp32", "tf32", "bf16"):
+                found = costs.rate(device, backbone, 1, precision)
+                assert found.source
+                assert (device.kind == "cpu") or "not measured by this project" in found.source
+        assert device.power_from
+
+
+def test_a_dense_cell_costs_its_epochs() -> None:
+    whole = costs.seconds(cell(), CIFAR, H200)
+    half = costs.seconds(cell(training={"epochs": 80}), CIFAR, H200)
+    assert whole - H200.start == pytest.approx(2 * (half - H200.start))
+    assert whole == H200.start + 160 * costs.epoch_seconds(cell(), CIFAR, H200)
+
+
+def test_rounds_and_fine_tuning_cost_the_epochs_that_they_train() -> None:
+    assert costs.epochs(cell()) == costs.epochs(cell("gmp")) == 160
+    assert costs.epochs(cell("imp")) > 5 * 160
+    assert 0 < costs.epochs(cell("global-mp")) < 160
+    for label in ("imp", "global-mp"):
+        share = costs.epochs(cell(label)) / 160
+        expected = H200.start + share * (costs.seconds(cell(), CIFAR, H200) - H200.start)
+        assert costs.seconds(cell(label), CIFAR, H200) == pytest.approx(expected)
+
+
+def test_a_cpu_takes_longer_for_more_pixels_and_width_and_less_with_threads() -> None:
+    whole = costs.epoch_seconds(cell(), CIFAR, CPU)
+    assert costs.epoch_seconds(cell(), Size(50_000, 10_000, 64), CPU) == pytest.approx(4 * whole)
+    assert costs.epoch_seconds(cell(width=2), CIFAR, CPU) == pytest.approx(4 * whole)
+    threads = cell(training={"threads": 4})
+    assert costs.epoch_seconds(threads, CIFAR, CPU) == pytest.approx(whole / 4)
+    assert costs.epoch_seconds(threads, CIFAR, H200) == costs.epoch_seconds(cell(), CIFAR, H200)
+    assert costs.epoch_seconds(cell("small-dense"), CIFAR, CPU) < whole / 2
+    assert costs.epoch_seconds(cell(train=9000), CIFAR, CPU) < whole / 3
+
+
+def test_an_evaluated_image_costs_a_third_of_a_training_image() -> None:
+    few, many = (costs.epoch_seconds(cell(), Size(50_000, n, 32), CPU) for n in (0, 30_000))
+    image = costs.rate(CPU, "vgg19", 1, "tf32").image
+    assert many - few == pytest.approx(10_000 * image)
+
+
+def test_on_a_gpu_a_narrow_network_takes_no_less_than_its_steps() -> None:
+    narrow = cell(width="1/8")
+    steps = 352 * costs.rate(H200, "vgg19", 1, "tf32").step
+    assert costs.epoch_seconds(narrow, CIFAR, H200) == pytest.approx(steps, rel=0.05)
+
+
+def test_precision_says_which_device_a_study_is_for() -> None:
+    assert costs.device_for(cell().training).kind == "gpu"
+    assert costs.device_for(cell(training={"precision": "fp32"}).training) == CPU
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "device"),
+    [
+        ("cpu", "AMD EPYC", "cpu"),
+        ("cuda", "NVIDIA H200", "h200"),
+        ("cuda", "NVIDIA A100-SXM4-80GB", "a100"),
+        ("cuda", "a card of its own", "h200"),
+    ],
+)
+def test_the_device_of_a_result_is_known_by_name(kind: str, name: str, device: str) -> None:
+    assert costs.device_named(kind, name).name == device
+
+
+def test_an_unknown_device_is_refused_with_the_nearest() -> None:
+    with pytest.raises(Failure, match="no device is called 'h20'; did you mean 'h200'"):
+        costs.device("h20")
+
+
+def test_time_limits_hold_on_the_slowest_gpu_and_count_rounds_and_attempts() -> None:
+    assert costs.slowest_gpu() == A100
+    dense, rounds = cell(), cell("imp")
+    slow = costs.seconds(dense, CIFAR, A100) / 60
+    first = costs.minutes(dense, CIFAR, "gpu", 1)
+    assert 30 + 5 * slow < first < 30 + 7 * slow
+    assert costs.minutes(dense, CIFAR, "gpu", 3) - 30 == pytest.approx(3 * (first - 30), rel=0.02)
+    assert costs.minutes(rounds, CIFAR, "gpu", 1) > 5 * first
+    assert costs.minutes(cell(backbone="resnet50"), CIFAR, "gpu", 1) > 2 * (first - 30)
+    assert costs.minutes(dense, CIFAR, "cpu", 1) > 50 * first
+
+
+def test_memory_follows_the_network_and_never_falls_below_what_pytorch_needs() -> None:
+    assert costs.memory_mb(cell(width="1/8"), CIFAR, "cpu") == 4000
+    assert costs.memory_mb(cell(width="1/8"), CIFAR, "gpu") == 8000
+    wide = costs.memory_mb(cell(backbone="resnet50"), CIFAR, "cpu")
+    assert 8000 < wide < 16_000
+    assert costs.memory_mb(cell("iss", backbone="resnet50"), CIFAR, "cpu") > wide
+    batches = cell(backbone="resnet50", training={"batch_size": 256})
+    assert costs.memory_mb(batches, CIFAR, "cpu") > wide + 5000
+
+
+def test_disk_is_mostly_the_weights_that_are_kept() -> None:
+    dense, sparse = costs.disk_bytes(cell(), CIFAR), costs.disk_bytes(cell("gmp"), CIFAR)
+    assert 70e6 < dense < 100e6
+    assert 8e6 < sparse < 10e6  # 8.08 MB of packed weights at 90 %, by the README
+    assert costs.checkpoint_bytes(cell()) > 2 * 4 * 2 * 20_035_018
+
+
+def test_amounts_show_the_digits_that_tell_something() -> None:
+    amounts = (0.1694, 26.64, 1250.3)
+    assert [costs.rounded(amount) for amount in amounts] == ["0.17", "26.6", "1250"]
+
+
+def test_the_size_of_a_data_set_is_that_of_its_prepared_file(tmp_path: Path) -> None:
+    path = tmp_path / "few.npz"
+    np.savez(
+        path,
+        train_images=np.zeros((7, 3, 24, 24), np.uint8),
+        test_images=np.zeros((2, 3, 24, 24), np.uint8),
+    )
+    assert size_of("folder", path) == Size(7, 2, 24)
+    path.write_bytes(path.read_bytes()[:200])
+    assert size_of("folder", path) == ASSUMED["folder"]
+    assert not size_of("folder", path).known
+    np.savez(path, other=np.zeros(3))
+    assert size_of("cifar10", path) == CIFAR
+    assert size_of("digits", tmp_path / "none.npz") == Size(1197, 600, 16)
