@@ -21,6 +21,7 @@ from fggp.study.cell import (
     Flag,
     Images,
     Index,
+    Initialization,
     MethodSettings,
     Name,
     Positive,
@@ -43,7 +44,7 @@ class Data(Record):
     kind: Literal["cifar10", "folder", "digits"]
     name: Name
     path: str | None = None
-    validation: Count
+    validation: Index
     train: Count | None = None
 
 
@@ -51,6 +52,7 @@ class BackboneBlock(Record):
     """Settings of one backbone; ``lr`` replaces that of the training block."""
 
     width: Width = Field(default=1, validate_default=True)
+    initialization: Initialization | None = None
     lr: Positive | None = None
 
 
@@ -123,7 +125,9 @@ def _cells_of(study: Study, seed: int, name: BackboneName, block: BackboneBlock)
     for label, method in ordered:
         for sparsity, start in _settings(study, method["name"]):
             yield Cell(
-                backbone=Backbone(name=name, width=block.width),
+                backbone=Backbone(
+                    name=name, width=block.width, initialization=block.initialization
+                ),
                 data=Images(**study.data.model_dump(include={"name", "validation", "train"})),
                 label=label,
                 method=MethodSettings(**method),
@@ -191,6 +195,13 @@ def _check_grid(study: Study) -> None:
 
 def _check_window(study: Study) -> None:
     epochs, pruning = study.training.epochs, study.pruning
+    if (pruning.end_epoch is None) == (pruning.end_share is None):
+        found = "none is" if pruning.end_epoch is None else "both are"
+        raise ConfigError(
+            f"pruning.end_epoch, pruning.end_share: {found} set; set one, and the other to null"
+        )
+    if pruning.end_epoch is None:
+        return  # whether begin_epoch lies before it is checked against the images
     if pruning.end_epoch > epochs:
         raise ConfigError(
             f"pruning.end_epoch: {pruning.end_epoch} is after the training; "

@@ -57,6 +57,7 @@ def training_batches(
         batch_size=training.batch_size,
         seed=cell.seed,
         pad=training.pad,
+        pad_mode=training.pad_mode,
         flip=training.flip,
         device=device,
         channels_last=channels_last(cell.training.layout),
