@@ -50,8 +50,12 @@ def root(tmp_path: Path) -> Path:
         target = tmp_path / name
         target.parent.mkdir(exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
-    methods = {"dense": {}, "gmp": {}, "fggp": {}, "fggp-half": {"method": "fggp", "rho": 0.6}}
-    analysed(tmp_path / "figures" / default_plan().default_reading.study, methods=methods)
+    declared = default_plan().default_reading
+    for study, other in ((declared.study, "fggp-active"), (declared.confirm, "fggp-kept")):
+        pools = ["active", "kept"] if study == declared.confirm else ["kept", "active"]
+        methods = {"dense": {}, "fggp": {"pool": pools[0]}}
+        methods[other] = {"method": "fggp", "pool": pools[1]}
+        analysed(tmp_path / "figures" / study, methods=methods)
     made = tmp_path / "results/reference/made"
     analysed(made, partial=True, skip=lambda cell: cell.seed == 2)
     tables = tmp_path / "figures/made/tables"
@@ -80,7 +84,7 @@ def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
     assert "| fggp |" in told
     assert "A caption" not in told
     assert "11 of 22 trainings" in told.replace("**", "")
-    assert "| fggp-half | rho 0.6" in written["default-reading.md"]
+    assert "| fggp-active | pool active" in written["fidelity.md"]
     appendix = written["artifact-appendix.md"]
     for step in MEASURED["steps"]:
         assert (

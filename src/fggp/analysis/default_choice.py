@@ -211,8 +211,8 @@ def _table(rows: list[Compared], plan: Plan, warnings: list[str]) -> str:
     ]
     note = (
         f"Each variant minus `{plan.reference}`: test accuracy at the last epoch, paired by "
-        "setting and seed. The interval and the first p pool the variance over the settings, as declared; "
-        "the second p lets every setting have its own. Holm is over the variants of fggp. A "
-        "candidate prunes by gradient first, uses both criteria, and has a fixed rate."
+        "setting and seed. The interval and the first p pool the variance over the settings, "
+        "as declared; the second p lets every setting have its own. Holm is over the variants "
+        "of fggp. A candidate prunes by gradient first, uses both criteria, and has a fixed rate."
     )
     return markdown(Table(data, columns, note), note, warnings)

@@ -38,8 +38,6 @@ TABLES: dict[str, Callable[[DataFrame, Plan], Table]] = {
     "provenance": provenance_table,
 }
 
-INTERPRETATION = "The method fggp is an interpretation of its paper's abstract."
-
 
 def write_table(name: str, study_folder: Path) -> list[Path]:
     """Write ``tables/NAME.csv``, ``.md`` and ``.tex`` from ``runs.csv`` of a study.
@@ -53,8 +51,6 @@ def write_table(name: str, study_folder: Path) -> list[Path]:
     table = TABLES[name](runs, plan)
     note = " ".join(filter(None, [_sentence(title(study_folder)), table.note]))
     note += f" The plan of the analysis is {origin}."
-    if (runs["method"] == "fggp").any():
-        note += f" {INTERPRETATION}"
     forms = {
         "csv": table.data.to_csv(index=False, lineterminator="\n"),
         "md": markdown(table, note, marks(runs)),
