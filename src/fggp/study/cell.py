@@ -40,9 +40,10 @@ class Record(BaseModel):
 
 
 class Backbone(Record):
-    """A network, the factor on its channel numbers, and its initialization where it has several.
+    """A network, the factor on its channel numbers, and how its convolutions are initialized.
 
-    ``initialization`` is None for the default of the network: fan-out in VGG-19.
+    ``initialization`` is None for the network's own: fan-out in VGG-19, PyTorch's in ResNet-50. See
+    `fggp.models.initialization`.
     """
 
     name: BackboneName

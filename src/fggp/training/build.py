@@ -14,6 +14,7 @@ from fggp.data.batches import Batches, EvaluationBatches, evaluation_batches
 from fggp.foundation.exact import kept_count
 from fggp.foundation.random_streams import stream
 from fggp.models import build
+from fggp.models.initialization import initialize
 from fggp.models.memory_format import arrange, channels_last
 from fggp.models.small_dense import narrower, weights
 from fggp.pruning.parameters import prunable
@@ -33,6 +34,8 @@ def network_of(cell: Cell, classes: int, device: torch.device) -> nn.Module:
         # Not torch.manual_seed: it seeds the devices too, and nothing would bring these back.
         torch.default_generator.manual_seed(seed)
         model = build(cell.backbone.name, width=width, classes=classes)
+        if cell.backbone.initialization is not None:
+            initialize(model, cell.backbone.initialization)
     return arrange(model.to(device), cell.training.layout)
 
 
