@@ -13,6 +13,6 @@ def test_convolutions_have_the_variance_of_their_fan(mode: str, fan: int) -> Non
     model = nn.Sequential(nn.Conv2d(64, 256, 3), nn.BatchNorm2d(256), nn.Linear(256, 10))
     others = [p.clone() for name, p in model.named_parameters() if name != "0.weight"]
     initialize(model, mode)  # type: ignore[arg-type]
-    assert float(model[0].weight.var()) == pytest.approx(2 / fan, rel=0.02)
+    assert float(model[0].weight.detach().var()) == pytest.approx(2 / fan, rel=0.02)
     after = [p for name, p in model.named_parameters() if name != "0.weight"]
     assert all(torch.equal(a, b) for a, b in zip(others, after, strict=True))
