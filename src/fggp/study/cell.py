@@ -43,7 +43,7 @@ class Backbone(Record):
     """A network, the factor on its channel numbers, and how its convolutions are initialized.
 
     ``initialization`` is None for the network's own: fan-out in VGG-19, PyTorch's in ResNet-50. See
-    `fggp.models.initialization`.
+    `fggp.training.initialization`.
     """
 
     name: BackboneName

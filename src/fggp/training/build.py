@@ -14,7 +14,7 @@ from fggp.data.batches import Batches, EvaluationBatches, evaluation_batches
 from fggp.foundation.exact import kept_count
 from fggp.foundation.random_streams import stream
 from fggp.models import build
-from fggp.models.initialization import initialize
+from fggp.training.initialization import initialize
 from fggp.models.memory_format import arrange, channels_last
 from fggp.models.small_dense import narrower, weights
 from fggp.pruning.parameters import prunable

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fggp.models.initialization import initialize
+from fggp.training.initialization import initialize
 
 
 @pytest.mark.parametrize(("mode", "fan"), [("fan-in", 9 * 64), ("fan-out", 9 * 256)])
