@@ -28,7 +28,8 @@ ROOMS = (
 DOORS = {"__init__", "__main__"}
 WITH_TORCH = {
     *("pruning.saliency", "pruning.parameters", "pruning.float_masks", "pruning.soft_masking"),
-    *("pruning.rewinding", "pruning.pruner", "pruning.sparsify"),
+    *("pruning.rewinding", "pruning.pruner", "pruning.sparsify", "pruning.masks"),
+    *("pruning.masking", "pruning.forward_pass", "pruning.attachment"),
     *("storage.packing", "storage.state_dicts"),
     "models",
     *("data.batches", "data.crops"),
