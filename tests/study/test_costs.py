@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from fabricate import grid
 
-from fggp.data.sizes import ASSUMED, Size, size_of
+from fggp.data.registry import SOURCES, size_of
+from fggp.data.sizes import Size
 from fggp.foundation.errors import Failure
 from fggp.models.registry import names
 from fggp.study import costs
@@ -190,7 +191,7 @@ def test_the_size_of_a_data_set_is_that_of_its_prepared_file(tmp_path: Path) -> 
     )
     assert size_of("folder", path) == Size(7, 2, 24)
     path.write_bytes(path.read_bytes()[:200])
-    assert size_of("folder", path) == ASSUMED["folder"]
+    assert size_of("folder", path) == SOURCES["folder"].size
     assert not size_of("folder", path).known
     np.savez(path, other=np.zeros(3))
     assert size_of("cifar10", path) == CIFAR
