@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fggp.data.sizes import Size, size_of
+from fggp.data.registry import size_of
+from fggp.data.sizes import Size
 from fggp.foundation.errors import Failure, ResultError
 from fggp.running.cell_lock import holder
 from fggp.study import costs

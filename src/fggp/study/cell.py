@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from fggp.foundation.exact import Ratio, Share, percent
+from fggp.models.registry import names
 
 LARGEST = 2**31 - 1
 MOST_THREADS = 512
@@ -25,7 +26,10 @@ Flag = Annotated[bool, Field(strict=True)]
 Name = Annotated[
     str, Field(strict=True, pattern=r"^[a-z0-9]+(?:[.-][a-z0-9]+)*$", max_length=LONGEST_NAME)
 ]
-BackboneName = Literal["vgg19", "resnet50"]
+if TYPE_CHECKING:
+    BackboneName = str
+else:  # the same errors as of any other fixed choice
+    BackboneName = Literal[names()]
 
 
 class Record(BaseModel):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fggp.data import check_source
-from fggp.data.sizes import size_of
+from fggp.data.registry import size_of
 from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
 from fggp.foundation.validation import of_file

@@ -32,7 +32,8 @@ COLUMNS = {
 median is that of one cell. ``estimated_hours`` are those of `fggp.study.costs` for the same device,
 and ``ratio`` is hours by estimated hours. ``kwh`` is hours times the rough power of the device, and
 ``measured_kwh`` what its counter says of so many (``measured``) of the cells. The last two are
-medians over the cells. What no cell says is empty."""
+medians over the cells. What no cell says is empty, and so are estimates without a rate on record.
+"""
 MEASURED = (
     "A counter was read in {of} ({kwh} kWh, estimated {estimated}): that of the GPU's board, "
     "divided among our trainings on it at the time, or that of the processor packages, divided by "
@@ -65,8 +66,8 @@ def study_costs(runs: DataFrame) -> DataFrame:
             "cells": len(part),
             "hours_median": part["hours"].median(),
             "hours": part["hours"].sum(),
-            "estimated_hours": part["estimated_hours"].sum(),
-            "ratio": part["hours"].sum() / part["estimated_hours"].sum(),
+            "estimated_hours": part["estimated_hours"].sum(skipna=False),
+            "ratio": part["hours"].sum() / part["estimated_hours"].sum(skipna=False),
             "peak_memory_mb": part["peak_memory_mb"].max(),
             "not_completed": int(part["other"].sum()),
             "verdicts": _verdicts(part.loc[part["other"], "verdict"]),
@@ -149,14 +150,14 @@ def _note(runs: DataFrame, data: DataFrame) -> str:
     power = ", ".join(
         f"{name} {it.power:g} W ({it.power_from})" for name, it in sorted(devices.items())
     )
-    hours, estimated, kwh = (
-        rounded(float(data[name].sum())) for name in ("hours", "estimated_hours", "kwh")
-    )
+    hours, kwh = (rounded(float(data[name].sum())) for name in ("hours", "kwh"))
+    estimated = data["estimated_hours"].sum(skipna=False)
+    expected = "without an estimate" if missing(estimated) else f"estimated {rounded(estimated)}"
     return (
         f"What {count(len(runs), 'training')} took, in {units} (one that shares a GPU counts all "
         "its time): the median of a cell, the sum, the sum estimated before any training for the "
         "device that was used, and their ratio; the highest peak of the host's memory. In all "
-        f"{hours} hours, estimated {estimated}, and {kwh} kWh. Energy is an estimate, "
+        f"{hours} hours, {expected}, and {kwh} kWh. Energy is an estimate, "
         f"hours times a rough power: {power}. {_known(runs, data)}"
     ).strip()
 

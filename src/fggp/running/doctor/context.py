@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from fggp.data.sizes import ASSUMED, Size, size_of
+from fggp.data.registry import size_of
+from fggp.data.sizes import Size
 from fggp.running.doctor.torch_probe import Probed, probe
 from fggp.study.cell import Cell
 from fggp.study.config import Study, cells
@@ -59,9 +60,8 @@ class Place:
 
     @property
     def size(self) -> Size:
-        """The size of the data set, as far as it is known."""
-        if self.study is None:
-            return ASSUMED["folder"]
+        """The size of the data set of the study, as far as it is known."""
+        assert self.study is not None
         return size_of(self.study.data.kind, data_path(self.study.data.name))
 
     @property
