@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,9 +30,15 @@ BackboneName = Literal["vgg19", "resnet50"]
 
 
 class Record(BaseModel):
-    """A frozen record that refuses unknown keys."""
+    """A frozen record that refuses unknown keys.
+
+    Attributes:
+        earlier: what files that lack a setting were written with, where that is not its default.
+
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    earlier: ClassVar[Mapping[str, Any]] = {}
 
 
 class Backbone(Record):
