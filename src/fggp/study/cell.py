@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,9 +34,15 @@ else:  # the same errors as of any other fixed choice
 
 
 class Record(BaseModel):
-    """A frozen record that refuses unknown keys."""
+    """A frozen record that refuses unknown keys.
+
+    Attributes:
+        earlier: what files that lack a setting were written with, where that is not its default.
+
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    earlier: ClassVar[Mapping[str, Any]] = {}
 
 
 class Backbone(Record):

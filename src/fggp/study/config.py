@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -47,6 +47,7 @@ else:  # the same errors as of any other fixed choice
 class Data(Record):
     """The data set of a study; ``path`` (folder or archive) is relative to the data folder."""
 
+    earlier: ClassVar[Mapping[str, Any]] = Images.earlier
     kind: DataKind
     name: Name
     path: str | None = None
@@ -57,6 +58,7 @@ class Data(Record):
 class BackboneBlock(Record):
     """Settings of one backbone; ``lr`` replaces that of the training block."""
 
+    earlier: ClassVar[Mapping[str, Any]] = Backbone.earlier
     width: Width = Field(default=1, validate_default=True)
     lr: Positive | None = None
 
