@@ -10,7 +10,9 @@ import pytest
 import yaml
 from fabricate import analysed
 
+from fggp.analysis.catalogue import FIGURES, TABLES
 from fggp.analysis.collect.aggregate import aggregate
+from fggp.analysis.page import environment
 from fggp.analysis.plan import default_plan
 from fggp.analysis.tables import write_table
 from fggp.cli import main
@@ -69,8 +71,10 @@ def texts(root: Path) -> list[Path]:
 
 
 def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
-    written = {path.name: path.read_text() for path in texts(root)}
-    assert set(written) == {"README.md", *(path.stem for path in TEMPLATES)}
+    found = texts(root)
+    made = root / "results/reference/made/README.md"
+    assert set(found) == {made, *(root / report.page_of(path.name) for path in TEMPLATES)}
+    written = {path.name: path.read_text() for path in found}
     for text in written.values():
         assert "{{" not in text
         assert "{%" not in text
@@ -162,12 +166,20 @@ def test_the_shipped_texts_are_of_the_shipped_measurements() -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
 def test_the_shipped_texts_are_those_of_the_templates(template: Path) -> None:
-    text = (DOCS / template.stem).read_text()
+    text = (ROOT / report.page_of(template.name)).read_text()
     fixed = [
         line for line in template.read_text().splitlines() if line and not re.search(r"[{}]", line)
     ]
     assert len(fixed) > 5
     assert [line for line in fixed if line not in text.splitlines()] == []
+
+
+def test_the_list_of_tables_and_figures_is_that_of_their_docstrings() -> None:
+    template = environment(DOCS / "templates", html=False).get_template(report.LISTING)
+    shipped = (ROOT / report.page_of(report.LISTING)).read_text()
+    assert shipped == template.render(report.catalogued()), "write it with `make report`"
+    for name in (*FIGURES, *TABLES):
+        assert f"/{name}.{{" in shipped
 
 
 def test_the_page_of_a_study_says_what_its_files_do(root: Path) -> None:
@@ -202,7 +214,7 @@ def test_the_page_of_a_shipped_study_is_of_its_present_results(study: Path) -> N
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
 def test_every_file_that_a_text_names_is_there(template: Path) -> None:
-    text = (DOCS / template.stem).read_text()
+    text = (ROOT / report.page_of(template.name)).read_text()
     named = re.findall(r"`((?:config|src|envs|docs|results/reference)/[\w./-]+)`", text)
     assert [name for name in named if not (ROOT / name).exists()] == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from pandas import DataFrame, isna
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.captions import clauses, meaning, percent
@@ -28,11 +29,19 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+@figure("Results", place=2)
 def drop_to_dense(material: Material) -> Drawn:
-    """Draw accuracy minus dense, paired by seed, a panel per setting and a row per label.
+    """Test accuracy minus that of the dense network with the same seed, a panel per setting.
 
-    The data has a row per training, accuracies in % and differences in points; ``mean``, sample
-    ``sd`` and ``n`` are those of the differences over the seeds.
+    Accuracies are those of the last epoch, differences are in points; the dashed line is the dense
+    network. Dots are single seeds, hollow marks means over them, and bars one sample standard
+    deviation of these differences. The number of seeds n stands above the panels. A method with one
+    start is in every start of its backbone.
+
+    Returns:
+        The figure, and a row per training: accuracies in %, differences in points; ``mean``, sample
+        ``sd`` and ``n`` are those of the differences over the seeds.
+
     """
     data = differences(material)
     if data.empty:

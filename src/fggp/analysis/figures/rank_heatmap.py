@@ -9,6 +9,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.complete_grids import Counts, all_entries, both_starts, name_of
 from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
 from fggp.analysis.pairs import NO_STARTS, STARTS
@@ -19,12 +20,18 @@ COLUMNS = ["blocks", "entry", "label", "setting", "rank", "average_rank", "accur
 AVERAGE = "average"
 
 
+@figure("Results", place=6)
 def rank_heatmap(material: Material) -> Drawn:
-    """Draw the rank of every label in every setting, and the average rank.
+    """The rank of every method in every setting, and its average.
 
-    Once for the methods with both starts over backbone, sparsity and start; and where a method has
-    one start, once for all over backbone and sparsity, the others entering once per start. The data
-    has a row per entry and setting; ``n`` seeds are behind a rank.
+    Ranks are by mean test accuracy at the last epoch, 1 is best; rows are sorted by the average
+    over the settings. Above are the methods with both starts over backbone, sparsity and start;
+    below, where there are methods with one start, all of them over backbone and sparsity, the
+    others once per start. The number of seeds n stands above the panels.
+
+    Returns:
+        The figure, and a row per entry and setting; ``n`` seeds are behind a rank.
+
     """
     grids = list(_grids(material.runs))
     if not grids:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from pandas import DataFrame, Series, concat
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.captions import clauses, number
@@ -25,13 +26,23 @@ COLUMNS = [
 SETTING = ["backbone", "start", "sparsity"]
 
 
+@figure("Diagnostics", place=6)
 def seed_pairs(material: Material) -> Drawn:
-    """Draw what a seed adds to the reference of the plan and to each rival, a panel per rival.
+    """Deviations of fggp from its means over those of each rival, seed by seed.
 
-    The data has a row per setting, seed and rival: both accuracies in %, what they deviate from
-    their means in that setting over the ``n`` seeds that both have, and the ``correlation`` of
-    these deviations over all ``settings`` (missing where it is not defined). Dense is a reference,
-    and no rival.
+    Whether pairing by seed pays: what ``fggp`` with a seed deviates from its mean in the setting
+    over what a rival does, a point per setting and seed, in points of test accuracy at the last
+    epoch. The dotted line is that of equal deviations. *r* is the correlation of these deviations
+    over all settings; the heading names the numbers of settings and of seeds n, and the correlation
+    above which pairing makes the interval of a setting shorter. A rival with one start is paired
+    with ``fggp`` in each start.
+
+    Returns:
+        The figure, and a row per setting, seed and rival: both accuracies in %, what they deviate
+        from their means in that setting over the ``n`` seeds that both have, and the
+        ``correlation`` of these deviations over all ``settings`` (missing where it is not defined).
+        Dense is a reference, and no rival.
+
     """
     shown, us = material.shown, material.plan.reference
     data = _pairs(shown[shown["label"] != DENSE], us)

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from pandas import DataFrame, Series
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.captions import WINDOW, called, number, squeezed
@@ -30,12 +31,19 @@ LINE = ["backbone", "start", "label", "sparsity"]
 RUN = [*LINE, "seed"]
 
 
+@figure("Diagnostics", place=2)
 def sparsity_schedule(material: Material) -> Drawn:
-    """Draw the realised sparsity after each recorded mask update as steps, and the schedule.
+    """The sparsity of the network after each mask update, and what the schedule asks for.
 
-    The data has a row per training and recorded update, and one before the first (``update`` 0).
-    ``scheduled_sparsity`` is missing where the configuration or the method is not at hand. Labels
-    with the same steps are drawn as one.
+    Sparsity of the whole network after each recorded mask update (steps) and what the schedule asks
+    for at that update (thin black line), for every sparsity of the study. Labels with the same
+    steps are one line. The pruning window is shaded. Every seed is drawn; their number n stands
+    above the panels. Methods that train in rounds are squeezed into the epochs of the study.
+
+    Returns:
+        The figure, and a row per training and recorded update, and one before the first (``update``
+        0). ``scheduled_sparsity`` is missing where the configuration or the method is not at hand.
+
     """
     chosen = material.shown[material.shown["label"] != DENSE]
     if chosen.empty:

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.plan import Plan, built_in, plain
 from fggp.analysis.tables.comparisons import comparisons
 from fggp.analysis.tables.formats import Row, Table, missing, records, remarks, text
@@ -184,8 +185,13 @@ def status(verdicts: list[str]) -> int:
     return 0 if decided == {HOLDS} else 2
 
 
+@table("claims", "Results", place=9)
 def claims_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return `claims` as it is shown."""
+    """Each claim of the paper's abstract by the rules in ``config/claims.yaml``.
+
+    Each is decided by declared rules on the cells of another table: holds, fails, not decidable
+    with so many settings and seeds (n), or not in this study.
+    """
     data = claims(runs, plan)
     columns = [
         text("claim", "says"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pandas import DataFrame, Series
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.plan import Plan
 from fggp.analysis.tables.formats import Column, Row, Table, count, missing, number, text
 from fggp.study import costs
@@ -99,8 +100,13 @@ def _kwh(runs: DataFrame) -> Series[float]:
     return runs["seconds"] * _units(runs) / HOUR * power / 1000
 
 
+@table("costs", "Diagnostics", place=1)
 def costs_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return the table of what trainings took, and what was expected."""
+    """Hours, energy, speed and memory of each method, beside the estimates made before.
+
+    What the trainings of each method (n = ``cells``) took, beside what was estimated for them
+    before: hours, memory and a rough energy, and how many were not completed.
+    """
     data = study_costs(runs)
     columns = [
         text("backbone", "backbone"),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.pairs import Pair, nothing, pairs
 from fggp.analysis.plan import Plan, default_plan
 from fggp.analysis.stats.paired import estimate, holm, pooled, smallest_p
@@ -57,8 +58,14 @@ def per_setting(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
+@table("per_setting", "Results", place=5)
 def per_setting_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return `per_setting` as it is shown."""
+    """The reference method against each rival inside each setting: paired t, Holm.
+
+    Paired t intervals of level 1 - alpha over n = ``seeds``, with the variance pooled over the
+    settings of the pair, p adjusted by Holm over these settings; ``smallest_sign_p`` is what a test
+    of ranks or signs could reach at best.
+    """
     data = per_setting(runs, plan)
     columns = [
         *([text("method", "reference")] if data["reference"].nunique() > 1 else []),

@@ -1,4 +1,4 @@
-"""The texts about the artifact whose numbers come from files: ``docs/templates`` filled in."""
+"""The pages that are written from files: ``docs/templates`` filled in."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from jinja2 import UndefinedError
 
+from fggp.analysis import catalogue
 from fggp.analysis.default_reading.page import reading_page
 from fggp.analysis.fggp_variants import apart
 from fggp.analysis.page import environment
@@ -45,6 +46,8 @@ from fggp.study.yaml_files import studies as declared
 TEMPLATES = Path("docs/templates")
 STUDY = "study.md.j2"
 """The template of the page of a study, which lies beside its results."""
+LISTING = "figures.md.j2"
+"""The template of ``figures/README.md``."""
 NOTES = TEMPLATES / "studies.yaml"
 REFERENCE = Path("results/reference")
 FIGURES = Path("figures")
@@ -87,7 +90,14 @@ def _pages(
                 page = root / REFERENCE / study["name"] / "README.md"
                 yield name, page, {"study": study, "notes": notes}
         else:
-            yield name, root / TEMPLATES.parent / name.removesuffix(".j2"), known
+            yield name, root / page_of(name), known
+
+
+def page_of(template: str) -> Path:
+    """Return the page that a template fills; not for `STUDY`, which fills several."""
+    if template == LISTING:
+        return FIGURES / "README.md"
+    return TEMPLATES.parent / template.removesuffix(".j2")
 
 
 def material(root: Path = Path()) -> Material:
@@ -97,6 +107,7 @@ def material(root: Path = Path()) -> Material:
     labels = _labels(root)
     known: Material = {
         "project": project,
+        **catalogued(),
         "methods": [described(it, labels) for it in ordered()],
         "studies": [_study(report, root) for report in reports],
         "total": _total([item for report in reports for item in report.items]),
@@ -105,6 +116,14 @@ def material(root: Path = Path()) -> Material:
         "reading": reading_page(root / FIGURES),
     }
     return known | {"widest": widest(_tables(known, root))}
+
+
+def catalogued() -> Material:
+    """Return what the list of tables and figures says, which needs no results."""
+    return {
+        "declared_tables": list(catalogue.TABLES.values()),
+        "declared_figures": list(catalogue.FIGURES.values()),
+    }
 
 
 def duration(seconds: float) -> str:
