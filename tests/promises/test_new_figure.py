@@ -1,6 +1,7 @@
 """A new figure is one new file: commands, page, list and workflow find it by themselves."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,28 +11,8 @@ import pytest
 from fabricate import fabricate, grid
 
 ROOT = Path(__file__).parents[2]
-NEW = '''"""How many trainings each label has."""
-
-from fggp.analysis.catalogue import figure
-from fggp.analysis.figures.layout import Drawn, canvas
-from fggp.analysis.study_tables import Material
-
-
-@figure("Provenance")
-def trainings(material: Material) -> Drawn:
-    """Trainings of each label.
-
-    Bars count the trainings with a result, over all seeds.
-
-    Returns:
-        The figure, and a row per label.
-
-    """
-    data = material.runs.groupby("label", as_index=False).size()
-    drawn = canvas(2)
-    drawn.subplots().barh(data["label"], data["size"])
-    return drawn, data
-'''
+# The second block of code of the guide is what a contributor would write.
+NEW = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)[1]
 ALT = "Trainings of each label."
 
 

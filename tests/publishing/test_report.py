@@ -17,6 +17,7 @@ from fggp.analysis.plan import default_plan
 from fggp.analysis.tables import write_table
 from fggp.cli import main
 from fggp.foundation.errors import Failure
+from fggp.foundation.quantities import duration
 from fggp.publishing.check.study import check
 from fggp.publishing.report import report
 from fggp.publishing.report.training_conditions import conditions
@@ -87,10 +88,7 @@ def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
     assert "| fggp-half | rho 0.6" in written["default-reading.md"]
     appendix = written["artifact-appendix.md"]
     for step in MEASURED["steps"]:
-        assert (
-            f"| `{step['command']}` | {report.duration(step['seconds'])} | 77 s | 321 MB"
-            in appendix
-        )
+        assert f"| `{step['command']}` | {duration(step['seconds'])} | 77 s | 321 MB" in appendix
     hours = 11 * 60.5 / 3600
     assert f"{hours:.1f} hours" in appendix
 
@@ -141,26 +139,13 @@ def test_what_is_missing_is_named_with_its_fix(
     assert "make measure" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (99, "99 s"), (120, "2 min"), (7200, "2.0 h")]
-)
-def test_times_are_in_the_unit_that_fits(seconds: float, text: str) -> None:
-    assert report.duration(seconds) == text
-
-
-def test_amounts_and_numbers_of_things_read_well() -> None:
-    assert [report.size(999), report.size(6100)] == ["999 MB", "6.1 GB"]
-    texts = [report.one("study", 1), report.one("study", 2), report.one("seed", 3)]
-    assert texts == ["1 study", "2 studies", "3 seeds"]
-
-
 def test_the_shipped_texts_are_of_the_shipped_measurements() -> None:
     measured = json.loads((DOCS / "measured.json").read_text())
     assert [step["id"] for step in measured["steps"]] == [step["id"] for step in STEPS]
     assert [step["command"] for step in measured["steps"]] == [step["command"] for step in STEPS]
     appendix = (DOCS / "artifact-appendix.md").read_text()
     for step in measured["steps"]:
-        row = f"| {step['id']} | `{step['command']}` | {report.duration(step['seconds'])} |"
+        row = f"| {step['id']} | `{step['command']}` | {duration(step['seconds'])} |"
         assert row in appendix
 
 

@@ -197,13 +197,6 @@ def checkpoint_bytes(cell: Cell) -> int:
     return 2 * STATE_BYTES * _parameters(cell)
 
 
-def rounded(value: float) -> str:
-    """Return an amount with the digits that tell something: "0.17", "26.6", "1250"."""
-    if value < 1:
-        return f"{value:.2g}"
-    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
-
-
 def _parameters(cell: Cell) -> int:
     whole = int(_table()["backbones"][cell.backbone.name]["parameters"])
     return round(whole * float(cell.backbone.width) ** 2)

@@ -12,11 +12,12 @@ from pandas import DataFrame
 from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
-from fggp.analysis.figures.captions import clauses, meaning, named, percent
+from fggp.analysis.figures.captions import clauses, meaning, named
 from fggp.analysis.figures.drawing import cut, points, reference
 from fggp.analysis.figures.label_groups import summed
 from fggp.analysis.figures.layout import Drawn, blank, canvas, head, legend, name_row
 from fggp.analysis.study_tables import Material
+from fggp.foundation.quantities import percent
 
 COLUMNS = [
     "backbone", "width", "start", "label", "sparsity", "density", "x", "seed",

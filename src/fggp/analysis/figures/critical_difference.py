@@ -15,12 +15,12 @@ from pandas import DataFrame
 from fggp.analysis.catalogue import figure
 from fggp.analysis.complete_grids import Counts, both_starts
 from fggp.analysis.figure_style import Look
-from fggp.analysis.figures.captions import percent
 from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
 from fggp.analysis.plan import Plan
 from fggp.analysis.stats import rank_tests
 from fggp.analysis.study_tables import Material
-from fggp.analysis.tables.formats import count, records
+from fggp.analysis.tables.formats import records
+from fggp.foundation.quantities import count, percent
 
 COLUMNS = [
     "panel", "label", "average_rank", "settings", "methods", "seeds", "alpha",

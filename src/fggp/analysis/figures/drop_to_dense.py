@@ -8,7 +8,7 @@ from pandas import DataFrame, isna
 from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
-from fggp.analysis.figures.captions import clauses, meaning, percent
+from fggp.analysis.figures.captions import clauses, meaning
 from fggp.analysis.figures.drawing import cut
 from fggp.analysis.figures.label_groups import summed
 from fggp.analysis.figures.layout import (
@@ -22,6 +22,7 @@ from fggp.analysis.figures.layout import (
     places,
 )
 from fggp.analysis.study_tables import Material
+from fggp.foundation.quantities import percent
 
 COLUMNS = [
     "backbone", "width", "start", "label", "sparsity", "seed", "accuracy_percent",

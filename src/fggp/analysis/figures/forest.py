@@ -20,8 +20,9 @@ from fggp.analysis.pairs import STARTS, nothing
 from fggp.analysis.plan import Plan
 from fggp.analysis.study_tables import Material
 from fggp.analysis.tables.comparisons import comparisons
-from fggp.analysis.tables.formats import count, records
+from fggp.analysis.tables.formats import records
 from fggp.analysis.tables.per_setting import per_setting
+from fggp.foundation.quantities import count
 
 COLUMNS = [
     "blocks", "reference", "rival", "row", "kind", "seeds", "settings", "difference_points", "low",

@@ -14,7 +14,8 @@ from fggp.analysis.complete_grids import Counts, all_entries, both_starts, name_
 from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
 from fggp.analysis.pairs import NO_STARTS, STARTS
 from fggp.analysis.study_tables import Material
-from fggp.analysis.tables.formats import count, records
+from fggp.analysis.tables.formats import records
+from fggp.foundation.quantities import count
 
 COLUMNS = ["blocks", "entry", "label", "setting", "rank", "average_rank", "accuracy_percent", "n"]
 AVERAGE = "average"

@@ -7,7 +7,7 @@ from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
-from pandas import DataFrame, Series, concat
+from pandas import DataFrame, concat
 
 from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
@@ -18,6 +18,7 @@ from fggp.analysis.figures.layout import Drawn, blank, canvas, head
 from fggp.analysis.plan import Plan
 from fggp.analysis.stats.paired import worthwhile_correlation
 from fggp.analysis.study_tables import Material
+from fggp.foundation.quantities import counts
 
 COLUMNS = [
     "reference", "label", "backbone", "width", "start", "sparsity", "seed", "reference_percent",
@@ -104,8 +105,8 @@ def _words(data: DataFrame, plan: Plan) -> tuple[str, str]:
     alone = worthwhile_correlation(seeds - 1, plan.alpha)
     pooled = worthwhile_correlation(settings * (seeds - 1), plan.alpha)
     return (
-        f"A point per setting and seed: {_span(data['settings'], 'setting')}, {number(data['n'])}; "
-        f"r: correlation within settings, {spread}",
+        f"A point per setting and seed: {counts(data['settings'], 'setting')}, "
+        f"{number(data['n'])}; r: correlation within settings, {spread}",
         f"Paired {plan.confidence} t intervals are the shorter ones above r = {alone:.2f} in a "
         f"setting alone, {pooled:.2f} with pooled variance",
     )
@@ -122,11 +123,6 @@ def _panel(axes: Axes, label: str, points: DataFrame, look: Look) -> None:
     r = points["correlation"].iloc[0]
     known = "not defined" if np.isnan(r) else _signed(r)
     axes.set_title(f"{fill(label, 22)}\nr = {known}", fontsize=7)
-
-
-def _span(counts: Series[int], noun: str) -> str:
-    low, high = int(counts.min()), int(counts.max())
-    return f"{low if low == high else f'{low} to {high}'} {noun}{'' if high == 1 else 's'}"
 
 
 def _signed(value: float) -> str:

@@ -11,7 +11,8 @@ from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
 from fggp.analysis.pairs import STARTS, nothing
 from fggp.analysis.study_tables import Material
 from fggp.analysis.tables.comparisons import comparisons
-from fggp.analysis.tables.formats import count, records
+from fggp.analysis.tables.formats import records
+from fggp.foundation.quantities import count
 
 COLUMNS = [
     "blocks", "reference", "rival", "settings", "seeds", "wins", "ties", "losses",

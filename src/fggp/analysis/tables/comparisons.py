@@ -22,13 +22,13 @@ from fggp.analysis.tables.formats import (
     Column,
     Row,
     Table,
-    count,
     interval,
     missing,
     number,
     remarks,
     text,
 )
+from fggp.foundation.quantities import count
 
 COLUMNS = {
     "blocks": "str",

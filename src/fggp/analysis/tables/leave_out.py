@@ -13,7 +13,8 @@ from pandas import DataFrame
 from fggp.analysis.catalogue import table
 from fggp.analysis.complete_grids import Counts, both_starts, name_of
 from fggp.analysis.plan import Plan
-from fggp.analysis.tables.formats import Table, count, number, records, text
+from fggp.analysis.tables.formats import Table, number, records, text
+from fggp.foundation.quantities import count
 
 COLUMNS = {"kind": "str", "left_out": "str", "settings": "Int64", "first": "str", "flips": "str"}
 """Columns: what is left out, who is first without it, and which pairs change places against the

@@ -15,7 +15,6 @@ from fggp.analysis.stats.paired import estimate, holm, pooled, smallest_p
 from fggp.analysis.tables.formats import (
     Column,
     Table,
-    count,
     interval,
     number,
     p_value,
@@ -23,6 +22,7 @@ from fggp.analysis.tables.formats import (
     remarks,
     text,
 )
+from fggp.foundation.quantities import count, percent
 
 COLUMNS = {
     "blocks": "str",
@@ -71,7 +71,7 @@ def per_setting_table(runs: DataFrame, plan: Plan) -> Table:
         *([text("method", "reference")] if data["reference"].nunique() > 1 else []),
         text("rival", "rival"),
         text("backbone", "backbone"),
-        Column("sparsity", lambda row: f"{100 * row['sparsity']:.4g} %"),
+        Column("sparsity", lambda row: percent(row["sparsity"])),
         text("start", "start"),
         number("difference (points)", "difference_points", "+.2f"),
         interval(f"{plan.confidence} interval", "low", "high", "+.2f"),

@@ -16,13 +16,13 @@ from fggp.analysis.tables.formats import (
     Column,
     Row,
     Table,
-    count,
     missing,
     number,
     remarks,
     shown,
     text,
 )
+from fggp.foundation.quantities import count
 
 
 def planning_table(grid: Grid, alpha: float, power: float) -> Table:

@@ -8,7 +8,8 @@ from pandas import DataFrame
 
 from fggp.analysis.catalogue import table
 from fggp.analysis.plan import Plan
-from fggp.analysis.tables.formats import Column, Table, count, missing, number, text
+from fggp.analysis.tables.formats import Column, Table, missing, number, text
+from fggp.foundation.quantities import count
 
 SAME = (
     *("device", "device_name", "python", "numpy", "torch"),

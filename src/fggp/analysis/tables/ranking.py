@@ -18,8 +18,9 @@ from fggp.analysis.complete_grids import Counts, all_entries, both_starts
 from fggp.analysis.plan import Plan, default_plan
 from fggp.analysis.stats.bootstrap import resample
 from fggp.analysis.stats.paired import surest_rival
-from fggp.analysis.tables.formats import Table, count, interval, number, text
+from fggp.analysis.tables.formats import Table, interval, number, text
 from fggp.foundation.exact import percent, ratio
+from fggp.foundation.quantities import count
 
 COLUMNS = {
     "label": "str",

@@ -18,13 +18,13 @@ from fggp.analysis.tables.formats import (
     Column,
     Row,
     Table,
-    count,
     interval,
     number,
     remarks,
     shown,
     text,
 )
+from fggp.foundation.quantities import count, counts, percent
 from fggp.study.verdict import ENDINGS, FAILURES
 
 COLUMNS = {
@@ -119,7 +119,7 @@ def settings_table(runs: DataFrame, plan: Plan) -> Table:
     data = settings(runs, plan)
     columns = [
         text("backbone", "backbone"),
-        Column("sparsity", lambda row: f"{100 * row['sparsity']:.4g} %"),
+        Column("sparsity", lambda row: percent(row["sparsity"])),
         Column("start", lambda row: "-" if row["label"] == DENSE else row["start"], left=True),
         Column("method", _name, left=True),
         Column("accuracy (%)", _mean_and_sd),
@@ -251,8 +251,7 @@ def _mean_and_sd(row: Row) -> str:
 def _note(data: DataFrame, plan: Plan) -> str:
     if data.empty:
         return "Nothing to show: no result yet."
-    low, high = int(data["n"].min()), int(data["n"].max())
-    seeds = count(low, "seed") if low == high else f"{low} to {high} seeds"
+    seeds = counts(data["n"], "seed")
     parts = [
         f"Test accuracy at the last epoch: mean ± sample standard deviation over n = {seeds}. The "
         "gap to dense is in points and paired by seed, its interval has the variance of its own "
@@ -262,7 +261,7 @@ def _note(data: DataFrame, plan: Plan) -> str:
     ]
     if not data.loc[data["label"] != DENSE, "ranks"].all():
         parts.append("What is not ranked is a reference, compared at its realised sparsity.")
-    if high == 1:
+    if data["n"].max() == 1:
         parts.append("Standard deviations and intervals: not computable with 1 seed.")
     if (data["label"] != DENSE).all():
         parts.append("Gaps: not computable, the study has no dense network.")

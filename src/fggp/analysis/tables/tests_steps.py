@@ -22,10 +22,11 @@ from fggp.analysis.stats.rank_tests import (
     smallest_friedman_p,
 )
 from fggp.analysis.tables.comparisons import comparisons
-from fggp.analysis.tables.formats import Row, count, records
+from fggp.analysis.tables.formats import Row, records
 from fggp.analysis.tables.leave_out import leave_out, verdict
 from fggp.analysis.tables.per_setting import per_setting
 from fggp.analysis.tables.ranking import margins
+from fggp.foundation.quantities import count
 
 
 def omnibus(runs: DataFrame, plan: Plan) -> Iterator[Row]:

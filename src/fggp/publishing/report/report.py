@@ -19,6 +19,7 @@ from fggp.analysis.page import environment
 from fggp.analysis.plan import read_plan
 from fggp.foundation.errors import Failure
 from fggp.foundation.files import write_text
+from fggp.foundation.quantities import count, duration, size
 from fggp.methods import METHODS
 from fggp.methods.registry import ordered
 from fggp.publishing.check.problems import Item
@@ -126,26 +127,17 @@ def catalogued() -> Material:
     }
 
 
-def duration(seconds: float) -> str:
-    """Write a time in the unit that fits: 40 s, 12 min, 3.5 h."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def size(megabytes: float) -> str:
+def megabytes(amount: float) -> str:
     """Write an amount of memory or disk: 12 MB, 6.1 GB."""
-    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+    return size(1e6 * amount)
 
 
-def one(text: str, plural: int) -> str:
+def one(noun: str, number: int) -> str:
     """Write a noun with its number: 1 study, 2 studies."""
-    if plural == 1:
-        return f"1 {text}"
-    return f"{plural} {text[:-1]}ies" if text.endswith("y") else f"{plural} {text}s"
+    return count(number, noun)
 
 
-WORDS = (duration, size, one, told, places, smallest, points, shown)
+WORDS = (duration, megabytes, one, told, places, smallest, points, shown)
 """What templates may put numbers and tables into words with."""
 
 
@@ -225,7 +217,7 @@ def _apart(configuration: Material) -> dict[str, str]:
 def _size(path: Path) -> str:
     """Return over how much a ranking goes; empty where it ranks nothing."""
     for row in rows(path):
-        return f"{one('seed', int(row['seeds']))} in {one('setting', int(row['settings']))}"
+        return f"{count(int(row['seeds']), 'seed')} in {count(int(row['settings']), 'setting')}"
     return ""
 
 
