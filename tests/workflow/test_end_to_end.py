@@ -97,7 +97,7 @@ def test_the_report_holds_tables_figures_and_their_captions(study: Checkout) -> 
     for caption in (
         "Ranks over the settings of the study, 1 is best",
         "The reference method against each rival over the grid",
-        "the dashed grey line is the dense network of the same backbone",
+        "dashed grey line is the dense network of the same backbone",
         "What each recorded mask update changes",
         "The study on one page",
         "What ran where: processors, versions",
