@@ -177,11 +177,6 @@ def test_disk_is_mostly_the_weights_that_are_kept() -> None:
     assert costs.study_bytes([cell(), cell("gmp")], CIFAR, 2) == dense + sparse + 2 * checkpoint
 
 
-def test_amounts_show_the_digits_that_tell_something() -> None:
-    amounts = (0.1694, 26.64, 1250.3)
-    assert [costs.rounded(amount) for amount in amounts] == ["0.17", "26.6", "1250"]
-
-
 def test_the_size_of_a_data_set_is_that_of_its_prepared_file(tmp_path: Path) -> None:
     path = tmp_path / "few.npz"
     np.savez(

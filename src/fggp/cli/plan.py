@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fggp.cli.arguments import add_costs, chosen, load_study, positive_count, study_argument, verb
-from fggp.cli.units import duration, hours, kwh, size
+from fggp.cli.units import hours, kwh
 from fggp.data.registry import size_of
+from fggp.foundation.quantities import duration, size
 from fggp.running.progress.pace import Pace, device_of
 from fggp.running.progress.result_headers import Done, Plain, done, plain_cells
 from fggp.study import costs

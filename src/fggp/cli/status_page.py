@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from statistics import median
 
-from fggp.cli.units import duration, hours, joules, kwh
+from fggp.cli.units import hours, joules, kwh
+from fggp.foundation.quantities import duration, rounded
 from fggp.running.progress.status import STATES, Progress, Standing
-from fggp.study.costs import rounded
 
 WIDTH = 40
 SHOWN = {"running": "running, most left first", "stalled": "stalled", "failed": "failed"}

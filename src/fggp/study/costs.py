@@ -249,13 +249,6 @@ def without_rate(cells: Iterable[Cell], device: Device) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def rounded(value: float) -> str:
-    """Return an amount with the digits that tell something: "0.17", "26.6", "1250"."""
-    if value < 1:
-        return f"{value:.2g}"
-    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
-
-
 def _recipe(cell: Cell) -> Recipe:
     return _recipe_of(cell.method.name, canonical(cell.method.settings))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pandas import DataFrame, Series
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.plan import Plan
-from fggp.analysis.tables.formats import Column, Row, Table, count, missing, number, text
+from fggp.analysis.tables.formats import Column, Row, Table, missing, number, text
+from fggp.foundation.quantities import count, percent, rounded
 from fggp.study import costs
-from fggp.study.costs import rounded
 
 HOUR = 3600
 KWH = 3.6e6
@@ -100,8 +101,13 @@ def _kwh(runs: DataFrame) -> Series[float]:
     return runs["seconds"] * _units(runs) / HOUR * power / 1000
 
 
+@table("costs", "Diagnostics", place=1)
 def costs_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return the table of what trainings took, and what was expected."""
+    """Hours, energy, speed and memory of each method, beside the estimates made before.
+
+    What the trainings of each method (n = ``cells``) took, beside what was estimated for them
+    before: hours, memory and a rough energy, and how many were not completed.
+    """
     data = study_costs(runs)
     columns = [
         text("backbone", "backbone"),
@@ -115,7 +121,7 @@ def costs_table(runs: DataFrame, plan: Plan) -> Table:
         _amount("kWh, estimated", "kwh"),
         Column("kWh, measured", _measured),
         _amount("images/s", "images_per_second"),
-        Column("share of peak", lambda row: _percent(row["share_of_peak"])),
+        Column("share of peak", _share_of_peak),
         text("not completed", "verdicts"),
     ]
     return Table(data, columns, _note(runs, data))
@@ -133,8 +139,9 @@ def _measured(row: Row) -> str:
     return f"{rounded(row['measured_kwh'])}{some}"
 
 
-def _percent(share: float) -> str:
-    return "-" if missing(share) else f"{100 * share:.2g} %"
+def _share_of_peak(row: Row) -> str:
+    share = row["share_of_peak"]
+    return "-" if missing(share) else percent(share, 2)
 
 
 def _verdicts(others: Series[str]) -> str:
