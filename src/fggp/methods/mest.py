@@ -6,7 +6,7 @@ from fggp.foundation.exact import NonNegative, Share
 from fggp.methods.registry import register
 from fggp.pruning.annealing import Course
 from fggp.pruning.elastic_mutation import SHARES, Memory, PruneGrow, Surplus
-from fggp.pruning.mask_update import Blend, chance
+from fggp.pruning.mask_update import Blend, random_score
 from fggp.pruning.recipe import Recipe
 from fggp.pruning.schedules import Staged, held
 
@@ -40,6 +40,6 @@ def mest(
     """
     stages = Staged((*(shares or SHARES[memory]), Fraction(0)), switches)
     share = Course(stages, "training" if memory == "bound" else "window")
-    rule = PruneGrow(Blend(gradient_weight), chance, share)
+    rule = PruneGrow(Blend(gradient_weight), random_score, share)
     sparsity = held if memory == "bound" else Surplus(stages)
     return Recipe(sparsity=sparsity, rule=rule, until=Fraction(1))
