@@ -15,9 +15,9 @@ from torch import nn
 import fggp
 from fggp.foundation.exact import kept_count, largest_remainder
 from fggp.methods import METHODS
-from fggp.pruning.annealing import Course
+from fggp.pruning.annealing import RateSchedule
 from fggp.pruning.elastic_mutation import PruneGrow, Surplus
-from fggp.pruning.mask_update import Blend, Update, chance, gradient, magnitude
+from fggp.pruning.mask_update import Blend, Update, gradient, magnitude, random_score
 from fggp.pruning.schedules import Constant, Staged
 from fggp.pruning.timing import Timing
 
@@ -43,7 +43,7 @@ def update(
 
 
 def rule(share: str, score: Any = magnitude, grow: Any = gradient) -> PruneGrow:
-    return PruneGrow(score, grow, Course(Constant(Fraction(share))))
+    return PruneGrow(score, grow, RateSchedule(Constant(Fraction(share))))
 
 
 def positions(mask: torch.Tensor) -> list[int]:
@@ -109,7 +109,9 @@ def test_a_sequence_of_updates_agrees_with_a_slow_reference(share: str, factor: 
             slope = random.integers(-levels, levels + 1, total).astype(np.float32)
             weight = (weight + step) * active
             keep -= int(random.integers(0, 2)) if keep else 0
-            part = PruneGrow(Blend(Fraction(factor)), chance, Course(Constant(Fraction(share))))
+            part = PruneGrow(
+                Blend(Fraction(factor)), random_score, RateSchedule(Constant(Fraction(share)))
+            )
             after = part(update(weight, slope if factor else None, active, keep, sizes, number))
             grow = np.random.default_rng(number).random(total, dtype=np.float32)
             mask, survived = slow(weight, slope, grow, active, keep, Fraction(share), sizes, factor)
@@ -122,7 +124,7 @@ def test_a_sequence_of_updates_agrees_with_a_slow_reference(share: str, factor: 
 
 def test_a_dense_layer_stays_as_it_is() -> None:
     weight = np.arange(1, 9)
-    after = rule("1/2", grow=chance)(update(weight, None, [1] * 4 + [0, 0, 1, 1], 6, (4, 4)))
+    after = rule("1/2", grow=random_score)(update(weight, None, [1] * 4 + [0, 0, 1, 1], 6, (4, 4)))
     assert positions(after.survived)[:4] == [0, 1, 2, 3]
 
 

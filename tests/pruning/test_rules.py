@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from fggp.methods import METHODS
-from fggp.pruning.annealing import Course
+from fggp.pruning.annealing import RateSchedule
 from fggp.pruning.mask_update import Score, Update, gradient, magnitude
 from fggp.pruning.rules import DropGrow, PruneTo, Rule, Sequence
 from fggp.pruning.schedules import Constant, Linear
@@ -48,7 +48,7 @@ def positions(mask: torch.Tensor) -> list[int]:
 
 
 def two_stage(first: Score, second: Score, rate: str) -> Rule:
-    return PruneTo(TwoStage(first, second, Course(Constant(Fraction(rate)))))
+    return PruneTo(TwoStage(first, second, RateSchedule(Constant(Fraction(rate)))))
 
 
 GMP = PruneTo(Largest(magnitude))
@@ -107,7 +107,9 @@ def test_keeping_nothing_or_everything_is_possible(keep: int, rate: str) -> None
 
 
 def test_a_rate_is_read_at_the_progress_of_the_training() -> None:
-    annealed = PruneTo(TwoStage(gradient, magnitude, Course(Linear(Fraction(1), Fraction(0)))))
+    annealed = PruneTo(
+        TwoStage(gradient, magnitude, RateSchedule(Linear(Fraction(1), Fraction(0))))
+    )
     state = update(WEIGHT, GRADIENT, ACTIVE, keep=4)  # a quarter of the training: r = 3/4
     assert positions(annealed(state).mask) == [0, 1, 4, 6]
 
@@ -225,7 +227,7 @@ def test_the_three_formulations_give_the_same_mask(formulation: Any, gradient_fi
         if not gradient_first:
             scores, parts = scores[::-1], parts[::-1]
         state = update(weight, slope, np.flatnonzero(active), keep)
-        after = PruneTo(TwoStage(*parts, Course(Constant(rate))))(state)
+        after = PruneTo(TwoStage(*parts, RateSchedule(Constant(rate))))(state)
         assert after.mask.numpy().tolist() == formulation(*scores, active, keep, rate).tolist()
 
 

@@ -13,10 +13,10 @@ from fggp import METHODS
 from fggp.data import Dataset
 from fggp.foundation.errors import Failure
 from fggp.foundation.exact import kept_count
-from fggp.models.small_dense import narrower, weights
 from fggp.study.cell import Cell, canonical
 from fggp.training.build import network_of
 from fggp.training.checkpoint import Checkpoint
+from fggp.training.small_dense import narrower, weights
 from fggp.training.train import Stopped, train
 
 CPU = torch.device("cpu")

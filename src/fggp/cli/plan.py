@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fggp.cli.arguments import add_costs, chosen, load_study, positive_count, study_argument, verb
-from fggp.cli.units import duration, hours, kwh, size
-from fggp.data.sizes import size_of
+from fggp.cli.units import hours, kwh
+from fggp.data.registry import size_of
+from fggp.foundation.quantities import duration, size
 from fggp.running.progress.pace import Pace, device_of
 from fggp.running.progress.result_headers import Done, Plain, done, plain_cells
 from fggp.study import costs
@@ -83,19 +84,27 @@ def _estimate(
     ahead = [cell for cell in cells(study) if cell.id not in results]
     if not ahead:
         return ["nothing is to do"]
-    each = {cell.id: pace.seconds(plains[cell.id]) for cell in ahead}
+    assumed = ""
+    if not images.known:
+        assumed = f"; {images.train:_} training images assumed, prepare counts them".replace(
+            "_", " "
+        )
+    basis = [f"basis: {line}{assumed}" for line in pace.basis(plains.values())]
+    found = {cell.id: pace.seconds(plains[cell.id]) for cell in ahead}
+    each = {name: seconds for name, seconds in found.items() if seconds is not None}
+    disk = costs.study_bytes(ahead, images, options.gpus)
+    room = "" if disk is None else f"; about {size(disk)} on disk"
+    if len(each) < len(found):
+        return [f"to do: {len(ahead)} cells; no estimate of their time{room}", *basis]
     units = device.count(study.training)
     total, wall = sum(each.values()), _wall(ahead, each, options.gpus)
-    disk = sum(costs.disk_bytes(cell, images) for cell in ahead)
-    disk += options.gpus * max(costs.checkpoint_bytes(cell) for cell in ahead)
     at_once = "one after the other" if options.gpus == 1 else f"{options.gpus} at once"
-    lines = [
+    return [
         f"to do, an estimate: {len(ahead)} cells, {hours(units * total)} {device.unit} "
-        f"({device.name}); {at_once}: {duration(wall)}; about {size(disk)} on disk",
+        f"({device.name}); {at_once}: {duration(wall)}{room}",
         f"energy, an estimate: {kwh(units * total, device)}",
+        *basis,
     ]
-    assumed = "" if images.known else "; 50 000 training images assumed, prepare counts them"
-    return [*lines, *(f"basis: {line}{assumed}" for line in pace.basis(plains.values()))]
 
 
 def _wall(ahead: Sequence[Cell], each: Mapping[str, float], at_once: int) -> float:

@@ -21,7 +21,7 @@ from fggp.cli.arguments import (
     verb,
 )
 from fggp.cli.status_page import page
-from fggp.data.sizes import size_of
+from fggp.data.registry import size_of
 from fggp.running.progress.pace import device_of
 from fggp.running.progress.result_headers import expected
 from fggp.running.progress.status import Progress, finished, progress

@@ -8,7 +8,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,7 +51,7 @@ class Dataset:
         classes: the class names.
         mean: per channel, on the scale from 0 to 1.
         std: per channel, on the scale from 0 to 1.
-        source: where the images came from, as JSON-able values.
+        source: where the images came from, as JSON-able values; `prepare` fills it in.
         sha256: of the bytes of the file it was loaded from; empty when there is no file.
 
     """
@@ -63,7 +63,7 @@ class Dataset:
     classes: tuple[str, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    source: Mapping[str, Any]
+    source: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from fggp.foundation.exact import Share, ratio
 from fggp.methods.registry import register
-from fggp.pruning.annealing import ONE, ZERO, Course, Rate, course
+from fggp.pruning.annealing import ONE, ZERO, Rate, RateSchedule, rate_schedule
 from fggp.pruning.mask_update import gradient, magnitude
 from fggp.pruning.recipe import Recipe
 from fggp.pruning.rules import PruneTo
@@ -83,7 +83,7 @@ def fggp(
     )
 
 
-def _pool(pool: str, rate: Rate, rho: Rate, kappa: Rate) -> tuple[Pool, Course]:
+def _pool(pool: str, rate: Rate, rho: Rate, kappa: Rate) -> tuple[Pool, RateSchedule]:
     """Return the pool and its rate; raises ValueError where a setting of another pool is given."""
     used = AMOUNTS[pool]
     settings = {"rate": (rate, HALF), "rho": (rho, HALF), "kappa": (kappa, TWO)}
@@ -91,8 +91,8 @@ def _pool(pool: str, rate: Rate, rho: Rate, kappa: Rate) -> tuple[Pool, Course]:
         if name != used and value != default:
             raise ValueError(f"{name}: has no effect with pool {pool}; set {used} or another pool")
     if pool == "quota":
-        return of_quota, course("kappa", kappa, ONE, None)
-    return {"kept": of_kept, "active": of_active}[pool], course(used, settings[used][0])
+        return of_quota, rate_schedule("kappa", kappa, ONE, None)
+    return {"kept": of_kept, "active": of_active}[pool], rate_schedule(used, settings[used][0])
 
 
 def alone(settings: Mapping[str, Any]) -> str | None:

@@ -4,9 +4,9 @@ from fractions import Fraction
 
 from fggp.foundation.exact import NonNegative, Share
 from fggp.methods.registry import register
-from fggp.pruning.annealing import Course
+from fggp.pruning.annealing import RateSchedule
 from fggp.pruning.elastic_mutation import SHARES, Memory, PruneGrow, Surplus
-from fggp.pruning.mask_update import Blend, chance
+from fggp.pruning.mask_update import Blend, random_score
 from fggp.pruning.recipe import Recipe
 from fggp.pruning.schedules import Staged, held
 
@@ -39,7 +39,7 @@ def mest(
     exchanges no more than it has free places; momentum of grown weights starts at zero.
     """
     stages = Staged((*(shares or SHARES[memory]), Fraction(0)), switches)
-    share = Course(stages, "training" if memory == "bound" else "window")
-    rule = PruneGrow(Blend(gradient_weight), chance, share)
+    share = RateSchedule(stages, "training" if memory == "bound" else "window")
+    rule = PruneGrow(Blend(gradient_weight), random_score, share)
     sparsity = held if memory == "bound" else Surplus(stages)
     return Recipe(sparsity=sparsity, rule=rule, until=Fraction(1))

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from fggp.foundation.exact import Share
 from fggp.methods.registry import register
-from fggp.pruning.mask_update import chance, magnitude
+from fggp.pruning.mask_update import magnitude, random_score
 from fggp.pruning.recipe import Recipe
 from fggp.pruning.rules import DropGrow
 from fggp.pruning.schedules import Constant
@@ -26,4 +26,6 @@ def set(drop_fraction: Share = Fraction(3, 10)) -> Recipe:
     dropped is constant, as in the paper, where that lets it fall; and the ERK mask has exact
     counts. Without ties the weights dropped are the same.
     """
-    return Recipe(rule=DropGrow(magnitude, chance, Constant(drop_fraction)), until=Fraction(1))
+    return Recipe(
+        rule=DropGrow(magnitude, random_score, Constant(drop_fraction)), until=Fraction(1)
+    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from fggp.foundation.random_streams import stream
-from fggp.pruning.mask_update import Update
+from fggp.pruning.mask_update import Update, reads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,6 +72,7 @@ class Rewire:
         return asleep[asleep.new_tensor(ranks)]
 
 
+@reads()
 def fix_signs(update: Update) -> Update:
     """Give every weight its fixed sign, keeping its magnitude."""
     return replace(update, weight=update.weight.abs() * signs_of(update))

@@ -7,16 +7,13 @@ layer), so neither a rule nor a score ever sees the model.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
 from fggp.foundation.exact import largest_remainder
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +38,8 @@ class Update:
         lr: learning rate of the step before.
         seed: of the training, for what stays the same from update to update.
         reserved: (N,) bool, places that are given away already; None where there are none.
+        weight_before: (N,) weights of the forward pass that the gradient was taken at, before the
+            optimizer's step; None where they were not copied. Read it as `forward_weight`.
 
     """
 
@@ -57,6 +56,12 @@ class Update:
     lr: float = 0.0
     seed: int = 0
     reserved: Tensor | None = None
+    weight_before: Tensor | None = None
+
+    @property
+    def forward_weight(self) -> Tensor:
+        """(N,) weights at which the gradient was taken; ``weight`` where nobody copied them."""
+        return self.weight if self.weight_before is None else self.weight_before
 
     @property
     def open(self) -> Tensor:
@@ -102,6 +107,7 @@ class Update:
                 mask=cut(self.mask),
                 survived=cut(self.survived),
                 reserved=cut(self.reserved),
+                weight_before=cut(self.weight_before),
                 sizes=[(size,) for size in self.sizes],
                 shapes=[self.shapes[i : i + 1] for i in range(len(self.sizes))],
                 keep=keeps,
@@ -117,11 +123,61 @@ Score = Callable[[Update], "Tensor"]
 Selection = Callable[[Update], "Tensor"]
 
 
+Read = Literal["gradient", "forward_weight"]
+BOTH: frozenset[Read] = frozenset({"gradient", "forward_weight"})
+"""What an optimizer's step overwrites, so that the pruner has to copy it before the step."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def reads(*names: Read) -> Callable[[Function], Function]:
+    """Declare which of `BOTH` a function reads of an `Update`; undeclared, it may read both.
+
+    A class declares the same by an attribute or a property ``reads``. A dataclass that does not
+    reads what its fields read.
+    """
+
+    def declare(function: Function) -> Function:
+        function.reads = frozenset(names)  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+def read_by(part: object) -> frozenset[Read]:
+    """Return which of `BOTH` a rule, a selection or a score reads; see `reads`."""
+    declared: frozenset[Read] | None = getattr(part, "reads", None)
+    if declared is not None:
+        return declared
+    if isinstance(part, tuple):
+        return frozenset().union(*map(read_by, part))
+    if is_dataclass(part) and not isinstance(part, type):
+        return frozenset().union(*map(read_by, vars(part).values()))
+    return BOTH if callable(part) else frozenset()
+
+
+Weights = Literal["forward", "stepped"]
+"""Which weights a score reads: of the forward pass, as the gradient does, or after the step."""
+
+
+@reads()
 def magnitude(update: Update) -> Tensor:
-    """Score by |w|."""
+    """Score by |w| after the optimizer's step."""
     return update.weight.abs()
 
 
+@reads("forward_weight")
+def forward_magnitude(update: Update) -> Tensor:
+    """Score by |w| of the forward pass: |w| and |g| then belong to the same point."""
+    return update.forward_weight.abs()
+
+
+def magnitude_at(weights: Weights) -> Score:
+    """Return the score by |w| of the forward pass, or after the optimizer's step."""
+    return forward_magnitude if weights == "forward" else magnitude
+
+
+@reads("gradient")
 def gradient(update: Update) -> Tensor:
     """Score by |g|."""
     return update.gradient.abs()
@@ -138,6 +194,11 @@ class Blend:
 
     weight: Fraction
 
+    @property
+    def reads(self) -> frozenset[Read]:
+        """The gradient, unless λ is 0."""
+        return read_by(gradient) if self.weight else frozenset()
+
     def __call__(self, update: Update) -> Tensor:
         """Return the (N,) scores."""
         if not self.weight:
@@ -145,7 +206,8 @@ class Blend:
         return magnitude(update) + float(self.weight) * gradient(update)
 
 
-def chance(update: Update) -> Tensor:
+@reads()
+def random_score(update: Update) -> Tensor:
     """Score at random, drawn on the CPU so that a seed means the same on every device."""
     drawn = update.random.random(len(update.weight), dtype=np.float32)
     return update.weight.new_tensor(drawn)

@@ -13,7 +13,7 @@ from fractions import Fraction
 from math import ceil
 from typing import ClassVar
 
-from fggp.pruning.mask_update import Score, Selection, Update
+from fggp.pruning.mask_update import Score, Selection, Update, reads
 from fggp.pruning.schedules import Schedule
 from fggp.pruning.topk import keep_largest
 
@@ -92,6 +92,7 @@ class Shrink:
         return replace(update, weight=update.weight.where(update.mask, smaller))
 
 
+@reads()
 def clear(update: Update) -> Update:
     """Set the weights off the mask to zero, where soft masking would keep them."""
     return update.to(update.mask)

@@ -9,7 +9,7 @@ from math import ceil
 from typing import TYPE_CHECKING, ClassVar
 
 from fggp.pruning.distributions import n_of_m
-from fggp.pruning.mask_update import Score, Selection, Update, magnitude
+from fggp.pruning.mask_update import Read, Score, Selection, Update, magnitude, read_by
 from fggp.pruning.topk import keep_largest, keep_largest_in_groups, keep_share
 
 if TYPE_CHECKING:
@@ -73,6 +73,11 @@ class TwoStage:
         """Whether pruned weights may return."""
         return self.grow
 
+    @property
+    def reads(self) -> frozenset[Read]:
+        """What the two criteria read; rates and pools read neither."""
+        return read_by(self.first) | read_by(self.second)
+
     def __call__(self, update: Update) -> Tensor:
         """Return the (N,) mask of the selected weights."""
         active = int(update.mask.count_nonzero())
@@ -130,14 +135,21 @@ class Floored:
     """Keep a share of every layer first, by magnitude; select the other places among the rest.
 
     ceil(share·N_l) of a layer's N_l weights are kept, or all its active ones where it has fewer.
+
+    Attributes:
+        select: fills the other places.
+        share: of each layer, how much is kept.
+        score: by which it is kept, |w| as the selection reads it.
+
     """
 
     select: Selection
     share: Fraction
+    score: Score = magnitude
 
     def __call__(self, update: Update) -> Tensor:
         """Return the (N,) mask of the selected weights."""
-        reserved = keep_share(magnitude(update), self.share, update.sizes, update.mask)
+        reserved = keep_share(self.score(update), self.share, update.sizes, update.mask)
         rest = replace(
             update,
             mask=update.mask & ~reserved,

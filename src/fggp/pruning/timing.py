@@ -98,6 +98,11 @@ class Method:
             )
 
     @property
+    def identity(self) -> str:
+        """Name, sparsities and timing, by which a saved state is recognised."""
+        return f"{self.name} {self.initial_sparsity} to {self.sparsity}, {self.timing}"
+
+    @property
     def schedule(self) -> Schedule:
         """Sparsity as a function of progress through the window."""
         return self.recipe.sparsity(self.initial_sparsity, self.sparsity)

@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fggp.data.sizes import Size, size_of
+from fggp.data.registry import size_of
+from fggp.data.sizes import Size
 from fggp.foundation.errors import Failure, ResultError
 from fggp.running.cell_lock import holder
 from fggp.study import costs
@@ -21,7 +22,7 @@ from fggp.study.cell import Cell
 from fggp.study.config import cells, load
 from fggp.study.dependencies import origin
 from fggp.study.result_file import read
-from fggp.study.stored_results import cell_of, restore
+from fggp.study.stored_results import belongs, restore
 from fggp.study.study_folder import (
     RUNS,
     check_images,
@@ -256,6 +257,6 @@ def _date(paths: Iterable[Path]) -> None:
 
 def _holds(path: Path, wanted: Cell) -> bool:
     try:
-        return cell_of(read(path)) == wanted
+        return belongs(read(path), wanted)
     except ResultError:
         return False

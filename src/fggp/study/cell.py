@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from math import floor
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fggp.foundation.exact import Ratio, Share, percent
+from fggp.models.registry import names
 
 LARGEST = 2**31 - 1
 MOST_THREADS = 512
@@ -26,7 +28,10 @@ Flag = Annotated[bool, Field(strict=True)]
 Name = Annotated[
     str, Field(strict=True, pattern=r"^[a-z0-9]+(?:[.-][a-z0-9]+)*$", max_length=LONGEST_NAME)
 ]
-BackboneName = Literal["vgg19", "resnet50"]
+if TYPE_CHECKING:
+    BackboneName = str
+else:  # the same errors as of any other fixed choice
+    BackboneName = Literal[names()]
 Initialization = Literal["fan-in", "fan-out"]
 LayerName = Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_NAME)]
 FIRST = "first"
@@ -34,9 +39,15 @@ FIRST = "first"
 
 
 class Record(BaseModel):
-    """A frozen record that refuses unknown keys."""
+    """A frozen record that refuses unknown keys.
+
+    Attributes:
+        earlier: what files that lack a setting were written with, where that is not its default.
+
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    earlier: ClassVar[Mapping[str, Any]] = {}
 
 
 class Backbone(Record):

@@ -16,7 +16,6 @@ from torch.nn.functional import cross_entropy
 from fggp.data import Dataset, split
 from fggp.foundation.errors import Failure
 from fggp.foundation.exact import kept_count
-from fggp.models.small_dense import weights
 from fggp.pruning.parameters import Layer
 from fggp.pruning.pruner import Pruner
 from fggp.pruning.timing import epochs_of
@@ -28,6 +27,7 @@ from fggp.training.build import few, full_macs, network_of, still, training_batc
 from fggp.training.connectivity import connected
 from fggp.training.diagnostics import Diagnostics
 from fggp.training.outputs import Answers
+from fggp.training.small_dense import weights
 from fggp.training.step import Row, Step
 from fggp.training.torch_settings import autocast
 

@@ -51,7 +51,7 @@ class Step:
             self._work,
             list(model.parameters()),
             changed=self._changed,
-            read=lambda: self._pruner.factors,
+            read=lambda: self._pruner.float_masks,
             constants=lambda: [group["lr"] for group in optimizer.param_groups],
             record=recorder(self._device),
         )

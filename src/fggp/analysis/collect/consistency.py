@@ -13,7 +13,7 @@ from fggp.foundation.errors import ResultError
 from fggp.methods import METHODS
 from fggp.study.cell import Cell
 from fggp.study.result_file import NUMERICS, Result, kept, read
-from fggp.study.stored_results import cell_of, finished
+from fggp.study.stored_results import belongs, cell_of, finished
 from fggp.study.study_folder import run_path
 from fggp.study.verdict import DIVERGED, FAILURES
 
@@ -122,15 +122,15 @@ def _refuse_twins(found: Sequence[Found], strays: Sequence[tuple[Path, Cell]]) -
 
 def _refuse_other_settings(found: Sequence[Found], study: str) -> None:
     other = [
-        f"{item.path}: {_difference(stored.plain(), item.cell.plain())}"
+        f"{item.path}: {_difference(cell_of(item.result).plain(), item.cell.plain())}"
         for item in found
-        if (stored := cell_of(item.result)) != item.cell
+        if not belongs(item.result, item.cell)
     ]
     if other:
         raise ResultError(
             f"{len(other)} of {len(found)} results were trained with other settings "
-            f"({_some(other, '; ')}); `python -m fggp run {study}` retrains exactly these, "
-            "or delete the files and run snakemake"
+            f"({_some(other, '; ')}); `python -m fggp run {study}` retrains exactly these; "
+            "to keep them, restore the settings of the study"
         )
 
 

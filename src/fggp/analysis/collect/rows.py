@@ -11,7 +11,7 @@ from fggp.foundation.errors import ResultError
 from fggp.foundation.exact import percent
 from fggp.methods import METHODS
 from fggp.study.cell import Cell
-from fggp.study.costs import SIDE, device_named, epoch_seconds, epochs
+from fggp.study.costs import SIDE, device_named, epoch_seconds, epochs, first_layer_stride
 
 Row = dict[str, Any]
 
@@ -185,19 +185,25 @@ def _origin(item: Found) -> Row:
     }
 
 
-def _estimated(item: Found) -> float:
-    """Return the seconds that were to be expected; `Timed` seconds do not count the start."""
+def _estimated(item: Found) -> float | None:
+    """Return the seconds that were to be expected; None where no rate is on record.
+
+    The seconds of a result do not count the start.
+    """
     outcome, origin = item.result["outcome"], item.result["provenance"]
     images = outcome["images"]
-    size = Size(images["train"] + images["validation"], images["test"], _side(outcome["layers"]))
+    side = _side(outcome["layers"][0], item.cell.backbone.name)
+    size = Size(images["train"] + images["validation"], images["test"], side)
     device = device_named(origin["device"], origin["device_name"])
-    return epochs(item.cell) * epoch_seconds(item.cell, size, device)
+    each = epoch_seconds(item.cell, size, device)
+    return None if each is None else epochs(item.cell) * each
 
 
-def _side(layers: list[Row]) -> int:
-    """Return the side of the images: the first layer of both backbones has an output per pixel."""
-    first = layers[0]
-    return isqrt(first["macs"] // first["kept"]) if first.get("macs") and first["kept"] else SIDE
+def _side(first: Row, backbone: str) -> int:
+    """Return the side of the images, from the output positions of the first layer."""
+    if not first.get("macs") or not first["kept"]:
+        return SIDE
+    return isqrt(first["macs"] // first["kept"]) * first_layer_stride(backbone)
 
 
 def _sparsity(kept: int, total: int) -> float:

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.complete_grids import Counts, all_entries, both_starts
 from fggp.analysis.plan import Plan, default_plan
 from fggp.analysis.stats.bootstrap import resample
 from fggp.analysis.stats.paired import surest_rival
-from fggp.analysis.tables.formats import Table, count, interval, number, text
+from fggp.analysis.tables.formats import Table, interval, number, text
 from fggp.foundation.exact import percent, ratio
+from fggp.foundation.quantities import count
 
 COLUMNS = {
     "label": "str",
@@ -72,13 +74,30 @@ def ranking_all(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     return _ranked(all_entries(runs), plan or default_plan())
 
 
+@table("ranking", "Results", place=1)
 def ranking_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return `ranking` as it is shown."""
+    """Average rank over backbone × sparsity × start, of methods with both starts.
+
+    Ranks over the settings of the study, 1 is best, by test accuracy at the last epoch averaged
+    over seeds. The columns ``settings`` and ``seeds`` (n) are the numbers behind a rank.
+    ``rank_low`` to ``rank_high`` hold the average rank in 1 - alpha of the resamples of the seeds
+    inside each setting (the same for all methods; percentiles), ``p_first`` is the share of them in
+    which it alone is the best, ``p_most`` that in which the method alone is best in more than half
+    of the settings; empty with too few seeds. ``rival_p`` is how sure another method is more
+    accurate over this grid: the smallest p of a paired t test, times the number of the others. The
+    dense network is a reference and does not rank.
+    """
     return _shown(ranking(runs, plan), plan, "backbone, sparsity and initial sparsity")
 
 
+@table("ranking_all", "Results", place=2)
 def ranking_all_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return `ranking_all` as it is shown."""
+    """Average rank over backbone × sparsity, of all methods, once per start.
+
+    Settings are backbone × sparsity, and a method with both starts enters once per start. All
+    columns are those of the table ``ranking``: ``settings`` and ``seeds`` (n) are the numbers
+    behind a rank, 1 is best.
+    """
     return _shown(ranking_all(runs, plan), plan, "backbone and sparsity")
 
 

@@ -12,7 +12,7 @@ from fggp.foundation.validation import explain
 from fggp.publishing.check.problems import Item, Problem, again
 from fggp.study.cell import Cell
 from fggp.study.result_file import MOST_SHARE, SCHEMA, SEAL, seal
-from fggp.study.stored_results import cell_of
+from fggp.study.stored_results import cell_of, in_canonical_form
 from fggp.study.verdict import COMPLETED, FAILURES
 
 AtLeast0 = Annotated[int, Field(ge=0)]
@@ -167,7 +167,7 @@ def read(path: Path) -> Item | Problem:
             raise ValueError(f"its schema is {result['schema']!r}, this version reads {SCHEMA}")
         for name, model in BLOCKS.items():
             _check(name, model, result[name])
-        if Cell(**result["cell"]).plain() != result["cell"]:
+        if not in_canonical_form(result["cell"]):
             raise ValueError("cell: not in canonical form")
         if result["provenance"].get(SEAL) not in (None, seal(result)):
             raise ValueError("its checksum is not that of its cell and outcome")

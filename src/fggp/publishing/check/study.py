@@ -21,7 +21,7 @@ from fggp.publishing.check.problems import Item, Problem
 from fggp.study.cell import Cell
 from fggp.study.config import Study, cells
 from fggp.study.result_file import kept
-from fggp.study.stored_results import filled
+from fggp.study.stored_results import belongs, filled
 from fggp.study.study_folder import RUNS, read_expected, run_path
 
 Check = Callable[[Item], Iterator[Problem]]
@@ -118,7 +118,7 @@ def _one(report: Report, path: Path, expected: dict[Path, Cell]) -> Iterator[Pro
     if path not in expected:
         fix = "take it away, or write cells.json anew from the configuration that it belongs to"
         yield item.problem("stray", "cells.json expects no such cell", fix)
-    elif item.cell != expected[path]:
+    elif not belongs(item.result, expected[path]):
         fix = "write cells.json anew, or train the cell again with the study's settings"
         yield item.problem("settings", "its cell has other settings than cells.json", fix)
     name = item.cell.method.name
@@ -129,7 +129,7 @@ def _one(report: Report, path: Path, expected: dict[Path, Cell]) -> Iterator[Pro
         METHODS[name].recipe(**item.cell.method.settings)
     except ValueError as error:
         text = f"its settings are not those of {name} ({' '.join(str(error).split())[:100]})"
-        yield item.problem("method", text)
+        yield item.problem("method", text, "restore the settings that its file had")
         return
     for check_one in EACH:
         yield from check_one(item)

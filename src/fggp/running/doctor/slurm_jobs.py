@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 from fggp.foundation.validation import nearest
-from fggp.running.doctor.context import Place, Ran
+from fggp.running.commands import Ran
+from fggp.running.doctor.context import Place
 from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
 from fggp.running.doctor.slurm import answers
 from fggp.running.doctor.slurm_output import Partition, partitions

@@ -19,11 +19,11 @@ Plain = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class _Like:
-    """A cell for all that cost as much: its epochs, and the estimated seconds of each."""
+    """A cell for all that cost as much: its epochs, and the estimated seconds of each, if any."""
 
     cell: Cell
     epochs: int
-    estimate: float
+    estimate: float | None
 
 
 class Pace:
@@ -53,13 +53,14 @@ class Pace:
         """Return the epochs that a cell trains in all."""
         return self._like(plain).epochs
 
-    def epoch_seconds(self, plain: Plain) -> float:
-        """Return the expected seconds of one epoch of a cell."""
+    def epoch_seconds(self, plain: Plain) -> float | None:
+        """Return the expected seconds of one epoch of a cell; None where nothing is known."""
         return self.measured.get(plain["backbone"]["name"]) or self._like(plain).estimate
 
-    def seconds(self, plain: Plain) -> float:
-        """Return the expected seconds of a cell, its start included."""
-        return self.device.start + self.epochs(plain) * self.epoch_seconds(plain)
+    def seconds(self, plain: Plain) -> float | None:
+        """Return the expected seconds of a cell, its start included; None: nothing is known."""
+        each = self.epoch_seconds(plain)
+        return None if each is None else self.device.start + self.epochs(plain) * each
 
     def basis(self, plains: Iterable[Plain]) -> list[str]:
         """Return where the figures come from, one line for each backbone."""
@@ -73,10 +74,9 @@ class Pace:
         if backbone in self.measured:
             from_cells = f"{self.counted[backbone]} finished cells of this study"
             return f"{each:.3g} s per epoch, the median of {from_cells}"
-        cell = self._like(plain).cell
-        row = costs.rate(
-            self.device, cell.backbone.name, float(cell.backbone.width), cell.training.precision
-        )
+        row = costs.rate_of(self._like(plain).cell, self.device)
+        if each is None or row is None:
+            return f"no estimate, as no rate is on record for {self.device.name}"
         return f"{each:.3g} s per epoch; {row.source}"
 
     def _like(self, plain: Plain) -> _Like:

@@ -6,11 +6,12 @@ from fractions import Fraction
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
-from fggp.models.width import channels
+from fggp.models.registry import backbone, channels
 
 STAGES = (64, 3), (128, 4), (256, 6), (512, 3)
 
 
+@backbone()
 def resnet50(width: Fraction, classes: int) -> nn.Sequential:
     """Return the network of He et al. 2016 with a 3×3 stem of stride 1 and no max-pooling.
 

@@ -5,11 +5,12 @@ from fractions import Fraction
 
 from torch import nn
 
-from fggp.models.width import channels
+from fggp.models.registry import backbone, channels
 
 STAGES = (64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4
 
 
+@backbone(whole_planes_after="pool3")  # then 4×4 and 2×2 pixels, of 32×32
 def vgg19(width: Fraction, classes: int) -> nn.Sequential:
     """Return the network of Simonyan & Zisserman 2015 (configuration E) for small images.
 

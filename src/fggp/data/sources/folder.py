@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +10,8 @@ from numpy.typing import NDArray
 from fggp.data.archives import LARGEST_FILE, Entry, entries
 from fggp.data.dataset import DataError, Dataset
 from fggp.data.images import SUFFIXES, decode, mean_and_std
+from fggp.data.registry import Request, source
+from fggp.data.sizes import Size
 
 PARTS = ("train", "test")
 _LAYOUT = "use train/<class>/<image> and test/<class>/<image>"
@@ -21,39 +21,34 @@ _REPORT_EVERY = 1000
 Place = tuple[str, str, str]
 
 
-def read_folder(
-    source: Path,
-    description: Mapping[str, Any],
-    progress: Callable[[int], None] | None = None,
-) -> Dataset:
-    """Read all images of ``source``, a folder or archive, into a data set.
+@source(size=Size(50_000, 10_000, 32, known=False), path=True)  # taken for one like CIFAR-10
+def folder(request: Request) -> Dataset:
+    """Read all images of a folder or archive into a data set.
 
-    Images are ordered by class and file name, whatever the order in the archive.
-
-    Args:
-        source: holds ``train`` and ``test``, each with one folder per class, below any folders.
-        description: recorded as the source of the data set.
-        progress: called now and then with the number of images done.
+    It holds ``train`` and ``test``, each with one folder per class, below any folders. Images are
+    ordered by class and file name, whatever the order in the archive.
 
     Raises:
         DataError: naming the file that cannot be used.
 
     """
+    assert request.path is not None
+    path, progress = request.path, request.progress
     collected = _Collected()
-    for entry in entries(source):
+    for entry in entries(path):
         place = _place(entry)
         if place is not None:
             collected.add(place, entry)
             if progress is not None and collected.count % _REPORT_EVERY == 0:
                 progress(collected.count)
-    if source.is_dir():
-        _refuse_empty(source, collected)
-    classes = _classes(source, collected)
+    if path.is_dir():
+        _refuse_empty(path, collected)
+    classes = _classes(path, collected)
     if progress is not None:
         progress(collected.count)
     train_images, train_labels = collected.take("train", classes)
     test_images, test_labels = collected.take("test", classes)
-    mean, std = mean_and_std(train_images, str(source))
+    mean, std = mean_and_std(train_images, str(path))
     return Dataset(
         train_images=train_images,
         train_labels=train_labels,
@@ -62,7 +57,6 @@ def read_folder(
         classes=tuple(classes),
         mean=mean,
         std=std,
-        source=description,
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from fggp.data.dataset import DataError, Dataset, recorded_source, save
-
-KINDS = ("cifar10", "digits", "folder")
+import fggp.data.sources  # noqa: F401  registers the kinds
+from fggp.data.dataset import DataError, recorded_source, save
+from fggp.data.registry import Progress, Request, find
 
 
 def prepare(
@@ -16,7 +16,7 @@ def prepare(
     source: Path | None = None,
     *,
     root: Path | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Make the data set ``kind`` and save it to ``out``, unless ``out`` already holds it.
 
@@ -24,11 +24,11 @@ def prepare(
     compared.
 
     Args:
-        kind: one of ``KINDS``.
+        kind: one of `fggp.data.registry.SOURCES`.
         out: the .npz file to write.
-        source: folder or archive of images; for kind ``folder`` only.
-        root: data folder: where CIFAR-10 is looked for and downloaded to, and what ``source`` is
-            recorded relative to when it lies inside; the folder of ``out`` by default.
+        source: folder or archive of images; only for kinds that need a path.
+        root: data folder: where downloads go and are looked for, and what ``source`` is recorded
+            relative to when it lies inside; the folder of ``out`` by default.
         progress: called now and then with the number of images done.
 
     Returns:
@@ -42,7 +42,8 @@ def prepare(
     asked = _description(kind, source, root)
     if out.exists() and recorded_source(out) == asked:
         return out
-    save(_make(asked, source, root, progress), out)
+    made = find(kind).read(Request(root, source, progress))
+    save(replace(made, source=asked), out)
     return out
 
 
@@ -63,14 +64,12 @@ def check_source(kind: str, out: Path, source: Path | None, root: Path) -> None:
 
 
 def _description(kind: str, source: Path | None, root: Path) -> dict[str, str]:
-    if kind not in KINDS:
-        raise DataError(f"unknown kind of data {kind!r}; use one of {', '.join(KINDS)}")
-    if kind != "folder":
+    if not find(kind).path:
         if source is not None:
             raise DataError(f"{source} is not used by data of kind {kind}; leave it out")
         return {"kind": kind}
     if source is None:
-        raise DataError("data of kind folder needs a path; name a folder or archive of images")
+        raise DataError(f"data of kind {kind} needs a path; name a folder or archive of images")
     absolute, base = source.absolute(), root.absolute()
     # Relative to the data folder, so that the file has the same bytes on every machine.
     inside = absolute.is_relative_to(base)
@@ -78,22 +77,3 @@ def _description(kind: str, source: Path | None, root: Path) -> dict[str, str]:
         "kind": kind,
         "path": (absolute.relative_to(base) if inside else absolute).as_posix(),
     }
-
-
-def _make(
-    asked: dict[str, str],
-    source: Path | None,
-    root: Path,
-    progress: Callable[[int], None] | None,
-) -> Dataset:
-    if source is not None:
-        from fggp.data.image_folder import read_folder
-
-        return read_folder(source, asked, progress)
-    if asked["kind"] == "digits":
-        from fggp.data.digits import read_digits
-
-        return read_digits(asked)
-    from fggp.data.cifar10 import read_cifar10
-
-    return read_cifar10(root, asked)
