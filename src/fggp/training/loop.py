@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from fggp.data import Dataset, split
 from fggp.foundation.errors import Failure
@@ -22,10 +21,11 @@ from fggp.pruning.timing import epochs_of
 from fggp.study.accuracy_views import views
 from fggp.study.cell import Cell
 from fggp.study.protocol import learning_rate, method_of, recipe_of
-from fggp.study.verdict import COMPLETED, Sign, entropy, failure
-from fggp.training.build import few, full_macs, network_of, still, training_batches
+from fggp.study.verdict import COMPLETED, Sign, failure
+from fggp.training.build import dense_layers, few, full_macs, network_of, still, training_batches
 from fggp.training.connectivity import connected
 from fggp.training.diagnostics import Diagnostics
+from fggp.training.loss import best_constant, loss_of
 from fggp.training.outputs import Answers
 from fggp.training.small_dense import weights
 from fggp.training.step import Row, Step
@@ -68,7 +68,8 @@ class Run:
         self.held_out = {
             name: still(cell, dataset, *images, device) for name, images in sets.items()
         }
-        self.guessing = entropy(np.bincount(dataset.train_labels[chosen]).tolist())
+        occur = np.bincount(dataset.train_labels[chosen], minlength=self.classes).tolist()
+        self.guessing = best_constant(occur, training.label_smoothing)
         self.images = {"train": len(chosen)} | {name: len(y) for name, (_, y) in sets.items()}
         self.model = network_of(cell, self.classes, device)
         if recipe_of(cell).fine_tune is not None:
@@ -91,7 +92,8 @@ class Run:
                 method,
                 seed=cell.seed,
                 batches=few(cell, dataset, chosen, device),
-                loss=cross_entropy,
+                loss=loss_of(training),
+                dense=dense_layers(self.model, cell.pruning.dense),
             )
         except ValueError as error:
             raise Failure(f"{cell.id}: {error}") from None
