@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from fggp.foundation.validation import nearest
 from fggp.pruning.parameters import Layer, prunable
 from fggp.pruning.timing import Method
 
@@ -77,3 +78,24 @@ class DenseLayers:
         for name, mask in self.masks.items():
             found[name] = Layer(name, tuple(mask.shape), mask.numel(), mask.numel())
         return [found[name] for name in self._order]
+
+
+def named_layers(model: nn.Module, names: Sequence[str]) -> list[str]:
+    """Return the parameter names of prunable layers that a study names.
+
+    Args:
+        model: the network.
+        names: each is ``first`` for the first prunable layer, a layer such as ``classifier``, or
+            its weight, ``classifier.weight``.
+
+    Raises:
+        ValueError: for another name, with the nearest known one.
+
+    """
+    weights = list(prunable(model))
+    known = {name.removesuffix(".weight"): name for name in weights}
+    known |= {name: name for name in weights} | {"first": weights[0]}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{name!r} is not a prunable layer{nearest(name, list(known))}")
+    return [known[name] for name in names]

@@ -124,7 +124,7 @@ def extremes(vector: Tensor) -> tuple[float, float]:
 
 
 def check_floor(method: Method, sizes: list[int], keep: int) -> None:
-    """Raise ValueError where the floors of all layers keep more weights than ``keep``, the target."""
+    """Raise ValueError where the floors of all layers keep more weights than the target K."""
     floors = sum(ceil(method.recipe.floor * size) for size in sizes)
     if floors > keep:
         raise ValueError(

@@ -34,8 +34,6 @@ else:  # the same errors as of any other fixed choice
     BackboneName = Literal[names()]
 Initialization = Literal["fan-in", "fan-out"]
 LayerName = Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_NAME)]
-FIRST = "first"
-"""In `Pruning.dense`, the first prunable layer of whatever network it is."""
 
 
 class Record(BaseModel):
@@ -99,7 +97,7 @@ class Pruning(Record):
     """When masks are updated: every so many steps, from one epoch to another; and which layers.
 
     The window ends after ``end_epoch`` epochs or, where that is None, after the share ``end_share``
-    of all steps. ``dense`` names layers that are never pruned: `FIRST`, or layers of the network.
+    of all steps. ``dense`` names layers that are never pruned (see `fggp.pruning.dense_layers`).
     Their weights count as kept and stay in the base of the target.
     """
 

@@ -179,7 +179,7 @@ def _method(label: str, block: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_values(study: Study) -> None:
-    for check in (_check_grid, _check_window, _check_data):
+    for check in (_check_grid, _check_window, _check_data, _check_dense):
         check(study)
     if study.training.nesterov and not study.training.momentum:
         raise ConfigError("training.momentum: 0 leaves nothing for nesterov; set that to false")
@@ -231,6 +231,24 @@ def _check_data(study: Study) -> None:
         raise ConfigError(f"data.path: {study.data.path!r} is no name of a folder or archive")
     if not needed and study.data.path is not None:
         raise ConfigError(f"data.path: {study.data.kind} has a fixed source; remove the key")
+
+
+def _check_dense(study: Study) -> None:
+    """Check the names of layers in every backbone; needs PyTorch where there is one but `first`."""
+    if not set(study.pruning.dense) - {"first"}:
+        return
+    import torch
+
+    from fggp.models import build
+    from fggp.pruning.dense_layers import named_layers
+
+    for name, block in study.backbones.items():
+        with torch.device("meta"):
+            model = build(name, width=block.width)
+        try:
+            named_layers(model, study.pruning.dense)
+        except ValueError as error:
+            raise ConfigError(f"pruning.dense: in {name}, {error}") from None
 
 
 def _listed(values: tuple[Any, ...]) -> str:

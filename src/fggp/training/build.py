@@ -11,14 +11,12 @@ from torch import Tensor, nn
 
 from fggp.data import Dataset
 from fggp.data.batches import Batches, EvaluationBatches, evaluation_batches
-from fggp.foundation.errors import Failure
 from fggp.foundation.exact import kept_count
 from fggp.foundation.random_streams import stream
-from fggp.foundation.validation import nearest
 from fggp.models import build
 from fggp.models.registry import find
 from fggp.pruning.parameters import prunable
-from fggp.study.cell import FIRST, Cell
+from fggp.study.cell import Cell
 from fggp.study.protocol import recipe_of
 from fggp.training.flops import output_positions
 from fggp.training.initialization import initialize
@@ -40,21 +38,6 @@ def network_of(cell: Cell, classes: int, device: torch.device) -> nn.Module:
         if cell.backbone.initialization is not None:
             initialize(model, cell.backbone.initialization)
     return arrange(model.to(device), cell.training.layout, find(name).whole_planes_after)
-
-
-def dense_layers(model: nn.Module, asked: Sequence[str]) -> list[str]:
-    """Return the names of the weights of layers that stay dense, as a cell asks for them.
-
-    A name is `fggp.study.cell.FIRST`, a layer of the network, or its weight. Raises Failure for
-    another.
-    """
-    names = list(prunable(model))
-    known = {FIRST: names[0]} | {name.removesuffix(".weight"): name for name in names}
-    known |= {name: name for name in names}
-    for name in asked:
-        if name not in known:
-            raise Failure(f"pruning.dense: {name!r} is no prunable layer{nearest(name, [*known])}")
-    return [known[name] for name in asked]
 
 
 def full_macs(cell: Cell, classes: int, shape: Sequence[int]) -> int:

@@ -15,6 +15,7 @@ from torch import Tensor
 from fggp.data import Dataset, split
 from fggp.foundation.errors import Failure
 from fggp.foundation.exact import kept_count
+from fggp.pruning.dense_layers import named_layers
 from fggp.pruning.parameters import Layer
 from fggp.pruning.pruner import Pruner
 from fggp.pruning.timing import epochs_of
@@ -22,7 +23,7 @@ from fggp.study.accuracy_views import views
 from fggp.study.cell import Cell
 from fggp.study.protocol import learning_rate, method_of, recipe_of
 from fggp.study.verdict import COMPLETED, Sign, failure
-from fggp.training.build import dense_layers, few, full_macs, network_of, still, training_batches
+from fggp.training.build import few, full_macs, network_of, still, training_batches
 from fggp.training.connectivity import connected
 from fggp.training.diagnostics import Diagnostics
 from fggp.training.loss import best_constant, loss_of
@@ -93,7 +94,7 @@ class Run:
                 seed=cell.seed,
                 batches=few(cell, dataset, chosen, device),
                 loss=loss_of(training),
-                dense=dense_layers(self.model, cell.pruning.dense),
+                dense=named_layers(self.model, cell.pruning.dense),
             )
         except ValueError as error:
             raise Failure(f"{cell.id}: {error}") from None
