@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from fggp.data.sizes import Size, size_of
-from fggp.foundation.errors import Failure, ResultError
+from fggp.foundation.errors import Failure
 from fggp.running.cell_lock import holder
 from fggp.study import costs
 from fggp.study.cell import Cell
 from fggp.study.config import cells, load
 from fggp.study.dependencies import origin
-from fggp.study.result_file import read
-from fggp.study.stored_results import belongs, restore
+from fggp.study.stored_results import holds, restore
 from fggp.study.study_folder import (
     RUNS,
     check_images,
@@ -208,7 +207,7 @@ class Grid:
         outdated = 0
         for cell in self._cells.values():
             path = run_path(home, cell)
-            if path.exists() and not _holds(path, cell):
+            if path.exists() and not holds(path, cell):
                 path.unlink()
                 outdated += not restore(cell, path)
             elif not path.exists():
@@ -252,10 +251,3 @@ def _date(paths: Iterable[Path]) -> None:
     for path in paths:
         if path.exists() and path.stat().st_mtime > present:
             os.utime(path)
-
-
-def _holds(path: Path, wanted: Cell) -> bool:
-    try:
-        return belongs(read(path), wanted)
-    except ResultError:
-        return False
