@@ -17,6 +17,7 @@ from fggp.analysis.catalogue import (
 from fggp.cli.analyse import DECLARATIONS
 from fggp.running.snakemake_grid import Grid, cells_per_gpu, one_configuration, set_environment
 from fggp.foundation.errors import Failure
+from fggp.study.cell_name import FOLDER, PATTERN
 
 set_environment(SOURCE)
 
@@ -32,7 +33,6 @@ except Failure as failure:
     sys.exit(f"fggp: {failure}")
 
 HOME = GRID.home
-CELLS = "{backbone}/s{sparsity}/i{start}/{label}"
 RUNS_CSV = f"{HOME}/runs.csv"
 DECLARED = [path for path in DECLARATIONS if Path(path).exists()]
 TABLES = expand(

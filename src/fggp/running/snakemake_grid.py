@@ -18,6 +18,7 @@ from fggp.foundation.errors import Failure
 from fggp.running.cell_lock import holder
 from fggp.study import costs
 from fggp.study.cell import Cell
+from fggp.study.cell_name import CellName
 from fggp.study.config import cells, load
 from fggp.study.dependencies import origin
 from fggp.study.stored_results import holds, restore
@@ -143,7 +144,7 @@ class Grid:
         w, members = wildcards, []
         for pattern in seeds:
             seed = pattern.format(seed=getattr(w, "seed", ""))
-            name = f"{w.backbone}/s{w.sparsity}/i{w.start}/{w.label}/seed{seed}"
+            name = str(CellName(w.backbone, w.sparsity, w.start, w.label, seed))
             if name not in self._cells:
                 raise Failure(
                     f"study {self.name} has no cell {name}; see python -m fggp plan --cells"

@@ -121,8 +121,9 @@ def _content(path: Path) -> Result:
         raise _AnotherVersionError(
             f"its schema is {result['schema']!r}, this version reads {SCHEMA}"
         )
-    if not all(isinstance(result[block], dict) for block in BLOCKS):
-        raise ValueError("a block is not a mapping")
+    for block in BLOCKS:
+        if not isinstance(result[block], dict):
+            raise ValueError(f"{block} is not a mapping")
     return result
 
 
