@@ -13,7 +13,7 @@ from fggp.study.config import BackboneBlock, Data, cells
 from fggp.study.dependencies import origin
 from fggp.study.result_file import seal, write
 from fggp.study.stored_results import (
-    belongs,
+    StoredResult,
     finished,
     in_canonical_form,
     stored_cell,
@@ -72,7 +72,7 @@ def test_a_result_belongs_to_the_cell_of_its_time_and_stays_as_it_was_written(
     )
     assert not finished(CELL, path)
     assert finished(of_then, path)
-    assert belongs(json.loads(text), of_then)
+    assert StoredResult.of(json.loads(text), path).belongs_to(of_then)
     assert path.read_text() == text
     assert json.loads(text)["provenance"]["sha256"] == seal(result)
 

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 import small
 import torch
+from fabricate import grid, result_of
 
 from fggp.running.run_cell import run_cell
+from fggp.study.config import cells
+from fggp.study.outcome import Outcome
 from fggp.study.result_file import fingerprint, read
+from fggp.study.stored_results import StoredResult
 from fggp.training import speed as speeds
 from fggp.training.checkpoint import Checkpoint, Timed
 from fggp.training.energy.meter import GLANCE_SECONDS, Joules, Meter
@@ -50,7 +54,7 @@ def test_a_training_says_how_fast_it_was_and_what_it_took(data: Path, tmp_path: 
     origin = result["provenance"]
     assert origin["images_per_second"] == pytest.approx(180 / origin["seconds"], rel=1e-3)
     assert origin["peak_gflops"] > 0
-    work = flop(cell(), result["outcome"])
+    work = flop(cell(), StoredResult.read(tmp_path / "seed1.json").outcome)
     share = work / origin["seconds"] / origin["peak_gflops"] / 1e9
     assert origin["share_of_peak"] == pytest.approx(share, rel=0.01)
     assert {"energy_joules", "counter_joules", "energy_shared"} <= set(origin)
@@ -88,12 +92,14 @@ def test_a_device_that_cannot_make_the_product_loses_no_training(
 
 
 def test_a_peak_that_was_none_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    outcome = {
+    content = result_of(next(iter(cells(grid()))), 1)["outcome"]
+    content |= {
         "images": {"train": 100, "validation": 10, "test": 20},
-        "epochs": [{}, {}],
+        "epochs": content["epochs"][:2],
         "dense_macs": 10**9,
         "inference_macs": 10**8,
     }
+    outcome = Outcome.model_validate(content)
     done = 2 * 10**9 * (3 * 200 + 2 * 30 + 20)
     assert flop(cell(), outcome) == done
     assert flop(cell("small-dense"), outcome) == done // 10, "it has no zeros to multiply"

@@ -19,6 +19,7 @@ from fggp.running.snakemake_grid import (
     set_environment,
 )
 from fggp.foundation.errors import Failure
+from fggp.study.cell_name import FOLDER, PATTERN
 
 set_environment(SOURCE)
 
@@ -34,7 +35,6 @@ except Failure as failure:
     sys.exit(f"fggp: {failure}")
 
 HOME = GRID.home
-CELLS = "{backbone}/s{sparsity}/i{start}/{label}"
 RUNS_CSV = f"{HOME}/runs.csv"
 DECLARED = [path for path in DECLARATIONS if Path(path).exists()]
 TABLES = expand(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fggp.foundation.exact import Ratio, Share, percent
+from fggp.foundation.exact import Ratio, Share
 from fggp.models.registry import names
+from fggp.study.cell_name import CellName, sparsity_level, start_level
 
 LARGEST = 2**31 - 1
 MOST_THREADS = 512
@@ -150,11 +151,15 @@ class Cell(Record):
     pruning: Pruning
 
     @property
+    def name(self) -> CellName:
+        """The parts of its name."""
+        sparsity, start = sparsity_level(self.sparsity), start_level(self.initial_sparsity)
+        return CellName(self.backbone.name, sparsity.value, start.value, self.label, str(self.seed))
+
+    @property
     def id(self) -> str:
-        """Where its results lie: ``vgg19/s98/i50/fggp/seed1``."""
-        start = "any" if self.initial_sparsity is None else percent(self.initial_sparsity)
-        setting = f"{self.backbone.name}/s{percent(self.sparsity)}/i{start}"
-        return f"{setting}/{self.label}/seed{self.seed}"
+        """Its name, which says where its results lie: ``vgg19/s98/i50/fggp/seed1``."""
+        return str(self.name)
 
     def plain(self) -> dict[str, Any]:
         """Return the cell as plain JSON data, the checksum left out while it is unknown."""

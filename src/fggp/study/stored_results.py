@@ -1,4 +1,4 @@
-"""Which stored result belongs to which cell; all that compares the two asks `belongs`.
+"""Which stored result belongs to which cell; `StoredResult.belongs_to` alone decides.
 
 A file is compared by what it was written with. A setting that its cell lacks, since the setting is
 newer than the file, has the value of that time: the one in ``earlier`` of the block or method where
@@ -8,8 +8,9 @@ that differs from the default. Files are never rewritten, so their checksums sta
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 from pydantic import ValidationError
 
@@ -17,14 +18,57 @@ from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
 from fggp.methods import METHODS
 from fggp.study.cell import Cell, MethodSettings, Record
-from fggp.study.result_file import NUMERICS, Result, kept, read
+from fggp.study.outcome import Outcome, Provenance
+from fggp.study.result_file import NUMERICS, Result, checked, kept, read_typed
 
 Plain = Mapping[str, Any]
 
 
-def belongs(result: Result, cell: Cell) -> bool:
-    """Whether a result is that of a cell, whatever numerics version it was trained with."""
-    return cell_of(result) == filled(cell)
+@dataclass(frozen=True)
+class StoredResult:
+    """A result file, read.
+
+    Attributes:
+        path: of the file.
+        cell: as the file says itself, with the settings that are newer than the file, and without
+            the checksum of its data.
+        result: its content, as it is written.
+        outcome: what came of the cell.
+        provenance: where and when.
+
+    """
+
+    path: Path
+    cell: Cell
+    result: Result
+    outcome: Outcome
+    provenance: Provenance
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file; raises ResultError as `fggp.study.result_file.read`."""
+        result, outcome, provenance = read_typed(path)
+        return cls(path, cell_of(result), result, outcome, provenance)
+
+    @classmethod
+    def of(cls, result: Result, path: Path) -> Self:
+        """Return a result that is not on disk; raises ValueError where a type is wrong."""
+        outcome = checked("outcome", Outcome, result)
+        return cls(
+            *(path, cell_of(result), result),
+            outcome,
+            checked("provenance", Provenance, result),
+        )
+
+    @property
+    def data_sha256(self) -> str | None:
+        """The checksum of the images that it was trained on, where it says that."""
+        digest: str | None = self.result["cell"]["data"].get("sha256")
+        return digest
+
+    def belongs_to(self, cell: Cell) -> bool:
+        """Whether it is the result of a cell, whatever numerics version it was trained with."""
+        return self.cell == filled(cell)
 
 
 def finished(cell: Cell, path: Path) -> bool:
@@ -32,14 +76,21 @@ def finished(cell: Cell, path: Path) -> bool:
     return matching(cell, path) is not None
 
 
-def matching(cell: Cell, path: Path) -> Result | None:
+def matching(cell: Cell, path: Path) -> StoredResult | None:
     """Return the result at ``path`` where `finished` holds, else None."""
     try:
-        result = read(path)
+        found = StoredResult.read(path)
     except ResultError:
         return None
-    current = result["outcome"].get("numerics") == NUMERICS
-    return result if current and belongs(result, cell) else None
+    return found if found.outcome.numerics == NUMERICS and found.belongs_to(cell) else None
+
+
+def holds(path: Path, cell: Cell) -> bool:
+    """Whether the result of a cell lies at ``path``, of whatever numerics version."""
+    try:
+        return StoredResult.read(path).belongs_to(cell)
+    except ResultError:
+        return False
 
 
 def restore(cell: Cell, path: Path) -> bool:

@@ -154,12 +154,9 @@ def _spreads(pair: Pair) -> Iterator[Row]:
     from scipy.stats import f
 
     parts: dict[str, list[tuple[str, float, int]]] = {}
-    for name, part in margins(pair.counts):
-        kind = {"s": "sparsity", "i": "start"}.get(
-            name[0] if name[1:2].isdigit() else "", "backbone"
-        )
+    for level, part in margins(pair.counts):
         sd, df = pooled(list(pair.differences[part]))
-        parts.setdefault(kind, []).append((name, sd, df))
+        parts.setdefault(level.kind, []).append((str(level), sd, df))
     for kind, levels in parts.items():
         if not all(df and sd > 0 for _, sd, df in levels):
             continue

@@ -164,21 +164,21 @@ def _total(items: Sequence[Item]) -> Material:
     return {
         "trainings": len(once),
         "hours": _hours(once),
-        "gpu_hours": _hours([item for item in once if item.provenance["device"] == "cuda"]),
+        "gpu_hours": _hours([item for item in once if item.provenance.device == "cuda"]),
         "networks": sorted({network(item.cell) for item in once}),
         "data": sorted({item.cell.data.name for item in once}),
     }
 
 
 def _hours(items: Sequence[Item]) -> float:
-    return float(sum(item.provenance["seconds"] for item in items)) / 3600
+    return float(sum(item.provenance.seconds for item in items)) / 3600
 
 
 def _study(report: Report, root: Path) -> Material:
     tables = root / FIGURES / report.folder.name / "tables"
     if not (tables / "claims.csv").exists():
         raise Failure(f"{tables}: has no tables of the study; make them with `make paper`")
-    seconds = [item.provenance["seconds"] for item in report.items]
+    seconds = [item.provenance.seconds for item in report.items]
     return {
         "name": report.folder.name,
         "conditions": conditions(report),
@@ -190,9 +190,9 @@ def _study(report: Report, root: Path) -> Material:
         "warnings": sum(problem.level == "warning" for problem in report.problems),
         "hours": _hours(report.items),
         "longest": max(seconds, default=0),
-        "memory_mb": max((item.provenance["peak_memory_mb"] for item in report.items), default=0),
-        "verdicts": Counter(item.outcome["verdict"] for item in report.items),
-        "machines": sorted({item.provenance["device_name"] for item in report.items}),
+        "memory_mb": max((item.provenance.peak_memory_mb for item in report.items), default=0),
+        "verdicts": Counter(item.outcome.verdict for item in report.items),
+        "machines": sorted({item.provenance.device_name for item in report.items}),
         "claims": list(rows(tables / "claims.csv")),
         "ranking": _table(tables / "ranking.md"),
         "ranking_all": _table(tables / "ranking_all.md"),
