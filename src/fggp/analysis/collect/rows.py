@@ -154,12 +154,13 @@ def _masks(outcome: Row) -> Row:
 
 def _diagnostics(outcome: Row) -> Row:
     """Return what results hold that came after this was recorded; None in older ones."""
-    neurons = outcome.get("dead_neurons")
+    neurons = outcome.get("dead_neurons") or []  # a network may have no ReLU
+    channels = sum(relu["channels"] for relu in neurons)
     return {name: outcome.get(name) for name in MACS} | {
         "explored_share": _explored(outcome, outcome),
-        "dead_neurons_share": None
-        if neurons is None
-        else sum(relu["dead"] for relu in neurons) / sum(relu["channels"] for relu in neurons),
+        "dead_neurons_share": sum(relu["dead"] for relu in neurons) / channels
+        if channels
+        else None,
     }
 
 
