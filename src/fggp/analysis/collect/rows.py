@@ -158,12 +158,11 @@ def _masks(outcome: Outcome) -> Row:
 
 def _diagnostics(outcome: Outcome) -> Row:
     """Return what results hold that came after this was recorded; None in older ones."""
-    neurons = outcome.dead_neurons
+    neurons = outcome.dead_neurons or []  # a network may have no ReLU
+    channels = sum(relu.channels for relu in neurons)
     return {name: getattr(outcome, name) for name in MACS} | {
         "explored_share": _explored(outcome, outcome),
-        "dead_neurons_share": None
-        if neurons is None
-        else sum(relu.dead for relu in neurons) / sum(relu.channels for relu in neurons),
+        "dead_neurons_share": sum(relu.dead for relu in neurons) / channels if channels else None,
     }
 
 

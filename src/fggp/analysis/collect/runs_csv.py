@@ -37,8 +37,9 @@ Multiply-accumulates (``…_macs``) are those of one image, and of a whole train
 ``estimated_seconds`` are those that `fggp.study.costs` expects for the same device and images,
 without having seen a training; empty where no rate is on record. ``images_per_second`` are those of
 training, ``share_of_peak`` is that of the ``peak_gflops`` of a matrix product
-(`fggp.training.speed`). ``energy_joules`` is a training's part of what the counter of its device
-rose by, ``counter_joules``. ``started`` and ``finished`` are UTC.
+(`fggp.training.speed`). ``counter_joules`` is what the energy counter of the device rose by, and
+``energy_joules`` the training's part of it: all, and known only where nobody else used the device.
+``started`` and ``finished`` are UTC.
 """
 
 MISSING = (

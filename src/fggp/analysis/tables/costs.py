@@ -32,14 +32,14 @@ COLUMNS = {
 """Columns of the table. Hours are those of a GPU or of a core: seconds times threads on a CPU; the
 median is that of one cell. ``estimated_hours`` are those of `fggp.study.costs` for the same device,
 and ``ratio`` is hours by estimated hours. ``kwh`` is hours times the rough power of the device, and
-``measured_kwh`` what its counter says of so many (``measured``) of the cells. The last two are
-medians over the cells. What no cell says is empty, and so are estimates without a rate on record.
+``measured_kwh`` what its counter says of those cells that had it to themselves (``measured``). The
+last two are medians over the cells. What no cell says is empty, and so are estimates without a rate
+on record.
 """
 MEASURED = (
-    "A counter was read in {of} ({kwh} kWh, estimated {estimated}): that of the GPU's board, "
-    "divided among our trainings on it at the time, or that of the processor packages, divided by "
-    "processor time among all that ran on them. So sums count nothing twice; the machine around is "
-    "left out."
+    "Energy was measured in {of} ({kwh} kWh, estimated {estimated}), by the counter of the GPU's "
+    "board or of the processor packages, where a training had the device to itself. So sums count "
+    "nothing twice; the machine around is left out."
 )
 SPEED = (
     "Images per second (of training, in all the time that a cell took) and the share of peak are "

@@ -96,7 +96,7 @@ def device_of_result(result: Done) -> Device:
 def with_measured_power(device: Device, training: Training, results: Iterable[Done]) -> Device:
     """Return a device with the power that results measured on it, per core or GPU; else as it is.
 
-    A training's part of the energy is that of all its units.
+    The energy of a training is that of all its units.
     """
     measured = [
         (it.joules, it.seconds)

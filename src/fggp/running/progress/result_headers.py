@@ -52,7 +52,7 @@ class Done:
         seconds: of the training.
         device: "cpu" or "cuda", and the full name.
         images_per_second: of training; None in older results.
-        joules: its part of the energy; None where that was not measured.
+        joules: its energy; None where that was not measured.
 
     """
 
