@@ -10,13 +10,12 @@ from typing import Any
 from fggp.cli.arguments import add_costs, chosen, load_study, positive_count, study_argument, verb
 from fggp.cli.units import duration, hours, kwh, size
 from fggp.data.sizes import size_of
+from fggp.running.progress.finished_cells import Done, FinishedCells
 from fggp.running.progress.pace import Pace, device_of
-from fggp.running.progress.result_headers import Done, Plain, done, plain_cells
 from fggp.study import costs
 from fggp.study.cell import Cell
 from fggp.study.config import Study, cells
 from fggp.study.dependencies import origin
-from fggp.study.stored_results import finished
 from fggp.study.study_folder import check_images, data_path, folder, run_path, write_expected
 
 
@@ -49,11 +48,11 @@ def do(options: argparse.Namespace) -> int:
     check_images(path, study)
     listed = cells(study)
     home = folder(path)
-    plains = plain_cells(study)
+    there = FinishedCells()
     results = {
-        cell.id: done(plains[cell.id], str(run_path(home, cell)))
+        cell.id: result
         for cell in listed
-        if finished(cell, run_path(home, cell))
+        if (result := there.done(cell, run_path(home, cell))) is not None
     }
     if options.write:
         write_expected(study, home / "cells.json")
@@ -63,27 +62,24 @@ def do(options: argparse.Namespace) -> int:
     for label, count in Counter(cell.label for cell in listed).items():
         print(f"{label:<24} {count:>6} cells")
     print(f"{'all':<24} {len(listed):>6} cells, {len(results)} done, {study.description}")
-    print(*_estimate(options, study, plains, results), sep="\n")
+    print(*_estimate(options, study, results), sep="\n")
     return 0
 
 
 def _estimate(
     options: argparse.Namespace,
     study: Study,
-    plains: Mapping[str, Plain],
-    results: Mapping[str, Done | None],
+    results: Mapping[str, Done],
 ) -> list[str]:
     """Return what the cells to do are expected to cost, in lines."""
-    known = {name: result for name, result in results.items() if result is not None}
-    device = chosen(
-        options, device_of(study.training, known.values()), study.training, known.values()
-    )
+    found, listed = results.values(), cells(study)
+    device = chosen(options, device_of(study.training, found), study.training, found)
     images = size_of(study.data.kind, data_path(study.data.name))
-    pace = Pace(device, images, ((plains[name], it) for name, it in known.items()))
-    ahead = [cell for cell in cells(study) if cell.id not in results]
+    pace = Pace(device, images, ((it, results[it.id]) for it in listed if it.id in results))
+    ahead = [cell for cell in listed if cell.id not in results]
     if not ahead:
         return ["nothing is to do"]
-    each = {cell.id: pace.seconds(plains[cell.id]) for cell in ahead}
+    each = {cell.id: pace.seconds(cell) for cell in ahead}
     units = device.count(study.training)
     total, wall = sum(each.values()), _wall(ahead, each, options.gpus)
     disk = sum(costs.disk_bytes(cell, images) for cell in ahead)
@@ -95,7 +91,7 @@ def _estimate(
         f"energy, an estimate: {kwh(units * total, device)}",
     ]
     assumed = "" if images.known else "; 50 000 training images assumed, prepare counts them"
-    return [*lines, *(f"basis: {line}{assumed}" for line in pace.basis(plains.values()))]
+    return [*lines, *(f"basis: {line}{assumed}" for line in pace.basis(listed))]
 
 
 def _wall(ahead: Sequence[Cell], each: Mapping[str, float], at_once: int) -> float:
