@@ -79,9 +79,10 @@ def _map(axes: Axes, counts: Counts) -> None:
     ranks[AVERAGE] = counts.ranks.mean(axis=0)
     texts[AVERAGE] = ranks[AVERAGE].map("{:.2f}".format)
     ranks = ranks.sort_values(AVERAGE, kind="stable")
+    # The lighter half of the colours, on all of which black numbers are legible.
     heatmap(
-        ranks, annot=texts.loc[ranks.index], fmt="", annot_kws={"size": 6}, cmap="cividis_r",
-        vmin=1, vmax=len(ranks), cbar=False, xticklabels=True, yticklabels=True, ax=axes,
+        ranks, annot=texts.loc[ranks.index], fmt="", annot_kws={"size": 6, "color": "black"},
+        cmap="cividis_r", vmin=1, vmax=2 * len(ranks), cbar=False, xticklabels=True, yticklabels=True, ax=axes,
     )  # fmt: skip
     axes.tick_params(axis="x", length=0, labelsize=6)
     axes.tick_params(axis="y", length=0, labelsize=6 if len(ranks) > 10 else 7)
