@@ -82,7 +82,8 @@ def _map(axes: Axes, counts: Counts) -> None:
     # The lighter half of the colours, on all of which black numbers are legible.
     heatmap(
         ranks, annot=texts.loc[ranks.index], fmt="", annot_kws={"size": 6, "color": "black"},
-        cmap="cividis_r", vmin=1, vmax=2 * len(ranks), cbar=False, xticklabels=True, yticklabels=True, ax=axes,
+        cmap="cividis_r", vmin=1, vmax=2 * len(ranks), cbar=False, xticklabels=True,
+        yticklabels=True, ax=axes,
     )  # fmt: skip
     axes.tick_params(axis="x", length=0, labelsize=6)
     axes.tick_params(axis="y", length=0, labelsize=6 if len(ranks) > 10 else 7)
