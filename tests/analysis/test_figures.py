@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from fggp.analysis import figure_style as style
+from fggp.analysis.catalogue import TABLES
 from fggp.analysis.figures import FIGURES, draw, write_figures
 from fggp.analysis.study_tables import Material
 from fggp.cli import analyse as verb
@@ -304,8 +305,8 @@ def test_an_unknown_name_gets_the_nearest(
 
 def test_one_command_writes_all_tables_and_figures_and_the_page(analysed_once: Analysed) -> None:
     paths = set(analysed_once.printed)
-    names = [f"tables/{name}.{form}" for name in verb.TABLES for form in ("csv", "md", "tex")]
-    names += [f"figures/{name}.{form}" for name in verb.FIGURES for form in FORMS]
+    names = [f"tables/{name}.{form}" for name in TABLES for form in ("csv", "md", "tex")]
+    names += [f"figures/{name}.{form}" for name in FIGURES for form in FORMS]
     names += ["page.html", "runs.csv", "epochs.csv", "layers.csv", "updates.csv"]
     assert {analysed_once.out / name for name in names} <= paths
     assert all(path.exists() for path in paths)

@@ -33,6 +33,7 @@ GRID = {
 }
 KEYS = (("", "vgg19", "resnet50"), ("", "0.9", "0.95"), ("", "0", "0.5", "any"))
 PARTS = list(product(*KEYS))
+QUICK = PARTS[::5]  # each key at least once
 BY_PART = ("ranking", "ranking_all", "comparisons")
 
 
@@ -98,7 +99,11 @@ def test_the_page_of_the_whole_study_has_the_numbers_of_the_tables(
         assert found[file] == (again / f"tables/{name}.csv").read_text(), name
 
 
-@pytest.mark.parametrize("part", PARTS, ids="-".join)
+@pytest.mark.parametrize(
+    "part",
+    [pytest.param(it, marks=() if it in QUICK else pytest.mark.slow) for it in PARTS],
+    ids="-".join,
+)
 def test_every_part_has_the_numbers_that_the_tables_give_for_its_trainings(
     folder: Path, root: Element, part: tuple[str, str, str]
 ) -> None:
