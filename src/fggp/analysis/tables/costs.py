@@ -92,8 +92,8 @@ FIELDS: tuple[Field[DataFrame], ...] = (
     ),
     Field("hours", "float64", "their sum", lambda part: part["hours"].sum(), "hours", rounded),
     Field(
-        "estimated_hours", "float64", "the sum that `fggp.study.costs` expects on that device; empty "
-        "without a rate on record",
+        "estimated_hours", "float64", "the sum that `fggp.study.costs` expects on that device; "
+        "empty without a rate on record",
         lambda part: part["estimated_hours"].sum(skipna=False), "estimated", rounded,
     ),
     Field(
