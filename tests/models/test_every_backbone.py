@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fggp.data import Dataset
 from fggp.data.sizes import Size
-from fggp.models import build
+from fggp.foundation.errors import Failure
+from fggp.models import build, registry
 from fggp.models.registry import costs_path, find, names
 from fggp.study import costs
 from fggp.study.cell import Cell
@@ -35,7 +36,7 @@ def on_meta(name: str, width: Fraction = EIGHTH) -> nn.Module:
 
 @EVERY
 def test_a_network_is_called_as_its_file_and_is_documented(name: str) -> None:
-    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
+    assert re.fullmatch(r"[a-z0-9]+", name)
     found = find(name)
     assert found.name == name
     assert found.make.__doc__
@@ -44,6 +45,12 @@ def test_a_network_is_called_as_its_file_and_is_documented(name: str) -> None:
 def test_an_unknown_network_is_refused_with_the_nearest() -> None:
     with pytest.raises(KeyError, match="no network is called 'vgg18'; did you mean 'vgg19'"):
         find("vgg18")
+
+
+def test_a_file_that_registers_no_network_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "names", lambda: ("registry",))
+    with pytest.raises(Failure, match=r"registry\.py registers no network 'registry'; decorate"):
+        find("registry")
 
 
 @EVERY

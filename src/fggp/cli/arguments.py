@@ -12,8 +12,8 @@ from typing import Any
 
 from fggp.foundation.errors import Failure
 from fggp.foundation.validation import nearest
+from fggp.running.progress.finished_cells import Done
 from fggp.running.progress.pace import with_measured_power
-from fggp.running.progress.result_headers import Done
 from fggp.study import costs
 from fggp.study.cell import Training
 from fggp.study.config import Study, load

@@ -1,7 +1,8 @@
 """The networks, one file each: `backbone` declares one and this module finds it by its name.
 
-A network's file is called as the network is in configurations. Names come from the listing of this
-folder and a file is imported only when its network is built, so names are known without PyTorch.
+A network's file is called as the network is in configurations, in letters and digits. Names come
+from the listing of this folder, and a file is imported only when its network is built, so names are
+known without PyTorch.
 Beside ``NAME.py`` there may be a ``NAME.yaml`` with what trainings of the network cost, as
 `fggp.study.costs` reads it; a network without one has no estimates.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
+from fggp.foundation.errors import Failure
 from fggp.foundation.validation import nearest
 
 if TYPE_CHECKING:
@@ -72,14 +74,14 @@ def find(name: str) -> Definition:
 
     Raises:
         KeyError: for an unknown name, with the nearest known one.
-        ValueError: where the file registers no network of its name.
+        Failure: where the file registers no network of its name.
 
     """
     if name not in names():
         raise KeyError(f"no network is called {name!r}{nearest(name, names())}")
     import_module(f"fggp.models.{name}")
     if name not in _FOUND:
-        raise ValueError(
+        raise Failure(
             f"fggp/models/{name}.py registers no network {name!r}; decorate a function of that "
             "name with @backbone()"
         )

@@ -10,10 +10,10 @@ from functools import cached_property
 from pathlib import Path
 
 from fggp.data.sizes import Size
+from fggp.running.progress.finished_cells import Done, Expected, FinishedCells
 from fggp.running.progress.pace import Pace
-from fggp.running.progress.result_headers import Done, Expected, Plain, done
 from fggp.running.progress.traces import Trace, Traces
-from fggp.study.cell import Training
+from fggp.study.cell import Cell, Training
 from fggp.study.costs import Device
 
 STATES = ("done", "running", "waiting", "stalled", "failed")
@@ -182,13 +182,16 @@ def progress(
     )
 
 
-def finished(home: Path, wanted: Expected) -> dict[str, Done]:
-    """Return the results of exactly these cells, by name; missing ones are left out."""
-    traces = Traces(home)
+def finished(home: Path, wanted: Expected, results: FinishedCells | None = None) -> dict[str, Done]:
+    """Return the results of exactly these cells, by name; missing ones are left out.
+
+    With the ``results`` of an earlier call, only files that changed since are read.
+    """
+    traces, results = Traces(home), results or FinishedCells()
     found = {}
     for name, cell in wanted.cells.items():
         path = traces.result(name)
-        if path is not None and (result := done(cell, path)) is not None:
+        if path is not None and (result := results.done(cell, Path(path))):
             found[name] = result
     return found
 
@@ -202,7 +205,7 @@ def _done(name: str, epochs: int, result: Done) -> Standing:
     )
 
 
-def _unfinished(name: str, cell: Plain, traces: Traces, pace: Pace, now: float) -> Standing:
+def _unfinished(name: str, cell: Cell, traces: Traces, pace: Pace, now: float) -> Standing:
     trace, epochs, each = traces.of(name), pace.epochs(cell), pace.epoch_seconds(cell)
     log = trace.log
     epoch = min(log.epoch, epochs) if log and trace.checkpoint is not None else 0
@@ -214,7 +217,7 @@ def _unfinished(name: str, cell: Plain, traces: Traces, pace: Pace, now: float) 
         left = max(0.0, left - min(silent, each))
     share: list[float | None] = [None, None]
     if epoch and log and log.correct:
-        images = (cell["data"]["validation"], pace.size.test if pace.size.known else None)
+        images = (cell.data.validation, pace.size.test if pace.size.known else None)
         pairs = zip(log.correct, images, strict=True)
         share = [count / of if of else None for count, of in pairs]
     return Standing(

@@ -1,4 +1,4 @@
-"""A result seen at a glance is taken for the cell exactly where a whole reading takes it."""
+"""A cell counts as done exactly where its result, or the copy of it, is one of that cell."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,8 @@ from fabricate import GRID, grid, likely, measured, result_of
 
 from fggp.foundation.errors import ResultError
 from fggp.foundation.validation import ConfigError
-from fggp.running.progress.result_headers import done, expected, plain_cells
+from fggp.running.progress import finished_cells
+from fggp.running.progress.finished_cells import FinishedCells, expected
 from fggp.study.cell import Cell
 from fggp.study.config import cells, load
 from fggp.study.result_file import SEAL, Result, kept, write
@@ -31,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def seen(cell: Cell, path: Path) -> bool:
-    return done(cell.plain(), str(path)) is not None
+    return FinishedCells().done(cell, path) is not None
 
 
 def edit(path: Path, change: Callable[[Result], object]) -> None:
@@ -44,18 +45,18 @@ def edit(path: Path, change: Callable[[Result], object]) -> None:
 
 def test_a_result_says_how_it_came_out_and_what_it_took(path: Path) -> None:
     edit(path, lambda it: it["outcome"].update(verdict="diverged"))
-    found = done(CELL.plain(), str(path))
+    found = FinishedCells().done(CELL, path)
     assert found is not None
     assert (found.verdict, found.seconds) == ("diverged", 60.5)
     assert found.device == ("cpu", "a processor")
 
 
 def test_a_result_says_what_it_cost_where_it_knows(path: Path) -> None:
-    older = done(CELL.plain(), str(path))
+    older = FinishedCells().done(CELL, path)
     assert older is not None
     assert (older.images_per_second, older.joules) == (None, None)
     edit(path, lambda it: measured(CELL, it))
-    found = done(CELL.plain(), str(path))
+    found = FinishedCells().done(CELL, path)
     assert found is not None
     assert (found.images_per_second, found.joules) == (301, 40 * 60.5)
 
@@ -98,14 +99,29 @@ def test_what_is_damaged_or_of_another_cell_is_not_done(path: Path, damage: str)
     assert not seen(CELL, path)
 
 
-def test_a_result_laid_out_otherwise_is_read_whole(path: Path) -> None:
+def test_what_is_not_in_its_head_or_tail_counts_as_well(path: Path) -> None:
     kept(path).unlink()
-    result = json.loads(path.read_text())
-    path.write_text(json.dumps(result))
-    assert seen(CELL, path)
-    result["cell"]["seed"] = 9
-    path.write_text(json.dumps(result))
+    edit(path, lambda it: it["outcome"]["updates"][0].update(step="no step"))
     assert not seen(CELL, path)
+
+
+def test_a_file_is_read_again_only_where_it_changed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept(path).unlink()
+    results, other = FinishedCells(), CELL.model_copy(update={"seed": 9})
+    first = results.done(CELL, path)
+    assert first is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(finished_cells, "matching", lambda *_: pytest.fail("it was read again"))
+        assert results.done(CELL, path) is first
+    assert results.done(other, path) is None
+    edit(path, lambda it: it["provenance"].update(seconds=99.25))
+    again = results.done(CELL, path)
+    assert again is not None
+    assert again.seconds == 99.25
+    path.unlink()
+    assert results.done(CELL, path) is None
 
 
 def test_settings_that_came_later_leave_a_result_done(path: Path) -> None:
@@ -141,20 +157,12 @@ def test_it_agrees_with_a_whole_reading_for_every_cell(
         assert seen(cell, path) == finished(cell, path)
 
 
-def test_plain_cells_are_those_of_the_study_in_their_order() -> None:
-    listed = cells(grid(sparsities=[0.9, "1/2", 0.995], initial_sparsities=[0, 0.3]))
-    found = plain_cells(grid(sparsities=[0.9, "1/2", 0.995], initial_sparsities=[0, 0.3]))
-    assert list(found) == [cell.id for cell in listed]
-    assert list(found.values()) == [cell.plain() for cell in listed]
-
-
-def test_a_fitting_list_is_used_and_another_is_not(tmp_path: Path) -> None:
+def test_the_configuration_says_the_cells_and_without_one_their_list(tmp_path: Path) -> None:
     configuration, home = tmp_path / "small.yaml", tmp_path / "small"
     configuration.write_text(yaml.safe_dump(GRID, sort_keys=False))
-    wanted = plain_cells(load(configuration))
-    assert expected(home, configuration).cells == wanted
+    wanted = {cell.id: cell for cell in cells(load(configuration))}
+    assert list(expected(home, configuration).cells.items()) == list(wanted.items())
     write_expected(load(configuration), home / "cells.json")
-    assert expected(home, configuration).cells == wanted
     assert expected(home, None).cells == wanted
     write_expected(grid(seeds=[9]), home / "cells.json")
     assert expected(home, configuration).cells == wanted
@@ -162,7 +170,7 @@ def test_a_fitting_list_is_used_and_another_is_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"configuration": {}, "cells": [3]}'])
-def test_a_damaged_list_is_made_anew_and_without_a_configuration_refused(
+def test_a_damaged_list_is_no_matter_with_a_configuration_and_refused_without(
     tmp_path: Path, text: str
 ) -> None:
     configuration, home = tmp_path / "small.yaml", tmp_path / "small"
