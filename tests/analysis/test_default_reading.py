@@ -141,11 +141,12 @@ def test_a_claim_is_asked_of_a_reading_with_what_differs_in_nothing_else(tmp_pat
     def named(label: str) -> dict[str, str]:
         return rivals(known[label], material.configuration, means(material))
 
-    limits = {"fggp-annealed": "fggp-annealed", "fggp-r0": "fggp-r0", "gmp": "gmp"}
-    assert named("fggp") == limits | {"fggp-magnitude-first": "fggp-magnitude-first"}
-    assert named("fggp-quarter") == {"fggp-r0": "fggp-r0", "gmp": "gmp"}
+    limits = {"gradient-alone": "fggp-r0", "magnitude-alone": "gmp"}
+    changed = {"order": "fggp-magnitude-first", "annealing": "fggp-annealed"}
+    assert named("fggp") == limits | changed
+    assert named("fggp-quarter") == limits
     assert named("fggp-grow") == {}
-    assert named("fggp-layer") == {"fggp-magnitude-first": "fggp-layer-magnitude-first"}
+    assert named("fggp-layer") == {"order": "fggp-layer-magnitude-first"}
 
 
 def test_annealing_is_asked_of_a_rate_at_its_mean_or_at_its_start(tmp_path: Path) -> None:
@@ -161,8 +162,8 @@ def test_annealing_is_asked_of_a_rate_at_its_mean_or_at_its_start(tmp_path: Path
     known = {arm.label: arm for arm in arms(configuration)}
     mean = {"cosine": 0.40781, "linear": 0.37361}
     found = {label: rivals(arm, configuration, mean) for label, arm in known.items()}
-    assert found["mean"] == {"fggp-annealed": "linear"}
-    assert found["fggp"] == {"fggp-annealed": "cosine"}
+    assert found["mean"] == {"annealing": "linear"}
+    assert found["fggp"] == {"annealing": "cosine"}
     assert found["high"] == {}
 
 

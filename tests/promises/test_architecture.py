@@ -11,6 +11,7 @@ import pytest
 from lines_of_code import lines_of_code
 
 import fggp
+from fggp.models.registry import names
 
 SOURCE = Path(fggp.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -31,10 +32,10 @@ WITH_TORCH = {
     *("pruning.rewinding", "pruning.pruner", "pruning.sparsify", "pruning.masks"),
     *("pruning.masking", "pruning.forward_pass", "pruning.attachment"),
     *("storage.packing", "storage.state_dicts"),
-    "models",
     *("data.batches", "data.crops"),
     *("training.torch_settings", "training.checkpoint", "training.build", "training.flops"),
     *("training.diagnostics", "training.outputs", "training.connectivity", "training.cuda_graphs"),
+    *("training.memory_format", "training.small_dense"),
     *("training.step", "training.loop", "training.train", "training.device", "training.speed"),
     "running.run_cell",
 }
@@ -107,10 +108,11 @@ def test_analysis_reads_results_and_never_a_configuration_or_a_checkpoint() -> N
             assert not [name for name in imports(path) if name.startswith(forbidden)], module
 
 
+NETWORKS = {f"models.{name}" for name in names()}
 LIGHT = [
     f"fggp.{module}" if module != "__init__" else "fggp"
     for module in MODULES
-    if module != "__main__" and not {module, room_of(module)} & WITH_TORCH
+    if module != "__main__" and module not in WITH_TORCH | NETWORKS
 ]
 
 
@@ -140,6 +142,7 @@ def test_rooms_that_need_no_torch_import_without_it() -> None:
         "fggp.study.config",
         "fggp.running.snakemake_grid",
         "fggp.methods",
+        "fggp.models",
         "fggp.cli",
         "fggp.data",
     }

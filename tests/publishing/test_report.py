@@ -10,11 +10,14 @@ import pytest
 import yaml
 from fabricate import analysed
 
+from fggp.analysis.catalogue import FIGURES, TABLES
 from fggp.analysis.collect.aggregate import aggregate
+from fggp.analysis.page import environment
 from fggp.analysis.plan import default_plan
 from fggp.analysis.tables import write_table
 from fggp.cli import main
 from fggp.foundation.errors import Failure
+from fggp.foundation.quantities import duration
 from fggp.publishing.check.study import check
 from fggp.publishing.report import report
 from fggp.publishing.report.training_conditions import conditions
@@ -69,8 +72,10 @@ def texts(root: Path) -> list[Path]:
 
 
 def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
-    written = {path.name: path.read_text() for path in texts(root)}
-    assert set(written) == {"README.md", *(path.stem for path in TEMPLATES)}
+    found = texts(root)
+    made = root / "results/reference/made/README.md"
+    assert set(found) == {made, *(root / report.page_of(path.name) for path in TEMPLATES)}
+    written = {path.name: path.read_text() for path in found}
     for text in written.values():
         assert "{{" not in text
         assert "{%" not in text
@@ -83,10 +88,7 @@ def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
     assert "| fggp-half | rho 0.6" in written["default-reading.md"]
     appendix = written["artifact-appendix.md"]
     for step in MEASURED["steps"]:
-        assert (
-            f"| `{step['command']}` | {report.duration(step['seconds'])} | 77 s | 321 MB"
-            in appendix
-        )
+        assert f"| `{step['command']}` | {duration(step['seconds'])} | 77 s | 321 MB" in appendix
     hours = 11 * 60.5 / 3600
     assert f"{hours:.1f} hours" in appendix
 
@@ -137,37 +139,32 @@ def test_what_is_missing_is_named_with_its_fix(
     assert "make measure" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (99, "99 s"), (120, "2 min"), (7200, "2.0 h")]
-)
-def test_times_are_in_the_unit_that_fits(seconds: float, text: str) -> None:
-    assert report.duration(seconds) == text
-
-
-def test_amounts_and_numbers_of_things_read_well() -> None:
-    assert [report.size(999), report.size(6100)] == ["999 MB", "6.1 GB"]
-    texts = [report.one("study", 1), report.one("study", 2), report.one("seed", 3)]
-    assert texts == ["1 study", "2 studies", "3 seeds"]
-
-
 def test_the_shipped_texts_are_of_the_shipped_measurements() -> None:
     measured = json.loads((DOCS / "measured.json").read_text())
     assert [step["id"] for step in measured["steps"]] == [step["id"] for step in STEPS]
     assert [step["command"] for step in measured["steps"]] == [step["command"] for step in STEPS]
     appendix = (DOCS / "artifact-appendix.md").read_text()
     for step in measured["steps"]:
-        row = f"| {step['id']} | `{step['command']}` | {report.duration(step['seconds'])} |"
+        row = f"| {step['id']} | `{step['command']}` | {duration(step['seconds'])} |"
         assert row in appendix
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
 def test_the_shipped_texts_are_those_of_the_templates(template: Path) -> None:
-    text = (DOCS / template.stem).read_text()
+    text = (ROOT / report.page_of(template.name)).read_text()
     fixed = [
         line for line in template.read_text().splitlines() if line and not re.search(r"[{}]", line)
     ]
     assert len(fixed) > 5
     assert [line for line in fixed if line not in text.splitlines()] == []
+
+
+def test_the_list_of_tables_and_figures_is_that_of_their_docstrings() -> None:
+    template = environment(DOCS / "templates", html=False).get_template(report.LISTING)
+    shipped = (ROOT / report.page_of(report.LISTING)).read_text()
+    assert shipped == template.render(report.catalogued()), "write it with `make report`"
+    for name in (*FIGURES, *TABLES):
+        assert f"/{name}.{{" in shipped
 
 
 def test_the_page_of_a_study_says_what_its_files_do(root: Path) -> None:
@@ -202,7 +199,7 @@ def test_the_page_of_a_shipped_study_is_of_its_present_results(study: Path) -> N
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
 def test_every_file_that_a_text_names_is_there(template: Path) -> None:
-    text = (DOCS / template.stem).read_text()
+    text = (ROOT / report.page_of(template.name)).read_text()
     named = re.findall(r"`((?:config|src|envs|docs|results/reference)/[\w./-]+)`", text)
     assert [name for name in named if not (ROOT / name).exists()] == []
 

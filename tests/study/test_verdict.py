@@ -204,7 +204,7 @@ cell = partial(small.cell, sparsity=0.5, lr_milestones=[])
 
 def trained(wanted: Cell, digits: Dataset) -> tuple[dict[str, Any], Run]:
     runs: list[Run] = []
-    outcome = train(wanted, digits, device=CPU, store=small.Forgetful(), finish=runs.append)
+    outcome = train(wanted, digits, device=CPU, store=small.Forgetful(), finish=runs.append).plain()
     return outcome, runs[0]
 
 
@@ -349,10 +349,12 @@ def test_a_failed_training_that_was_stopped_anywhere_comes_to_the_same_verdict_a
             with pytest.raises(Stopped):
                 train(wanted, digits, device=CPU, store=store,
                       stop=lambda left=left: next(left, None) is None)  # fmt: skip
-    again = train(wanted, digits, device=CPU, store=store)
+    again = train(wanted, digits, device=CPU, store=store).plain()
     assert canonical(again) == canonical(whole)
     # Killed after the last epoch and before the result: nothing is trained any more.
-    last = train(wanted, digits, device=CPU, store=store, stop=lambda: pytest.fail("trained"))
+    last = train(
+        wanted, digits, device=CPU, store=store, stop=lambda: pytest.fail("trained")
+    ).plain()
     assert canonical(last) == canonical(whole)
 
 

@@ -433,16 +433,16 @@ class Blind:
 def test_diagnostics_change_no_bit_of_a_training(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    seen = train(cell(name), digits, device=CPU, store=small.Forgetful())
+    seen = train(cell(name), digits, device=CPU, store=small.Forgetful()).plain()
     monkeypatch.setattr(loop, "Diagnostics", Blind)
-    blind = train(cell(name), digits, device=CPU, store=small.Forgetful())
+    blind = train(cell(name), digits, device=CPU, store=small.Forgetful()).plain()
     for key in ("weights_sha256", "epochs", "accuracy"):
         assert seen[key] == blind[key]
     assert [u["kept"] for u in seen["updates"]] == [u["kept"] for u in blind["updates"]]
 
 
 def test_an_outcome_holds_work_that_fits_its_layers_and_its_updates(digits: Dataset) -> None:
-    outcome = train(cell("set"), digits, device=CPU, store=small.Forgetful())
+    outcome = train(cell("set"), digits, device=CPU, store=small.Forgetful()).plain()
     assert outcome["inference_macs"] == sum(layer["macs"] for layer in outcome["layers"])
     assert 0 < outcome["inference_macs"] < outcome["dense_macs"]
     images = 3 * outcome["images"]["train"]  # three epochs, the last batch of each is smaller
@@ -468,6 +468,6 @@ def leaves(value: Any, prefix: str = "") -> Iterator[str]:
 
 
 def test_the_fabricated_results_have_the_fields_and_types_of_real_ones(digits: Dataset) -> None:
-    outcome = train(cell("set"), digits, device=CPU, store=small.Forgetful())
+    outcome = train(cell("set"), digits, device=CPU, store=small.Forgetful()).plain()
     made_up = result_of(cell("gmp"), 900)["outcome"]
     assert set(leaves({"numerics": 1} | outcome)) == set(leaves(made_up))

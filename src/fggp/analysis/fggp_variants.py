@@ -98,7 +98,7 @@ def mean_amount(material: Material, label: str, annealed: Mapping[str, Any]) -> 
 
 
 def rivals(arm: Arm, configuration: Mapping[str, Any], mean: Mapping[str, float]) -> dict[str, str]:
-    """Return what the claims compare a reading with: its own label by the one in the claims.
+    """Return what the claims compare a reading with: a label by what it changes in the reading.
 
     The other order changes that setting and no other. Annealing too, where its amount is that of
     the reading on average over its updates (``mean`` of its label), or else at its start: another
@@ -109,22 +109,22 @@ def rivals(arm: Arm, configuration: Mapping[str, Any], mean: Mapping[str, float]
     amounts = tuple(AMOUNTS.values())
     twins = [it for it in known if it.annealed and it.others(*amounts) == arm.others(*amounts)]
     found = {
-        "fggp-magnitude-first": [
+        "order": [
             it.label
             for it in known
             if it.settings["order"] == SECOND and it.others("order") == arm.others("order")
         ],
-        "fggp-annealed": [
+        "annealing": [
             *(it.label for it in twins if it.label in mean and arm.is_at(mean[it.label])),
             *(it.label for it in twins if arm.is_at(ratio(it.amount["start"]))),
         ],
-        "fggp-r0": [
+        "gradient-alone": [
             it.label
             for it in known
             if alone(it.settings) == "gradient"
             and it.others("pool", *amounts) == arm.others("pool", *amounts)
         ],
-        "gmp": [
+        "magnitude-alone": [
             label
             for label, method in configuration.get("methods", {}).items()
             if method["name"] == "gmp"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fggp.foundation.exact import Ratio, Share, percent
+from fggp.foundation.exact import Ratio, Share
+from fggp.models.registry import names
+from fggp.study.cell_name import CellName, sparsity_level, start_level
 
 LARGEST = 2**31 - 1
 MOST_THREADS = 512
@@ -25,13 +28,22 @@ Flag = Annotated[bool, Field(strict=True)]
 Name = Annotated[
     str, Field(strict=True, pattern=r"^[a-z0-9]+(?:[.-][a-z0-9]+)*$", max_length=LONGEST_NAME)
 ]
-BackboneName = Literal["vgg19", "resnet50"]
+if TYPE_CHECKING:
+    BackboneName = str
+else:  # the same errors as of any other fixed choice
+    BackboneName = Literal[names()]
 
 
 class Record(BaseModel):
-    """A frozen record that refuses unknown keys."""
+    """A frozen record that refuses unknown keys.
+
+    Attributes:
+        earlier: what files that lack a setting were written with, where that is not its default.
+
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    earlier: ClassVar[Mapping[str, Any]] = {}
 
 
 class Backbone(Record):
@@ -108,11 +120,15 @@ class Cell(Record):
     pruning: Pruning
 
     @property
+    def name(self) -> CellName:
+        """The parts of its name."""
+        sparsity, start = sparsity_level(self.sparsity), start_level(self.initial_sparsity)
+        return CellName(self.backbone.name, sparsity.value, start.value, self.label, str(self.seed))
+
+    @property
     def id(self) -> str:
-        """Where its results lie: ``vgg19/s98/i50/fggp/seed1``."""
-        start = "any" if self.initial_sparsity is None else percent(self.initial_sparsity)
-        setting = f"{self.backbone.name}/s{percent(self.sparsity)}/i{start}"
-        return f"{setting}/{self.label}/seed{self.seed}"
+        """Its name, which says where its results lie: ``vgg19/s98/i50/fggp/seed1``."""
+        return str(self.name)
 
     def plain(self) -> dict[str, Any]:
         """Return the cell as plain JSON data, the checksum left out while it is unknown."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from fggp.data.sizes import ASSUMED, Size
+from fggp.data import SOURCES
+from fggp.data.sizes import Size
 from fggp.foundation.exact import Share, percent, plain
 from fggp.foundation.validation import ConfigError, explain, nearest, of_file
 from fggp.methods import METHODS
@@ -37,10 +38,17 @@ from fggp.study.yaml_files import read_study
 Settings = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
 
 
+if TYPE_CHECKING:
+    DataKind = str
+else:  # the same errors as of any other fixed choice
+    DataKind = Literal[tuple(SOURCES)]
+
+
 class Data(Record):
     """The data set of a study; ``path`` (folder or archive) is relative to the data folder."""
 
-    kind: Literal["cifar10", "folder", "digits"]
+    earlier: ClassVar[Mapping[str, Any]] = Images.earlier
+    kind: DataKind
     name: Name
     path: str | None = None
     validation: Count
@@ -50,6 +58,7 @@ class Data(Record):
 class BackboneBlock(Record):
     """Settings of one backbone; ``lr`` replaces that of the training block."""
 
+    earlier: ClassVar[Mapping[str, Any]] = Backbone.earlier
     width: Width = Field(default=1, validate_default=True)
     lr: Positive | None = None
 
@@ -70,8 +79,8 @@ class Study(Record):
 
     @property
     def gpus(self) -> int:
-        """GPUs of one training; the digits are too small to need one."""
-        return 0 if self.data.kind == "digits" else 1
+        """GPUs of one training; none where the images are too small to need one."""
+        return int(SOURCES[self.data.kind].gpu)
 
 
 def load(path: Path) -> Study:
@@ -86,7 +95,7 @@ def load(path: Path) -> Study:
         methods = {label: _method(label, block) for label, block in study.methods.items()}
         study = study.model_copy(update={"methods": methods})
         _check_origins(study)
-        check_size(study, ASSUMED[study.data.kind])
+        check_size(study, SOURCES[study.data.kind].size)
     return study
 
 
@@ -204,11 +213,12 @@ def _check_window(study: Study) -> None:
 
 
 def _check_data(study: Study) -> None:
-    if study.data.kind == "folder" and not (study.data.path or "").strip():
+    needed = SOURCES[study.data.kind].path
+    if needed and not (study.data.path or "").strip():
         raise ConfigError("data.path: is missing; name the folder or archive inside data/")
     if study.data.path is not None and not study.data.path.strip().isprintable():
         raise ConfigError(f"data.path: {study.data.path!r} is no name of a folder or archive")
-    if study.data.kind != "folder" and study.data.path is not None:
+    if not needed and study.data.path is not None:
         raise ConfigError(f"data.path: {study.data.kind} has a fixed source; remove the key")
 
 

@@ -14,12 +14,13 @@ from fggp.data.batches import Batches, EvaluationBatches, evaluation_batches
 from fggp.foundation.exact import kept_count
 from fggp.foundation.random_streams import stream
 from fggp.models import build
-from fggp.models.memory_format import arrange, channels_last
-from fggp.models.small_dense import narrower, weights
+from fggp.models.registry import find
 from fggp.pruning.parameters import prunable
 from fggp.study.cell import Cell
 from fggp.study.protocol import recipe_of
 from fggp.training.flops import output_positions
+from fggp.training.memory_format import arrange, channels_last
+from fggp.training.small_dense import narrower, weights
 
 
 def network_of(cell: Cell, classes: int, device: torch.device) -> nn.Module:
@@ -32,8 +33,8 @@ def network_of(cell: Cell, classes: int, device: torch.device) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it seeds the devices too, and nothing would bring these back.
         torch.default_generator.manual_seed(seed)
-        model = build(cell.backbone.name, width=width, classes=classes)
-    return arrange(model.to(device), cell.training.layout)
+        model = build(name, width=width, classes=classes)
+    return arrange(model.to(device), cell.training.layout, find(name).whole_planes_after)
 
 
 def full_macs(cell: Cell, classes: int, shape: Sequence[int]) -> int:

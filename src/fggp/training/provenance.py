@@ -22,7 +22,8 @@ BESIDE = {
     *("training/device", "training/energy", "training/malloc"),
     *("training/provenance", "training/speed"),
 }
-"""Files and folders of these packages that cannot change a training: messages, plans, results, measurements."""
+"""Files and folders of these packages that cannot change a training: they word messages, plan,
+keep results or measure."""
 
 
 def now() -> str:

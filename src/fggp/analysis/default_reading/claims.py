@@ -28,12 +28,18 @@ def claims_under(
     """
     own = {label for label in runs["label"] if label in {it.label for it in arms(configuration)}}
     among_methods = _as_named(runs, {arm.label: plan.reference} | _same(set(runs["label"]) - own))
-    named = {label: name for name, label in rivals(arm, configuration, mean).items()}
-    with_rivals = _as_named(runs, named | {arm.label: plan.reference, DENSE: DENSE})
     declared = read_claims()[0].claims
-    compared = {name for name, claim in declared.items() if "rival" in claim.where}
+    compared = {name: claim for name, claim in declared.items() if claim.rivals}
+    own_rivals = rivals(arm, configuration, mean)
+    named = {arm.label: plan.reference, DENSE: DENSE}
+    for claim in compared.values():
+        if claim.changes is None:  # a rival of every reading
+            named |= _same(set(claim.rivals))
+        elif claim.changes in own_rivals:
+            named[own_rivals[claim.changes]] = claim.rivals[0]
+    with_rivals = _as_named(runs, named)
     decided = [
-        claims(among_methods, plan, declared.keys() - compared),
+        claims(among_methods, plan, declared.keys() - compared.keys()),
         claims(with_rivals, plan, compared),
     ]
     return pd.concat(decided, ignore_index=True)

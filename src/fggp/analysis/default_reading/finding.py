@@ -12,7 +12,8 @@ from fggp.analysis.default_reading.comparison import METHOD, READING
 from fggp.analysis.plan import Plan
 from fggp.analysis.stats.power import power_of, smallest_difference
 from fggp.analysis.tables.claims import ABSENT, FAILS, HOLDS, UNDECIDED
-from fggp.analysis.tables.formats import Row, count, missing, records
+from fggp.analysis.tables.formats import Row, missing, records
+from fggp.foundation.quantities import count, percent
 
 
 class Finding(NamedTuple):
@@ -124,7 +125,7 @@ def _could_find(row: Row, before: Row | None, plan: Plan) -> str:
     if missing(row["se"]) or not row["se"] > 0:
         return ""
     smallest = smallest_difference(row["se"], row["df"], plan.alpha, plan.power)
-    told = f"This test finds one of {smallest:.2f} points with {100 * plan.power:.4g} % power"
+    told = f"This test finds one of {smallest:.2f} points with {percent(plan.power)} power"
     if before is None:
         return f"{told}."
     power = power_of(before["points"], row["se"], row["df"], plan.alpha)
@@ -146,7 +147,7 @@ def _separable(rows: Sequence[Row], plan: Plan) -> str:
     """Say which differences the study could have shown; they depend on the spread of the pair."""
     low, high = (f"{pick(row['smallest'] for row in rows):.2f}" for pick in (min, max))
     span = f"{low} points" if low == high else f"{low} to {high} points, by variant"
-    return f"the smallest that the study shows with {100 * plan.power:.4g} % power: {span}"
+    return f"the smallest that the study shows with {percent(plan.power)} power: {span}"
 
 
 def about_claim(verdicts: Mapping[str, str]) -> str:

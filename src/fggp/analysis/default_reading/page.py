@@ -19,7 +19,6 @@ from fggp.analysis.tables.formats import (
     Column,
     Row,
     Table,
-    count,
     interval,
     markdown,
     number,
@@ -27,6 +26,7 @@ from fggp.analysis.tables.formats import (
     records,
     text,
 )
+from fggp.foundation.quantities import count, percent
 from fggp.methods import METHODS
 
 NOTHING = "No results yet."
@@ -157,7 +157,7 @@ def _comparison(rows: DataFrame, plan: Plan, warnings: list[str]) -> str:
         "p of a t test, variance pooled over the settings, neither adjusted. Holm p: over all "
         f"variants of {plan.reference}, and for other methods over these. Could show: the true "
         f"difference that the study calls significant at {plan.alpha:g} with "
-        f"{100 * plan.power:.4g} % power, after Holm at its worst; smaller ones may exist unseen."
+        f"{percent(plan.power)} power, after Holm at its worst; smaller ones may exist unseen."
     )
     return markdown(Table(rows, columns, note), note, warnings)
 

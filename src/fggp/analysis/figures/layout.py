@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
 
 from fggp.analysis.figure_style import WIDTH, Look
-from fggp.analysis.figures.captions import percent
 from fggp.analysis.study_tables import Material
+from fggp.foundation.quantities import percent
 
 Drawn = tuple[Figure, DataFrame]
 """A figure and the data that it shows."""

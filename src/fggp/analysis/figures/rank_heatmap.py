@@ -9,33 +9,41 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
-from fggp.analysis.complete_grids import Counts, all_entries, both_starts, name_of
+from fggp.analysis.catalogue import figure
+from fggp.analysis.complete_grids import Counts, name_of
 from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
-from fggp.analysis.pairs import NO_STARTS, STARTS
+from fggp.analysis.pairs import grids
 from fggp.analysis.study_tables import Material
-from fggp.analysis.tables.formats import count, records
+from fggp.analysis.tables.formats import records
+from fggp.foundation.quantities import count
 
 COLUMNS = ["blocks", "entry", "label", "setting", "rank", "average_rank", "accuracy_percent", "n"]
 AVERAGE = "average"
 
 
+@figure("Results", place=6)
 def rank_heatmap(material: Material) -> Drawn:
-    """Draw the rank of every label in every setting, and the average rank.
+    """The rank of every method in every setting, and its average.
 
-    Once for the methods with both starts over backbone, sparsity and start; and where a method has
-    one start, once for all over backbone and sparsity, the others entering once per start. The data
-    has a row per entry and setting; ``n`` seeds are behind a rank.
+    Ranks are by mean test accuracy at the last epoch, 1 is best; rows are sorted by the average
+    over the settings. Above are the methods with both starts over backbone, sparsity and start;
+    below, where there are methods with one start, all of them over backbone and sparsity, the
+    others once per start. The number of seeds n stands above the panels.
+
+    Returns:
+        The figure, and a row per entry and setting; ``n`` seeds are behind a rank.
+
     """
-    grids = list(_grids(material.runs))
-    if not grids:
+    found = list(grids(material.runs))
+    if not found:
         return blank("it takes two methods with results in the same settings", COLUMNS)
-    data = DataFrame([row for blocks, counts in grids for row in _rows(blocks, counts)])
-    heights = [1.5 + 0.17 * len(counts.entries) for _, counts in grids]
+    data = DataFrame([row for blocks, counts in found for row in _rows(blocks, counts)])
+    heights = [1.5 + 0.17 * len(counts.entries) for _, counts in found]
     figure = canvas(0.6 + sum(heights))
-    axes = figure.subplots(len(grids), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for panel, (_, counts) in zip(axes, grids, strict=True):
+    axes = figure.subplots(len(found), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for panel, (_, counts) in zip(axes, found, strict=True):
         _map(panel, counts)
-    seeds = sorted({len(counts.seeds) for _, counts in grids})
+    seeds = sorted({len(counts.seeds) for _, counts in found})
     many = " and ".join(count(it, "seed") for it in seeds)
     head(
         figure,
@@ -43,14 +51,6 @@ def rank_heatmap(material: Material) -> Drawn:
         f"Rank of the mean accuracy over n = {many}, 1 is best; equal means share their rank",
     )
     return figure, data[COLUMNS]
-
-
-def _grids(runs: DataFrame) -> Iterator[tuple[str, Counts]]:
-    both, every = both_starts(runs), all_entries(runs)
-    if both is not None:
-        yield STARTS, both
-    if every is not None and "one" in every.starts.values():
-        yield NO_STARTS, every
 
 
 def _rows(blocks: str, counts: Counts) -> Iterator[dict[str, object]]:

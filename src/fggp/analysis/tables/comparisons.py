@@ -6,6 +6,7 @@ from typing import Any
 
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.pairs import NO_STARTS, STARTS, Pair, nothing, pairs
 from fggp.analysis.plan import Plan, default_plan
 from fggp.analysis.stats.paired import (
@@ -21,13 +22,13 @@ from fggp.analysis.tables.formats import (
     Column,
     Row,
     Table,
-    count,
     interval,
     missing,
     number,
     remarks,
     text,
 )
+from fggp.foundation.quantities import count
 
 COLUMNS = {
     "blocks": "str",
@@ -88,8 +89,15 @@ def comparisons(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
+@table("comparisons", "Results", place=4)
 def comparisons_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return `comparisons` as it is shown."""
+    """The reference method against each rival over the grid: difference, intervals, tests, wins.
+
+    The mean difference in points has its t interval of level 1 - alpha on this grid (noise of
+    seeds, variance pooled over settings) and over the settings as a sample. Wilcoxon's exact test
+    over settings has Holm's adjustment over the rivals, each p beside the smallest that so many
+    settings allow; ``settings`` and ``seeds`` (n) are the numbers behind.
+    """
     data = comparisons(runs, plan)
     form = "+.2f"
     columns = [

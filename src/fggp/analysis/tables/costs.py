@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pandas import DataFrame, Series
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.plan import Plan
-from fggp.analysis.tables.formats import Column, Row, Table, count, missing, number, text
+from fggp.analysis.tables.formats import Column, Row, Table, missing, number, text
+from fggp.foundation.quantities import count, percent, rounded
 from fggp.study import costs
-from fggp.study.costs import rounded
 
 HOUR = 3600
 KWH = 3.6e6
@@ -31,13 +32,14 @@ COLUMNS = {
 """Columns of the table. Hours are those of a GPU or of a core: seconds times threads on a CPU; the
 median is that of one cell. ``estimated_hours`` are those of `fggp.study.costs` for the same device,
 and ``ratio`` is hours by estimated hours. ``kwh`` is hours times the rough power of the device, and
-``measured_kwh`` what its counter says of so many (``measured``) of the cells. The last two are
-medians over the cells. What no cell says is empty."""
+``measured_kwh`` what its counter says of those cells that had it to themselves (``measured``). The
+last two are medians over the cells. What no cell says is empty, and so are estimates without a rate
+on record.
+"""
 MEASURED = (
-    "A counter was read in {of} ({kwh} kWh, estimated {estimated}): that of the GPU's board, "
-    "divided among our trainings on it at the time, or that of the processor packages, divided by "
-    "processor time among all that ran on them. So sums count nothing twice; the machine around is "
-    "left out."
+    "Energy was measured in {of} ({kwh} kWh, estimated {estimated}), by the counter of the GPU's "
+    "board or of the processor packages, where a training had the device to itself. So sums count "
+    "nothing twice; the machine around is left out."
 )
 SPEED = (
     "Images per second (of training, in all the time that a cell took) and the share of peak are "
@@ -65,8 +67,8 @@ def study_costs(runs: DataFrame) -> DataFrame:
             "cells": len(part),
             "hours_median": part["hours"].median(),
             "hours": part["hours"].sum(),
-            "estimated_hours": part["estimated_hours"].sum(),
-            "ratio": part["hours"].sum() / part["estimated_hours"].sum(),
+            "estimated_hours": part["estimated_hours"].sum(skipna=False),
+            "ratio": part["hours"].sum() / part["estimated_hours"].sum(skipna=False),
             "peak_memory_mb": part["peak_memory_mb"].max(),
             "not_completed": int(part["other"].sum()),
             "verdicts": _verdicts(part.loc[part["other"], "verdict"]),
@@ -99,8 +101,13 @@ def _kwh(runs: DataFrame) -> Series[float]:
     return runs["seconds"] * _units(runs) / HOUR * power / 1000
 
 
+@table("costs", "Diagnostics", place=1)
 def costs_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return the table of what trainings took, and what was expected."""
+    """Hours, energy, speed and memory of each method, beside the estimates made before.
+
+    What the trainings of each method (n = ``cells``) took, beside what was estimated for them
+    before: hours, memory and a rough energy, and how many were not completed.
+    """
     data = study_costs(runs)
     columns = [
         text("backbone", "backbone"),
@@ -114,7 +121,7 @@ def costs_table(runs: DataFrame, plan: Plan) -> Table:
         _amount("kWh, estimated", "kwh"),
         Column("kWh, measured", _measured),
         _amount("images/s", "images_per_second"),
-        Column("share of peak", lambda row: _percent(row["share_of_peak"])),
+        Column("share of peak", _share_of_peak),
         text("not completed", "verdicts"),
     ]
     return Table(data, columns, _note(runs, data))
@@ -132,8 +139,9 @@ def _measured(row: Row) -> str:
     return f"{rounded(row['measured_kwh'])}{some}"
 
 
-def _percent(share: float) -> str:
-    return "-" if missing(share) else f"{100 * share:.2g} %"
+def _share_of_peak(row: Row) -> str:
+    share = row["share_of_peak"]
+    return "-" if missing(share) else percent(share, 2)
 
 
 def _verdicts(others: Series[str]) -> str:
@@ -149,14 +157,14 @@ def _note(runs: DataFrame, data: DataFrame) -> str:
     power = ", ".join(
         f"{name} {it.power:g} W ({it.power_from})" for name, it in sorted(devices.items())
     )
-    hours, estimated, kwh = (
-        rounded(float(data[name].sum())) for name in ("hours", "estimated_hours", "kwh")
-    )
+    hours, kwh = (rounded(float(data[name].sum())) for name in ("hours", "kwh"))
+    estimated = data["estimated_hours"].sum(skipna=False)
+    expected = "without an estimate" if missing(estimated) else f"estimated {rounded(estimated)}"
     return (
         f"What {count(len(runs), 'training')} took, in {units} (one that shares a GPU counts all "
         "its time): the median of a cell, the sum, the sum estimated before any training for the "
         "device that was used, and their ratio; the highest peak of the host's memory. In all "
-        f"{hours} hours, estimated {estimated}, and {kwh} kWh. Energy is an estimate, "
+        f"{hours} hours, {expected}, and {kwh} kWh. Energy is an estimate, "
         f"hours times a rough power: {power}. {_known(runs, data)}"
     ).strip()
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.pairs import Pair, nothing, pairs
 from fggp.analysis.plan import Plan, default_plan
 from fggp.analysis.stats.paired import estimate, holm, pooled, smallest_p
 from fggp.analysis.tables.formats import (
     Column,
     Table,
-    count,
     interval,
     number,
     p_value,
@@ -22,6 +22,7 @@ from fggp.analysis.tables.formats import (
     remarks,
     text,
 )
+from fggp.foundation.quantities import count, percent
 
 COLUMNS = {
     "blocks": "str",
@@ -57,14 +58,20 @@ def per_setting(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
+@table("per_setting", "Results", place=5)
 def per_setting_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return `per_setting` as it is shown."""
+    """The reference method against each rival inside each setting: paired t, Holm.
+
+    Paired t intervals of level 1 - alpha over n = ``seeds``, with the variance pooled over the
+    settings of the pair, p adjusted by Holm over these settings; ``smallest_sign_p`` is what a test
+    of ranks or signs could reach at best.
+    """
     data = per_setting(runs, plan)
     columns = [
         *([text("method", "reference")] if data["reference"].nunique() > 1 else []),
         text("rival", "rival"),
         text("backbone", "backbone"),
-        Column("sparsity", lambda row: f"{100 * row['sparsity']:.4g} %"),
+        Column("sparsity", lambda row: percent(row["sparsity"])),
         text("start", "start"),
         number("difference (points)", "difference_points", "+.2f"),
         interval(f"{plan.confidence} interval", "low", "high", "+.2f"),

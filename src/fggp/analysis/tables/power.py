@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.pairs import Pair, nothing, pairs
 from fggp.analysis.plan import Plan
 from fggp.analysis.stats.paired import Numbers, number_needed, pooled, smallest_p
@@ -15,13 +16,13 @@ from fggp.analysis.tables.formats import (
     Column,
     Row,
     Table,
-    count,
     missing,
     number,
     remarks,
     shown,
     text,
 )
+from fggp.foundation.quantities import count
 
 
 def planning_table(grid: Grid, alpha: float, power: float) -> Table:
@@ -77,8 +78,15 @@ def study_power(runs: DataFrame, plan: Plan) -> DataFrame:
     return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
+@table("power", "Results", place=8)
 def study_power_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return `study_power` as it is shown."""
+    """The smallest differences that the study finds with the declared power, from its own spread.
+
+    The smallest true differences, in points, that a two-sided test at alpha finds with the power of
+    the declared plan, from the spread that the study measured between its ``seeds`` (n) and
+    ``settings``: inside one setting, over this grid, and over settings as a sample; ``…_holm``
+    after Holm's adjustment at its worst.
+    """
     data = study_power(runs, plan)
     columns = [
         *([text("method", "reference")] if data["reference"].nunique() > 1 else []),

@@ -6,8 +6,10 @@ from typing import Any
 
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.plan import Plan
-from fggp.analysis.tables.formats import Column, Table, count, missing, number, text
+from fggp.analysis.tables.formats import Column, Table, missing, number, text
+from fggp.foundation.quantities import count
 
 SAME = (
     *("device", "device_name", "python", "numpy", "torch"),
@@ -53,8 +55,14 @@ def provenance(runs: DataFrame) -> DataFrame:
     return data.sort_values("first_started", kind="stable", ignore_index=True)
 
 
+@table("provenance", "Provenance", place=1)
 def provenance_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return `provenance` as it is shown."""
+    """What ran where: processors, versions, code, data, hours.
+
+    Trainings (n = ``runs``) by processor, versions of Python, NumPy and PyTorch, numerics version,
+    source code and data, with the days (UTC) and hours that they took. Only results of one numerics
+    version share a table. Hours depend on what else a machine did.
+    """
     del plan  # every table takes one
     data = provenance(runs)
     columns = [
