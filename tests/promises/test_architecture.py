@@ -212,7 +212,23 @@ METHOD_FILES = [
 ]
 
 
+def folded(path: Path) -> int:
+    """Lines that the formatter adds by giving each name of a long import one; an import is one."""
+    imports = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.ImportFrom)]
+    return sum((node.end_lineno or node.lineno) - node.lineno for node in imports)
+
+
 def test_a_method_is_a_file_of_at_most_20_lines_of_code() -> None:
-    # The method under study carries every variant of its reading.
-    sizes = {path.stem: size(path) - (40 if path.stem == "fggp" else 0) for path in METHOD_FILES}
+    # The method under study carries every variant of its rule.
+    sizes = {
+        path.stem: size(path) - folded(path) - (40 if path.stem == "fggp" else 0)
+        for path in METHOD_FILES
+    }
     assert {name: lines for name, lines in sizes.items() if lines > 20} == {}
+
+
+def test_a_method_imports_its_parts_in_one_line() -> None:
+    rooms = {
+        path.stem: [it for it in imports(path) if room_of(it) == "pruning"] for path in METHOD_FILES
+    }
+    assert {name: found for name, found in rooms.items() if found != ["pruning"]} == {}

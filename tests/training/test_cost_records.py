@@ -1,5 +1,6 @@
 """What a training cost is in its result, summed over its attempts, and changes nothing of it."""
 
+import ast
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +11,7 @@ import small
 import torch
 from fabricate import grid, result_of
 
+import fggp
 from fggp.running.run_cell import run_cell
 from fggp.study.config import cells
 from fggp.study.outcome import Outcome
@@ -18,11 +20,12 @@ from fggp.study.stored_results import StoredResult
 from fggp.training import speed as speeds
 from fggp.training.checkpoint import Checkpoint, Timed
 from fggp.training.energy.meter import SECONDS, Meter, Reading
-from fggp.training.provenance import code_digest
+from fggp.training.provenance import BESIDE, code_digest
 from fggp.training.speed import flop, peak_gflops, speed
 from fggp.training.train import Stopped
 
 CPU = torch.device("cpu")
+PACKAGE = Path(fggp.__file__).parent
 
 
 cell = partial(small.cell, epochs=2, end=1)
@@ -157,17 +160,56 @@ def test_an_attempt_without_a_counter_leaves_the_energy_unknown(
     assert again.meter.record() == unknown
 
 
-def test_how_costs_are_measured_is_no_part_of_what_decides_a_result(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("file", "changes"),
+    [
+        ("pruning/topk.py", True),
+        ("training/checkpoint.py", True),
+        ("methods/gmp.py", True),
+        ("study/costs.py", False),
+        ("training/energy/meter.py", False),
+        ("training/provenance.py", False),
+        ("foundation/docstrings.py", False),
+        ("analysis/plan.py", False),
+    ],
+)
+def test_the_digest_of_the_code_changes_with_what_can_change_a_training(
+    file: str, changes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = code_digest()
     real = Path.read_bytes
+    assert (PACKAGE / file).is_file()
 
     def edited(self: Path) -> bytes:
-        return real(self) + (b"\n" if self.parent.name == "metering" else b"")
+        return real(self) + (b"# a comment\n" if self == PACKAGE / file else b"")
 
     monkeypatch.setattr(Path, "read_bytes", edited)
-    assert code_digest() == before
+    assert (code_digest() != before) == changes
+
+
+def imported(file: Path) -> set[Path]:
+    """Return the files of the package that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fggp"):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            paths = [PACKAGE.joinpath(*str(name).split(".")[1:]) for name in names]
+            found |= {path.with_suffix(".py") for path in paths} | {
+                p / "__init__.py" for p in paths
+            }
+    return {path for path in found if path.is_file()}
+
+
+def test_no_training_imports_a_file_that_the_digest_leaves_out() -> None:
+    reached: set[Path] = set()
+    todo = {PACKAGE / "training" / "train.py", *(PACKAGE / "methods").glob("*.py")}
+    while todo:
+        reached |= todo
+        todo = set().union(*map(imported, todo)) - reached
+    names = {"/".join(path.relative_to(PACKAGE).with_suffix("").parts[:2]) for path in reached}
+    messages = {"foundation/docstrings", "foundation/errors", "foundation/validation"}
+    assert names & BESIDE <= messages
+    assert len(reached) > 60
 
 
 def test_a_long_training_reads_its_counter_on_the_way(tmp_path: Path, steady: None) -> None:

@@ -4,11 +4,18 @@ from fractions import Fraction
 
 from fggp.foundation.exact import NonNegative, Share
 from fggp.methods.registry import register
-from fggp.pruning.annealing import RateSchedule
-from fggp.pruning.elastic_mutation import SHARES, Memory, PruneGrow, Surplus
-from fggp.pruning.mask_update import Blend, random_score
-from fggp.pruning.recipe import Recipe
-from fggp.pruning.schedules import Staged, held
+from fggp.pruning import (
+    SHARES,
+    Blend,
+    Memory,
+    PruneGrow,
+    RateSchedule,
+    Recipe,
+    Staged,
+    Surplus,
+    held,
+    random_score,
+)
 
 
 @register(paper="Yuan et al. 2021, arXiv 2110.14032", starts="one")

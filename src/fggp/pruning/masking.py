@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from fggp.pruning.initial_masks import Mask
 from fggp.pruning.mask_update import Update
 from fggp.pruning.masks import Masks
+from fggp.pruning.parameters import flat
 from fggp.pruning.recipe import Soft
 from fggp.pruning.soft_masking import SoftMasking
 
@@ -52,8 +53,12 @@ class Masking:
         return None if self._soft is None else self._soft.values
 
     @property
-    def weights(self) -> list[Tensor]:
-        """The weights that a rule sees: the full ones where masking is soft, else the model's."""
+    def flat_weights(self) -> Tensor:
+        """(N,) the weights that a rule sees: the full ones where masking is soft."""
+        return flat(self._weights)
+
+    @property
+    def _weights(self) -> list[Tensor]:
         return [*self._parameters] if self._soft is None else self._soft.values
 
     def leak(self, window: Fraction) -> float | None:
@@ -78,7 +83,7 @@ class Masking:
         """Take over the masks of a rule, its weights, and what it leaves of the buffers."""
         self.masks.write(after.mask)
         parts = after.weight.split_with_sizes(list(after.sizes))
-        for weight, new in zip(self.weights, parts, strict=True):
+        for weight, new in zip(self._weights, parts, strict=True):
             weight.copy_(new.view(weight.shape))
         if self._soft is None:
             self.masks.zero_buffers(self._optimizer, after.survived)

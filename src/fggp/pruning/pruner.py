@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from math import isfinite
 from typing import Any
 
 import torch
@@ -15,19 +14,11 @@ from torch.utils.hooks import RemovableHandle
 from fggp.foundation.random_streams import stream
 from fggp.pruning.attachment import Attachment
 from fggp.pruning.dense_layers import DenseLayers
-from fggp.pruning.forward_pass import ForwardPass
+from fggp.pruning.forward_pass import ForwardPass, condition_of
 from fggp.pruning.initial_masks import Beginning
-from fggp.pruning.mask_update import Loss, Update
+from fggp.pruning.mask_update import Loss, Read, Update
 from fggp.pruning.masking import Masking
-from fggp.pruning.parameters import (
-    Layer,
-    check_floor,
-    check_optimizer,
-    extremes,
-    flat,
-    inmost,
-    unwrapped,
-)
+from fggp.pruning.parameters import Layer, check_floor, check_optimizer, inmost, unwrapped
 from fggp.pruning.rewinding import Rewinding
 from fggp.pruning.rules import grows
 from fggp.pruning.timing import Method
@@ -93,10 +84,11 @@ class Pruner:
         beginning = Beginning(
             shapes, keep, stream(seed, "initial-mask"), self.model, self.parameters, batches, loss
         )
+        # Its hook runs before that of soft masking, which puts other weights into the model.
+        self._forward = ForwardPass(list(own.values()), optimizer, self._needed)
         initial, soft = method.recipe.initial(beginning), method.recipe.soft
         self._masking = Masking(own, self.optimizer, soft, initial)
-        self._attachment = Attachment(self.optimizer, self._step, self._skip)
-        self._forward = ForwardPass(list(own.values()))
+        self._attachment = Attachment(self.optimizer, self._step, self.apply)
         self._rewinding = None if method.recipe.rounds is None else Rewinding(model, self.optimizer)
         if state is not None:
             self.load_state_dict(state)
@@ -172,18 +164,27 @@ class Pruner:
             self._masking.take()
         elif not masked:
             self.apply()
-        due = self.method.update_at(self.steps)
-        if due is not None:
-            self._waiting = due
-        steps = self.method.recipe.gradient_steps
-        wanted = self._waiting is not None or self.method.update_within(self.steps, steps)
-        gradient = self._forward.gradient(steps) if wanted else None
-        made = None if self._waiting is None else self._update(self._waiting, gradient)
+        self._waiting = self.method.update_at(self.steps) or self._waiting
+        gradient, made = self._forward.gradient(self.method, self.steps, self._waiting), None
+        if self._waiting is not None:
+            made = self._update(self._waiting, gradient)
+        self._forward.clear()
         if self._masking.soft:
             self.apply()
         if self._rewinding is not None and self.steps == self.method.timing.begin:
             self._rewinding.keep()
         return made
+
+    def _needed(self) -> frozenset[Read]:
+        return self.method.reads_at(self.steps + 1, self._waiting)
+
+    def copy_weights(self) -> None:
+        """Copy the weights for an update after the next step, if it reads those before it.
+
+        An optimizer does this by itself. Call it before a step that calls no hooks, as one that is
+        replayed from a CUDA graph.
+        """
+        self._forward.copy_weights()
 
     def attach(self) -> RemovableHandle:
         """Step by itself after every ``optimizer.step()``, for loops that are not yours.
@@ -194,10 +195,6 @@ class Pruner:
         Raises RuntimeError where it is attached already.
         """
         return self._attachment.attach()
-
-    def _skip(self) -> None:
-        if self._masking.soft:
-            self.apply()
 
     def apply(self) -> None:
         """Zero weights and optimizer buffers off the masks, in place.
@@ -246,10 +243,10 @@ class Pruner:
         return "\n".join([*rows, f"{self.method.name}: {reached}"])
 
     def _update(self, update: int, gradient: Tensor | None) -> int | None:
-        ends = (0.0, 1.0) if gradient is None else extremes(gradient)
-        if not all(isfinite(end) for end in ends):
+        condition = condition_of(gradient)
+        if condition == "not finite":
             return None
-        if ends == (0.0, 0.0):
+        if condition == "zero":
             warnings.warn(
                 "all gradients are zero at a mask update; call pruner.step() before zero_grad()",
                 RuntimeWarning,
@@ -259,7 +256,7 @@ class Pruner:
         assert rule is not None  # update_at is None without a rule
         self._masking.write(rule(self._seen(update, gradient)))
         self._waiting, self._last = None, update
-        self._forward.forget()
+        self._forward.earlier = []
         if self.method.recipe.until is None and update >= self.method.timing.updates:
             self._masking.harden()
         if self._rewinding is not None:
@@ -272,7 +269,7 @@ class Pruner:
         """Return what the rule of an update sees."""
         mask = self._masking.masks.flat
         return Update(
-            weight=flat(self._masking.weights),
+            weight=self._masking.flat_weights,
             dense_gradient=gradient,
             mask=mask,
             survived=mask,
@@ -284,6 +281,7 @@ class Pruner:
             shapes=tuple(tuple(p.shape) for p in self.parameters.values()),
             lr=float(self.optimizer.param_groups[0]["lr"]),
             seed=self.seed,
+            weight_before=self._forward.weight,
         )
 
     def _warn_of_emptied(self) -> None:

@@ -67,6 +67,7 @@ class Step:
         """Train on a batch: images (B, 3, H, W), labels (B,)."""
         leak = self._pruner.leak
         if leak is None:
+            self._pruner.copy_weights()  # a replayed step calls no hook
             self._replay(x, y)
         else:  # the model sees another share of a pruned weight after each update
             self._descend(x, y)
