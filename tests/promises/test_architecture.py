@@ -30,12 +30,13 @@ DOORS = {"__init__", "__main__"}
 WITH_TORCH = {
     *("pruning.saliency", "pruning.parameters", "pruning.float_masks", "pruning.soft_masking"),
     *("pruning.rewinding", "pruning.pruner", "pruning.sparsify", "pruning.masks"),
-    *("pruning.masking", "pruning.forward_pass", "pruning.attachment"),
+    *("pruning.masking", "pruning.forward_pass", "pruning.attachment", "pruning.dense_layers"),
     *("storage.packing", "storage.state_dicts"),
     *("data.batches", "data.crops"),
     *("training.torch_settings", "training.checkpoint", "training.build", "training.flops"),
     *("training.diagnostics", "training.outputs", "training.connectivity", "training.cuda_graphs"),
-    *("training.memory_format", "training.small_dense"),
+    *("training.memory_format", "training.small_dense", "training.initialization"),
+    "training.loss",
     *("training.step", "training.loop", "training.train", "training.device", "training.speed"),
     "running.run_cell",
 }
