@@ -137,7 +137,7 @@ def test_sparsify_names_a_layer_that_it_empties():
 def test_gradients_that_were_zeroed_too_early_are_noticed():
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    pruner = fggp.Pruner(model, optimizer, fggp.method("fggp", sparsity=0.9, steps=12))
+    pruner = fggp.Pruner(model, optimizer, fggp.method("gmp", sparsity=0.9, steps=12))
     model(torch.ones(1, 3, 8, 8)).square().mean().backward()
     optimizer.step()
     optimizer.zero_grad(set_to_none=False)

@@ -97,17 +97,20 @@ def test_accumulated_gradients_give_the_masks_of_one_large_batch(name: str, atta
 
 @pytest.mark.parametrize("name", ["granet", "rigl", "fggp"])
 def test_an_update_sees_the_whole_accumulated_gradient_and_not_its_last_part(name: str) -> None:
-    whole, last = (Loop(name, dtype=torch.float64) for _ in range(2))
+    whole, parts, last = (Loop(name, dtype=torch.float64) for _ in range(3))
     for x, y in BATCHES[:2]:
-        whole.step(x, y)
-        last.step(x, y)
+        for loop in (whole, parts, last):
+            loop.step(x, y)
     x, y = BATCHES[2]
     whole.step(x, y)
-    (last.loss(x, y)).backward()
-    last.optimizer.step()
-    last.optimizer.zero_grad()
+    for part in (slice(0, 4), slice(4, 8)):
+        (parts.loss(x[part], y[part]) / 2).backward()
+    parts.optimizer.step()
+    parts.after()
     last.loss(x[4:], y[4:]).backward()
+    last.optimizer.step()
     last.after()
+    assert torch.equal(whole.mask, parts.mask)
     assert not torch.equal(whole.mask, last.mask)
 
 

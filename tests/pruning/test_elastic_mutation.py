@@ -15,7 +15,7 @@ from torch import nn
 import fggp
 from fggp.foundation.exact import kept_count, largest_remainder
 from fggp.methods import METHODS
-from fggp.pruning.annealing import Course
+from fggp.pruning.annealing import RateSchedule
 from fggp.pruning.elastic_mutation import PruneGrow, Surplus
 from fggp.pruning.mask_update import Blend, Update, gradient, magnitude, random_score
 from fggp.pruning.schedules import Constant, Staged
@@ -43,7 +43,7 @@ def update(
 
 
 def rule(share: str, score: Any = magnitude, grow: Any = gradient) -> PruneGrow:
-    return PruneGrow(score, grow, Course(Constant(Fraction(share))))
+    return PruneGrow(score, grow, RateSchedule(Constant(Fraction(share))))
 
 
 def positions(mask: torch.Tensor) -> list[int]:
@@ -110,7 +110,7 @@ def test_a_sequence_of_updates_agrees_with_a_slow_reference(share: str, factor: 
             weight = (weight + step) * active
             keep -= int(random.integers(0, 2)) if keep else 0
             part = PruneGrow(
-                Blend(Fraction(factor)), random_score, Course(Constant(Fraction(share)))
+                Blend(Fraction(factor)), random_score, RateSchedule(Constant(Fraction(share)))
             )
             after = part(update(weight, slope if factor else None, active, keep, sizes, number))
             grow = np.random.default_rng(number).random(total, dtype=np.float32)

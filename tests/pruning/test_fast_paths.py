@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import fggp
 from fggp.data import load
 from fggp.foundation.random_streams import stream
-from fggp.pruning.float_masks import Factors
+from fggp.pruning.float_masks import FloatMasks
 from fggp.pruning.mask_update import Update
 from fggp.pruning.parameters import extremes
 from fggp.pruning.timing import Timing
@@ -56,7 +56,7 @@ def trained(name: str) -> list[Tensor]:
     return [p.detach() for p in own] + [optimizer.state[p]["momentum_buffer"] for p in own]
 
 
-def by_booleans(factors: Factors, tensors: Iterable[tuple[int, Tensor]]) -> None:
+def by_booleans(factors: FloatMasks, tensors: Iterable[tuple[int, Tensor]]) -> None:
     with torch.no_grad():
         for number, tensor in tensors:
             tensor.mul_(factors._masks[number])
@@ -67,7 +67,7 @@ def test_a_training_by_numbers_has_the_bits_of_one_by_boolean_masks(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast = trained(name)
-    monkeypatch.setattr(Factors, "zero", by_booleans)
+    monkeypatch.setattr(FloatMasks, "zero", by_booleans)
     plain = trained(name)
     assert any(bits(tensor).lt(0).any() for tensor in plain)
     for one, other in zip(fast, plain, strict=True):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fggp.pruning.float_masks import Factors
+from fggp.pruning.float_masks import FloatMasks
 
 VALUES = [1.5, -2.0, 0.0, -0.0, float("inf"), float("-inf"), float("nan"), 1e-40]
 
@@ -26,7 +26,7 @@ def mask() -> Tensor:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 def test_numbers_leave_the_bits_that_a_boolean_mask_leaves(dtype: torch.dtype) -> None:
     mine, plain = values(dtype), values(dtype)
-    Factors([mask()]).zero([(0, mine)])
+    FloatMasks([mask()]).zero([(0, mine)])
     plain *= mask()
     assert bits(mine) == bits(plain)
 
@@ -34,20 +34,20 @@ def test_numbers_leave_the_bits_that_a_boolean_mask_leaves(dtype: torch.dtype) -
 def test_a_mask_that_marks_everything_leaves_every_bit() -> None:
     mine = values()
     everything = torch.ones_like(mask())
-    Factors([everything]).zero([(0, mine)])
+    FloatMasks([everything]).zero([(0, mine)])
     assert bits(mine) == bits(values() * everything)
 
 
 def test_tensors_are_zeroed_by_the_mask_of_their_number() -> None:
     masks = [torch.tensor([True, False]), torch.tensor([False, True, True])]
     first, again, second = torch.ones(2), torch.ones(2, dtype=torch.float64), torch.ones(3)
-    Factors(masks).zero([(0, first), (1, second), (0, again)])
+    FloatMasks(masks).zero([(0, first), (1, second), (0, again)])
     assert (first.tolist(), again.tolist(), second.tolist()) == ([1, 0], [1, 0], [0, 1, 1])
 
 
 def test_a_mask_that_changes_is_followed() -> None:
     changing = torch.ones(3, dtype=torch.bool)
-    factors, tensor = Factors([changing]), torch.ones(3)
+    factors, tensor = FloatMasks([changing]), torch.ones(3)
     factors.zero([(0, tensor)])
     assert tensor.tolist() == [1, 1, 1]
     changing[1] = False
@@ -60,7 +60,7 @@ def test_a_mask_that_changes_is_followed() -> None:
 
 def test_a_copy_follows_its_own_masks() -> None:
     changing = torch.ones(3, dtype=torch.bool)
-    factors = Factors([changing])
+    factors = FloatMasks([changing])
     changing[0] = False
     factors.zero([(0, torch.ones(3))])  # what it knows is of version 1 of its mask
     other_mask, other = copy.deepcopy((changing, factors))
@@ -74,7 +74,7 @@ def test_a_copy_follows_its_own_masks() -> None:
 def test_masks_without_a_history_are_looked_at_every_time() -> None:
     with torch.inference_mode():
         changing = torch.ones(2, dtype=torch.bool)
-        factors, tensor = Factors([changing]), torch.ones(2)
+        factors, tensor = FloatMasks([changing]), torch.ones(2)
         factors.zero([(0, tensor)])
         changing[0] = False
         factors.zero([(0, tensor)])
@@ -85,6 +85,6 @@ def test_the_memory_layout_of_a_mask_is_kept() -> None:
     laid = torch.rand(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
     marked = laid > 0.5
     expected = laid * marked
-    Factors([marked]).zero([(0, laid)])
+    FloatMasks([marked]).zero([(0, laid)])
     assert torch.equal(laid, expected)
     assert laid.is_contiguous(memory_format=torch.channels_last)

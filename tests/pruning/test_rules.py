@@ -1,5 +1,6 @@
 """Hand-written tables, and slow references in numpy that follow the text of FGGP.md."""
 
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from fggp.methods import METHODS
-from fggp.pruning.annealing import Course
+from fggp.pruning.annealing import RateSchedule
 from fggp.pruning.mask_update import Score, Update, gradient, magnitude
 from fggp.pruning.rules import DropGrow, PruneTo, Rule, Sequence
 from fggp.pruning.schedules import Constant, Linear
@@ -48,7 +49,7 @@ def positions(mask: torch.Tensor) -> list[int]:
 
 
 def two_stage(first: Score, second: Score, rate: str) -> Rule:
-    return PruneTo(TwoStage(first, second, Course(Constant(Fraction(rate)))))
+    return PruneTo(TwoStage(first, second, RateSchedule(Constant(Fraction(rate)))))
 
 
 GMP = PruneTo(Largest(magnitude))
@@ -107,7 +108,9 @@ def test_keeping_nothing_or_everything_is_possible(keep: int, rate: str) -> None
 
 
 def test_a_rate_is_read_at_the_progress_of_the_training() -> None:
-    annealed = PruneTo(TwoStage(gradient, magnitude, Course(Linear(Fraction(1), Fraction(0)))))
+    annealed = PruneTo(
+        TwoStage(gradient, magnitude, RateSchedule(Linear(Fraction(1), Fraction(0))))
+    )
     state = update(WEIGHT, GRADIENT, ACTIVE, keep=4)  # a quarter of the training: r = 3/4
     assert positions(annealed(state).mask) == [0, 1, 4, 6]
 
@@ -225,7 +228,7 @@ def test_the_three_formulations_give_the_same_mask(formulation: Any, gradient_fi
         if not gradient_first:
             scores, parts = scores[::-1], parts[::-1]
         state = update(weight, slope, np.flatnonzero(active), keep)
-        after = PruneTo(TwoStage(*parts, Course(Constant(rate))))(state)
+        after = PruneTo(TwoStage(*parts, RateSchedule(Constant(rate))))(state)
         assert after.mask.numpy().tolist() == formulation(*scores, active, keep, rate).tolist()
 
 
@@ -247,18 +250,50 @@ def test_in_the_limits_one_criterion_decides_alone(
         assert torch.equal(two_stage(first, second, rate)(state).mask, limit(state).mask)
 
 
-def test_the_registered_fggp_at_rate_1_is_the_registered_gmp() -> None:
-    fggp, gmp = METHODS["fggp"].recipe(rho=1).rule, METHODS["gmp"].recipe().rule
+@pytest.mark.parametrize("weights", ["forward", "stepped"])
+@pytest.mark.parametrize("limit", [{"rho": 1}, {"rho": 0, "order": "magnitude-first"}])
+def test_the_registered_fggp_in_its_limit_is_the_registered_gmp_at_equal_weights(
+    limit: dict[str, Any], weights: str
+) -> None:
+    fggp = METHODS["fggp"].recipe(**limit, weights=weights).rule
+    gmp = METHODS["gmp"].recipe(weights=weights).rule
     assert fggp is not None
     assert gmp is not None
     for weight, slope, active, keep, _ in cases(100):
+        before = torch.from_numpy(weight[::-1].copy())
         state = update(weight, slope, np.flatnonzero(active), keep)
+        state = replace(state, weight_before=before * state.mask)
         assert torch.equal(fggp(state).mask, gmp(state).mask)
+
+
+def test_fggp_reads_the_weights_of_the_forward_pass_and_gmp_those_after_the_step() -> None:
+    state = update([1, 2, 3, 4], [1, 1, 1, 1], [0, 1, 2, 3], keep=2)
+    state = replace(state, weight_before=torch.tensor([4.0, 3.0, 2.0, 1.0]))
+    for name, default, forward, stepped in (
+        ("fggp", [0, 1], [0, 1], [2, 3]),
+        ("gmp", [2, 3], [0, 1], [2, 3]),
+    ):
+        settings = {"rho": 1} if name == "fggp" else {}
+        kept = [
+            positions(METHODS[name].recipe(**settings, **weights).rule(state).mask)  # type: ignore[misc]
+            for weights in ({}, {"weights": "forward"}, {"weights": "stepped"})
+        ]
+        assert kept == [default, forward, stepped]
+
+
+def test_a_floor_is_kept_by_the_magnitudes_that_the_rule_reads() -> None:
+    state = update([1, 2, 3, 4], [4, 3, 2, 1], [0, 1, 2, 3], keep=1)
+    state = replace(state, weight_before=torch.tensor([4.0, 3.0, 2.0, 1.0]))
+    for weights, kept in (("forward", [0]), ("stepped", [3])):
+        rule = METHODS["fggp"].recipe(floor="1/4", weights=weights).rule
+        assert rule is not None
+        assert positions(rule(state).mask) == kept
 
 
 def test_the_registered_fggp_protects_by_gradient_first_at_one_half() -> None:
     assert METHODS["fggp"].recipe() == METHODS["fggp"].recipe(pool="active", rho="1/2")
-    assert METHODS["fggp"].recipe(pool="kept").rule == two_stage(gradient, magnitude, "1/2")
+    stepped = METHODS["fggp"].recipe(pool="kept", weights="stepped")
+    assert stepped.rule == two_stage(gradient, magnitude, "1/2")
 
 
 def slow_granet(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fggp.data import Dataset
-from fggp.pruning.float_masks import Factors
+from fggp.pruning.float_masks import FloatMasks
 from fggp.study.cell import Cell, canonical
 from fggp.training import cuda_graphs as replay
 from fggp.training.cuda_graphs import Again, recorder
@@ -54,13 +54,13 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorder:
         plain(self, *given, **named | {"record": recorder})
 
     monkeypatch.setattr(replay.Replay, "__init__", begin)
-    keep = Factors.__init__
+    keep = FloatMasks.__init__
 
-    def kept(self: Factors, masks: list[Tensor]) -> None:
+    def kept(self: FloatMasks, masks: list[Tensor]) -> None:
         keep(self, masks)
         self._looks = False
 
-    monkeypatch.setattr(Factors, "__init__", kept)
+    monkeypatch.setattr(FloatMasks, "__init__", kept)
     return recorder
 
 

@@ -13,7 +13,7 @@ from fggp.analysis.figure_style import Look
 from fggp.analysis.study_tables import Material
 from fggp.foundation.exact import ratio
 from fggp.methods.fggp import AMOUNTS, alone
-from fggp.pruning.annealing import Annealed, course
+from fggp.pruning.annealing import Annealed, rate_schedule
 
 METHOD = "fggp"
 FIRST, SECOND = "gradient-first", "magnitude-first"
@@ -93,7 +93,7 @@ def mean_amount(material: Material, label: str, annealed: Mapping[str, Any]) -> 
         progress = own["update"] / own["update"].max()
     else:
         progress = own["step"] / (own["steps_per_epoch"] * own["epochs"])
-    schedule = course("rate", Annealed(**annealed), most=None).schedule
+    schedule = rate_schedule("rate", Annealed(**annealed), most=None).schedule
     return fmean(float(schedule(Fraction(value))) for value in progress)
 
 

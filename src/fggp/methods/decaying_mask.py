@@ -6,12 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from fggp.methods.registry import register
-from fggp.pruning.initial_masks import InitialGroups
-from fggp.pruning.mask_update import magnitude
-from fggp.pruning.recipe import Recipe, Soft
-from fggp.pruning.rules import Choose
-from fggp.pruning.schedules import Linear
-from fggp.pruning.selections import InGroups
+from fggp.pruning import Choose, InGroups, InitialGroups, Linear, Recipe, Soft, magnitude
 
 
 @register(

@@ -5,8 +5,7 @@ from typing import Literal
 
 from fggp.foundation.exact import Share
 from fggp.methods.registry import register
-from fggp.pruning.deep_rewiring import Rewire, fix_signs
-from fggp.pruning.recipe import Recipe
+from fggp.pruning import Recipe, Rewire, fix_signs
 
 
 @register(paper="Bellec et al. 2018, arXiv 1711.05136", starts="one")

@@ -1,7 +1,7 @@
 """The dense network: the reference that every sparse one is compared with."""
 
 from fggp.methods.registry import register
-from fggp.pruning.recipe import Recipe
+from fggp.pruning import Recipe
 
 
 @register(paper="reference, not a pruning method", starts="none", ranks=False)

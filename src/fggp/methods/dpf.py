@@ -6,11 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fggp.methods.registry import register
-from fggp.pruning.mask_update import magnitude
-from fggp.pruning.recipe import Recipe, Soft
-from fggp.pruning.rules import Choose
-from fggp.pruning.schedules import Cubic
-from fggp.pruning.selections import Largest, PerLayer
+from fggp.pruning import Choose, Cubic, Largest, PerLayer, Recipe, Soft, magnitude
 
 
 @register(paper="Lin et al. 2020, arXiv 2006.07253", starts="both", masking="soft")

@@ -8,24 +8,38 @@ from pydantic import Field
 
 from fggp.foundation.exact import Share, ratio
 from fggp.methods.registry import register
-from fggp.pruning.annealing import ONE, ZERO, Course, Rate, course
-from fggp.pruning.mask_update import gradient, magnitude
-from fggp.pruning.recipe import Recipe
-from fggp.pruning.rules import PruneTo
-from fggp.pruning.schedules import Cubic
-from fggp.pruning.selections import Floored, PerLayer, Pool, TwoStage, of_active, of_kept, of_quota
+from fggp.pruning import (
+    ONE,
+    ZERO,
+    Cubic,
+    Floored,
+    PerLayer,
+    Pool,
+    PruneTo,
+    Rate,
+    RateSchedule,
+    Recipe,
+    Score,
+    TwoStage,
+    Weights,
+    gradient,
+    magnitude_at,
+    of_active,
+    of_kept,
+    of_quota,
+    rate_schedule,
+)
 
 HALF, TWO = Fraction(1, 2), Fraction(2)
 AMOUNTS = {"kept": "rate", "active": "rho", "quota": "kappa"}
 """The setting that says how much the second criterion decides, by pool."""
 ENDS = {"kept": (0, 1), "active": (0, 1), "quota": (1,)}
 """Where the first, and the second, criterion decides alone, by pool; a quota has no second end."""
+EARLIER = {"pool": "kept", "weights": "stepped"}
+"""What results were trained with that do not name their pool or their weights."""
 
 
-# The first results do not name their pool.
-@register(
-    paper="Zhu, Bezek & Goksel 2024, arXiv 2411.05500", starts="both", earlier={"pool": "kept"}
-)
+@register(paper="Zhu, Bezek & Goksel 2024, arXiv 2411.05500", starts="both", earlier=EARLIER)
 def fggp(
     *,
     rate: Rate = HALF,
@@ -37,6 +51,7 @@ def fggp(
     grow: Literal["none", "gradient"] = "none",
     gradient_steps: Annotated[int, Field(strict=True, ge=1)] = 1,
     floor: Share = ZERO,
+    weights: Weights = "forward",
 ) -> Recipe:
     """Choose candidates by gradient first, prune these by magnitude next, at a fixed rate.
 
@@ -68,23 +83,23 @@ def fggp(
         gradient_steps: of the last so many steps g is the mean with its sign; 1 is the last alone.
         floor: least share of a layer's weights to keep, by magnitude, before the rule takes the
             rest; against layers that are emptied.
+        weights: which |w| the rule compares: those of the forward pass that the gradient was taken
+            at (forward), as in the authors' code, or those after the optimizer's step (stepped).
 
     """
     if grow == "gradient" and (order, pool) != ("gradient-first", "kept"):
         raise ValueError("grow: gradient goes with order gradient-first and pool kept; set these")
     size, amount = _pool(pool, rate, rho, kappa)
-    criteria = (gradient, magnitude) if order == "gradient-first" else (magnitude, gradient)
-    stages = TwoStage(*criteria, amount, size, grow == "gradient")
+    magnitude = magnitude_at(weights)
+    criteria: tuple[Score, Score] = (gradient, magnitude)
+    ordered = criteria if order == "gradient-first" else criteria[::-1]
+    stages = TwoStage(*ordered, amount, size, grow == "gradient")
     select = PerLayer(stages) if scope == "layer" else stages
-    return Recipe(
-        sparsity=Cubic,
-        rule=PruneTo(Floored(select, floor) if floor else select),
-        gradient_steps=gradient_steps,
-        floor=floor,
-    )
+    rule = PruneTo(Floored(select, floor, magnitude) if floor else select)
+    return Recipe(sparsity=Cubic, rule=rule, gradient_steps=gradient_steps, floor=floor)
 
 
-def _pool(pool: str, rate: Rate, rho: Rate, kappa: Rate) -> tuple[Pool, Course]:
+def _pool(pool: str, rate: Rate, rho: Rate, kappa: Rate) -> tuple[Pool, RateSchedule]:
     """Return the pool and its rate; raises ValueError where a setting of another pool is given."""
     used = AMOUNTS[pool]
     settings = {"rate": (rate, HALF), "rho": (rho, HALF), "kappa": (kappa, TWO)}
@@ -92,8 +107,8 @@ def _pool(pool: str, rate: Rate, rho: Rate, kappa: Rate) -> tuple[Pool, Course]:
         if name != used and value != default:
             raise ValueError(f"{name}: has no effect with pool {pool}; set {used} or another pool")
     if pool == "quota":
-        return of_quota, course("kappa", kappa, ONE, None)
-    return {"kept": of_kept, "active": of_active}[pool], course(used, settings[used][0])
+        return of_quota, rate_schedule("kappa", kappa, ONE, None)
+    return {"kept": of_kept, "active": of_active}[pool], rate_schedule(used, settings[used][0])
 
 
 def alone(settings: Mapping[str, Any]) -> str | None:

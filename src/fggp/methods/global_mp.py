@@ -4,11 +4,7 @@ from fractions import Fraction
 
 from fggp.foundation.exact import Share
 from fggp.methods.registry import register
-from fggp.pruning.initial_masks import everything
-from fggp.pruning.mask_update import magnitude
-from fggp.pruning.recipe import Recipe
-from fggp.pruning.rules import PruneTo
-from fggp.pruning.selections import Floored, Largest
+from fggp.pruning import Floored, Largest, PruneTo, Recipe, everything, magnitude
 
 
 @register(paper="Han et al. 2015; Renda et al. 2020, arXiv 2003.02389", starts="one")

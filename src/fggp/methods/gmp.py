@@ -3,15 +3,11 @@
 from typing import Literal
 
 from fggp.methods.registry import register
-from fggp.pruning.mask_update import magnitude
-from fggp.pruning.recipe import Recipe
-from fggp.pruning.rules import PruneTo
-from fggp.pruning.schedules import Cubic
-from fggp.pruning.selections import Largest, PerLayer
+from fggp.pruning import Cubic, Largest, PerLayer, PruneTo, Recipe, Weights, magnitude_at
 
 
 @register(paper="Zhu & Gupta 2017, arXiv 1710.01878", starts="both")
-def gmp(scope: Literal["global", "layer"] = "global") -> Recipe:
+def gmp(scope: Literal["global", "layer"] = "global", weights: Weights = "stepped") -> Recipe:
     """Prune the smallest magnitudes step by step on a cubic schedule, without regrowth.
 
     Formula:
@@ -20,11 +16,13 @@ def gmp(scope: Literal["global", "layer"] = "global") -> Recipe:
 
     The sparse start is an ERK mask that is pruned further. With scope "layer" every layer keeps
     its share of the active weights, as in the paper; "global" is what GraNet compares with.
+    The magnitudes are those after the optimizer's step, as in the official code, or those of the
+    forward pass (weights "forward"), as in fggp by default.
 
     Differs from the official code of GraNet on purpose: that keeps one or two weights fewer at
     every update, because of a strict threshold and a count rounded down, and all equal weights at
     the threshold go; its last update is the one before the end of the window; and it starts dense
     whatever the initial sparsity. Without ties the weights it keeps are among those kept here.
     """
-    select = Largest(magnitude)
+    select = Largest(magnitude_at(weights))
     return Recipe(sparsity=Cubic, rule=PruneTo(PerLayer(select) if scope == "layer" else select))

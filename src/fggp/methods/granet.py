@@ -4,11 +4,17 @@ from fractions import Fraction
 
 from fggp.foundation.exact import Share
 from fggp.methods.registry import register
-from fggp.pruning.mask_update import gradient, magnitude
-from fggp.pruning.recipe import Recipe
-from fggp.pruning.rules import DropGrow, PruneTo, Sequence
-from fggp.pruning.schedules import Cosine, Cubic
-from fggp.pruning.selections import Largest
+from fggp.pruning import (
+    Cosine,
+    Cubic,
+    DropGrow,
+    Largest,
+    PruneTo,
+    Recipe,
+    Sequence,
+    gradient,
+    magnitude,
+)
 
 
 @register(paper="Liu et al. 2021, arXiv 2106.10404", starts="both")

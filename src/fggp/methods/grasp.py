@@ -7,8 +7,7 @@ from pydantic import Field
 
 from fggp.foundation.exact import Ratio
 from fggp.methods.registry import register
-from fggp.pruning.initial_masks import Grasp
-from fggp.pruning.recipe import Recipe
+from fggp.pruning import Grasp, Recipe
 
 
 @register(paper="Wang et al. 2020, arXiv 2002.07376", starts="one")

@@ -4,11 +4,7 @@ from fractions import Fraction
 
 from fggp.foundation.exact import Share
 from fggp.methods.registry import register
-from fggp.pruning.mask_update import magnitude
-from fggp.pruning.recipe import Recipe, Rounds
-from fggp.pruning.rules import PruneTo
-from fggp.pruning.schedules import Geometric
-from fggp.pruning.selections import Largest
+from fggp.pruning import Geometric, Largest, PruneTo, Recipe, Rounds, magnitude
 
 
 @register(paper="Frankle & Carbin 2019, arXiv 1803.03635; Frankle et al. 2020", starts="one")

@@ -5,11 +5,19 @@ from typing import Literal
 
 from fggp.foundation.exact import Share
 from fggp.methods.registry import register
-from fggp.pruning.mask_update import magnitude
-from fggp.pruning.recipe import Recipe, Soft
-from fggp.pruning.rules import Choose, Sequence, Shrink, clear
-from fggp.pruning.schedules import Constant, Cubic
-from fggp.pruning.selections import Largest, PerLayer
+from fggp.pruning import (
+    Choose,
+    Constant,
+    Cubic,
+    Largest,
+    PerLayer,
+    Recipe,
+    Sequence,
+    Shrink,
+    Soft,
+    clear,
+    magnitude,
+)
 
 
 @register(paper="Wang et al. 2023, arXiv 2303.09650", starts="both", masking="soft")

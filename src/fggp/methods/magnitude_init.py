@@ -4,11 +4,7 @@ from fractions import Fraction
 
 from fggp.foundation.exact import Share
 from fggp.methods.registry import register
-from fggp.pruning.initial_masks import everything
-from fggp.pruning.mask_update import magnitude
-from fggp.pruning.recipe import Recipe
-from fggp.pruning.rules import PruneTo
-from fggp.pruning.selections import Floored, Largest
+from fggp.pruning import Floored, Largest, PruneTo, Recipe, everything, magnitude
 
 
 @register(paper="Frankle et al. 2021, arXiv 2009.08576", starts="one")

@@ -4,11 +4,18 @@ from fractions import Fraction
 
 from fggp.foundation.exact import NonNegative, Share
 from fggp.methods.registry import register
-from fggp.pruning.annealing import Course
-from fggp.pruning.elastic_mutation import SHARES, Memory, PruneGrow, Surplus
-from fggp.pruning.mask_update import Blend, random_score
-from fggp.pruning.recipe import Recipe
-from fggp.pruning.schedules import Staged, held
+from fggp.pruning import (
+    SHARES,
+    Blend,
+    Memory,
+    PruneGrow,
+    RateSchedule,
+    Recipe,
+    Staged,
+    Surplus,
+    held,
+    random_score,
+)
 
 
 @register(paper="Yuan et al. 2021, arXiv 2110.14032", starts="one")
@@ -39,7 +46,7 @@ def mest(
     exchanges no more than it has free places; momentum of grown weights starts at zero.
     """
     stages = Staged((*(shares or SHARES[memory]), Fraction(0)), switches)
-    share = Course(stages, "training" if memory == "bound" else "window")
+    share = RateSchedule(stages, "training" if memory == "bound" else "window")
     rule = PruneGrow(Blend(gradient_weight), random_score, share)
     sparsity = held if memory == "bound" else Surplus(stages)
     return Recipe(sparsity=sparsity, rule=rule, until=Fraction(1))

@@ -3,9 +3,7 @@
 from typing import Literal
 
 from fggp.methods.registry import register
-from fggp.pruning.distributions import erk, uniform
-from fggp.pruning.initial_masks import Random
-from fggp.pruning.recipe import Recipe
+from fggp.pruning import Random, Recipe, erk, uniform
 
 
 @register(paper="Mocanu et al. 2018; ERK: Evci et al. 2020, arXiv 1911.11134", starts="one")

@@ -4,10 +4,7 @@ from fractions import Fraction
 
 from fggp.foundation.exact import Share
 from fggp.methods.registry import register
-from fggp.pruning.mask_update import gradient, magnitude
-from fggp.pruning.recipe import Recipe
-from fggp.pruning.rules import DropGrow
-from fggp.pruning.schedules import Cosine
+from fggp.pruning import Cosine, DropGrow, Recipe, gradient, magnitude
 
 
 @register(paper="Evci et al. 2020, arXiv 1911.11134", starts="one")

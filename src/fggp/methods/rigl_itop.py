@@ -7,10 +7,7 @@ from pydantic import Field
 
 from fggp.foundation.exact import Share
 from fggp.methods.registry import register
-from fggp.pruning.mask_update import gradient, magnitude
-from fggp.pruning.recipe import Recipe
-from fggp.pruning.rules import DropGrow
-from fggp.pruning.schedules import Cosine
+from fggp.pruning import Cosine, DropGrow, Recipe, gradient, magnitude
 
 
 @register(paper="Liu et al. 2021, arXiv 2102.02887", starts="one")

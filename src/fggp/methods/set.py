@@ -4,10 +4,7 @@ from fractions import Fraction
 
 from fggp.foundation.exact import Share
 from fggp.methods.registry import register
-from fggp.pruning.mask_update import magnitude, random_score
-from fggp.pruning.recipe import Recipe
-from fggp.pruning.rules import DropGrow
-from fggp.pruning.schedules import Constant
+from fggp.pruning import Constant, DropGrow, Recipe, magnitude, random_score
 
 
 @register(paper="Mocanu et al. 2018, arXiv 1707.04780", starts="one")

@@ -1,7 +1,7 @@
 """The narrower dense network of as many weights."""
 
 from fggp.methods.registry import register
-from fggp.pruning.recipe import Recipe
+from fggp.pruning import Recipe
 
 
 @register(paper="reference, as in Evci et al. 2020", starts="one", ranks=False, exact=False)

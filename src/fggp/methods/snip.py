@@ -4,8 +4,7 @@ from fractions import Fraction
 
 from fggp.foundation.exact import Share
 from fggp.methods.registry import register
-from fggp.pruning.initial_masks import Snip
-from fggp.pruning.recipe import Recipe
+from fggp.pruning import Recipe, Snip
 
 
 @register(paper="Lee et al. 2019, arXiv 1810.02340", starts="one")

@@ -7,11 +7,7 @@ from pydantic import Field
 
 from fggp.foundation.exact import NonNegative
 from fggp.methods.registry import register
-from fggp.pruning.initial_masks import InitialGroups
-from fggp.pruning.mask_update import magnitude
-from fggp.pruning.recipe import Recipe, Soft
-from fggp.pruning.rules import Choose
-from fggp.pruning.selections import InGroups
+from fggp.pruning import Choose, InGroups, InitialGroups, Recipe, Soft, magnitude
 
 
 @register(

@@ -5,8 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from fggp.methods.registry import register
-from fggp.pruning.initial_masks import Synflow
-from fggp.pruning.recipe import Recipe
+from fggp.pruning import Recipe, Synflow
 
 
 @register(paper="Tanaka et al. 2020, arXiv 2006.05467", starts="one")

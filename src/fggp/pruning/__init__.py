@@ -1,1 +1,113 @@
-"""What a pruning method is made of, and the pruner that applies it in any loop."""
+"""What a pruning method is made of, and the pruner that applies it in any loop.
+
+The parts of a method are imported from here; none of them needs torch to be imported.
+"""
+
+from fggp.pruning.annealing import ONE, ZERO, Annealed, Rate, RateSchedule, rate_schedule
+from fggp.pruning.deep_rewiring import Rewire, fix_signs
+from fggp.pruning.distributions import erk, uniform
+from fggp.pruning.elastic_mutation import SHARES, Memory, PruneGrow, Surplus
+from fggp.pruning.initial_masks import (
+    ERK,
+    Grasp,
+    InitialGroups,
+    Random,
+    Snip,
+    Synflow,
+    everything,
+)
+from fggp.pruning.mask_update import (
+    Blend,
+    Score,
+    Selection,
+    Update,
+    Weights,
+    forward_magnitude,
+    gradient,
+    magnitude,
+    magnitude_at,
+    random_score,
+    read_by,
+    reads,
+)
+from fggp.pruning.recipe import Recipe, Rounds, Soft
+from fggp.pruning.rules import Choose, DropGrow, PruneTo, Rule, Sequence, Shrink, clear
+from fggp.pruning.schedules import Constant, Cosine, Cubic, Geometric, Linear, Staged, held
+from fggp.pruning.selections import (
+    Floored,
+    InGroups,
+    Largest,
+    PerLayer,
+    Pool,
+    TwoStage,
+    of_active,
+    of_kept,
+    of_quota,
+)
+from fggp.pruning.timing import Method, Timing
+from fggp.pruning.topk import keep_largest
+
+__all__ = [
+    "ERK",
+    "ONE",
+    "SHARES",
+    "ZERO",
+    "Annealed",
+    "Blend",
+    "Choose",
+    "Constant",
+    "Cosine",
+    "Cubic",
+    "DropGrow",
+    "Floored",
+    "Geometric",
+    "Grasp",
+    "InGroups",
+    "InitialGroups",
+    "Largest",
+    "Linear",
+    "Memory",
+    "Method",
+    "PerLayer",
+    "Pool",
+    "PruneGrow",
+    "PruneTo",
+    "Random",
+    "Rate",
+    "RateSchedule",
+    "Recipe",
+    "Rewire",
+    "Rounds",
+    "Rule",
+    "Score",
+    "Selection",
+    "Sequence",
+    "Shrink",
+    "Snip",
+    "Soft",
+    "Staged",
+    "Surplus",
+    "Synflow",
+    "Timing",
+    "TwoStage",
+    "Update",
+    "Weights",
+    "clear",
+    "erk",
+    "everything",
+    "fix_signs",
+    "forward_magnitude",
+    "gradient",
+    "held",
+    "keep_largest",
+    "magnitude",
+    "magnitude_at",
+    "of_active",
+    "of_kept",
+    "of_quota",
+    "random_score",
+    "rate_schedule",
+    "read_by",
+    "reads",
+    "uniform",
+]

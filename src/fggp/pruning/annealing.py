@@ -47,7 +47,7 @@ Rate = Annotated[Fraction | Annealed, PlainValidator(_read), PlainSerializer(_wr
 
 
 @dataclass(frozen=True)
-class Course:
+class RateSchedule:
     """A rate in the course of a training: a schedule of one of the two kinds of progress."""
 
     schedule: Schedule
@@ -58,9 +58,9 @@ class Course:
         return self.schedule(update.window if self.over == "window" else update.training)
 
 
-def course(
+def rate_schedule(
     name: str, rate: Fraction | Annealed, least: Fraction = ZERO, most: Fraction | None = ONE
-) -> Course:
+) -> RateSchedule:
     """Return a rate as it is written as one that can be asked at an update.
 
     Raises ValueError, naming the setting, where it leaves the range from ``least`` to ``most``.
@@ -71,6 +71,6 @@ def course(
             bound = least if end < least else most
             raise ValueError(f"{name}: {plain(end)} is not possible; the nearest valid is {bound}")
     if isinstance(rate, Fraction):
-        return Course(Constant(rate))
+        return RateSchedule(Constant(rate))
     form = Cosine if rate.schedule == "cosine" else Linear
-    return Course(form(rate.start, rate.end), rate.over)
+    return RateSchedule(form(rate.start, rate.end), rate.over)

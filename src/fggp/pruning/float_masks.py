@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Factors:
+class FloatMasks:
     """Zeroes tensors off masks, and keeps what that takes until a mask changes.
 
     A boolean is turned into a number each time it is multiplied by: eight times the work of the

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -82,28 +81,23 @@ def inmost(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
     return inmost(inner) if isinstance(inner, torch.optim.Optimizer) else optimizer
 
 
-def check_optimizer(optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter]) -> None:
-    """Raise ValueError where the optimizer does not train one of the parameters.
+def hooked(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """Return the outermost of nested optimizers whose ``step`` calls hooks."""
+    inner = getattr(optimizer, "optimizer", None)
+    calls = getattr(type(optimizer).step, "hooked", False)
+    if (calls and "_optimizer_step_pre_hooks" in vars(optimizer)) or not isinstance(
+        inner, torch.optim.Optimizer
+    ):
+        return optimizer
+    return hooked(inner)
 
-    Warns of the one optimizer of torch that leaves something else than gradients in ``.grad``.
-    """
+
+def check_optimizer(optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter]) -> None:
+    """Raise ValueError where the optimizer does not train one of the parameters."""
     owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
     for name, parameter in parameters.items():
         if id(parameter) not in owned:
             raise ValueError(f"the optimizer does not train {name}; leave it out through params=")
-    if not isinstance(optimizer, torch.optim.SGD):
-        return
-    for group in optimizer.param_groups:
-        foreach = group["foreach"]
-        if foreach is None:  # torch takes it on a GPU
-            foreach = not group["fused"] and any(p.is_cuda for p in group["params"])
-        if foreach and group["nesterov"] and not (group["weight_decay"] or group["maximize"]):
-            warnings.warn(
-                "SGD with nesterov and no weight decay adds its momentum to the gradients that the "
-                "pruner looks at; pass foreach=False or fused=True to it",
-                RuntimeWarning,
-                stacklevel=3,
-            )
 
 
 def flat(tensors: Iterable[Tensor]) -> Tensor:

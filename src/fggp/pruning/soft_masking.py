@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fggp.pruning.recipe import Soft
 
 
-class DenseCopy:
+class SoftMasking:
     """Lets the optimizer train all weights while the model computes with the masked ones.
 
     Before every ``optimizer.step()`` the full weights go into the parameters, with the gradient

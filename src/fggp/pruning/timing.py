@@ -8,6 +8,7 @@ from functools import cached_property
 from math import ceil, floor
 
 from fggp.foundation.exact import kept_count
+from fggp.pruning.mask_update import Read, read_by
 from fggp.pruning.recipe import Recipe
 from fggp.pruning.schedules import Schedule
 
@@ -98,6 +99,11 @@ class Method:
             )
 
     @property
+    def identity(self) -> str:
+        """Name, sparsities and timing, by which a saved state is recognised."""
+        return f"{self.name} {self.initial_sparsity} to {self.sparsity}, {self.timing}"
+
+    @property
     def schedule(self) -> Schedule:
         """Sparsity as a function of progress through the window."""
         return self.recipe.sparsity(self.initial_sparsity, self.sparsity)
@@ -118,6 +124,18 @@ class Method:
         until = self.recipe.until
         past = update > self.timing.updates if until is None else step > until * self.timing.steps
         return None if past else update
+
+    def reads_at(self, step: int, waiting: int | None) -> frozenset[Read]:
+        """Return what the update after ``step`` reads of its forward pass; nothing if none is due.
+
+        ``waiting`` is an update that was due before and is still to be made. Where updates read a
+        mean of gradients, those of the steps before are read as well.
+        """
+        reads = read_by(self.recipe.rule)
+        if waiting is not None or self.update_at(step) is not None:
+            return reads
+        averaged = self.update_within(step, self.recipe.gradient_steps)
+        return reads & {"gradient"} if averaged else frozenset()
 
     @cached_property
     def last_update(self) -> int:

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fggp.pruning.mask_update import Update
+from fggp.pruning.mask_update import Read, Update, read_by
 from fggp.pruning.rules import Rule, grows
 
 
@@ -152,6 +152,11 @@ class Watch:
     def grows(self) -> bool:
         """Whether the rule may return pruned weights."""
         return grows(self.rule)
+
+    @property
+    def reads(self) -> frozenset[Read]:
+        """What the rule reads of the forward pass."""
+        return read_by(self.rule)
 
     def __call__(self, update: Update) -> Update:
         """Return the update after the rule."""

@@ -51,7 +51,7 @@ class Step:
             self._work,
             list(model.parameters()),
             changed=self._changed,
-            read=lambda: self._pruner.factors,
+            read=lambda: self._pruner.float_masks,
             constants=lambda: [group["lr"] for group in optimizer.param_groups],
             record=recorder(self._device),
         )
@@ -66,6 +66,7 @@ class Step:
         """Train on a batch: images (B, 3, H, W), labels (B,)."""
         leak = self._pruner.leak
         if leak is None:
+            self._pruner.copy_weights()  # a replayed step calls no hook
             self._replay(x, y)
         else:  # the model sees another share of a pruned weight after each update
             self._descend(x, y)

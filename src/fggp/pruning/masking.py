@@ -1,0 +1,107 @@
+"""How masks act on the weights of a model: hard, zero off them, or soft, with hidden values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+
+import torch
+from torch import Tensor, nn
+
+from fggp.pruning.initial_masks import Mask
+from fggp.pruning.mask_update import Update
+from fggp.pruning.masks import Masks
+from fggp.pruning.parameters import flat
+from fggp.pruning.recipe import Soft
+from fggp.pruning.soft_masking import SoftMasking
+
+
+class Masking:
+    """The masks of a model, and how they act on its weights and on its optimizer's buffers.
+
+    Hard masking zeroes both off the masks. Soft masking leaves the buffers alone; the model holds
+    the masked weights, and the full ones are kept beside it.
+
+    Args:
+        parameters: the prunable tensors by name, in layer order.
+        optimizer: what trains them.
+        soft: how masking is soft; None where it is hard.
+        initial: a flat mask for each parameter.
+
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        optimizer: torch.optim.Optimizer,
+        soft: Soft | None,
+        initial: Iterable[Mask],
+    ) -> None:
+        self._parameters, self._optimizer = list(parameters.values()), optimizer
+        self._settings = soft
+        self.masks = Masks(parameters, initial)
+        self._soft = None if soft is None else SoftMasking(self._parameters, optimizer, soft)
+
+    @property
+    def soft(self) -> bool:
+        """Whether masking is soft now; a method may end with hard masking."""
+        return self._soft is not None
+
+    @property
+    def full(self) -> list[Tensor] | None:
+        """The full weights, where masking is soft."""
+        return None if self._soft is None else self._soft.values
+
+    @property
+    def flat_weights(self) -> Tensor:
+        """(N,) the weights that a rule sees: the full ones where masking is soft."""
+        return flat(self._weights)
+
+    @property
+    def _weights(self) -> list[Tensor]:
+        return [*self._parameters] if self._soft is None else self._soft.values
+
+    def leak(self, window: Fraction) -> float | None:
+        """Return the share of a pruned weight that the model sees; None where masking is hard."""
+        return None if self._soft is None else float(self._soft.soft.leak(window))
+
+    def apply(self, leak: float | None) -> None:
+        """Zero weights and buffers off the masks in place, or give the model the masked weights."""
+        if self._soft is None or leak is None:
+            self.masks.zero_others(self._optimizer)
+        else:
+            self._soft.take()
+            self._soft.show(list(self.masks.by_name.values()), leak)
+
+    def take(self) -> None:
+        """Keep the full weights that the optimizer's step left in the model, if masking is soft."""
+        if self._soft is not None:
+            self._soft.take()
+
+    @torch.no_grad()
+    def write(self, after: Update) -> None:
+        """Take over the masks of a rule, its weights, and what it leaves of the buffers."""
+        self.masks.write(after.mask)
+        parts = after.weight.split_with_sizes(list(after.sizes))
+        for weight, new in zip(self._weights, parts, strict=True):
+            weight.copy_(new.view(weight.shape))
+        if self._soft is None:
+            self.masks.zero_buffers(self._optimizer, after.survived)
+
+    def harden(self) -> None:
+        """Give soft masking up: zero off the masks from now on."""
+        if self._soft is not None:
+            self._soft.show(list(self.masks.by_name.values()), 0.0)
+            self._soft.close()
+            self._soft = None
+            self.apply(None)
+
+    def load(self, full: list[Tensor] | None) -> None:
+        """Take over the full weights of a saved state, or None where its masking is hard."""
+        if self._soft is not None:
+            self._soft.close()
+            self._soft = None
+        if full is not None:
+            assert self._settings is not None  # the state is of the same method
+            self._soft = SoftMasking(self._parameters, self._optimizer, self._settings)
+            torch._foreach_copy_(self._soft.values, full)

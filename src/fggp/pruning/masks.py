@@ -1,0 +1,99 @@
+"""The boolean masks of the prunable parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from fggp.pruning.float_masks import FloatMasks
+from fggp.pruning.initial_masks import Mask
+from fggp.pruning.parameters import Layer, flat, like
+
+
+class Masks:
+    """The boolean masks of the prunable parameters.
+
+    Args:
+        parameters: the prunable tensors by name, in layer order.
+        initial: a flat mask for each.
+
+    Attributes:
+        by_name: the masks, each with the shape, device and memory layout of its parameter.
+
+    """
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], initial: Iterable[Mask]) -> None:
+        self._parameters = list(parameters.values())
+        self.by_name = {
+            name: like(torch.from_numpy(mask), parameter)
+            for (name, parameter), mask in zip(parameters.items(), initial, strict=True)
+        }
+        self._floats = FloatMasks(list(self.by_name.values()))
+        self._emptied: set[str] = set()
+
+    @property
+    def flat(self) -> Tensor:
+        """(N,) bool, a copy of all masks in layer order."""
+        return flat(self.by_name.values())
+
+    @property
+    def floats(self) -> list[Tensor]:
+        """The masks as numbers, as many as have been needed so far."""
+        return self._floats.tensors
+
+    def layers(self) -> list[Layer]:
+        """Return the prunable tensors with their counts, in layer order."""
+        kept = torch.stack([mask.count_nonzero() for mask in self.by_name.values()]).tolist()
+        return [
+            Layer(name, tuple(mask.shape), count, mask.numel())
+            for (name, mask), count in zip(self.by_name.items(), kept, strict=True)
+        ]
+
+    def newly_emptied(self) -> list[str]:
+        """Return the layers without a weight that had one at the last call, sorted by name."""
+        before, self._emptied = self._emptied, {it.name for it in self.layers() if not it.kept}
+        return sorted(self._emptied - before)
+
+    @torch.no_grad()
+    def write(self, new: Tensor) -> None:
+        """Replace all masks in place by the flat (N,) mask ``new``."""
+        sizes = [mask.numel() for mask in self.by_name.values()]
+        for mask, part in zip(self.by_name.values(), new.split_with_sizes(sizes), strict=True):
+            mask.copy_(part.view(mask.shape))
+        self._floats.follow()
+
+    def zero_others(self, optimizer: torch.optim.Optimizer) -> None:
+        """Zero the weights off the masks in place, and their entries in the optimizer's buffers."""
+        self._floats.zero([*enumerate(p.data for p in self._parameters), *self._buffers(optimizer)])
+
+    def zero_buffers(self, optimizer: torch.optim.Optimizer, survived: Tensor) -> None:
+        """Zero the optimizer's buffers off the flat (N,) mask ``survived``, in place."""
+        parts = survived.split_with_sizes([p.numel() for p in self._parameters])
+        shaped = [like(part, p) for part, p in zip(parts, self._parameters, strict=True)]
+        FloatMasks(shaped).zero(self._buffers(optimizer))
+
+    def _buffers(self, optimizer: torch.optim.Optimizer) -> list[tuple[int, Tensor]]:
+        """Return the buffers that have a number for each weight, with the index of their layer."""
+        return [
+            (index, buffer)
+            for index, parameter in enumerate(self._parameters)
+            for buffer in optimizer.state.get(parameter, {}).values()
+            if isinstance(buffer, Tensor) and buffer.shape == parameter.shape
+        ]
+
+    def check(self, saved: Mapping[str, Tensor]) -> None:
+        """Raise ValueError where saved masks are not of these layers."""
+        for name in saved.keys() - self.by_name.keys():
+            raise ValueError(f"the state has a layer {name}, which is not pruned here")
+        for name, mask in self.by_name.items():
+            other = saved.get(name)
+            if other is None or other.shape != mask.shape:
+                found = "nothing" if other is None else f"a mask of shape {tuple(other.shape)}"
+                raise ValueError(f"layer {name} of shape {tuple(mask.shape)} found {found}")
+
+    def load(self, saved: Mapping[str, Tensor]) -> None:
+        """Take over saved masks that `check` has passed."""
+        for name, mask in self.by_name.items():
+            mask.copy_(saved[name])
