@@ -57,10 +57,10 @@ bench-peers: $(READY) ## install the peers of `make bench` that are packages, in
 	$(UV) pip install --python $(VENV)/bin/python --no-deps rigl-torch==0.5.2
 
 test: $(READY) ## run the tests that need minutes at most
-	pytest -n $(JOBS) -m "not slow and not cluster and not docs"
+	pytest -n $(JOBS) --dist worksteal -m "not slow and not cluster and not docs"
 
 test-slow: $(READY) ## run the tests that need longer
-	pytest -n $(JOBS) -m slow
+	pytest -n $(JOBS) --dist worksteal -m slow
 
 test-docs: $(READY) ## run the command blocks of all pages in a copy, and say which are not run and why (a minute)
 	pytest -n $(JOBS) -m docs tests/docs

@@ -1,6 +1,7 @@
 """Fixtures for all tests; the modules that tests share are in tests/support."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,11 @@ __all__ = ["by_hand", "fresh", "study", "study_by_hand", "trained", "undisturbed
 # Threads that wait actively make tiny operations slow on a busy machine. PyTorch reads this when it
 # is imported, which nothing did so far; so do the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell in the background and nohup have Ctrl-C ignored, and so would all processes that tests
+# start, even where a test sends it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

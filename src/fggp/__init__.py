@@ -1,7 +1,6 @@
 """FGGP: fixed-rate gradient-first gradual pruning, and what it is compared with."""
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,6 +28,4 @@ def __getattr__(name: str) -> Any:
     # line says so in one line.
     if name in HOMES:
         return getattr(import_module(HOMES[name]), name)
-    if not name.startswith("_") and find_spec(f"fggp.{name}"):
-        return import_module(f"fggp.{name}")
     raise AttributeError(f"module 'fggp' has no attribute {name!r}")

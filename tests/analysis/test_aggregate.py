@@ -126,7 +126,7 @@ def test_a_result_without_all_its_blocks_is_named(folder: Path) -> None:
 
     fabricate(folder, change=change)
     message = refusal(folder)
-    assert message.startswith(f"{folder / CHANGED}: its blocks are not complete (KeyError")
+    assert message.startswith(f"{folder / CHANGED}: not a result (outcome.accuracy: is missing")
     assert ".seed2.kept.json" in message
 
 

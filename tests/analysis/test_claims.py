@@ -8,12 +8,14 @@ import yaml
 from fabricate import fabricate, grid, runs_of
 
 from fggp.analysis.collect.aggregate import aggregate
-from fggp.analysis.plan import default_plan
+from fggp.analysis.plan import built_in, default_plan
 from fggp.analysis.tables import claims as module
+from fggp.analysis.tables.claim_rules import RULES
 from fggp.analysis.tables.claims import (
     ABSENT,
     COLUMNS,
     FAILS,
+    FRAMES,
     HOLDS,
     UNDECIDED,
     claims,
@@ -59,9 +61,22 @@ def verdicts(runs: pd.DataFrame) -> dict[str, str]:
     return dict(zip(table["claim"], table["verdict"], strict=True))
 
 
-def test_the_claims_inside_the_package_are_those_of_the_checkout() -> None:
-    inside = Path(module.__file__).parents[1] / "claims.yaml"
-    assert inside.read_bytes() == (ROOT / "config/claims.yaml").read_bytes()
+def test_the_claims_inside_the_package_are_the_file_of_the_checkout() -> None:
+    assert built_in("claims.yaml").samefile(ROOT / "config/claims.yaml")
+
+
+def test_every_rule_reads_columns_of_its_table_and_is_explained_beside_the_claims() -> None:
+    text = (ROOT / "config/claims.yaml").read_text()
+    runs = study()
+    for name, rule in RULES.items():
+        frame = FRAMES[rule.table](runs, PLAN)
+        assert set(rule.columns) <= set(frame.columns), name
+        assert rule.figure(frame.iloc[0].to_dict())
+        assert f"# {name} " in text
+        for case in (*rule.holds, *rule.fails):
+            for condition in case.conditions:
+                assert condition.column in text
+                assert str(condition.limit) in text
 
 
 def test_every_statement_of_the_abstract_is_a_claim() -> None:
@@ -179,11 +194,9 @@ def test_the_exit_status_is_that_of_the_help(found: list[str], expected: int) ->
 
 CLAIM: dict[str, Any] = {
     "says": "it is better",
-    "table": "comparisons",
-    "where": {"rival": "gmp"},
-    "holds": [{"every": {"grid_low": "> 0"}}],
-    "fails": [{"every": {"grid_high": "< 0"}}],
-    "shows": "{difference_points:.1f} points",
+    "rule": "better",
+    "label": "fggp",
+    "rivals": ["gmp"],
 }
 
 
@@ -207,43 +220,36 @@ def test_a_file_replaces_the_claims_as_a_whole(declare: Any) -> None:
     assert f"the claims are {path}" in table.note
 
 
-def test_rules_of_both_sides_at_once_decide_nothing(declare: Any) -> None:
-    declare(fails=[{"every": {"grid_high": "> 0"}}])
-    row = claims(study(fggp=100), PLAN).iloc[0]
+def test_rules_of_both_sides_at_once_decide_nothing() -> None:
+    def accuracy(cell: Cell) -> int:
+        return 800 + (cell.label == "fggp") * (cell.seed % 2)  # surely better, by very little
+
+    runs = runs_of(grid(methods=ALL, seeds=list(range(1, 21))), accuracy)
+    row = claims(runs, PLAN).set_index("claim").loc["order-essential"]
     assert row["verdict"] == UNDECIDED
     assert row["note"] == "rules of both sides are met"
 
 
-def test_every_row_that_is_named_has_its_say(declare: Any) -> None:
-    declare(where={"reference": "fggp", "rival": ["gmp", "fggp-annealed"]}, by="-difference_points")
-    row = claims(study(fggp=10, gmp=50), PLAN).iloc[0]
-    assert row["verdict"] == UNDECIDED
-    assert row["figure"].startswith("-4.")
+def test_a_claim_of_several_rivals_holds_where_every_one_is_beaten(declare: Any) -> None:
+    declare(rivals=["gmp", "fggp-annealed"])
+    row = claims(study(fggp=50), PLAN).iloc[0]
+    assert row["verdict"] == HOLDS
     assert "every grid_low above 0" in row["rule"]
-    declare(
-        where={"reference": "fggp", "rival": ["gmp", "fggp-annealed"]},
-        holds=[{"some": {"grid_low": "> 0"}}],
-    )
-    assert claims(study(fggp=40, gmp=80), PLAN)["verdict"].iloc[0] == HOLDS
+    row = claims(study(fggp=10, gmp=50), PLAN).iloc[0]
+    assert row["verdict"] == FAILS
+    assert row["figure"].startswith("-4.")
+    assert "some grid_high below 0" in row["rule"]
 
 
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"table": "comparison"}, "'comparison' is not valid; did you mean 'comparisons'?"),
-        ({"holds": [{"every": {"grid_low": "= 0"}}]}, "claims.better.holds.0.every.grid_low"),
-        (
-            {"holds": [{"every": {"grid_lo": "> 0"}}]},
-            "no column 'grid_lo'; did you mean 'grid_low'",
-        ),
-        ({"where": {"rivals": "gmp"}}, "no column 'rivals'; did you mean 'rival'"),
-        ({"by": "-difference"}, "no column 'difference'"),
-        ({"shows": "{grid_low:d}"}, "cannot be filled"),
-        ({"shows": "{points}"}, "no column 'points'"),
-        ({"shows": "{"}, "claims.better.shows"),
-        ({"holds": [{}]}, "a rule holds conditions for `every` or for `some` row"),
-        ({"holds": [{"every": {}}]}, "claims.better.holds.0.every"),
-        ({"hold": []}, "claims.better.hold: unknown key; did you mean 'holds'?"),
+        ({"rule": "beter"}, "'beter' is not valid; did you mean 'better'?"),
+        ({"rivals": []}, "the rule 'better' needs `rivals`"),
+        ({"rule": "first-rank"}, "the rule 'first-rank' takes no `rivals`"),
+        ({"changes": "rate"}, "claims.better.changes"),
+        ({"says": 1}, "claims.better.says"),
+        ({"rival": ["gmp"]}, "claims.better.rival: unknown key; did you mean 'rivals'?"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_file_and_claim(

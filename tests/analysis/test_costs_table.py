@@ -7,8 +7,9 @@ import pytest
 from fabricate import analysed, measured, older
 
 from fggp.analysis.collect.runs_csv import read_runs
+from fggp.analysis.plan import read_plan
 from fggp.analysis.tables import write_table
-from fggp.analysis.tables.costs import study_costs
+from fggp.analysis.tables.costs import costs_table, study_costs
 from fggp.study import costs
 from fggp.study.cell import Cell
 from fggp.study.result_file import Result
@@ -114,7 +115,7 @@ def test_speed_and_measured_energy_stand_beside_the_estimate(tmp_path: Path) -> 
     assert set(found["share_of_peak"]) == {0.05}
     text = text_of(tmp_path)
     kwh = 22 * 60.5 / 3600 * 0.040
-    assert f"A counter was read in 22 of 22 trainings ({kwh:.2g} kWh, estimated" in text
+    assert f"Energy was measured in 22 of 22 trainings ({kwh:.2g} kWh, estimated" in text
     assert "sums count nothing twice" in text
     row = next(line for line in text.splitlines() if "| fggp " in line)
     assert " 302 " in row
@@ -149,6 +150,17 @@ def test_what_only_some_cells_say_is_marked_and_what_none_says_is_a_dash(tmp_pat
 
 def test_of_older_results_nothing_is_said_that_they_do_not_know(tmp_path: Path) -> None:
     text = text_of(analysed(tmp_path, change=older))
-    assert "A counter was read" not in text
+    assert "Energy was measured" not in text
     assert "Images per second" not in text
     assert "Energy is an estimate" in text
+
+
+def test_where_no_rate_is_on_record_there_is_no_estimate_and_no_ratio(tmp_path: Path) -> None:
+    analysed(tmp_path)
+    runs = read_runs(tmp_path)
+    text = costs_table(runs, read_plan()[0]).note
+    assert ", estimated " in text
+    assert "without an estimate" not in text
+    found = costs_table(runs.assign(estimated_seconds=float("nan")), read_plan()[0])
+    assert set(found.shown["estimated"]) == set(found.shown["ratio"]) == {"-"}
+    assert "hours, without an estimate, and" in found.note

@@ -18,12 +18,12 @@ from typing import Any
 import torch
 from arms import ARMS, RANKS, Arm
 from differences import Differences, Plan, RankDifferences, compare, compare_ranks, moments
+from fggp.data.digits import read_digits
+from fggp.data.image_folder import read_folder
 from page import Run, page
 from their_code import COMMIT, REPOSITORY, Authors, Missing
 
 from fggp.data import Dataset
-from fggp.data.digits import read_digits
-from fggp.data.image_folder import read_folder
 
 OUT = Path(__file__).parents[2] / "docs/authors-comparison.md"
 STARTS = (Fraction(0), Fraction(1, 2))

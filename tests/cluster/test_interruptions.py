@@ -21,10 +21,11 @@ def test_a_preempted_training_is_requeued_and_continues_from_its_checkpoint(
     check(lab, undisturbed, ONE, TWO)
     assert snakemake.submitted == 2
     restarts = {cell: lab.job(cell).restarts for cell in (ONE, TWO)}
-    assert set(restarts.values()) <= {0, 1}
     assert any(restarts.values())
     for cell, count in restarts.items():
-        assert lab.said(cell, "long").count(STOPPED) == count
+        stopped = lab.said(cell, "long").count(STOPPED)
+        # One that is requeued again before it could train had nothing to save.
+        assert min(1, count) <= stopped <= count
 
 
 def test_a_cancelled_job_and_a_crash_of_the_controller_cost_nothing(

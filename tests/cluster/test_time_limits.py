@@ -6,7 +6,7 @@ import pytest
 from checkout import Checkout
 from slurm_lab import Lab, check
 
-from fggp.running.slurm_allocation import seconds_of
+from fggp.running.slurm_time import seconds_of
 
 pytestmark = pytest.mark.cluster
 ONE, TWO = (f"vgg19/s90/i50/fggp/seed{seed}" for seed in (1, 2))

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fggp.models import build
-from fggp.models.memory_format import Layout, arrange
-from fggp.models.width import channels
+from fggp.models.registry import channels, find
+from fggp.training.memory_format import Layout, arrange
 
 # On the device "meta" a network has shapes but no numbers, and costs nothing.
 META = torch.device("meta")
@@ -126,7 +126,8 @@ def channels_come_last(tensor: Tensor) -> bool:
 
 @pytest.mark.parametrize("name", ["vgg19", "resnet50"])
 def test_by_stage_only_the_last_stages_of_vgg19_have_whole_planes(name: str) -> None:
-    model = arrange(build(name, width=Fraction(1, 16)), "by_stage")
+    model = build(name, width=Fraction(1, 16))
+    model = arrange(model, "by_stage", find(name).whole_planes_after)
     seen: dict[str, bool] = {}
 
     def note(path: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], None]:
@@ -157,7 +158,7 @@ def test_outputs_are_the_same_in_every_layout_but_for_rounding(name: str, layout
     torch.manual_seed(0)
     images = torch.randn(4, 3, 32, 32)
     plain = build(name, width=Fraction(1, 16))
-    other = arrange(copy.deepcopy(plain), layout)
+    other = arrange(copy.deepcopy(plain), layout, find(name).whole_planes_after)
     torch.testing.assert_close(
         other(images.contiguous(memory_format=torch.channels_last)),
         plain(images),

@@ -39,8 +39,9 @@ def wait_for(checkout: Checkout, run: subprocess.Popen[str], epoch: int) -> dict
 
 def test_a_cell_waits_runs_stops_and_is_done(untrained: Checkout) -> None:
     assert status(untrained)[1]["cell"]["state"] == "waiting"
+    untrained.pause(2)
     run = untrained.start(*RUN)
-    cell = wait_for(untrained, run, epoch=1)
+    cell = wait_for(untrained, run, epoch=2)
     assert cell["epochs"] == 8
     assert 0 < cell["test"] <= 1
     assert (untrained / cell["log"]).exists()
@@ -49,6 +50,7 @@ def test_a_cell_waits_runs_stops_and_is_done(untrained: Checkout) -> None:
     code, stopped = status(untrained)
     assert (code, stopped["cell"]["state"]) == (75, "waiting")
     assert "a rerun continues at epoch" in stopped["cell"]["note"]
+    untrained.pause_no_more()
     untrained.run(*RUN)
     code, done = status(untrained)
     assert (code, done["cell"]["state"]) == (0, "done")
@@ -58,6 +60,7 @@ def test_a_cell_waits_runs_stops_and_is_done(untrained: Checkout) -> None:
 
 
 def test_a_killed_cell_has_stalled_until_it_is_trained_again(untrained: Checkout) -> None:
+    untrained.pause(1)
     train = untrained.start(sys.executable, "-m", "fggp", "train", "long", CELL)
     owner = untrained.result(CELL, "long").with_name(".seed1.owner")
     deadline = time.monotonic() + TIMEOUT

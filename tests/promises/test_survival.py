@@ -54,6 +54,7 @@ def epochs(text: str) -> list[int]:
 def test_a_training_killed_twice_comes_to_the_bits_of_an_undisturbed_one(
     untrained: Checkout, undisturbed: Checkout
 ) -> None:
+    untrained.pause(4)
     first = untrained.start(*TRAIN)
     wait_until(beside(untrained, "owner").exists, first)
     kill(first)
@@ -62,6 +63,7 @@ def test_a_training_killed_twice_comes_to_the_bits_of_an_undisturbed_one(
     kill(second)
     assert not untrained.result(CELL, "long").exists()
     assert beside(untrained, "ckpt").exists()
+    untrained.pause_no_more()
     ran = untrained.run(*TRAIN)
     assert epochs(ran.out)[0] > 1, f"it began afresh: {ran}"
     assert epochs(ran.out)[-1] == 8, ran
@@ -74,6 +76,7 @@ def test_a_training_killed_twice_comes_to_the_bits_of_an_undisturbed_one(
 def test_sigterm_stops_with_status_75_and_a_checkpoint_that_continues_to_the_same_bits(
     untrained: Checkout, undisturbed: Checkout
 ) -> None:
+    untrained.pause(1)
     process = untrained.start(*TRAIN)
     before = wait_for_line(process, "epoch    1/")
     process.terminate()
@@ -91,9 +94,9 @@ def test_sigterm_stops_with_status_75_and_a_checkpoint_that_continues_to_the_sam
 def test_a_second_process_on_one_cell_is_refused_in_one_line_that_names_the_first(
     untrained: Checkout,
 ) -> None:
+    untrained.pause(1)  # so that it holds the cell for as long as the test wants
     first = untrained.start(*TRAIN)
     wait_until(beside(untrained, "owner").exists, first)
-    first.send_signal(signal.SIGSTOP)  # it holds the cell for as long as the test wants
     complaint = untrained.run(*TRAIN, status=1).complaint
     assert f"results/long/runs/{CELL}.json: process {first.pid} on " in complaint
     assert "trains this cell; wait for it, or end it" in complaint
@@ -106,6 +109,7 @@ def test_a_training_killed_under_snakemake_continues_when_snakemake_runs_again(
 ) -> None:
     target = f"results/long/runs/{CELL}.json"
     command = ("snakemake", target, "--cores", "1", "--configfile", "config/long.yaml")
+    untrained.pause(3)
     snakemake = untrained.start(*command)
     log = untrained.log(CELL, "long")
     wait_until(lambda: log.exists() and "epoch    3/" in log.read_text(), snakemake)
@@ -114,6 +118,7 @@ def test_a_training_killed_under_snakemake_continues_when_snakemake_runs_again(
     text = snakemake.communicate(timeout=TIMEOUT)[0]
     assert snakemake.returncode == 1, text
     assert not (untrained / target).exists()
+    untrained.pause_no_more()
     again = untrained.run(*command)
     assert again.trained == {CELL}, again
     assert 1 not in epochs(log.read_text())[3:], "it began afresh"

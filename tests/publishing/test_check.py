@@ -283,7 +283,7 @@ def test_a_checksum_in_a_result_has_to_be_that_of_its_numbers(folder: Path) -> N
         ("", "Expecting value"),
         ('{"schema": 1}', "blocks"),
         ("[]", "blocks"),
-        ('{"schema": 1, "schema": 1}', "stands twice"),
+        ('{"schema": 1, "schema": 1}', "duplicate key"),
         ('{"schema": NaN}', "NaN"),
     ],
 )

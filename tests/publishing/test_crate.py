@@ -165,7 +165,7 @@ def test_a_study_without_results_or_with_a_damaged_one_is_refused(tmp_path: Path
     folder = analysed(tmp_path / "made")
     path = next(iter(sorted(folder.glob("runs/**/seed1.json"))))
     path.write_text("{}")
-    with pytest.raises(Failure, match=r"seed1\.json: its blocks"):
+    with pytest.raises(Failure, match=r"seed1\.json: not a result \(its blocks"):
         write_crate(folder, folder, tmp_path / "out.zip", ROOT)
     assert not (tmp_path / "out.zip").exists()
 

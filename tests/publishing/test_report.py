@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 import yaml
 from fabricate import analysed
+from once import made_once
 
+from fggp.analysis.catalogue import FIGURES, TABLES
 from fggp.analysis.collect.aggregate import aggregate
+from fggp.analysis.page import environment
 from fggp.analysis.plan import default_plan
 from fggp.analysis.tables import write_table
 from fggp.cli import main
 from fggp.foundation.errors import Failure
+from fggp.foundation.quantities import duration
 from fggp.publishing.check.study import check
 from fggp.publishing.report import report
 from fggp.publishing.report.training_conditions import conditions
@@ -45,23 +49,33 @@ CLAIMS = (
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with two made-up studies, to change."""
+    made = made_once(tmp_path_factory, "repository", with_studies)
+    return shutil.copytree(made, tmp_path / "repository")
+
+
+def with_studies(path: Path) -> None:
+    path.mkdir()
     for name in ("pyproject.toml", "docs/templates", "config"):
-        target = tmp_path / name
+        target = path / name
         target.parent.mkdir(exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
-    methods = {"dense": {}, "gmp": {}, "fggp": {}, "fggp-half": {"method": "fggp", "rho": 0.6}}
-    analysed(tmp_path / "figures" / default_plan().default_reading.study, methods=methods)
-    made = tmp_path / "results/reference/made"
+    declared = default_plan().default_reading
+    for study, other in ((declared.study, "fggp-active"), (declared.confirm, "fggp-kept")):
+        pools = ["active", "kept"] if study == declared.confirm else ["kept", "active"]
+        methods = {"dense": {}, "fggp": {"pool": pools[0]}}
+        methods[other] = {"method": "fggp", "pool": pools[1]}
+        analysed(path / "figures" / study, methods=methods)
+    made = path / "results/reference/made"
     analysed(made, partial=True, skip=lambda cell: cell.seed == 2)
-    tables = tmp_path / "figures/made/tables"
+    tables = path / "figures/made/tables"
     aggregate(made, tables.parent, partial=True)
     for name in ("ranking", "ranking_all", "power", "comparisons"):
         write_table(name, tables.parent)
     (tables / "claims.csv").write_text(CLAIMS)
     (tables / "ranking.md").write_text("| method |\n|---|\n| fggp |\n\nA caption.\n")
-    (tmp_path / "docs/measured.json").write_text(json.dumps(MEASURED))
-    return tmp_path
+    (path / "docs/measured.json").write_text(json.dumps(MEASURED))
 
 
 def texts(root: Path) -> list[Path]:
@@ -69,8 +83,10 @@ def texts(root: Path) -> list[Path]:
 
 
 def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
-    written = {path.name: path.read_text() for path in texts(root)}
-    assert set(written) == {"README.md", *(path.stem for path in TEMPLATES)}
+    found = texts(root)
+    made = root / "results/reference/made/README.md"
+    assert set(found) == {made, *(root / report.page_of(path.name) for path in TEMPLATES)}
+    written = {path.name: path.read_text() for path in found}
     for text in written.values():
         assert "{{" not in text
         assert "{%" not in text
@@ -80,13 +96,10 @@ def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
     assert "| fggp |" in told
     assert "A caption" not in told
     assert "11 of 22 trainings" in told.replace("**", "")
-    assert "| fggp-half | rho 0.6" in written["default-reading.md"]
+    assert "| fggp-active | pool active" in written["fidelity.md"]
     appendix = written["artifact-appendix.md"]
     for step in MEASURED["steps"]:
-        assert (
-            f"| `{step['command']}` | {report.duration(step['seconds'])} | 77 s | 321 MB"
-            in appendix
-        )
+        assert f"| `{step['command']}` | {duration(step['seconds'])} | 77 s | 321 MB" in appendix
     hours = 11 * 60.5 / 3600
     assert f"{hours:.1f} hours" in appendix
 
@@ -137,37 +150,32 @@ def test_what_is_missing_is_named_with_its_fix(
     assert "make measure" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (99, "99 s"), (120, "2 min"), (7200, "2.0 h")]
-)
-def test_times_are_in_the_unit_that_fits(seconds: float, text: str) -> None:
-    assert report.duration(seconds) == text
-
-
-def test_amounts_and_numbers_of_things_read_well() -> None:
-    assert [report.size(999), report.size(6100)] == ["999 MB", "6.1 GB"]
-    texts = [report.one("study", 1), report.one("study", 2), report.one("seed", 3)]
-    assert texts == ["1 study", "2 studies", "3 seeds"]
-
-
 def test_the_shipped_texts_are_of_the_shipped_measurements() -> None:
     measured = json.loads((DOCS / "measured.json").read_text())
     assert [step["id"] for step in measured["steps"]] == [step["id"] for step in STEPS]
     assert [step["command"] for step in measured["steps"]] == [step["command"] for step in STEPS]
     appendix = (DOCS / "artifact-appendix.md").read_text()
     for step in measured["steps"]:
-        row = f"| {step['id']} | `{step['command']}` | {report.duration(step['seconds'])} |"
+        row = f"| {step['id']} | `{step['command']}` | {duration(step['seconds'])} |"
         assert row in appendix
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
 def test_the_shipped_texts_are_those_of_the_templates(template: Path) -> None:
-    text = (DOCS / template.stem).read_text()
+    text = (ROOT / report.page_of(template.name)).read_text()
     fixed = [
         line for line in template.read_text().splitlines() if line and not re.search(r"[{}]", line)
     ]
     assert len(fixed) > 5
     assert [line for line in fixed if line not in text.splitlines()] == []
+
+
+def test_the_list_of_tables_and_figures_is_that_of_their_docstrings() -> None:
+    template = environment(DOCS / "templates", html=False).get_template(report.LISTING)
+    shipped = (ROOT / report.page_of(report.LISTING)).read_text()
+    assert shipped == template.render(report.catalogued()), "write it with `make report`"
+    for name in (*FIGURES, *TABLES):
+        assert f"/{name}.{{" in shipped
 
 
 def test_the_page_of_a_study_says_what_its_files_do(root: Path) -> None:
@@ -202,7 +210,7 @@ def test_the_page_of_a_shipped_study_is_of_its_present_results(study: Path) -> N
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
 def test_every_file_that_a_text_names_is_there(template: Path) -> None:
-    text = (DOCS / template.stem).read_text()
+    text = (ROOT / report.page_of(template.name)).read_text()
     named = re.findall(r"`((?:config|src|envs|docs|results/reference)/[\w./-]+)`", text)
     assert [name for name in named if not (ROOT / name).exists()] == []
 

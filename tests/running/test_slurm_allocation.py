@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fggp.foundation.errors import Failure
-from fggp.running.slurm_allocation import MARGIN, REQUEUE, Allocation, job_id, seconds_of
+from fggp.running.slurm_allocation import MARGIN, REQUEUE, Allocation, job_id
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def test_squeue_is_asked_where_slurm_does_not_say_the_end(slurm: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("echo INVALID", "ends ('INVALID' is no time);"),
+        ("echo INVALID", "ends ('INVALID' is not a time);"),
         ("echo no such job >&2; exit 1", "ends (no such job);"),
         ("exit 3", "ends (exit status 3);"),
     ],
@@ -86,20 +86,6 @@ def test_a_task_of_an_array_is_named_by_the_array_and_its_number(
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "40")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     assert job_id() == "40_3"
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("0:07", 7), ("02:03", 123), ("1:02:03", 3723), ("2-01:02:03", 176_523), ("UNLIMITED", None)],
-)
-def test_times_are_read_as_slurm_writes_them(text: str, seconds: float | None) -> None:
-    assert seconds_of(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "INVALID", "NOT_SET", "5", "1-2", "1:2:3:4", "0:07\n0:08"])
-def test_other_texts_are_no_times(text: str) -> None:
-    with pytest.raises(Failure, match="is no time"):
-        seconds_of(text)
 
 
 def test_a_training_stops_at_the_margin_and_not_before() -> None:

@@ -13,6 +13,7 @@ from fggp.study import result_file as results
 from fggp.study import stored_results as matching
 from fggp.study.cell import Cell
 from fggp.study.config import cells
+from fggp.study.outcome import Outcome
 from fggp.study.result_file import NUMERICS, fingerprint, kept, make, read, same, write
 from fggp.study.stored_results import cell_of, finished, restore
 
@@ -132,11 +133,13 @@ def test_the_checksum_of_the_data_does_not_keep_a_result_from_its_cell() -> None
         ("[]", "its blocks are not schema, cell, outcome and provenance"),
         ("{}", "its blocks are not schema, cell, outcome and provenance"),
         (json.dumps(RESULT | {"more": 1}), "its blocks are not"),
-        (json.dumps(RESULT | {"schema": 99}), "its schema is 99, this version reads 1"),
-        (json.dumps(RESULT | {"cell": {}}), "validation errors for Cell"),
-        (json.dumps(RESULT | {"cell": []}), "a block is not a mapping"),
-        (json.dumps(RESULT | {"outcome": None}), "a block is not a mapping"),
-        (json.dumps(RESULT | {"provenance": "x"}), "a block is not a mapping"),
+        (json.dumps(RESULT | {"cell": {}}), "cell.backbone: is missing (and 8 more)"),
+        (json.dumps(RESULT | {"outcome": {}}), "outcome.numerics: is missing"),
+        (json.dumps(RESULT | {"provenance": {}}), "provenance.started: is missing"),
+        (json.dumps(RESULT).replace('"kept": ', '"kept": 1, "kept": ', 1), "duplicate key 'kept'"),
+        (json.dumps(RESULT | {"cell": []}), "cell is not a mapping"),
+        (json.dumps(RESULT | {"outcome": None}), "outcome is not a mapping"),
+        (json.dumps(RESULT | {"provenance": "x"}), "provenance is not a mapping"),
         (json.dumps(RESULT)[:-40], "Unterminated string"),
         ("[" * 100_000, "recursion"),
     ],
@@ -155,6 +158,25 @@ def test_a_damaged_file_gives_one_line_with_path_reason_and_fix(
     assert "\n" not in message
     assert not finished(CELL, path)
     assert not restore(CELL, path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda result: result | {"schema": 99},
+        lambda result: result | {"cell": result["cell"] | {"priority": 1}},
+        lambda result: (
+            result | {"cell": result["cell"] | {"training": result["cell"]["training"] | {"x": 1}}}
+        ),
+    ],
+)
+def test_a_file_of_a_newer_version_is_not_to_be_deleted(tmp_path: Path, change: Any) -> None:
+    path = tmp_path / "seed1.json"
+    path.write_text(json.dumps(change(RESULT)))
+    with pytest.raises(ResultError, match="; read it with the version that wrote it") as refusal:
+        read(path)
+    assert "delete" not in str(refusal.value)
+    assert not finished(CELL, path)
 
 
 EDITS = {
@@ -231,7 +253,7 @@ def test_provenance_does_not_enter_a_comparison() -> None:
     [
         RESULT | {"outcome": RESULT["outcome"] | {"verdict": "diverged"}},
         RESULT | {"cell": RESULT["cell"] | {"seed": 9}},
-        make(CELL, {k: v for k, v in RESULT["outcome"].items() if k != "epochs"}, {}),
+        RESULT | {"outcome": {k: v for k, v in RESULT["outcome"].items() if k != "epochs"}},
     ],
 )
 def test_everything_else_enters_it(changed: dict[str, Any]) -> None:
@@ -244,9 +266,10 @@ def test_key_order_does_not_enter_a_comparison() -> None:
 
 
 def test_a_made_result_carries_schema_and_numerics() -> None:
-    made = make(CELL, {"verdict": "completed"}, {"device": "cpu"})
+    made = make(CELL, Outcome.model_validate(RESULT["outcome"]), {"device": "cpu"})
     assert made["schema"] == results.SCHEMA
-    assert made["outcome"] == {"numerics": NUMERICS, "verdict": "completed"}
+    assert made["outcome"]["numerics"] == NUMERICS
+    assert made["outcome"] == RESULT["outcome"]
     assert Cell(**made["cell"]) == CELL
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from pausing import pause_after
 
 from fggp.study.result_file import fingerprint
 
@@ -148,6 +149,14 @@ class Checkout:
     def dry(self, *arguments: str, study: str = "tiny") -> Ran:
         """Return the dry run of a study, jobs with their outputs."""
         return self.snakemake("-n", *arguments, study=study)
+
+    def pause(self, epoch: int) -> None:
+        """Let each training that starts from now on pause after an epoch, until a signal comes."""
+        (self / "src/sitecustomize.py").write_text(pause_after(epoch))
+
+    def pause_no_more(self) -> None:
+        """Let trainings that start from now on run to their end."""
+        (self / "src/sitecustomize.py").unlink()
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command that ends with the test at the latest."""

@@ -14,12 +14,13 @@ import yaml
 from pandas import DataFrame
 
 from fggp.analysis.collect.aggregate import aggregate
-from fggp.analysis.collect.consistency import Found
 from fggp.analysis.collect.rows import run_row
 from fggp.analysis.collect.runs_csv import RUNS
 from fggp.study.cell import Cell
 from fggp.study.config import Study, cells, load
-from fggp.study.result_file import Result, make, write
+from fggp.study.outcome import Outcome
+from fggp.study.result_file import NUMERICS, Result, make, write
+from fggp.study.stored_results import StoredResult
 from fggp.study.study_folder import run_path, write_expected
 
 TEST_IMAGES = 1000
@@ -136,7 +137,7 @@ def runs_of(
     found = [cell for cell in listed if not skip(cell)]
     rows = [
         run_row(
-            Found(Path(f"{cell.id}.json"), cell, result_of(cell, accuracy(cell))),
+            StoredResult.of(result_of(cell, accuracy(cell)), Path(f"{cell.id}.json")),
             partial=len(found) < len(listed),
             mixed_device=False,
         )
@@ -150,6 +151,7 @@ def result_of(cell: Cell, correct: int) -> Result:
     total = sum(prod(shape) for shape in LAYERS.values())
     target = total - floor(total * cell.sparsity + 0.5)
     outcome = {
+        "numerics": NUMERICS,
         "verdict": "completed",
         "images": {"train": 5000, "validation": 100, "test": TEST_IMAGES},
         "steps_per_epoch": 40,
@@ -190,7 +192,7 @@ def result_of(cell: Cell, correct: int) -> Result:
         "versions": {"python": "3.11.0", "fggp": "0.1.0", "numpy": "2.0.0", "torch": "2.11.0"},
         "code_sha256": "c" * 64,
     }
-    return make(cell.with_data("d" * 64), outcome, provenance)
+    return make(cell.with_data("d" * 64), Outcome.model_validate(outcome), provenance)
 
 
 def _epochs(cell: Cell, correct: int, total: int, target: int) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,9 +16,6 @@ from slurm_node import KILL_WAIT, Job, Slurm
 
 PATIENCE = 600  # seconds; a guard against hanging, and never a promise
 EPOCHS = 24  # of a training that is to be disturbed on the way
-# How a child gets Ctrl-C although a shell in the background, or pytest, may have it ignored.
-HEEDED = "import signal, sys, os; signal.signal(2, signal.default_int_handler); "
-HEEDED += "os.execvp(sys.argv[1], sys.argv[1:])"
 
 
 class Lab:
@@ -35,8 +31,8 @@ class Lab:
         # Snakemake looks again after so many seconds, and each time ten seconds later.
         quick = ("--slurm-init-seconds-before-status-checks", "1")
         command = ("snakemake", *targets, "--profile", "slurm", "--configfile")
-        heeded = (sys.executable, "-c", HEEDED, *command, f"config/{study}.yaml", *quick, *options)
-        return Snakemake(self.checkout.start(*heeded), self)
+        process = self.checkout.start(*command, f"config/{study}.yaml", *quick, *options)
+        return Snakemake(process, self)
 
     def run(
         self, *cells: str, study: str, status: int = 0, options: tuple[str, ...] = ()

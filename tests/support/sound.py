@@ -15,6 +15,7 @@ from fggp.storage.logits import write_logits
 from fggp.storage.packed_file import Raw, to_bytes
 from fggp.study.accuracy_views import views
 from fggp.study.cell import Cell
+from fggp.study.outcome import Epoch
 from fggp.study.protocol import learning_rate, method_of
 from fggp.study.result_file import Result, logits_path, weights_path, write
 from fggp.study.study_folder import run_path
@@ -32,7 +33,8 @@ def sound(cell: Cell, result: Result) -> None:
         record["train_loss"] += int(hashlib.sha256(cell.id.encode()).hexdigest()[:6], 16) / 2**24
     outcome["updates"] = list(_updates(cell, outcome))
     outcome["explored"] = outcome["prunable"]
-    outcome["accuracy"] = views(outcome["epochs"], cell.pruning.end_epoch, cell.pruning.end_epoch)
+    epochs, end = [Epoch(**record) for record in outcome["epochs"]], cell.pruning.end_epoch
+    outcome["accuracy"] = views(epochs, end, end).plain()
 
 
 def _updates(cell: Cell, outcome: dict[str, Any]) -> Iterator[dict[str, Any]]:

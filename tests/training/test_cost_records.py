@@ -1,5 +1,6 @@
 """What a training cost is in its result, summed over its attempts, and changes nothing of it."""
 
+import ast
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -8,32 +9,38 @@ from typing import Any
 import pytest
 import small
 import torch
+from fabricate import grid, result_of
 
+import fggp
 from fggp.running.run_cell import run_cell
+from fggp.study.config import cells
+from fggp.study.outcome import Outcome
 from fggp.study.result_file import fingerprint, read
+from fggp.study.stored_results import StoredResult
 from fggp.training import speed as speeds
 from fggp.training.checkpoint import Checkpoint, Timed
-from fggp.training.energy.meter import GLANCE_SECONDS, Joules, Meter
-from fggp.training.provenance import code_digest
+from fggp.training.energy.meter import SECONDS, Meter, Reading
+from fggp.training.provenance import BESIDE, code_digest
 from fggp.training.speed import flop, peak_gflops, speed
 from fggp.training.train import Stopped
 
 CPU = torch.device("cpu")
+PACKAGE = Path(fggp.__file__).parent
 
 
 cell = partial(small.cell, epochs=2, end=1)
 
 
 class Steady:
-    """A counter that rises by as much with each reading, half of it for others."""
+    """A counter of a device that is not shared, which rises by as much with each reading."""
 
-    def since(self) -> Joules:
-        return Joules(1.5, 3)
+    def since(self) -> Reading:
+        return Reading(3, shared=False)
 
 
 @pytest.fixture
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fggp.training.checkpoint.counter_of", lambda kind: Steady())
+    monkeypatch.setattr("fggp.training.checkpoint.packages", Steady)
 
 
 def stopping(at: int) -> Any:
@@ -50,7 +57,7 @@ def test_a_training_says_how_fast_it_was_and_what_it_took(data: Path, tmp_path: 
     origin = result["provenance"]
     assert origin["images_per_second"] == pytest.approx(180 / origin["seconds"], rel=1e-3)
     assert origin["peak_gflops"] > 0
-    work = flop(cell(), result["outcome"])
+    work = flop(cell(), StoredResult.read(tmp_path / "seed1.json").outcome)
     share = work / origin["seconds"] / origin["peak_gflops"] / 1e9
     assert origin["share_of_peak"] == pytest.approx(share, rel=0.01)
     assert {"energy_joules", "counter_joules", "energy_shared"} <= set(origin)
@@ -88,12 +95,14 @@ def test_a_device_that_cannot_make_the_product_loses_no_training(
 
 
 def test_a_peak_that_was_none_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    outcome = {
+    content = result_of(next(iter(cells(grid()))), 1)["outcome"]
+    content |= {
         "images": {"train": 100, "validation": 10, "test": 20},
-        "epochs": [{}, {}],
+        "epochs": content["epochs"][:2],
         "dense_macs": 10**9,
         "inference_macs": 10**8,
     }
+    outcome = Outcome.model_validate(content)
     done = 2 * 10**9 * (3 * 200 + 2 * 30 + 20)
     assert flop(cell(), outcome) == done
     assert flop(cell("small-dense"), outcome) == done // 10, "it has no zeros to multiply"
@@ -113,13 +122,13 @@ def test_the_energy_of_every_attempt_is_in_the_result(
         run_cell(cell(), data, out, device="cpu", tick=stopping(4))
     content = BytesIO((tmp_path / ".seed1.ckpt").read_bytes()[32:])  # after its checksum
     state = torch.load(content, weights_only=True)["state"]
-    own, counter = state["joules"]
-    assert 0 < own == counter / 2
+    before, shared = state["energy"]
+    assert before > 0
+    assert not shared
     run_cell(cell(), data, out, device="cpu")
     origin = read(out)["provenance"]
-    assert origin["energy_joules"] > own
-    assert origin["counter_joules"] == 2 * origin["energy_joules"]
-    assert origin["energy_shared"] is True
+    assert origin["counter_joules"] == origin["energy_joules"] > before
+    assert origin["energy_shared"] is False
 
 
 def test_joules_add_up_over_attempts_as_seconds_do(tmp_path: Path, steady: None) -> None:
@@ -128,10 +137,10 @@ def test_joules_add_up_over_attempts_as_seconds_do(tmp_path: Path, steady: None)
     first.save({"epoch": 2})
     second = Timed(tmp_path / "c.ckpt", cell(), "cpu")
     assert second.load() is not None
-    assert second.energy() == {
-        "energy_joules": 4.5,
+    assert second.meter.record() == {
+        "energy_joules": 9,
         "counter_joules": 9,
-        "energy_shared": True,
+        "energy_shared": False,
     }
 
 
@@ -140,28 +149,67 @@ def test_an_attempt_without_a_counter_leaves_the_energy_unknown(
 ) -> None:
     unknown = dict.fromkeys(("energy_joules", "counter_joules", "energy_shared"))
     Checkpoint(tmp_path / "c.ckpt", cell(), "cpu").save({"epoch": 1, "seconds": 5.0})  # an old one
-    monkeypatch.setattr("fggp.training.checkpoint.counter_of", lambda kind: Steady())
+    monkeypatch.setattr("fggp.training.checkpoint.packages", Steady)
     counted = Timed(tmp_path / "c.ckpt", cell(), "cpu")
     assert counted.load() is not None
     assert counted.seconds >= 5
-    assert counted.energy() == unknown
+    assert counted.meter.record() == unknown
     counted.save({"epoch": 2})
     again = Timed(tmp_path / "c.ckpt", cell(), "cpu")
     assert again.load() is not None
-    assert again.energy() == unknown
+    assert again.meter.record() == unknown
 
 
-def test_how_costs_are_measured_is_no_part_of_what_decides_a_result(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("file", "changes"),
+    [
+        ("pruning/topk.py", True),
+        ("training/checkpoint.py", True),
+        ("methods/gmp.py", True),
+        ("study/costs.py", False),
+        ("training/energy/meter.py", False),
+        ("training/provenance.py", False),
+        ("foundation/docstrings.py", False),
+        ("analysis/plan.py", False),
+    ],
+)
+def test_the_digest_of_the_code_changes_with_what_can_change_a_training(
+    file: str, changes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = code_digest()
     real = Path.read_bytes
+    assert (PACKAGE / file).is_file()
 
     def edited(self: Path) -> bytes:
-        return real(self) + (b"\n" if self.parent.name == "metering" else b"")
+        return real(self) + (b"# a comment\n" if self == PACKAGE / file else b"")
 
     monkeypatch.setattr(Path, "read_bytes", edited)
-    assert code_digest() == before
+    assert (code_digest() != before) == changes
+
+
+def imported(file: Path) -> set[Path]:
+    """Return the files of the package that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fggp"):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            paths = [PACKAGE.joinpath(*str(name).split(".")[1:]) for name in names]
+            found |= {path.with_suffix(".py") for path in paths} | {
+                p / "__init__.py" for p in paths
+            }
+    return {path for path in found if path.is_file()}
+
+
+def test_no_training_imports_a_file_that_the_digest_leaves_out() -> None:
+    reached: set[Path] = set()
+    todo = {PACKAGE / "training" / "train.py", *(PACKAGE / "methods").glob("*.py")}
+    while todo:
+        reached |= todo
+        todo = set().union(*map(imported, todo)) - reached
+    names = {"/".join(path.relative_to(PACKAGE).with_suffix("").parts[:2]) for path in reached}
+    messages = {"foundation/docstrings", "foundation/errors", "foundation/validation"}
+    assert names & BESIDE <= messages
+    assert len(reached) > 60
 
 
 def test_a_long_training_reads_its_counter_on_the_way(tmp_path: Path, steady: None) -> None:
@@ -170,7 +218,7 @@ def test_a_long_training_reads_its_counter_on_the_way(tmp_path: Path, steady: No
     store.meter = Meter(Steady(), lambda: now[0])
     tick = store.ticking(lambda done, steps: seen.append((done, steps)))
     for step in range(4):
-        now[0] = step * GLANCE_SECONDS / 2  # due at the third step
+        now[0] = step * SECONDS / 2  # due at the third step
         tick(step, 4)
     assert seen == [(step, 4) for step in range(4)]
-    assert store.meter.read() == Joules(3, 6)
+    assert store.meter.read() == Reading(6, False)

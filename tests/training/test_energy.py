@@ -1,19 +1,16 @@
 """Energy is measured, or not known: counters that wrap around, are missing, or are shared."""
 
-import multiprocessing
 import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from energy_neighbour import hold_a_place
 
-from fggp.training.energy.counters import counter_of
-from fggp.training.energy.cpu import MOST_WATTS, Packages, Zone, busy_seconds, packages
-from fggp.training.energy.gpu import board
-from fggp.training.energy.meter import GLANCE_SECONDS, Joules, Meter
-from fggp.training.energy.sharing import Neighbours
+from fggp.training.energy import cpu
+from fggp.training.energy.cpu import MOST_WATTS, Packages, packages
+from fggp.training.energy.gpu import board, current_board
+from fggp.training.energy.meter import SECONDS, Meter, Reading
 
 RANGE = 262_143_328_850  # microjoules, of a common server
 TICKS = 100
@@ -26,12 +23,10 @@ class Machine:
         self.root, self.stat = folder / "powercap", folder / "stat"
         self.now = self.own = self.busy = 0.0
         monkeypatch.setattr("os.sysconf", lambda name: TICKS)
+        clocks = {"monotonic": lambda: self.now, "process_time": lambda: self.own}
+        monkeypatch.setattr(cpu, "time", types.SimpleNamespace(**clocks))
         zones = {"intel-rapl:0": "package-0", "intel-rapl:1": "package-1"}
-        others = {
-            "intel-rapl:0:0": "dram",
-            "intel-rapl:2": "psys",
-            "intel-rapl-mmio:0": "package-0",
-        }
+        others = {"intel-rapl:0:0": "dram", "intel-rapl:2": "psys", "intel-rapl-mmio:0": "package"}
         for zone, name in (zones | others).items():
             (self.root / zone).mkdir(parents=True)
             (self.root / zone / "name").write_text(f"{name}\n")
@@ -48,8 +43,9 @@ class Machine:
         self.stat.write_text(f"cpu  {' '.join(map(str, ticks))}\ncpu0 1 1 1 1 1 1 1 1 1 1\n")
 
     def packages(self) -> Packages:
-        zones = [Zone(self.root / f"intel-rapl:{n}" / "energy_uj", RANGE) for n in (0, 1)]
-        return Packages(zones, self.stat, lambda: self.now, lambda: self.own)
+        found = packages(self.root, self.stat)
+        assert found is not None
+        return found
 
 
 @pytest.fixture
@@ -57,24 +53,14 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(tmp_path, monkeypatch)
 
 
-# ------------------------------------------------------------------------------ processor packages
-
-
 def test_packages_are_added_and_nothing_inside_or_beside_them(machine: Machine) -> None:
-    found = packages(machine.root)
-    assert found is not None
-    assert [zone.path.parent.name for zone in found.zones] == ["intel-rapl:0", "intel-rapl:1"]
-    assert {zone.range for zone in found.zones} == {RANGE}
-
-
-def test_a_training_alone_has_all_the_energy(machine: Machine) -> None:
     counter = machine.packages()
-    machine.show("intel-rapl:0", 51_000_000)
-    machine.show("intel-rapl:1", 26_000_000)
+    for zone, microjoules in (("0", 51_000_000), ("1", 26_000_000), ("0:0", 9_000_000)):
+        machine.show(f"intel-rapl:{zone}", microjoules)
     machine.pass_by(1, own=1, busy=1)
-    assert counter.since() == Joules(75, 75)
+    assert counter.since() == Reading(75, False)
     machine.pass_by(1, own=1, busy=1)
-    assert counter.since() == Joules(0, 0), "counted once"
+    assert counter.since() == Reading(0, False), "counted once"
 
 
 def test_a_counter_that_wraps_around_goes_on(machine: Machine) -> None:
@@ -82,17 +68,16 @@ def test_a_counter_that_wraps_around_goes_on(machine: Machine) -> None:
     counter = machine.packages()
     machine.show("intel-rapl:0", 6_000_000)
     machine.pass_by(1, own=1, busy=1)
-    assert counter.since() == Joules(pytest.approx(10), pytest.approx(10))
+    assert counter.since() == Reading(pytest.approx(10), False)
 
 
-def test_neighbours_get_their_share_by_processor_time(machine: Machine) -> None:
-    cells = [machine.packages() for _ in range(2)]
-    cells[1].own = lambda: 2 * machine.own
+def test_processors_that_others_keep_busy_are_shared(machine: Machine) -> None:
+    counter = machine.packages()
     machine.show("intel-rapl:1", 101_000_000)
-    machine.pass_by(10, own=10, busy=40)  # this cell, another with twice as much, and strangers
-    parts = [cell.since() for cell in cells]
-    assert parts == [Joules(25, 100), Joules(50, 100)]
-    assert machine.packages().since() == Joules(0, 0)
+    machine.pass_by(10, own=10, busy=40)
+    assert counter.since() == Reading(100, True)
+    machine.pass_by(10, own=10, busy=10.2)  # a little is always the system's
+    assert counter.since() == Reading(0, False)
 
 
 def test_after_too_long_a_time_the_energy_is_not_known(machine: Machine) -> None:
@@ -101,7 +86,7 @@ def test_after_too_long_a_time_the_energy_is_not_known(machine: Machine) -> None
     assert counter.since() is None
 
 
-def test_a_counter_that_began_anew_is_not_taken_for_one_that_wrapped(machine: Machine) -> None:
+def test_a_counter_that_was_reset_is_not_taken_for_one_that_wrapped(machine: Machine) -> None:
     machine.show("intel-rapl:0", RANGE // 2)
     counter = machine.packages()
     machine.show("intel-rapl:0", 0)
@@ -109,44 +94,36 @@ def test_a_counter_that_began_anew_is_not_taken_for_one_that_wrapped(machine: Ma
     assert counter.since() is None
 
 
-@pytest.mark.parametrize("content", ["", "much\n", "-1\n", f"{RANGE + 1}\n"])
-def test_what_a_counter_cannot_say_is_not_known(machine: Machine, content: str) -> None:
+@pytest.mark.parametrize("content", ["", "much\n", None])
+def test_what_a_counter_cannot_say_is_not_known(machine: Machine, content: str | None) -> None:
     counter = machine.packages()
-    (machine.root / "intel-rapl:1" / "energy_uj").write_text(content)
-    machine.pass_by(1, own=1, busy=1)
+    path = machine.root / "intel-rapl:1" / "energy_uj"
+    if content is None:
+        path = machine.stat
+    path.write_text(content or "intr 1 2 3\n")
+    machine.pass_by(1, own=1, busy=1) if content is not None else None
     assert counter.since() is None
-
-
-def test_without_processor_time_the_part_is_not_known(machine: Machine) -> None:
-    counter = machine.packages()
-    machine.stat.unlink()
-    assert counter.since() is None
-    with pytest.raises(ValueError, match="proc/stat"):
-        busy_seconds("intr 1 2 3\n")
 
 
 @pytest.mark.parametrize("lost", ["energy_uj", "max_energy_range_uj"])
 def test_a_package_without_its_files_has_no_counter(machine: Machine, lost: str) -> None:
     (machine.root / "intel-rapl:1" / lost).unlink()
-    assert packages(machine.root) is None
+    assert packages(machine.root, machine.stat) is None
+    assert packages(machine.root / "nothing") is None
 
 
-def test_unreadable_and_missing_counters_are_none(
-    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_counters_that_only_root_can_read_are_none(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert packages(tmp_path / "nothing") is None
     real = Path.read_text
 
     def refused(self: Path) -> str:
-        if self.name == "energy_uj":  # as for all but root
+        if self.name == "energy_uj":
             raise PermissionError(self)
         return real(self)
 
     monkeypatch.setattr(Path, "read_text", refused)
-    assert packages(machine.root) is None
-
-
-# -------------------------------------------------------------------------------------- GPU boards
+    assert packages(machine.root, machine.stat) is None
 
 
 class Nvml(types.ModuleType):
@@ -163,6 +140,7 @@ class Nvml(types.ModuleType):
         self.millijoules: int | None = 5_000_000
         self.mig: int | None = 0
         self.there = True
+        self.processes: int | None = 1
 
     def nvmlInit(self) -> None:
         if not self.there:
@@ -183,6 +161,11 @@ class Nvml(types.ModuleType):
             raise self.NVMLError_NotSupported
         return self.millijoules
 
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: str) -> list[object]:
+        if self.processes is None:
+            raise self.NVMLError("no permission")
+        return [object()] * self.processes
+
 
 @pytest.fixture
 def nvml(monkeypatch: pytest.MonkeyPatch) -> Nvml:
@@ -191,12 +174,22 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> Nvml:
     return library
 
 
-def test_a_gpu_is_found_by_its_uuid_and_counts_from_the_start(nvml: Nvml, tmp_path: Path) -> None:
-    counter = board("1234", tmp_path)
+def test_a_gpu_is_found_by_its_uuid_and_counts_from_the_start(nvml: Nvml) -> None:
+    counter = board("1234")
     assert counter is not None
     nvml.millijoules = 5_250_000
-    assert counter.since() == Joules(250, 250)
-    assert counter.since() == Joules(0, 0)
+    assert counter.since() == Reading(250, False)
+    assert counter.since() == Reading(0, False)
+
+
+@pytest.mark.parametrize("processes", [0, 2, None], ids=["hidden", "two", "not told"])
+def test_a_gpu_on_which_a_training_is_not_known_to_be_alone_is_shared(
+    nvml: Nvml, processes: int | None
+) -> None:
+    counter = board("1234")
+    assert counter is not None
+    nvml.processes = processes
+    assert counter.since() == Reading(0, True)
 
 
 @pytest.mark.parametrize(
@@ -204,112 +197,73 @@ def test_a_gpu_is_found_by_its_uuid_and_counts_from_the_start(nvml: Nvml, tmp_pa
     [{"millijoules": None}, {"mig": 1}, {"there": False}],
     ids=["not counted", "MIG", "no library"],
 )
-def test_a_gpu_whose_energy_is_not_counted_has_none(
-    nvml: Nvml, tmp_path: Path, change: dict[str, object]
-) -> None:
+def test_a_gpu_whose_energy_is_not_counted_has_none(nvml: Nvml, change: dict[str, object]) -> None:
     for name, value in change.items():
         setattr(nvml, name, value)
-    assert board("1234", tmp_path) is None
+    assert board("1234") is None
 
 
-def test_a_gpu_that_cannot_be_divided_is_counted_and_an_unknown_one_is_not(
-    nvml: Nvml, tmp_path: Path
-) -> None:
+def test_a_gpu_that_cannot_be_divided_is_counted_and_an_unknown_one_is_not(nvml: Nvml) -> None:
     nvml.mig = None
-    assert board("1234", tmp_path) is not None
-    assert board("part-of-1234", tmp_path) is None
+    assert board("1234") is not None
+    assert board("part-of-1234") is None
 
 
-def test_a_gpu_that_was_reset_or_lost_on_the_way_is_not_known(nvml: Nvml, tmp_path: Path) -> None:
+def test_a_gpu_that_was_reset_or_lost_on_the_way_is_not_known(nvml: Nvml) -> None:
     for after in (4_000_000, None):
         nvml.millijoules = 5_000_000
-        counter = board("1234", tmp_path)
+        counter = board("1234")
         assert counter is not None
         nvml.millijoules = after
         assert counter.since() is None
 
 
-def test_a_missing_package_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_or_gpu_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert board("1234", tmp_path) is None
-
-
-def test_cells_on_one_gpu_share_what_it_takes_and_no_more(nvml: Nvml, tmp_path: Path) -> None:
-    cells = [board("1234", tmp_path) for _ in range(3)]
-    nvml.millijoules = 5_900_000
-    parts = [cell.since() for cell in cells if cell is not None]
-    assert parts == [Joules(300, 900)] * 3
-    cells.pop()
-    del parts[:]
-    nvml.millijoules = 6_900_000
-    assert [cell.since() for cell in cells if cell is not None] == [Joules(500, 1000)] * 2
-
-
-def test_a_folder_that_cannot_be_used_makes_the_part_unknown(nvml: Nvml, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    assert board("1234", tmp_path / "file") is None
-    counter = board("1234", tmp_path / "folder")
-    assert counter is not None
-    (next((tmp_path / "folder").iterdir())).unlink()
-    (tmp_path / "folder").rmdir()
-    assert counter.since() is None
-
-
-def test_a_killed_neighbour_counts_no_more(tmp_path: Path) -> None:
-    here = Neighbours(tmp_path)
-    context = multiprocessing.get_context("spawn")
-    began = context.Event()
-    other = context.Process(target=hold_a_place, args=(tmp_path, began))
-    other.start()
-    assert began.wait(60)
-    assert here.count() == 2
-    other.kill()
-    other.join()
-    assert here.count() == 1
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_where_nothing_counts_there_is_no_counter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fggp.training.energy.counters.packages", lambda: None)
-    assert counter_of("cpu") is None
-
-
-# --------------------------------------------------------------------------------------- the meter
+    assert board("1234") is None
+    assert current_board() is None
 
 
 class Fixed:
     """A counter that rises by the given parts and then is lost."""
 
-    def __init__(self, *parts: Joules | None) -> None:
-        self.parts: Iterator[Joules | None] = iter(parts)
+    def __init__(self, *parts: Reading | None) -> None:
+        self.parts: Iterator[Reading | None] = iter(parts)
 
-    def since(self) -> Joules | None:
+    def since(self) -> Reading | None:
         return next(self.parts)
 
 
 def test_a_meter_adds_up_and_reads_between_only_now_and_then() -> None:
     now = [0.0]
-    meter = Meter(Fixed(Joules(1, 2), Joules(3, 4)), lambda: now[0])
-    meter.glance()
-    now[0] = GLANCE_SECONDS
-    meter.glance()
-    meter.glance()
-    assert meter.read() == Joules(4, 6)
+    meter = Meter(Fixed(Reading(2, False), Reading(4, True)), lambda: now[0])
+    meter.read_when_due()
+    now[0] = SECONDS
+    meter.read_when_due()
+    meter.read_when_due()
+    assert meter.read() == Reading(6, True), "shared once is shared"
 
 
 def test_one_unknown_part_makes_the_sum_unknown() -> None:
-    meter = Meter(Fixed(Joules(1, 1), None, Joules(1, 1)))
-    assert meter.read() == Joules(1, 1)
+    meter = Meter(Fixed(Reading(1, False), None, Reading(1, False)))
+    assert meter.read() == Reading(1, False)
     assert meter.read() is None
     assert meter.read() is None
     assert Meter(None).read() is None
 
 
 def test_earlier_attempts_count_where_they_are_known() -> None:
-    meter = Meter(Fixed(Joules(1, 2)))
-    meter.add(Joules(10, 20))
-    assert meter.read() == Joules(11, 22)
-    for counter, before in ((Fixed(Joules(1, 2)), None), (None, Joules(10, 20))):
+    meter = Meter(Fixed(Reading(2, False)))
+    meter.add(Reading(20, True))
+    assert meter.read() == Reading(22, True)
+    for counter, before in ((Fixed(Reading(2, False)), None), (None, Reading(20, False))):
         meter = Meter(counter)
         meter.add(before)
         assert meter.read() is None
+
+
+def test_energy_is_a_trainings_own_only_where_it_was_alone() -> None:
+    alone, shared = (Meter(Fixed(Reading(7.12345, it))).record() for it in (False, True))
+    assert alone == {"energy_joules": 7.123, "counter_joules": 7.123, "energy_shared": False}
+    assert shared == {"energy_joules": None, "counter_joules": 7.123, "energy_shared": True}
+    assert set(Meter(None).record().values()) == {None}

@@ -13,10 +13,10 @@ from fggp import METHODS
 from fggp.data import Dataset
 from fggp.foundation.errors import Failure
 from fggp.foundation.exact import kept_count
-from fggp.models.small_dense import narrower, weights
 from fggp.study.cell import Cell, canonical
 from fggp.training.build import network_of
 from fggp.training.checkpoint import Checkpoint
+from fggp.training.small_dense import narrower, weights
 from fggp.training.train import Stopped, train
 
 CPU = torch.device("cpu")
@@ -44,11 +44,11 @@ def test_every_method_trains_and_resumes_to_the_same_bytes(
     name: str, tmp_path: Path, digits: Dataset, dense: Mapping[str, Tensor]
 ) -> None:
     wanted = cell(name)
-    outcome = train(wanted, digits, device=CPU, store=small.Forgetful(), trained=dense)
+    outcome = train(wanted, digits, device=CPU, store=small.Forgetful(), trained=dense).plain()
     store = Checkpoint(tmp_path / "c.ckpt", wanted, "cpu")
     with pytest.raises(Stopped):
         train(wanted, digits, device=CPU, store=store, trained=dense, stop=stop_at(2))
-    again = train(wanted, digits, device=CPU, store=store, trained=dense)
+    again = train(wanted, digits, device=CPU, store=store, trained=dense).plain()
     assert canonical(again) == canonical(outcome)
     kept = sum(layer["kept"] for layer in outcome["layers"])
     assert outcome["verdict"] == "completed"

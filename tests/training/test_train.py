@@ -22,6 +22,7 @@ from fggp.storage.logits import read_logits
 from fggp.storage.packing import unpack
 from fggp.study.accuracy_views import views
 from fggp.study.cell import Cell, Training, canonical
+from fggp.study.outcome import Epoch
 from fggp.study.result_file import NUMERICS, kept, logits_path, read, weights_path
 from fggp.training import checkpoint
 from fggp.training.build import network_of
@@ -47,7 +48,7 @@ def undisturbed(digits: Dataset) -> Callable[[Cell], dict[str, Any]]:
     def outcome(wanted: Cell) -> dict[str, Any]:
         text = wanted.canonical()
         if text not in known:
-            known[text] = train(wanted, digits, device=CPU, store=small.Forgetful())
+            known[text] = train(wanted, digits, device=CPU, store=small.Forgetful()).plain()
         return known[text]
 
     return outcome
@@ -74,7 +75,7 @@ def test_a_training_that_was_stopped_comes_to_the_same_bytes(
     for steps in stops:
         with pytest.raises(Stopped):
             train(wanted, digits, device=CPU, store=store, stop=stop_after(steps))
-    outcome = train(wanted, digits, device=CPU, store=store)
+    outcome = train(wanted, digits, device=CPU, store=store).plain()
     assert canonical(outcome) == canonical(undisturbed(wanted))
 
 
@@ -86,7 +87,7 @@ def test_a_training_that_was_stopped_comes_to_the_same_bytes_in_every_layout(
     store = Checkpoint(tmp_path / "c.ckpt", wanted, "cpu")
     with pytest.raises(Stopped):
         train(wanted, digits, device=CPU, store=store, stop=stop_after(4))
-    outcome = train(wanted, digits, device=CPU, store=store)
+    outcome = train(wanted, digits, device=CPU, store=store).plain()
     assert canonical(outcome) == canonical(undisturbed(wanted))
 
 
@@ -102,9 +103,8 @@ def test_a_training_that_was_killed_comes_to_the_same_bytes(
 
     with pytest.raises(MemoryError):
         train(cell(), digits, device=CPU, store=store, tick=kill)
-    assert canonical(train(cell(), digits, device=CPU, store=store)) == canonical(
-        undisturbed(cell())
-    )
+    again = train(cell(), digits, device=CPU, store=store).plain()
+    assert canonical(again) == canonical(undisturbed(cell()))
 
 
 def test_a_training_that_was_killed_before_its_result_was_written_trains_no_step_more(
@@ -112,7 +112,9 @@ def test_a_training_that_was_killed_before_its_result_was_written_trains_no_step
 ) -> None:
     store = Checkpoint(tmp_path / "c.ckpt", cell(), "cpu")
     train(cell(), digits, device=CPU, store=store)
-    again = train(cell(), digits, device=CPU, store=store, stop=lambda: pytest.fail("trained"))
+    again = train(
+        cell(), digits, device=CPU, store=store, stop=lambda: pytest.fail("trained")
+    ).plain()
     assert canonical(again) == canonical(undisturbed(cell()))
 
 
@@ -122,7 +124,7 @@ def test_the_outcome_depends_on_the_seed_of_the_cell_and_on_no_other(
     before = torch.get_rng_state()
     try:
         torch.manual_seed(99)
-        again = train(cell(), digits, device=CPU, store=small.Forgetful())
+        again = train(cell(), digits, device=CPU, store=small.Forgetful()).plain()
     finally:
         torch.set_rng_state(before)
     assert canonical(again) == canonical(undisturbed(cell()))
@@ -207,7 +209,7 @@ def test_the_report_gets_every_epoch_and_the_tick_every_step(digits: Dataset) ->
         report=rows.append,
         tick=lambda done, steps: ticks.append((done, steps)),
     )
-    assert rows == outcome["epochs"]
+    assert rows == [epoch.plain() for epoch in outcome.epochs]
     assert ticks == [(done, STEPS) for done in range(1, STEPS + 1)]
 
 
@@ -231,7 +233,9 @@ def test_the_learning_rate_falls_after_each_milestone(
 
 
 def test_a_training_that_diverges_ends_at_once_with_that_verdict(digits: Dataset) -> None:
-    outcome = train(cell(lr=1_000_000, epochs=9), digits, device=CPU, store=small.Forgetful())
+    outcome = train(
+        cell(lr=1_000_000, epochs=9), digits, device=CPU, store=small.Forgetful()
+    ).plain()
     assert outcome["verdict"] == "diverged"
     assert outcome["epochs"][-1]["train_loss"] is None
     assert len(outcome["epochs"]) < 9
@@ -243,8 +247,10 @@ def test_a_diverged_training_that_is_continued_stays_diverged(
 ) -> None:
     wanted = cell(lr=1_000_000, epochs=9)
     store = Checkpoint(tmp_path / "c.ckpt", wanted, "cpu")
-    first = train(wanted, digits, device=CPU, store=store)
-    again = train(wanted, digits, device=CPU, store=store, stop=lambda: pytest.fail("trained"))
+    first = train(wanted, digits, device=CPU, store=store).plain()
+    again = train(
+        wanted, digits, device=CPU, store=store, stop=lambda: pytest.fail("trained")
+    ).plain()
     assert canonical(again) == canonical(first)
 
 
@@ -252,14 +258,17 @@ def test_a_diverged_training_that_is_continued_stays_diverged(
 
 #                  epoch, validation, test
 TABLE = [(1, 90, 99), (2, 70, 50), (3, 80, 60), (4, 80, 70), (5, 75, 70), (6, 75, 65)]
-EPOCHS = [{"epoch": e, "validation_correct": v, "test_correct": t} for e, v, t in TABLE]
+EPOCHS = [
+    Epoch(epoch=e, lr=0.1, train_loss=None, validation_correct=v, test_correct=t, kept=0)
+    for e, v, t in TABLE
+]
 
 
 @pytest.mark.parametrize(("method", "start"), [("iss", 0.5), ("decaying-mask", None)])
 def test_an_epoch_whose_network_sees_pruned_weights_is_not_at_its_target(
     digits: Dataset, method: str, start: float | None
 ) -> None:
-    outcome = train(cell(method, start=start), digits, device=CPU, store=small.Forgetful())
+    outcome = train(cell(method, start=start), digits, device=CPU, store=small.Forgetful()).plain()
     final = sum(layer["kept"] for layer in outcome["layers"])
     assert final < outcome["prunable"] / 4
     # The window ends with the second of three epochs.
@@ -282,7 +291,7 @@ def test_each_view_chooses_its_epoch(
     first_full: int, window_end: int, validation: tuple[int, int], test: tuple[int, int]
 ) -> None:
     chosen = views(EPOCHS, first_full, window_end)
-    assert {name: (v["epoch"], v["correct"]) for name, v in chosen.items()} == {
+    assert {name: (view.epoch, view.correct) for name, view in chosen} == {
         "last": (6, 65),
         "best_validation": validation,
         "best_test": test,
@@ -476,7 +485,7 @@ def test_after_a_rejected_checkpoint_training_starts_afresh(
     with pytest.raises(Stopped):
         train(cell(), digits, device=CPU, store=store, stop=stop_after(4))
     truncated(0.5)(store.path)
-    outcome = train(cell(), digits, device=CPU, store=store)
+    outcome = train(cell(), digits, device=CPU, store=store).plain()
     assert "training afresh" in capsys.readouterr().err
     assert canonical(outcome) == canonical(undisturbed(cell()))
 

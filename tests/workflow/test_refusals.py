@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -138,6 +139,7 @@ def test_a_result_from_long_ago_trains_nothing(study_by_hand: Checkout) -> None:
 
 
 def test_a_study_is_not_run_twice_at_once(fresh: Checkout) -> None:
+    fresh.pause(1)
     first = fresh.start(sys.executable, "-m", "fggp", "run", "few")
     deadline = time.monotonic() + TIMEOUT
     while not (fresh / "results/few/logs").exists():
@@ -169,6 +171,7 @@ def test_with_the_disk_full_the_old_checkpoint_stays_and_with_room_the_bits_are_
         assert {it.name for it in path.parent.iterdir()} <= {".seed1.lock"}
         remount(untrained / "results", "size=2000k")
         filler = untrained / "results/filler"
+        untrained.pause(2)
         process = untrained.start(sys.executable, "-m", "fggp", *command)
         assert process.stdout is not None
         for line in process.stdout:
@@ -179,6 +182,8 @@ def test_with_the_disk_full_the_old_checkpoint_stays_and_with_room_the_bits_are_
                 file.write(b"x" * 2_000_000)
         except OSError:
             pass
+        untrained.pause_no_more()
+        process.send_signal(signal.SIGUSR2)
         rest = process.communicate(timeout=TIMEOUT)[0]
         assert process.returncode == 1, rest
         assert "no space left on device; make room; the same command then continues" in rest
@@ -221,6 +226,7 @@ def test_a_data_folder_that_is_full_or_read_only_is_told_and_keeps_what_it_has(
         assert len(FEW_CELLS) == 3
 
 
+@pytest.mark.slow
 @needs_mount
 def test_a_result_that_finds_no_room_is_not_left_in_pieces(
     undisturbed: Checkout, untrained: Checkout
@@ -230,6 +236,7 @@ def test_a_result_that_finds_no_room_is_not_left_in_pieces(
     size = undisturbed.result(CELL, "long").stat().st_size
     assert size > 8192
     store = path.with_name(".seed1.ckpt")
+    untrained.pause(7)
     with mounted(untrained / "results", "3m"):
         process = untrained.start(sys.executable, "-m", "fggp", "train", "long", CELL)
         assert process.stdout is not None
@@ -238,6 +245,7 @@ def test_a_result_that_finds_no_room_is_not_left_in_pieces(
                 process.terminate()
         process.communicate(timeout=TIMEOUT)
         assert process.returncode == 75
+        untrained.pause_no_more()
         kept = store.stat().st_size
         # Room for a checkpoint beside the old one, and for no result beside the new one.
         block = 4096

@@ -46,7 +46,7 @@ rule table:
     output:
         report(
             f"{HOME}/tables/{{name}}.csv",
-            category=lambda wildcards: TABLE_HEADS[wildcards.name],
+            category=lambda wildcards: TABULATED[wildcards.name].under,
             subcategory="Tables",
             caption="../report/table.rst",
             labels={"table": "{name}"},
@@ -58,11 +58,13 @@ rule table:
         "../../envs/analysis.yml"
     params:
         home=lambda wildcards, input: Path(input[0]).parent,
+        caption=lambda wildcards: TABULATED[wildcards.name].caption,
     shell:
         "python -m fggp table {wildcards.name} {params.home:q} > {log} 2>&1"
 
 
 # All figures in one process: they read the same tables, and a start of Python costs more than most.
+# Their captions are written beside them, from the docstrings that declare the figures.
 rule figure:
     input:
         f"{HOME}/cells.json",
@@ -73,15 +75,17 @@ rule figure:
         [
             report(
                 f"{HOME}/figures/{name}.png",
-                category=FIGURE_HEADS[name],
+                category=it.under,
                 subcategory="Figures",
-                caption=f"../report/{name}.rst",
+                caption=Path.cwd() / f"{HOME}/figures/{name}.rst",
                 labels={"figure": name},
             )
-            for name in FIGURE_NAMES
+            for name, it in DRAWN.items()
         ],
         expand(
-            f"{HOME}/figures/{{name}}.{{kind}}", name=FIGURE_NAMES, kind=["pdf", "csv"]
+            f"{HOME}/figures/{{name}}.{{kind}}",
+            name=DRAWN,
+            kind=["pdf", "csv", "rst"],
         ),
     log:
         f"{HOME}/logs/figure.log",

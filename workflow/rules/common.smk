@@ -7,16 +7,19 @@ SOURCE = Path(str(workflow.current_basedir)).parents[1] / "src"
 sys.path.insert(0, str(SOURCE))
 
 from fggp.analysis.catalogue import (
-    FIGURES as FIGURE_NAMES,
-    FIGURES_UNDER,
+    FIGURES as DRAWN,
     PAGE as PAGE_NAME,
-    TABLES as TABLE_NAMES,
-    TABLES_UNDER,
-    heads,
+    TABLES as TABULATED,
 )
 from fggp.cli.analyse import DECLARATIONS
-from fggp.running.snakemake_grid import Grid, cells_per_gpu, one_configuration, set_environment
+from fggp.running.snakemake_grid import (
+    Grid,
+    cells_per_gpu,
+    one_configuration,
+    set_environment,
+)
 from fggp.foundation.errors import Failure
+from fggp.study.cell_name import FOLDER, PATTERN
 
 set_environment(SOURCE)
 
@@ -32,23 +35,20 @@ except Failure as failure:
     sys.exit(f"fggp: {failure}")
 
 HOME = GRID.home
-CELLS = "{backbone}/s{sparsity}/i{start}/{label}"
 RUNS_CSV = f"{HOME}/runs.csv"
 DECLARED = [path for path in DECLARATIONS if Path(path).exists()]
 TABLES = expand(
     f"{HOME}/tables/{{name}}.{{kind}}",
-    name=TABLE_NAMES,
+    name=TABULATED,
     kind=["csv", "md", "tex"],
 )
 FIGURES = expand(
     f"{HOME}/figures/{{name}}.{{kind}}",
-    name=FIGURE_NAMES,
-    kind=["pdf", "png", "csv"],
+    name=DRAWN,
+    kind=["pdf", "png", "csv", "rst"],
 )
 PAGE = f"{HOME}/{PAGE_NAME}"
 CRATE = f"{HOME}/{Path(HOME).name}.crate.zip"
-# Under which head of the report each stands.
-TABLE_HEADS, FIGURE_HEADS = heads(TABLES_UNDER), heads(FIGURES_UNDER)
 
 
 wildcard_constraints:

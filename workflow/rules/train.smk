@@ -15,12 +15,12 @@ for NAME, SEEDS in GRID.packs.items():
             dense=ancient(lambda wildcards, seeds=SEEDS: GRID.origins(wildcards, seeds)),
         output:
             expand(
-                f"{HOME}/runs/{CELLS}/seed{{seed}}.json",
+                f"{HOME}/runs/{PATTERN}.json",
                 seed=SEEDS,
                 allow_missing=True,
             ),
         log:
-            f"{HOME}/logs/{CELLS}/{'seed{seed}' if GRID.together == 1 else NAME}.log",
+            f"{HOME}/logs/{PATTERN if GRID.together == 1 else f'{FOLDER}/{NAME}'}.log",
         conda:
             "../../envs/train.yml"
         threads: lambda wildcards, seeds=SEEDS: GRID.threads(wildcards) * len(seeds)

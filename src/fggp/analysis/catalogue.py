@@ -1,59 +1,120 @@
-"""The tables and figures by name, under the heads that the report has; imports nothing heavy."""
+"""The tables and figures by name, as their files declare them; imports nothing heavy.
+
+A file in ``analysis/figures`` or ``analysis/tables`` declares what it makes with `figure` or
+`table`. The declarations are read here without importing the files, which need matplotlib and
+pandas: every command and every job of the workflow asks for the names.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
 
-RESULTS, ABLATIONS, DIAGNOSTICS, PROVENANCE = "Results", "Ablations", "Diagnostics", "Provenance"
+from fggp.foundation.docstrings import Docstring, parse
 
-TABLES_UNDER: Mapping[str, tuple[str, ...]] = {
-    RESULTS: (
-        "ranking",
-        "ranking_all",
-        "settings",
-        "comparisons",
-        "per_setting",
-        "tests",
-        "leave_out",
-        "power",
-        "claims",
-    ),
-    DIAGNOSTICS: ("costs",),
-    PROVENANCE: ("provenance",),
-}
+Head = Literal["Results", "Ablations", "Diagnostics", "Provenance"]
+"""What a table or figure stands under, in the report, on the page and in lists."""
 
-FIGURES_UNDER: Mapping[str, tuple[str, ...]] = {
-    RESULTS: (
-        "accuracy_vs_sparsity",
-        "drop_to_dense",
-        "accuracy_vs_flops",
-        "forest",
-        "win_tie_loss",
-        "rank_heatmap",
-        "critical_difference",
-    ),
-    ABLATIONS: ("rate_ablation", "order_schedule"),
-    DIAGNOSTICS: (
-        "layer_density",
-        "sparsity_schedule",
-        "mask_churn",
-        "training_curves",
-        "run_overview",
-        "seed_pairs",
-    ),
-}
+Maker = TypeVar("Maker", bound=Callable[..., Any])
 
 
-def listed(under: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Return all names in their order."""
-    return tuple(name for names in under.values() for name in names)
+@dataclass(frozen=True)
+class Declaration:
+    """A table or figure as its file declares it.
+
+    Attributes:
+        name: as written on the command line and in names of files.
+        under: the head that it stands under.
+        place: where it stands under its head; equal places go by name.
+        module: the name of its file.
+        function: the name of the function that makes it.
+        docstring: what that function says: the first line is the alternative text of a figure and
+            the entry in ``figures/README.md``; the paragraphs after it complete the caption.
+
+    """
+
+    name: str
+    under: Head
+    place: int
+    module: str
+    function: str
+    docstring: Docstring
+
+    @property
+    def alt(self) -> str:
+        """What it shows in one sentence of plain text."""
+        return self.docstring.summary.replace("``", "")
+
+    @property
+    def entry(self) -> str:
+        """The same in Markdown, without the full stop."""
+        return self.docstring.summary.replace("``", "`").rstrip(".")
+
+    @property
+    def caption(self) -> str:
+        """Its caption in reStructuredText."""
+        return "\n\n".join([self.docstring.summary, *self.docstring.text])
 
 
-def heads(under: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """Return the head that each name stands under."""
-    return {name: head for head, names in under.items() for name in names}
+def figure(under: Head, *, place: int = 100) -> Callable[[Maker], Maker]:
+    """Declare the decorated function as the figure of its name, which is that of its file too."""
+    del under, place  # read from the source, see `declared`
+    return lambda make: make
 
 
-TABLES, FIGURES = listed(TABLES_UNDER), listed(FIGURES_UNDER)
+def table(name: str, under: Head, *, place: int = 100) -> Callable[[Maker], Maker]:
+    """Declare the decorated function as a table."""
+    del name, under, place  # read from the source, see `declared`
+    return lambda make: make
+
+
+def declared(folder: Path, decorator: str) -> dict[str, Declaration]:
+    """Return what the files of a folder declare with a decorator, by head and place.
+
+    Raises ValueError where two have one name.
+    """
+    found = [it for path in sorted(folder.glob("*.py")) for it in _declarations(path, decorator)]
+    heads = get_args(Head)
+    found.sort(key=lambda it: (heads.index(it.under), it.place, it.name))
+    by_name = {it.name: it for it in found}
+    if len(by_name) < len(found):
+        names = [it.name for it in found]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"{folder}: declared twice: {', '.join(twice)}")
+    return by_name
+
+
+def by_head(declarations: Mapping[str, Declaration]) -> dict[Head, list[Declaration]]:
+    """Return declarations under their heads."""
+    heads: dict[Head, list[Declaration]] = {}
+    for it in declarations.values():
+        heads.setdefault(it.under, []).append(it)
+    return heads
+
+
+def _declarations(path: Path, decorator: str) -> Iterator[Declaration]:
+    source = path.read_text(encoding="utf-8")
+    if f"\n@{decorator}(" not in source:
+        return  # the rest of the folder need not be parsed
+    signature = {"figure": ("under",), "table": ("name", "under")}[decorator]
+    for node in ast.parse(source).body:
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        for call in node.decorator_list:
+            if not (isinstance(call, ast.Call) and ast.unparse(call.func) == decorator):
+                continue
+            given: dict[str, Any] = {"name": node.name, "place": 100}
+            given |= zip(signature, map(ast.literal_eval, call.args), strict=False)
+            given |= {str(it.arg): ast.literal_eval(it.value) for it in call.keywords}
+            text = parse(ast.get_docstring(node) or "")
+            yield Declaration(module=path.stem, function=node.name, docstring=text, **given)
+
+
+HERE = Path(__file__).parent
+TABLES = declared(HERE / "tables", "table")
+FIGURES = declared(HERE / "figures", "figure")
 PAGE = "page.html"
 """The page of a study, in its folder."""

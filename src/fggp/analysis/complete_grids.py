@@ -17,6 +17,7 @@ from pandas import DataFrame, MultiIndex
 
 from fggp.analysis.collect.runs_csv import DENSE, is_partial
 from fggp.foundation.errors import ResultError
+from fggp.foundation.quantities import percent
 
 SETTING = ["backbone", "sparsity", "initial_sparsity"]
 
@@ -106,7 +107,7 @@ def all_entries(runs: DataFrame) -> Counts | None:
 
 def name_of(setting: Mapping[str, Any]) -> str:
     """Return a setting in words: "vgg19, 90 %, dense start"."""
-    parts = [str(setting["backbone"]), f"{100 * setting['sparsity']:.4g} %"]
+    parts = [str(setting["backbone"]), percent(setting["sparsity"])]
     return ", ".join([*parts, str(setting["start"])] if "start" in setting else parts)
 
 

@@ -1,7 +1,8 @@
-"""Which rivals the reference method meets, and on which settings and seeds."""
+"""The grids of methods, and which rivals the reference method meets on which settings."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,19 @@ class Pair(NamedTuple):
     def differences(self) -> Numbers:
         """The same in points."""
         return (self.images * self.counts.points).astype(np.float64)
+
+
+def grids(runs: DataFrame) -> Iterator[tuple[str, Counts]]:
+    """Yield the complete grids of methods, each with what its settings are (`STARTS`, `NO_STARTS`).
+
+    The first is of the methods with both starts; the second, where some method has one start, of
+    all methods, the others once per start.
+    """
+    both, every = both_starts(runs), all_entries(runs)
+    if both is not None:
+        yield STARTS, both
+    if every is not None and "one" in every.starts.values():
+        yield NO_STARTS, every
 
 
 def pairs(runs: DataFrame, plan: Plan) -> list[Pair]:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from fggp.foundation.errors import ResultError
+from fggp.foundation.quantities import percent
 from fggp.foundation.validation import ConfigError, explain
 from fggp.study.cell import Count, Index, Name, Record
 from fggp.study.yaml_files import UniqueKeys
@@ -59,7 +60,7 @@ class Plan(Record):
     @property
     def confidence(self) -> str:
         """The level of the intervals in words: 95 %."""
-        return f"{100 * (1 - self.alpha):.4g} %"
+        return percent(1 - self.alpha)
 
 
 def read_plan() -> tuple[Plan, str]:

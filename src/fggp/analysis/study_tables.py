@@ -15,6 +15,7 @@ from fggp.analysis.collect.runs_csv import DENSE, RUNS, marks, read_runs, title
 from fggp.analysis.figure_style import Look, looks
 from fggp.analysis.plan import Plan, read_plan
 from fggp.foundation.errors import ResultError
+from fggp.study.cell import Cell
 from fggp.study.study_folder import read_configuration, read_expected
 
 TEXT = ("backbone", "label", "name", "shape")
@@ -60,9 +61,14 @@ class Material:
             return {}
 
     @cached_property
+    def cells(self) -> list[Cell]:
+        """The cells that the study should hold; raises ResultError without ``cells.json``."""
+        return read_expected(self.folder)[1]
+
+    @cached_property
     def expected(self) -> DataFrame:
         """A row per cell that the study should hold; raises ResultError without ``cells.json``."""
-        rows = [keys(cell) for cell in read_expected(self.folder)[1]]
+        rows = [keys(cell) for cell in self.cells]
         return DataFrame(rows, columns=list(KEYS)).astype({key: RUNS[key] for key in KEYS})
 
     @cached_property

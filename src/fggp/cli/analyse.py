@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,8 @@ def add(verbs: Any) -> None:
         metavar="DIR",
         help="write into this folder, and leave the study as it is",
     )
-    _add_one(verbs, "table", table, TABLES)
-    _add_one(verbs, "figure", figure, FIGURES)
+    _add_one(verbs, "table", table, list(TABLES))
+    _add_one(verbs, "figure", figure, list(FIGURES))
     text = "write the page of an aggregated study: what its tables and figures say, part by part"
     study_argument(verb(verbs, "page", page, text, "python -m fggp page demo"))
 
@@ -87,7 +87,7 @@ def page(options: argparse.Namespace) -> int:
     return 0
 
 
-def _names(options: argparse.Namespace, known: Sequence[str]) -> list[str]:
+def _names(options: argparse.Namespace, known: Iterable[str]) -> list[str]:
     return list(known) if options.name == ALL else [options.name]
 
 

@@ -6,13 +6,14 @@ import argparse
 import os
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
 from fggp.foundation.errors import Failure
 from fggp.foundation.validation import nearest
+from fggp.running.progress.finished_cells import Done
 from fggp.running.progress.pace import with_measured_power
-from fggp.running.progress.result_headers import Done
 from fggp.study import costs
 from fggp.study.cell import Training
 from fggp.study.config import Study, load
@@ -115,42 +116,18 @@ def chosen(
 
 
 def positive(text: str) -> float:
-    """Read a positive number from the command line."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return value
+    """Read a number above 0 from the command line."""
+    return _number(text, lambda it: 0 < it < inf, "a number above 0")
 
 
-def _positive(text: str) -> float:
-    return _number(text, lambda it: 0 < it < float("inf"), "a number above 0")
+def not_negative(text: str) -> float:
+    """Read a number of at least 0 from the command line."""
+    return _number(text, lambda it: 0 <= it < inf, "a number of at least 0")
 
 
-def _not_negative(text: str) -> float:
-    return _number(text, lambda it: 0 <= it < float("inf"), "a number of at least 0")
-
-
-def _share(text: str) -> float:
+def share(text: str) -> float:
+    """Read a number between 0 and 1, both excluded, from the command line."""
     return _number(text, lambda it: 0 < it < 1, "a number between 0 and 1")
-
-
-def _number(text: str, good: Any, what: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not good(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
 
 
 def positive_count(text: str) -> int:
@@ -158,6 +135,16 @@ def positive_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def _number(text: str, fits: Callable[[float], bool], kind: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
+    if not fits(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {kind}")
+    return value
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

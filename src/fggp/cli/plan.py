@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fggp.cli.arguments import add_costs, chosen, load_study, positive_count, study_argument, verb
-from fggp.cli.units import duration, hours, kwh, size
-from fggp.data.sizes import size_of
+from fggp.cli.units import hours, kwh
+from fggp.data.registry import size_of
+from fggp.foundation.quantities import duration, size
+from fggp.running.progress.finished_cells import Done, FinishedCells
 from fggp.running.progress.pace import Pace, device_of
-from fggp.running.progress.result_headers import Done, Plain, done, plain_cells
 from fggp.study import costs
 from fggp.study.cell import Cell
 from fggp.study.config import Study, cells
 from fggp.study.dependencies import origin
-from fggp.study.stored_results import finished
 from fggp.study.study_folder import check_images, data_path, folder, run_path, write_expected
 
 
@@ -49,11 +49,11 @@ def do(options: argparse.Namespace) -> int:
     check_images(path, study)
     listed = cells(study)
     home = folder(path)
-    plains = plain_cells(study)
+    there = FinishedCells()
     results = {
-        cell.id: done(plains[cell.id], str(run_path(home, cell)))
+        cell.id: result
         for cell in listed
-        if finished(cell, run_path(home, cell))
+        if (result := there.done(cell, run_path(home, cell))) is not None
     }
     if options.write:
         write_expected(study, home / "cells.json")
@@ -63,39 +63,44 @@ def do(options: argparse.Namespace) -> int:
     for label, count in Counter(cell.label for cell in listed).items():
         print(f"{label:<24} {count:>6} cells")
     print(f"{'all':<24} {len(listed):>6} cells, {len(results)} done, {study.description}")
-    print(*_estimate(options, study, plains, results), sep="\n")
+    print(*_estimate(options, study, results), sep="\n")
     return 0
 
 
 def _estimate(
     options: argparse.Namespace,
     study: Study,
-    plains: Mapping[str, Plain],
-    results: Mapping[str, Done | None],
+    results: Mapping[str, Done],
 ) -> list[str]:
     """Return what the cells to do are expected to cost, in lines."""
-    known = {name: result for name, result in results.items() if result is not None}
-    device = chosen(
-        options, device_of(study.training, known.values()), study.training, known.values()
-    )
+    found, listed = results.values(), cells(study)
+    device = chosen(options, device_of(study.training, found), study.training, found)
     images = size_of(study.data.kind, data_path(study.data.name))
-    pace = Pace(device, images, ((plains[name], it) for name, it in known.items()))
-    ahead = [cell for cell in cells(study) if cell.id not in results]
+    pace = Pace(device, images, ((it, results[it.id]) for it in listed if it.id in results))
+    ahead = [cell for cell in listed if cell.id not in results]
     if not ahead:
         return ["nothing is to do"]
-    each = {cell.id: pace.seconds(plains[cell.id]) for cell in ahead}
+    assumed = ""
+    if not images.known:
+        assumed = f"; {images.train:_} training images assumed, prepare counts them".replace(
+            "_", " "
+        )
+    basis = [f"basis: {line}{assumed}" for line in pace.basis(listed)]
+    seconds = {cell.id: pace.seconds(cell) for cell in ahead}
+    each = {name: it for name, it in seconds.items() if it is not None}
+    disk = costs.study_bytes(ahead, images, options.gpus)
+    room = "" if disk is None else f"; about {size(disk)} on disk"
+    if len(each) < len(seconds):
+        return [f"to do: {len(ahead)} cells; no estimate of their time{room}", *basis]
     units = device.count(study.training)
     total, wall = sum(each.values()), _wall(ahead, each, options.gpus)
-    disk = sum(costs.disk_bytes(cell, images) for cell in ahead)
-    disk += options.gpus * max(costs.checkpoint_bytes(cell) for cell in ahead)
     at_once = "one after the other" if options.gpus == 1 else f"{options.gpus} at once"
-    lines = [
+    return [
         f"to do, an estimate: {len(ahead)} cells, {hours(units * total)} {device.unit} "
-        f"({device.name}); {at_once}: {duration(wall)}; about {size(disk)} on disk",
+        f"({device.name}); {at_once}: {duration(wall)}{room}",
         f"energy, an estimate: {kwh(units * total, device)}",
+        *basis,
     ]
-    assumed = "" if images.known else "; 50 000 training images assumed, prepare counts them"
-    return [*lines, *(f"basis: {line}{assumed}" for line in pace.basis(plains.values()))]
 
 
 def _wall(ahead: Sequence[Cell], each: Mapping[str, float], at_once: int) -> float:

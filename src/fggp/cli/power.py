@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from fggp.cli.arguments import _count, _not_negative, _positive, _share, verb
+from fggp.cli.arguments import not_negative, positive, positive_count, share, verb
 
 
 def add(verbs: Any) -> None:
@@ -20,24 +20,29 @@ def add(verbs: Any) -> None:
     )
     parser.add_argument(
         "--sd",
-        type=_positive,
+        type=positive,
         required=True,
         help="of the difference between two methods run with one seed, over seeds, in points: two "
         "methods of sd s whose runs correlate by r have s times the root of 2(1 - r)",
     )
-    parser.add_argument("--seeds", type=_count, required=True, help="per setting and method")
-    parser.add_argument("--settings", type=_count, default=12, help="default: 12")
     parser.add_argument(
-        "--rivals", type=_count, default=4, help="comparisons that Holm adjusts for (default: 4)"
+        "--seeds", type=positive_count, required=True, help="per setting and method"
+    )
+    parser.add_argument("--settings", type=positive_count, default=12, help="default: 12")
+    parser.add_argument(
+        "--rivals",
+        type=positive_count,
+        default=4,
+        help="comparisons that Holm adjusts for (default: 4)",
     )
     parser.add_argument(
         "--interaction",
-        type=_not_negative,
+        type=not_negative,
         default=0.0,
         metavar="SD",
         help="of the true difference between settings, in points (default: 0)",
     )
-    parser.add_argument("--alpha", type=_share, help="size of each test (default: the plan's)")
+    parser.add_argument("--alpha", type=share, help="size of each test (default: the plan's)")
 
 
 def do(options: argparse.Namespace) -> int:

@@ -21,9 +21,9 @@ from fggp.cli.arguments import (
     verb,
 )
 from fggp.cli.status_page import page
-from fggp.data.sizes import size_of
+from fggp.data.registry import size_of
+from fggp.running.progress.finished_cells import FinishedCells, expected
 from fggp.running.progress.pace import device_of
-from fggp.running.progress.result_headers import expected
 from fggp.running.progress.status import Progress, finished, progress
 from fggp.running.workers import STOPPED
 from fggp.study.cell import Training
@@ -32,8 +32,7 @@ from fggp.study.study_folder import data_path, folder
 CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 SECONDS = 10.0
 MEANING = """
-done      its result is there, or the hidden copy of it, of exactly this cell; the beginning and
-          the end of the file are read, not what lies between
+done      its result is there, or the hidden copy of it, of exactly this cell
 running   a process holds it: on this machine it lives, and its files change
 stalled   a process holds it, but is gone, or wrote nothing for ten minutes and five epochs
 failed    its log ends with an error; a rerun tries again
@@ -79,12 +78,13 @@ def add(verbs: Any) -> None:
 def do(options: argparse.Namespace) -> int:
     """Print how far a study is; returns 0 when all is done, 1 on failures, else 75."""
     if options.watch is None:
-        found = _look(options)
+        found = _look(options, FinishedCells())
         print(_text(options, found))
         return status_of(found)
+    results = FinishedCells()
     try:
         while True:
-            found = _look(options)
+            found = _look(options, results)
             live = sys.stdout.isatty() and not options.json
             print(f"{CLEAR if live else ''}{_text(options, found)}", flush=True)
             if status_of(found) == 0:
@@ -101,12 +101,12 @@ def status_of(found: Progress) -> int:
     return 0 if found.count("done") == len(found.cells) else STOPPED
 
 
-def _look(options: argparse.Namespace) -> Progress:
+def _look(options: argparse.Namespace, known: FinishedCells) -> Progress:
     home, configuration = _place(options.study)
     wanted = expected(home, configuration)
     data = wanted.configuration["data"]
     size = size_of(data["kind"], data_path(data["name"]))
-    results = finished(home, wanted)
+    results = finished(home, wanted, known)
     training = Training(**wanted.configuration["training"])
     device = chosen(options, device_of(training, results.values()), training, results.values())
     return progress(home, wanted, results, size, device)

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from statistics import median
 
-from fggp.cli.units import duration, hours, joules, kwh
+from fggp.cli.units import hours, joules, kwh
+from fggp.foundation.quantities import duration, rounded
 from fggp.running.progress.status import STATES, Progress, Standing
-from fggp.study.costs import rounded
 
 WIDTH = 40
 SHOWN = {"running": "running, most left first", "stalled": "stalled", "failed": "failed"}
@@ -21,10 +21,8 @@ def page(found: Progress, top: int) -> str:
 
 def _lines(found: Progress, top: int) -> Iterator[str]:
     yield f"{found.study}: {found.description}".rstrip(": ")
-    total = found.used + found.begun + found.left
-    share = (found.used + found.begun) / total if total else 1.0
-    done = found.count("done")
-    yield f"{bar(share)} of the work, {done} of {len(found.cells)} cells"
+    what = "epochs" if found.left is None else "work"
+    yield f"{bar(found.share)} of the {what}, {found.count('done')} of {len(found.cells)} cells"
     yield ", ".join(_counts(found))
     yield _time(found)
     for state, title in SHOWN.items():
@@ -61,17 +59,19 @@ def _time(found: Progress) -> str:
     spent = found.units * (found.used + found.begun)
     if found.left:
         text += f", about {hours(found.units * found.left)} left ({device.name})"
+    if found.left is None:
+        text += ", no estimate of what is left"
     if found.end is not None:
         running = found.count("running")
         at_once = "1 goes" if running == 1 else f"{running} go"
         when = time.strftime("%a %d %b %H:%M", time.localtime(found.end))
         text += f"\nend about {when}, in {duration(found.end - found.now)}, if {at_once} on"
-    elif found.left:
+    elif found.left != 0 and not found.count("running"):
         text += "\nnothing runs"
     if spent:
         text += f"\nenergy used, an estimate: {kwh(spent, device)}"
     text += _measured(found)
-    if found.left:
+    if found.left != 0:
         text += "".join(f"\nbasis: {line}" for line in found.basis)
     return text
 

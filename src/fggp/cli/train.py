@@ -21,7 +21,7 @@ from fggp.pruning.timing import epochs_of
 from fggp.running.signals import ending_at_once
 from fggp.running.slurm_allocation import Allocation
 from fggp.running.workers import STOPPED, Task
-from fggp.study.cell import Cell
+from fggp.study.cell import Cell, MethodSettings
 from fggp.study.config import cells
 from fggp.study.result_file import read
 from fggp.study.study_folder import folder, run_path
@@ -132,7 +132,13 @@ def _cell(text: str) -> Cell:
     name = cell.method.name
     if name not in METHODS:
         raise Failure(f"--cell: {name!r} is not a method{nearest(name, list(METHODS))}")
-    return cell
+    model = METHODS[name].settings
+    try:
+        settings = model(**cell.method.settings).model_dump(mode="json")
+    except ValidationError as error:
+        raise Failure(f"--cell: method.settings.{explain(error, model)}") from None
+    # Its result has to name every setting that it was trained with.
+    return cell.model_copy(update={"method": MethodSettings(name=name, settings=settings)})
 
 
 def _named(options: argparse.Namespace) -> Task:

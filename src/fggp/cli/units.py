@@ -1,21 +1,9 @@
-"""Amounts in words, and the options that say what they are reckoned for."""
+"""Hours and energy of a device in words."""
 
 from __future__ import annotations
 
-from fggp.study.costs import Device, rounded
-
-MINUTE, HOUR, DAY = 60, 3600, 86400
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it: "45 s", "12 min", "3.4 h", "2.1 days"."""
-    if seconds < 2 * MINUTE:
-        return f"{seconds:.0f} s"
-    if seconds < 2 * HOUR:
-        return f"{seconds / MINUTE:.0f} min"
-    if seconds < 2 * DAY:
-        return f"{seconds / HOUR:.1f} h"
-    return f"{seconds / DAY:.1f} days"
+from fggp.foundation.quantities import HOUR, rounded
+from fggp.study.costs import Device
 
 
 def hours(seconds: float) -> str:
@@ -33,8 +21,3 @@ def kwh(seconds: float, device: Device) -> str:
 def joules(amount: float) -> str:
     """Return energy in kWh."""
     return f"{rounded(amount / HOUR / 1000)} kWh"
-
-
-def size(count: float) -> str:
-    """Return bytes in the unit that suits them: "15 MB", "2.1 GB"."""
-    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"

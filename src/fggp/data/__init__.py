@@ -4,11 +4,12 @@ Batches need torch and live in ``fggp.data.batches``; everything named here impo
 """
 
 from fggp.data.dataset import DataError, Dataset, load, save
-from fggp.data.sources import KINDS, check_source, prepare
+from fggp.data.preparation import check_source, prepare
+from fggp.data.registry import SOURCES
 from fggp.data.split import split
 
 __all__ = [
-    "KINDS",
+    "SOURCES",
     "DataError",
     "Dataset",
     "check_source",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fggp.foundation.errors import Failure
+from fggp.foundation.files import UNREADABLE, replacing
 
 FORMAT = "fggp-data-1"
 DESCRIPTION = "description"
@@ -25,11 +24,6 @@ ARRAYS = {
     "test_images": np.uint8,
     "test_labels": np.int64,
 }
-# What reading a file that was cut short, overwritten or never ours can raise.
-_UNREADABLE = (
-    *(EOFError, KeyError, MemoryError, NotImplementedError, OSError, RuntimeError),
-    *(TypeError, ValueError, zipfile.BadZipFile, zlib.error),
-)
 
 
 class DataError(Failure):
@@ -51,7 +45,7 @@ class Dataset:
         classes: the class names.
         mean: per channel, on the scale from 0 to 1.
         std: per channel, on the scale from 0 to 1.
-        source: where the images came from, as JSON-able values.
+        source: where the images came from, as JSON-able values; `prepare` fills it in.
         sha256: of the bytes of the file it was loaded from; empty when there is no file.
 
     """
@@ -63,7 +57,7 @@ class Dataset:
     classes: tuple[str, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    source: Mapping[str, Any]
+    source: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
 
 
@@ -76,17 +70,9 @@ def save(dataset: Dataset, path: Path) -> None:
         DataError: when the file cannot be written.
 
     """
-    # A fixed name: what a killed process leaves behind is overwritten by the next one.
-    temporary = path.with_name(f".{path.name}.partial")
     try:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                _write(dataset, file)
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with replacing(path) as partial, partial.open("wb") as file:
+            _write(dataset, file)
     except OSError as error:
         fix = "make room or choose another folder"
         raise DataError(f"{path} cannot be written ({error.strerror}); {fix}") from error
@@ -114,7 +100,7 @@ def load(path: Path) -> Dataset:
             source=text["source"],
             sha256=digest,
         )
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _unusable(path, error) from error
 
 
@@ -128,7 +114,7 @@ def recorded_source(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             return dict(_description(archive)["source"])
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _unusable(path, error) from error
 
 

@@ -23,16 +23,8 @@ class Size:
     known: bool = True
 
 
-ASSUMED = {
-    "cifar10": Size(50_000, 10_000, 32),
-    "digits": Size(1197, 600, 16),
-    "folder": Size(50_000, 10_000, 32, known=False),
-}
-"""By kind of data, where there is no prepared file; a folder is taken for one like CIFAR-10."""
-
-
-def size_of(kind: str, path: Path) -> Size:
-    """Return the size of a data set from its prepared file, or as its kind lets expect."""
+def recorded_size(path: Path) -> Size | None:
+    """Return the size of the data set in a prepared file; None where it cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             (train, _, _, side), (test, *_) = (
@@ -40,7 +32,7 @@ def size_of(kind: str, path: Path) -> Size:
             )
         return Size(train, test, side)
     except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile):
-        return ASSUMED[kind]
+        return None
 
 
 def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:

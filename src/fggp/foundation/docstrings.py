@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-HEADING = re.compile(r"^(Args|Formula):$")
+HEADING = re.compile(r"^(Args|Formula|Returns|Raises):$")
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,23 @@ class Docstring:
 
 def docstring(documented: Any) -> Docstring:
     """Return the docstring of a function or class in its parts; empty ones where it has none."""
+    return parse(inspect.getdoc(documented) or "")
+
+
+def parse(text: str) -> Docstring:
+    """Return the parts of a docstring, given without its indentation."""
     paragraphs: list[str] = []
     sections: dict[str, list[str]] = {"Args": [], "Formula": []}
-    for block in _blocks((inspect.getdoc(documented) or "").splitlines()):
+    for block in _blocks(text.splitlines()):
         found = HEADING.match(block[0])
         if found:
             sections[found[1]] = block[1:]
         else:
             paragraphs.append(" ".join(block))
-    summary, *text = paragraphs or [""]
+    summary, *rest = paragraphs or [""]
     arguments = dict(_arguments(sections["Args"]))
     return Docstring(
-        summary, tuple(text), tuple(line.strip() for line in sections["Formula"]), arguments
+        summary, tuple(rest), tuple(line.strip() for line in sections["Formula"]), arguments
     )
 
 

@@ -1,9 +1,19 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and what reading a damaged one can raise."""
 
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+UNREADABLE = (
+    *(EOFError, KeyError, MemoryError, NotImplementedError, OSError, RuntimeError),
+    *(TypeError, ValueError, zipfile.BadZipFile, zlib.error),
+)
+"""What reading an archive of arrays can raise that was cut short, overwritten or never ours."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -13,10 +23,25 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically: a kill at any moment leaves the old or the new one."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write to, which takes the place of ``path`` once the block ends.
+
+    Where the block raises, ``path`` stays as it was. The name of the partial file is fixed, so that
+    the next write overwrites what a killed process left behind.
+
+    Raises:
+        OSError: where the file cannot be written; it names ``path``.
+
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_bytes(content)
+        yield partial
         os.replace(partial, path)
     except OSError as error:
         if error.errno is not None:

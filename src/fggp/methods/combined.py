@@ -2,7 +2,7 @@
 
 from fggp.methods.registry import register
 from fggp.pruning import (
-    COMBINED_SCORES,
+    SCORES,
     Combination,
     Cubic,
     Largest,
@@ -14,7 +14,7 @@ from fggp.pruning import (
 )
 
 
-@register(paper="Zhu, Bezek & Goksel 2024, arXiv 2411.05500", starts="both")
+@register(paper="Zhu, Bezek & Goksel 2025, arXiv 2411.05500", starts="both")
 def combined(*, score: Combination = "product", weights: Weights = "forward") -> Recipe:
     """Prune by one score made of magnitude and gradient, step by step, without regrowth.
 
@@ -34,5 +34,5 @@ def combined(*, score: Combination = "product", weights: Weights = "forward") ->
         weights: w of the forward pass that g was taken at, or after the optimizer's step.
 
     """
-    both = COMBINED_SCORES[score](magnitude_at(weights), gradient)
+    both = SCORES[score](magnitude_at(weights), gradient)
     return Recipe(sparsity=Cubic, rule=PruneTo(Largest(both)))

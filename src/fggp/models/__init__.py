@@ -1,23 +1,23 @@
-"""The two backbones, for square RGB images of 16 to 64 pixels."""
+"""The networks, one file each, for square RGB images of 16 to 64 pixels."""
+
+from __future__ import annotations
 
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from torch import nn
+from fggp.models.registry import find
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def build(name: str, *, width: Fraction = Fraction(1), classes: int = 10) -> nn.Module:
-    """Return a freshly initialised backbone, ``(B, 3, H, W) → (B, classes)`` raw logits.
+    """Return a freshly initialised network, ``(B, 3, H, W) → (B, classes)`` raw logits.
 
     Args:
-        name: "vgg19" or "resnet50".
+        name: one of `registry.names`; raises KeyError for another.
         width: factor on every number of channels.
         classes: outputs of the classifier.
 
     """
-    if name == "vgg19":
-        from fggp.models.vgg import vgg19
-
-        return vgg19(width, classes)
-    from fggp.models.resnet import resnet50
-
-    return resnet50(width, classes)
+    return find(name).make(width, classes)

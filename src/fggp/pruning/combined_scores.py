@@ -76,7 +76,7 @@ class RankProduct:
 Combination = Literal["product", "rank-sum", "rank-product"]
 """What two scores are combined to."""
 
-COMBINED_SCORES: Mapping[Combination, Callable[[Score, Score], Score]] = {
+SCORES: Mapping[Combination, Callable[[Score, Score], Score]] = {
     "product": Product,
     "rank-sum": RankSum,
     "rank-product": RankProduct,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from fggp.running.commands import run
 
 CONTROL = "nvidia-cuda-mps-control"
 PIPES = "CUDA_MPS_PIPE_DIRECTORY"
@@ -58,33 +59,21 @@ def _answered(own: Mapping[str, str]) -> None:
     deadline = time.monotonic() + UP_SECONDS
     while True:
         try:
-            return _control(own, said="get_server_list\n")
+            return _control(own, entered="get_server_list\n")
         except NoMps:
             if time.monotonic() > deadline:
                 raise
         time.sleep(PAUSE)
 
 
-def _control(own: Mapping[str, str], *arguments: str, said: str = "") -> None:
-    try:
-        subprocess.run(
-            [CONTROL, *arguments],
-            input=said,
-            env=os.environ | own,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=True,
-        )
-    except subprocess.CalledProcessError as error:
-        reason = " ".join((error.stderr or error.stdout).split())[:200]
-        raise NoMps(f"{CONTROL}: {reason or f'exit status {error.returncode}'}") from None
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoMps(f"{CONTROL}: {error}") from None
+def _control(own: Mapping[str, str], *arguments: str, entered: str = "") -> None:
+    ran = run([CONTROL, *arguments], SECONDS, entered=entered, environment=own)
+    if ran.status:
+        raise NoMps(f"{CONTROL}: {ran.complaint.removeprefix(f'{CONTROL}: ')[:200]}")
 
 
 def _end(own: Mapping[str, str]) -> None:
     try:
-        _control(own, said="quit -t 5\n")
+        _control(own, entered="quit -t 5\n")
     except NoMps as error:
         print(f"the service did not end by itself ({error})")

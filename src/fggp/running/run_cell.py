@@ -82,7 +82,7 @@ def run_cell(
         record = provenance(
             started=started, seconds=store.seconds, device=chosen.type, device_name=name
         )
-        record |= store.energy() | speed(tied, outcome, record["seconds"], chosen)
+        record |= store.meter.record() | speed(tied, outcome, record["seconds"], chosen)
         write(make(tied, outcome, record), out)
         store.remove()
         return True

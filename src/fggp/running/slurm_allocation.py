@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 import time
 
 from fggp.foundation.errors import Failure
+from fggp.running.commands import run
+from fggp.running.slurm_time import seconds_of
 
 MARGIN = "FGGP_MARGIN"
 """The environment variable with the seconds before the end at which to stop; `none` for never."""
@@ -106,20 +107,6 @@ def job_id() -> str | None:
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
-def seconds_of(text: str) -> float | None:
-    """Return the seconds that Slurm writes as ``[days-][hours:]minutes:seconds``.
-
-    None stands for no limit. Raises Failure for anything else.
-    """
-    if text == "UNLIMITED":
-        return None
-    parts = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)", text)
-    if parts is None:
-        raise Failure(f"{text!r} is no time")
-    days, hours, minutes, seconds = (int(part or 0) for part in parts.groups())
-    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
-
-
 def _left(job: str) -> float | None:
     if end := os.environ.get("SLURM_JOB_END_TIME"):
         return float(end) - time.time()
@@ -135,11 +122,7 @@ def _left(job: str) -> float | None:
 
 def _answer(*command: str) -> str:
     """Return what a command of Slurm prints; raises Failure with its complaint in one line."""
-    try:
-        return subprocess.run(
-            command, check=True, capture_output=True, text=True, timeout=ANSWER_SECONDS
-        ).stdout.strip()
-    except subprocess.CalledProcessError as error:
-        raise Failure(" ".join(error.stderr.split()) or f"exit status {error.returncode}") from None
-    except (OSError, subprocess.SubprocessError) as error:
-        raise Failure(str(error)) from None
+    ran = run(command, ANSWER_SECONDS)
+    if ran.status:
+        raise Failure(ran.complaint)
+    return ran.out.strip()

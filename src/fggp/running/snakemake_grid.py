@@ -13,15 +13,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fggp.data.sizes import Size, size_of
-from fggp.foundation.errors import Failure, ResultError
+from fggp.data.registry import size_of
+from fggp.data.sizes import Size
+from fggp.foundation.errors import Failure
 from fggp.running.cell_lock import holder
 from fggp.study import costs
 from fggp.study.cell import Cell
+from fggp.study.cell_name import CellName
 from fggp.study.config import cells, load
 from fggp.study.dependencies import origin
-from fggp.study.result_file import read
-from fggp.study.stored_results import cell_of, restore
+from fggp.study.stored_results import holds, restore
 from fggp.study.study_folder import (
     RUNS,
     check_images,
@@ -144,7 +145,7 @@ class Grid:
         w, members = wildcards, []
         for pattern in seeds:
             seed = pattern.format(seed=getattr(w, "seed", ""))
-            name = f"{w.backbone}/s{w.sparsity}/i{w.start}/{w.label}/seed{seed}"
+            name = str(CellName(w.backbone, w.sparsity, w.start, w.label, seed))
             if name not in self._cells:
                 raise Failure(
                     f"study {self.name} has no cell {name}; see python -m fggp plan --cells"
@@ -208,7 +209,7 @@ class Grid:
         outdated = 0
         for cell in self._cells.values():
             path = run_path(home, cell)
-            if path.exists() and not _holds(path, cell):
+            if path.exists() and not holds(path, cell):
                 path.unlink()
                 outdated += not restore(cell, path)
             elif not path.exists():
@@ -252,10 +253,3 @@ def _date(paths: Iterable[Path]) -> None:
     for path in paths:
         if path.exists() and path.stat().st_mtime > present:
             os.utime(path)
-
-
-def _holds(path: Path, wanted: Cell) -> bool:
-    try:
-        return cell_of(read(path)) == wanted
-    except ResultError:
-        return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fggp.foundation.errors import ResultError
-from fggp.foundation.files import write_bytes
+from fggp.foundation.files import UNREADABLE, write_bytes
 
 Logits = NDArray[np.float16]
 Labels = NDArray[np.integer[Any]]
-# What reading a file that was cut short, overwritten or never ours can raise.
-_UNREADABLE = (
-    *(EOFError, KeyError, MemoryError, NotImplementedError, OSError, RuntimeError),
-    *(TypeError, ValueError, zipfile.BadZipFile, zlib.error),
-)
 
 
 def write_logits(path: Path, logits: Logits, labels: Labels) -> None:
@@ -52,7 +46,7 @@ def read_logits(path: Path) -> tuple[Logits, Labels]:
         with zipfile.ZipFile(path) as archive:
             logits, labels = (_array(archive, name) for name in ("logits", "labels"))
         _check(logits, labels)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ResultError(
             f"{path}: not the logits of a training ({reason}); delete it and its result, and run "

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from math import floor
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fggp.foundation.exact import Ratio, Share, percent
+from fggp.foundation.exact import Ratio, Share
+from fggp.models.registry import names
+from fggp.study.cell_name import CellName, sparsity_level, start_level
 
 LARGEST = 2**31 - 1
 MOST_THREADS = 512
@@ -25,31 +29,47 @@ Flag = Annotated[bool, Field(strict=True)]
 Name = Annotated[
     str, Field(strict=True, pattern=r"^[a-z0-9]+(?:[.-][a-z0-9]+)*$", max_length=LONGEST_NAME)
 ]
-BackboneName = Literal["vgg19", "resnet50"]
+if TYPE_CHECKING:
+    BackboneName = str
+else:  # the same errors as of any other fixed choice
+    BackboneName = Literal[names()]
+Initialization = Literal["fan-in", "fan-out"]
+LayerName = Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_NAME)]
 
 
 class Record(BaseModel):
-    """A frozen record that refuses unknown keys."""
+    """A frozen record that refuses unknown keys.
+
+    Attributes:
+        earlier: what files that lack a setting were written with, where that is not its default.
+
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    earlier: ClassVar[Mapping[str, Any]] = {}
 
 
 class Backbone(Record):
-    """A network and the factor on its channel numbers."""
+    """A network, the factor on its channel numbers, and how its convolutions are initialized.
+
+    ``initialization`` is None for the network's own: fan-out in VGG-19, PyTorch's in ResNet-50. See
+    `fggp.training.initialization`.
+    """
 
     name: BackboneName
     width: Width
+    initialization: Initialization | None = None
 
 
 class Images(Record):
-    """Which images are used: the data set, and how many are held out for validation.
+    """Which images are used: the data set, and how many are held out for validation (may be 0).
 
     ``train`` limits the training images (None: all the rest); ``sha256`` is that of the data file,
     known when training starts.
     """
 
     name: Name
-    validation: Count
+    validation: Index
     train: Count | None = None
     sha256: str | None = None
 
@@ -65,7 +85,9 @@ class Training(Record):
     momentum: Share = Field(default=0.9, validate_default=True)
     nesterov: Flag = True
     weight_decay: Share = Field(default=0.0005, validate_default=True)
+    label_smoothing: Share = Field(default=0, validate_default=True)
     pad: Index = 4
+    pad_mode: Literal["reflect", "zero"] = "reflect"
     flip: Flag = True
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     layout: Literal["contiguous", "channels_last", "by_stage"] = "contiguous"
@@ -73,11 +95,32 @@ class Training(Record):
 
 
 class Pruning(Record):
-    """When masks are updated: every so many steps, from one epoch to another."""
+    """When masks are updated: every so many steps, from one epoch to another; and which layers.
+
+    The window ends after ``end_epoch`` epochs or, where that is None, after the share ``end_share``
+    of all steps. ``dense`` names layers that are never pruned (see `fggp.pruning.dense_layers`).
+    Their weights count as kept and stay in the base of the target.
+    """
 
     update_every: Count = 1000
     begin_epoch: Index = 0
-    end_epoch: Count = 80
+    end_epoch: Count | None = 80
+    end_share: Annotated[Share, Field(gt=0)] | None = None
+    dense: tuple[LayerName, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _end_is_set_once(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("end_share") is not None:
+            return {"end_epoch": None} | values
+        return values
+
+    def end(self, steps: int, steps_per_epoch: int) -> int:
+        """Return the last step of the window in a training of ``steps`` steps."""
+        if self.end_epoch is not None:
+            return self.end_epoch * steps_per_epoch
+        assert self.end_share is not None  # the configuration was checked
+        return floor(self.end_share * steps)
 
 
 class MethodSettings(Record):
@@ -108,11 +151,15 @@ class Cell(Record):
     pruning: Pruning
 
     @property
+    def name(self) -> CellName:
+        """The parts of its name."""
+        sparsity, start = sparsity_level(self.sparsity), start_level(self.initial_sparsity)
+        return CellName(self.backbone.name, sparsity.value, start.value, self.label, str(self.seed))
+
+    @property
     def id(self) -> str:
-        """Where its results lie: ``vgg19/s98/i50/fggp/seed1``."""
-        start = "any" if self.initial_sparsity is None else percent(self.initial_sparsity)
-        setting = f"{self.backbone.name}/s{percent(self.sparsity)}/i{start}"
-        return f"{setting}/{self.label}/seed{self.seed}"
+        """Its name, which says where its results lie: ``vgg19/s98/i50/fggp/seed1``."""
+        return str(self.name)
 
     def plain(self) -> dict[str, Any]:
         """Return the cell as plain JSON data, the checksum left out while it is unknown."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from fggp.data.sizes import ASSUMED, Size
+from fggp.data import SOURCES
+from fggp.data.sizes import Size
 from fggp.foundation.exact import Share, percent, plain
 from fggp.foundation.validation import ConfigError, explain, nearest, of_file
 from fggp.methods import METHODS
@@ -21,6 +22,7 @@ from fggp.study.cell import (
     Flag,
     Images,
     Index,
+    Initialization,
     MethodSettings,
     Name,
     Positive,
@@ -37,20 +39,29 @@ from fggp.study.yaml_files import read_study
 Settings = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
 
 
+if TYPE_CHECKING:
+    DataKind = str
+else:  # the same errors as of any other fixed choice
+    DataKind = Literal[tuple(SOURCES)]
+
+
 class Data(Record):
     """The data set of a study; ``path`` (folder or archive) is relative to the data folder."""
 
-    kind: Literal["cifar10", "folder", "digits"]
+    earlier: ClassVar[Mapping[str, Any]] = Images.earlier
+    kind: DataKind
     name: Name
     path: str | None = None
-    validation: Count
+    validation: Index
     train: Count | None = None
 
 
 class BackboneBlock(Record):
     """Settings of one backbone; ``lr`` replaces that of the training block."""
 
+    earlier: ClassVar[Mapping[str, Any]] = Backbone.earlier
     width: Width = Field(default=1, validate_default=True)
+    initialization: Initialization | None = None
     lr: Positive | None = None
 
 
@@ -70,8 +81,8 @@ class Study(Record):
 
     @property
     def gpus(self) -> int:
-        """GPUs of one training; the digits are too small to need one."""
-        return 0 if self.data.kind == "digits" else 1
+        """GPUs of one training; none where the images are too small to need one."""
+        return int(SOURCES[self.data.kind].gpu)
 
 
 def load(path: Path) -> Study:
@@ -86,7 +97,7 @@ def load(path: Path) -> Study:
         methods = {label: _method(label, block) for label, block in study.methods.items()}
         study = study.model_copy(update={"methods": methods})
         _check_origins(study)
-        check_size(study, ASSUMED[study.data.kind])
+        check_size(study, SOURCES[study.data.kind].size)
     return study
 
 
@@ -123,7 +134,9 @@ def _cells_of(study: Study, seed: int, name: BackboneName, block: BackboneBlock)
     for label, method in ordered:
         for sparsity, start in _settings(study, method["name"]):
             yield Cell(
-                backbone=Backbone(name=name, width=block.width),
+                backbone=Backbone(
+                    name=name, width=block.width, initialization=block.initialization
+                ),
                 data=Images(**study.data.model_dump(include={"name", "validation", "train"})),
                 label=label,
                 method=MethodSettings(**method),
@@ -166,7 +179,7 @@ def _method(label: str, block: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_values(study: Study) -> None:
-    for check in (_check_grid, _check_window, _check_data):
+    for check in (_check_grid, _check_window, _check_data, _check_dense):
         check(study)
     if study.training.nesterov and not study.training.momentum:
         raise ConfigError("training.momentum: 0 leaves nothing for nesterov; set that to false")
@@ -191,6 +204,13 @@ def _check_grid(study: Study) -> None:
 
 def _check_window(study: Study) -> None:
     epochs, pruning = study.training.epochs, study.pruning
+    if (pruning.end_epoch is None) == (pruning.end_share is None):
+        found = "none is" if pruning.end_epoch is None else "both are"
+        raise ConfigError(
+            f"pruning.end_epoch, pruning.end_share: {found} set; set one, and the other to null"
+        )
+    if pruning.end_epoch is None:
+        return  # whether begin_epoch lies before it is checked against the images
     if pruning.end_epoch > epochs:
         raise ConfigError(
             f"pruning.end_epoch: {pruning.end_epoch} is after the training; "
@@ -204,12 +224,31 @@ def _check_window(study: Study) -> None:
 
 
 def _check_data(study: Study) -> None:
-    if study.data.kind == "folder" and not (study.data.path or "").strip():
+    needed = SOURCES[study.data.kind].path
+    if needed and not (study.data.path or "").strip():
         raise ConfigError("data.path: is missing; name the folder or archive inside data/")
     if study.data.path is not None and not study.data.path.strip().isprintable():
         raise ConfigError(f"data.path: {study.data.path!r} is no name of a folder or archive")
-    if study.data.kind != "folder" and study.data.path is not None:
+    if not needed and study.data.path is not None:
         raise ConfigError(f"data.path: {study.data.kind} has a fixed source; remove the key")
+
+
+def _check_dense(study: Study) -> None:
+    """Check the names of layers in every backbone; needs PyTorch where there is one but `first`."""
+    if not set(study.pruning.dense) - {"first"}:
+        return
+    import torch
+
+    from fggp.models import build
+    from fggp.pruning.dense_layers import named_layers
+
+    for name, block in study.backbones.items():
+        with torch.device("meta"):
+            model = build(name, width=block.width)
+        try:
+            named_layers(model, study.pruning.dense)
+        except ValueError as error:
+            raise ConfigError(f"pruning.dense: in {name}, {error}") from None
 
 
 def _listed(values: tuple[Any, ...]) -> str:

@@ -1,13 +1,14 @@
 """What a training costs: time, memory, energy and disk, before anything like it was trained.
 
-The figures are those of ``costs.yaml``, each with its source. They are estimates, and all that is
-made of them says so.
+The figures of devices are in ``costs.yaml``, those of a network in the file beside it
+(`fggp.models.registry.costs_path`), each with its source. All that is made of them is an estimate
+and says so. A network without figures has no estimate: what returns None here is not known.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import ceil, log
@@ -20,9 +21,10 @@ from fggp.data.sizes import Size
 from fggp.foundation.errors import Failure
 from fggp.foundation.validation import nearest
 from fggp.methods import METHODS
+from fggp.models.registry import costs_path
 from fggp.pruning.recipe import Recipe
 from fggp.pruning.timing import epochs_of
-from fggp.study.cell import BackboneName, Cell, Training, canonical
+from fggp.study.cell import Cell, Training, canonical
 
 SIDE = 32
 """Pixels along the side of the images that the rates are about."""
@@ -33,7 +35,11 @@ BASE_MB = 1500
 SPARE = 1.5
 LEAST_MB = {"cpu": 4000, "gpu": 8000}
 """CUDA takes some GB of the host's memory."""
+UNKNOWN_MB = 16_000
+"""The host memory to ask for where no estimate is possible."""
 LEAST_MINUTES = 30
+UNKNOWN_MINUTES = 24 * 60
+"""The time to ask for where no estimate is possible; a training that needs more is continued."""
 SLOWER = 6
 """How many times slower than the estimate a training may be before its time limit stops it."""
 STATE_BYTES = 16
@@ -111,23 +117,25 @@ def device_named(kind: str, name: str) -> Device:
     return next((it for it in gpus if it.name in name.lower()), gpus[0])
 
 
-def slowest_gpu() -> Device:
-    """Return the slowest GPU of ``costs.yaml``, for limits that should hold on any."""
-    gpus = [it for it in devices().values() if it.kind == "gpu"]
-    return max(gpus, key=lambda gpu: rate(gpu, "resnet50", 1, "tf32").image)
-
-
-@cache
-def rate(device: Device, backbone: BackboneName, width: float, precision: str) -> Rate:
-    """Return the rate measured at the nearest width."""
+def rate(device: Device, backbone: str, width: float, precision: str) -> Rate | None:
+    """Return the rate on record at the nearest width; None without any."""
     rows = [
         Rate(row["width"], row["image"] * 1e-6, row["step"] * 1e-3, row["source"])
-        for row in _table()["rates"]
-        if device.name in row["devices"]
-        and row["backbone"] == backbone
-        and precision in row["precision"]
+        for row in _figures(backbone).get("rates", ())
+        if device.name in row["devices"] and precision in row["precision"]
     ]
-    return min(rows, key=lambda row: abs(log(row.width / width)))
+    return min(rows, key=lambda row: abs(log(row.width / width)), default=None)
+
+
+def rate_of(cell: Cell, device: Device) -> Rate | None:
+    """Return the rate on record for a cell; None without any."""
+    backbone = cell.backbone
+    return rate(device, backbone.name, float(backbone.width), cell.training.precision)
+
+
+def first_layer_stride(backbone: str) -> int:
+    """Return the pixels of the image per output of a network's first layer, along a side."""
+    return int(_figures(backbone).get("first_layer_stride", 1))
 
 
 def epochs(cell: Cell) -> int:
@@ -135,8 +143,8 @@ def epochs(cell: Cell) -> int:
     return len(epochs_of(_recipe(cell), cell.training.epochs, cell.sparsity))
 
 
-def epoch_seconds(cell: Cell, size: Size, device: Device) -> float:
-    """Return the seconds of one epoch, its evaluation included.
+def epoch_seconds(cell: Cell, size: Size, device: Device) -> float | None:
+    """Return the seconds of one epoch, its evaluation included; None where no rate is on record.
 
     Args:
         cell: what is trained.
@@ -145,7 +153,9 @@ def epoch_seconds(cell: Cell, size: Size, device: Device) -> float:
 
     """
     width, training = float(cell.backbone.width), cell.training
-    row = rate(device, cell.backbone.name, width, training.precision)
+    row = rate_of(cell, device)
+    if row is None:
+        return None
     work = (width / row.width) ** 2 * (size.side / SIDE) ** 2
     if _recipe(cell).narrow:
         work *= float(1 - cell.sparsity) ** 0.5  # as its activations; its weights shrink faster
@@ -157,22 +167,27 @@ def epoch_seconds(cell: Cell, size: Size, device: Device) -> float:
     return seconds / device.count(training)
 
 
-def seconds(cell: Cell, size: Size, device: Device) -> float:
-    """Return the seconds of a whole training, its start included."""
-    return device.start + epochs(cell) * epoch_seconds(cell, size, device)
+def seconds(cell: Cell, size: Size, device: Device) -> float | None:
+    """Return the seconds of a whole training, its start included; None where it is not known."""
+    each = epoch_seconds(cell, size, device)
+    return None if each is None else device.start + epochs(cell) * each
 
 
 def memory_mb(cell: Cell, size: Size, kind: Kind) -> int:
     """Return the host memory to ask for, with some to spare."""
-    return max(LEAST_MB[kind], ceil(SPARE * needed_mb(cell, size)))
+    needed = needed_mb(cell, size)
+    return UNKNOWN_MB if needed is None else max(LEAST_MB[kind], ceil(SPARE * needed))
 
 
-def needed_mb(cell: Cell, size: Size) -> float:
-    """Return the memory of one training, on a GPU or, without one, of its host."""
-    each = float(_table()["backbones"][cell.backbone.name]["activations_mb"])
+def needed_mb(cell: Cell, size: Size) -> float | None:
+    """Return the memory of one training, on a GPU or, without one, of its host; None: not known."""
+    figures, weights = _figures(cell.backbone.name), parameters(cell)
+    if weights is None or "activations_mb" not in figures:
+        return None
+    each = float(figures["activations_mb"])
     each *= float(cell.backbone.width) * (size.side / SIDE) ** 2
     images = cell.training.batch_size * each
-    state = _parameters(cell) * STATE_BYTES * (2 if _recipe(cell).soft else 1) / 1e6
+    state = weights * STATE_BYTES * (2 if _recipe(cell).soft else 1) / 1e6
     return BASE_MB + images + state
 
 
@@ -181,32 +196,57 @@ def minutes(cell: Cell, size: Size, kind: Kind, attempt: int) -> int:
 
     A training that does not get through stops with a checkpoint, and the next attempt continues.
     """
-    slow = slowest_gpu() if kind == "gpu" else device("cpu")
-    return LEAST_MINUTES + ceil(SLOWER * attempt * seconds(cell, size, slow) / 60)
+    found = [seconds(cell, size, it) for it in devices().values() if it.kind == kind]
+    slowest = max((it for it in found if it is not None), default=None)
+    if slowest is None:
+        return UNKNOWN_MINUTES * attempt
+    return LEAST_MINUTES + ceil(SLOWER * attempt * slowest / 60)
 
 
-def disk_bytes(cell: Cell, size: Size) -> int:
-    """Return what a finished cell leaves on disk: result and copy, log, outputs, packed weights."""
-    kept = _parameters(cell) * float(1 - cell.sparsity)
+def disk_bytes(cell: Cell, size: Size) -> int | None:
+    """Return what a finished cell leaves on disk: result and copy, log, outputs, packed weights.
+
+    None where the number of weights is not known.
+    """
+    weights = parameters(cell)
+    if weights is None:
+        return None
+    kept = weights * float(1 - cell.sparsity)
     result = 30_000 + 200 * epochs(cell)
     return round(2 * result + 130 * epochs(cell) + 20 * size.test + PACKED_BYTES * kept)
 
 
-def checkpoint_bytes(cell: Cell) -> int:
-    """Return what the checkpoint of a running cell takes, the one that replaces it included."""
-    return 2 * STATE_BYTES * _parameters(cell)
+def checkpoint_bytes(cell: Cell) -> int | None:
+    """Return what the checkpoint of a running cell takes, the one that replaces it included.
+
+    None where the number of weights is not known.
+    """
+    weights = parameters(cell)
+    return None if weights is None else 2 * STATE_BYTES * weights
 
 
-def rounded(value: float) -> str:
-    """Return an amount with the digits that tell something: "0.17", "26.6", "1250"."""
-    if value < 1:
-        return f"{value:.2g}"
-    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+def study_bytes(ahead: Sequence[Cell], size: Size, at_once: int) -> int | None:
+    """Return what cells leave on disk, with the largest checkpoints of so many at once.
+
+    None where the number of weights of one is not known.
+    """
+    each = [(disk_bytes(cell, size), checkpoint_bytes(cell)) for cell in ahead]
+    known = [(left, checkpoint) for left, checkpoint in each if left is not None and checkpoint]
+    if len(known) < len(each):
+        return None
+    return sum(left for left, _ in known) + at_once * max((it for _, it in known), default=0)
 
 
-def _parameters(cell: Cell) -> int:
-    whole = int(_table()["backbones"][cell.backbone.name]["parameters"])
-    return round(whole * float(cell.backbone.width) ** 2)
+def parameters(cell: Cell) -> int | None:
+    """Return about how many weights and biases a network has; None where that is not known."""
+    whole = _figures(cell.backbone.name).get("parameters")
+    return None if whole is None else round(int(whole) * float(cell.backbone.width) ** 2)
+
+
+def without_rate(cells: Iterable[Cell], device: Device) -> list[str]:
+    """Return the networks of cells that have no rate on record for a device, each once."""
+    names = [cell.backbone.name for cell in cells if rate_of(cell, device) is None]
+    return list(dict.fromkeys(names))
 
 
 def _recipe(cell: Cell) -> Recipe:
@@ -220,5 +260,15 @@ def _recipe_of(name: str, settings: str) -> Recipe:
 
 @cache
 def _table() -> Mapping[str, Any]:
-    text = Path(__file__).with_suffix(".yaml").read_text()
-    return cast(Mapping[str, Any], yaml.safe_load(text))
+    return _read(Path(__file__).with_suffix(".yaml"))
+
+
+@cache
+def _figures(backbone: str) -> Mapping[str, Any]:
+    """Return what is on record of a network; nothing where it has no file."""
+    path = costs_path(backbone)
+    return _read(path) if path.exists() else {}
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    return cast(Mapping[str, Any], yaml.safe_load(path.read_text(encoding="utf-8")))

@@ -15,7 +15,7 @@ def origin(cell: Cell) -> Cell | None:
     return cell.model_copy(
         update={
             "label": DENSE,
-            "method": MethodSettings(name=DENSE, settings={}),
+            "method": MethodSettings(name=DENSE, settings=METHODS[DENSE].defaults),
             "sparsity": 0,
             "initial_sparsity": 0,
         }

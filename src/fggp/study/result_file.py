@@ -9,11 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
+from fggp.foundation.validation import explain
 from fggp.study.cell import Cell, canonical
+from fggp.study.outcome import Outcome, Provenance
 
 SCHEMA = 1
 NUMERICS = 1
@@ -22,15 +26,22 @@ NUMERICS = 1
 SEAL = "sha256"
 """The key in ``provenance`` of the checksum of ``cell`` and ``outcome``; older results lack it."""
 
+BLOCKS = ("cell", "outcome", "provenance")
+
 Result = dict[str, Any]
+Model = TypeVar("Model", bound=BaseModel)
 
 
-def make(cell: Cell, outcome: dict[str, Any], provenance: dict[str, Any]) -> Result:
+class _AnotherVersionError(ValueError):
+    """A file that is sound, and not of this version."""
+
+
+def make(cell: Cell, outcome: Outcome, provenance: dict[str, Any]) -> Result:
     """Return the result of ``cell``."""
     return {
         "schema": SCHEMA,
         "cell": cell.plain(),
-        "outcome": {"numerics": NUMERICS, **outcome},
+        "outcome": outcome.plain(),
         "provenance": provenance,
     }
 
@@ -64,26 +75,65 @@ def seal(result: Result) -> str:
 
 
 def read(path: Path) -> Result:
-    """Read a result; raises ResultError where it is damaged or of another schema."""
+    """Read a result; raises ResultError where it is damaged or of another version."""
+    return read_typed(path)[0]
+
+
+def read_typed(path: Path) -> tuple[Result, Outcome, Provenance]:
+    """Read a result as `read`, and return its last two blocks with types as well."""
     try:
-        result = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
-        blocks = {"schema", "cell", "outcome", "provenance"}
-        if not isinstance(result, dict) or set(result) != blocks:
-            raise ValueError("its blocks are not schema, cell, outcome and provenance")
-        if result["schema"] != SCHEMA:
-            raise ValueError(f"its schema is {result['schema']}, this version reads {SCHEMA}")
-        if not all(isinstance(result[block], dict) for block in ("cell", "outcome", "provenance")):
-            raise ValueError("a block is not a mapping")
-        Cell(**result["cell"])
+        result = _content(path)
+        checked("cell", Cell, result)
+        outcome = checked("outcome", Outcome, result)
+        provenance = checked("provenance", Provenance, result)
         if result["provenance"].get(SEAL) not in (None, seal(result)):
             raise ValueError("its numbers are not those that were written")
     except (ValueError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ResultError(
-            f"{path}: not a result ({reason}); delete it and run again, which brings it back from "
+        fix = (
+            "read it with the version that wrote it"
+            if isinstance(error, _AnotherVersionError)
+            else "delete it and run again, which brings it back from "
             f"{kept(path).name} where that is intact"
+        )
+        raise ResultError(f"{path}: not a result ({reason}); {fix}") from None
+    return result, outcome, provenance
+
+
+def checked(name: str, model: type[Model], result: Result) -> Model:
+    """Return one block of a result with its types; raises ValueError on the first wrong one."""
+    try:
+        return model.model_validate(result[name])
+    except ValidationError as error:
+        first = error.errors()[0]
+        text = f"{name}.{explain(error, model)}"
+        raise (_AnotherVersionError if first["type"] == "extra_forbidden" else ValueError)(
+            text
         ) from None
+
+
+def _content(path: Path) -> Result:
+    text = path.read_text(encoding="utf-8")
+    result = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    if not isinstance(result, dict) or set(result) != {"schema", *BLOCKS}:
+        raise ValueError("its blocks are not schema, cell, outcome and provenance")
+    if result["schema"] != SCHEMA:
+        raise _AnotherVersionError(
+            f"its schema is {result['schema']!r}, this version reads {SCHEMA}"
+        )
+    for block in BLOCKS:
+        if not isinstance(result[block], dict):
+            raise ValueError(f"{block} is not a mapping")
     return result
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"duplicate key {twice!r}")
+    return content
 
 
 def _no_number(text: str) -> None:
@@ -103,9 +153,3 @@ def logits_path(path: Path) -> Path:
 def weights_path(path: Path) -> Path:
     """Return the path of the packed final weights that belong to the result at ``path``."""
     return path.with_name(f"{path.stem}.weights.fggp")
-
-
-MOST_SHARE = 1.2
-
-
-"""Of a measured peak. Beyond it the peak was not one: others used the device just then."""

@@ -1,47 +1,96 @@
-"""Which stored result is that of which cell."""
+"""Which stored result belongs to which cell; `StoredResult.belongs_to` alone decides.
+
+A file is compared by what it was written with. A setting that its cell lacks, since the setting is
+newer than the file, has the value of that time: the one in ``earlier`` of the block or method where
+that differs from the default. Files are never rewritten, so their checksums stay valid.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self, get_args
 
 from pydantic import ValidationError
 
 from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
 from fggp.methods import METHODS
-from fggp.study.cell import Cell, MethodSettings
-from fggp.study.result_file import NUMERICS, Result, kept, read
+from fggp.study.cell import Cell, MethodSettings, Record
+from fggp.study.outcome import Outcome, Provenance
+from fggp.study.result_file import NUMERICS, Result, checked, kept, read_typed
+
+Plain = Mapping[str, Any]
 
 
-def cell_of(result: Result) -> Cell:
-    """Return the cell of a result, `filled`, and without the checksum of its data."""
-    return filled(Cell(**result["cell"]).with_data(None))
+@dataclass(frozen=True)
+class StoredResult:
+    """A result file, read.
 
+    Attributes:
+        path: of the file.
+        cell: as the file says itself, with the settings that are newer than the file, and without
+            the checksum of its data.
+        result: its content, as it is written.
+        outcome: what came of the cell.
+        provenance: where and when.
 
-def filled(cell: Cell) -> Cell:
-    """Return a stored cell with the settings that its method did not have when it was stored.
-
-    They get what they were then, so that a new setting and a changed default leave old results
-    valid, as those of the same training.
     """
-    return cell.model_copy(update={"method": filled_method(cell.method)})
 
+    path: Path
+    cell: Cell
+    result: Result
+    outcome: Outcome
+    provenance: Provenance
 
-def filled_method(method: MethodSettings) -> MethodSettings:
-    """Return a stored method with the settings that came later; see `filled`."""
-    if method.name not in METHODS:
-        return method
-    definition = METHODS[method.name]
-    try:
-        settings = definition.settings(**{**definition.earlier, **method.settings})
-    except ValidationError:
-        return method
-    return MethodSettings(name=method.name, settings=settings.model_dump(mode="json"))
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file; raises ResultError as `fggp.study.result_file.read`."""
+        result, outcome, provenance = read_typed(path)
+        return cls(path, cell_of(result), result, outcome, provenance)
+
+    @classmethod
+    def of(cls, result: Result, path: Path) -> Self:
+        """Return a result that is not on disk; raises ValueError where a type is wrong."""
+        outcome = checked("outcome", Outcome, result)
+        return cls(
+            *(path, cell_of(result), result),
+            outcome,
+            checked("provenance", Provenance, result),
+        )
+
+    @property
+    def data_sha256(self) -> str | None:
+        """The checksum of the images that it was trained on, where it says that."""
+        digest: str | None = self.result["cell"]["data"].get("sha256")
+        return digest
+
+    def belongs_to(self, cell: Cell) -> bool:
+        """Whether it is the result of a cell, whatever numerics version it was trained with."""
+        return self.cell == filled(cell)
 
 
 def finished(cell: Cell, path: Path) -> bool:
     """Whether the result of exactly this cell, by this numerics version, lies at ``path``."""
-    return _matching(cell, path) is not None
+    return matching(cell, path) is not None
+
+
+def matching(cell: Cell, path: Path) -> StoredResult | None:
+    """Return the result at ``path`` where `finished` holds, else None."""
+    try:
+        found = StoredResult.read(path)
+    except ResultError:
+        return None
+    return found if found.outcome.numerics == NUMERICS and found.belongs_to(cell) else None
+
+
+def holds(path: Path, cell: Cell) -> bool:
+    """Whether the result of a cell lies at ``path``, of whatever numerics version."""
+    try:
+        return StoredResult.read(path).belongs_to(cell)
+    except ResultError:
+        return False
 
 
 def restore(cell: Cell, path: Path) -> bool:
@@ -59,10 +108,68 @@ def restore(cell: Cell, path: Path) -> bool:
     return True
 
 
-def _matching(cell: Cell, path: Path) -> Result | None:
+def cell_of(result: Result) -> Cell:
+    """Return the cell of a result as `stored_cell`, without the checksum of its data."""
+    return stored_cell(result["cell"]).with_data(None)
+
+
+def stored_cell(content: Plain) -> Cell:
+    """Return the cell in a file, with the settings that are newer than the file.
+
+    Raises:
+        pydantic.ValidationError: where the content is not a cell.
+
+    """
+    return filled(Cell.model_validate(with_earlier(Cell, content)))
+
+
+def in_canonical_form(content: Plain) -> bool:
+    """Whether every value of a stored cell is written as this version would write it."""
+    return _within(content, stored_cell(content).plain())
+
+
+def with_earlier(model: type[Record], content: Any) -> Any:
+    """Return the plain content of a record with ``earlier`` of all its blocks filled in."""
+    if not isinstance(content, Mapping):
+        return content  # validation says what is wrong with it
+    known = {key: value for key, value in model.earlier.items() if key in model.model_fields}
+    complete = {**known, **content}
+    for name in complete.keys() & model.model_fields.keys():
+        annotation = model.model_fields[name].annotation
+        blocks = [it for it in (annotation, *get_args(annotation)) if _is_record(it)]
+        if not blocks:
+            continue
+        if _is_record(annotation):
+            complete[name] = with_earlier(blocks[0], complete[name])
+        elif isinstance(complete[name], Mapping):
+            items = complete[name].items()
+            complete[name] = {key: with_earlier(blocks[0], item) for key, item in items}
+    return complete
+
+
+def filled(cell: Cell) -> Cell:
+    """Return a cell with the settings that its method did not have when it was stored."""
+    return cell.model_copy(update={"method": filled_method(cell.method)})
+
+
+def filled_method(method: MethodSettings) -> MethodSettings:
+    """Return a stored method with the settings that are newer; see `filled`."""
+    if method.name not in METHODS:
+        return method
+    definition = METHODS[method.name]
     try:
-        result = read(path)
-    except ResultError:
-        return None
-    equal = cell_of(result) == filled(cell) and result["outcome"].get("numerics") == NUMERICS
-    return result if equal else None
+        settings = definition.settings(**{**definition.earlier, **method.settings})
+    except ValidationError:
+        return method
+    return MethodSettings(name=method.name, settings=settings.model_dump(mode="json"))
+
+
+def _is_record(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Record)
+
+
+def _within(part: Any, whole: Any) -> bool:
+    """Whether everything in one is in the other, mapping by mapping."""
+    if isinstance(part, Mapping) and isinstance(whole, Mapping):
+        return all(key in whole and _within(part[key], whole[key]) for key in part)
+    return bool(part == whole)

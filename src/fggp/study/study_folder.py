@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from fggp.data import check_source
-from fggp.data.sizes import size_of
+from fggp.data.registry import size_of
 from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
 from fggp.foundation.validation import of_file
 from fggp.study.cell import Cell, MethodSettings
 from fggp.study.config import Study, cells, check_size
-from fggp.study.stored_results import filled, filled_method
+from fggp.study.stored_results import filled_method, stored_cell, with_earlier
 
 RESULTS = Path("results")
 RUNS = "runs"
@@ -82,21 +82,20 @@ def write_expected(study: Study, path: Path) -> None:
 
 
 def read_expected(study_folder: Path) -> tuple[dict[str, Any], list[Cell]]:
-    """Return the configuration and the cells of ``cells.json``, `filled`."""
+    """Return the configuration and the cells of ``cells.json``, newer settings filled in."""
     with listing(study_folder) as content:
-        return _filled(content["configuration"]), [
-            filled(Cell(**cell)) for cell in content["cells"]
-        ]
+        return _filled(content["configuration"]), [stored_cell(it) for it in content["cells"]]
 
 
 def read_configuration(study_folder: Path) -> dict[str, Any]:
-    """Return the configuration in ``cells.json``, `filled`, without making its many cells."""
+    """Return the configuration in ``cells.json`` as `read_expected`, without making its cells."""
     with listing(study_folder) as content:
         return _filled(content["configuration"])
 
 
 def _filled(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Return a stored configuration with the settings that its methods did not have then."""
+    """Return a stored configuration with the settings that are newer than it."""
+    configuration = with_earlier(Study, configuration)
     methods = {
         label: filled_method(MethodSettings(**own)).model_dump() if "name" in own else own
         for label, own in configuration.get("methods", {}).items()

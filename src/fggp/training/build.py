@@ -14,12 +14,14 @@ from fggp.data.batches import Batches, EvaluationBatches, evaluation_batches
 from fggp.foundation.exact import kept_count
 from fggp.foundation.random_streams import stream
 from fggp.models import build
-from fggp.models.memory_format import arrange, channels_last
-from fggp.models.small_dense import narrower, weights
+from fggp.models.registry import find
 from fggp.pruning.parameters import prunable
 from fggp.study.cell import Cell
 from fggp.study.protocol import recipe_of
 from fggp.training.flops import output_positions
+from fggp.training.initialization import initialize
+from fggp.training.memory_format import arrange, channels_last
+from fggp.training.small_dense import narrower, weights
 
 
 def network_of(cell: Cell, classes: int, device: torch.device) -> nn.Module:
@@ -32,8 +34,10 @@ def network_of(cell: Cell, classes: int, device: torch.device) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it seeds the devices too, and nothing would bring these back.
         torch.default_generator.manual_seed(seed)
-        model = build(cell.backbone.name, width=width, classes=classes)
-    return arrange(model.to(device), cell.training.layout)
+        model = build(name, width=width, classes=classes)
+        if cell.backbone.initialization is not None:
+            initialize(model, cell.backbone.initialization)
+    return arrange(model.to(device), cell.training.layout, find(name).whole_planes_after)
 
 
 def full_macs(cell: Cell, classes: int, shape: Sequence[int]) -> int:
@@ -57,6 +61,7 @@ def training_batches(
         batch_size=training.batch_size,
         seed=cell.seed,
         pad=training.pad,
+        pad_mode=training.pad_mode,
         flip=training.flip,
         device=device,
         channels_last=channels_last(cell.training.layout),

@@ -16,8 +16,9 @@ import torch
 from fggp.foundation.files import write_bytes
 from fggp.study.cell import Cell
 from fggp.study.result_file import NUMERICS
-from fggp.training.energy.counters import counter_of
-from fggp.training.energy.meter import Joules, Meter
+from fggp.training.energy.cpu import packages
+from fggp.training.energy.gpu import current_board
+from fggp.training.energy.meter import Meter, Reading
 from fggp.training.train import Tick
 
 CONTENT = 3
@@ -75,54 +76,34 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
 
-SHARED = 0.95
-
-
-"""Below this part of its counter a training had company; a little is always the system's."""
-
-
 class Metered(Checkpoint):
     """A checkpoint that also carries the energy spent so far, where it is measured."""
 
     def __init__(self, path: Path, cell: Cell, device: str) -> None:
         super().__init__(path, cell, device)
-        self.meter = Meter(counter_of(device))
+        self.meter = Meter(packages() if device == "cpu" else current_board())
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the file by ``state`` and the energy."""
         spent = self.meter.read()
-        super().save(state | {"joules": None if spent is None else [spent.own, spent.counter]})
+        super().save(state | {"energy": None if spent is None else [spent.joules, spent.shared]})
 
     def load(self) -> dict[str, Any] | None:
         """Return the saved state and take its energy over; checkpoints from before have none."""
         state = super().load()
         if state is not None:
-            before = state.get("joules")
-            self.meter.add(None if before is None else Joules(*before))
+            before = state.get("energy")
+            self.meter.add(None if before is None else Reading(*before))
         return state
 
     def ticking(self, tick: Tick) -> Tick:
-        """Return a ``tick`` that also looks after the meter."""
+        """Return a ``tick`` that also reads the meter now and then."""
 
         def both(done: int, steps: int) -> None:
-            self.meter.glance()
+            self.meter.read_when_due()
             tick(done, steps)
 
         return both
-
-    def energy(self) -> dict[str, Any]:
-        """Return the energy of the training for its provenance; None where it was not measured.
-
-        ``energy_joules`` is its part, ``counter_joules`` what the whole device took meanwhile.
-        """
-        spent = self.meter.read()
-        if spent is None:
-            return dict.fromkeys(("energy_joules", "counter_joules", "energy_shared"))
-        return {
-            "energy_joules": round(spent.own, 3),
-            "counter_joules": round(spent.counter, 3),
-            "energy_shared": spent.own < SHARED * spent.counter,
-        }
 
 
 class Timed(Metered):

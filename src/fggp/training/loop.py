@@ -11,23 +11,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from fggp.data import Dataset, split
 from fggp.foundation.errors import Failure
 from fggp.foundation.exact import kept_count
-from fggp.models.small_dense import weights
+from fggp.pruning.dense_layers import named_layers
 from fggp.pruning.parameters import Layer
 from fggp.pruning.pruner import Pruner
 from fggp.pruning.timing import epochs_of
-from fggp.study.accuracy_views import views
+from fggp.study.accuracy_views import first_full_epoch, views
 from fggp.study.cell import Cell
+from fggp.study.outcome import Epoch, ImageCounts, LayerCounts, MaskUpdate, Outcome
 from fggp.study.protocol import learning_rate, method_of, recipe_of
-from fggp.study.verdict import COMPLETED, Sign, entropy, failure
+from fggp.study.result_file import NUMERICS
+from fggp.study.verdict import COMPLETED, Sign, failure
 from fggp.training.build import few, full_macs, network_of, still, training_batches
 from fggp.training.connectivity import connected
 from fggp.training.diagnostics import Diagnostics
+from fggp.training.loss import best_constant, loss_of
 from fggp.training.outputs import Answers
+from fggp.training.small_dense import weights
 from fggp.training.step import Row, Step
 from fggp.training.torch_settings import autocast
 
@@ -68,7 +71,8 @@ class Run:
         self.held_out = {
             name: still(cell, dataset, *images, device) for name, images in sets.items()
         }
-        self.guessing = entropy(np.bincount(dataset.train_labels[chosen]).tolist())
+        occur = np.bincount(dataset.train_labels[chosen], minlength=self.classes).tolist()
+        self.guessing = best_constant(occur, training.label_smoothing)
         self.images = {"train": len(chosen)} | {name: len(y) for name, (_, y) in sets.items()}
         self.model = network_of(cell, self.classes, device)
         if recipe_of(cell).fine_tune is not None:
@@ -91,7 +95,8 @@ class Run:
                 method,
                 seed=cell.seed,
                 batches=few(cell, dataset, chosen, device),
-                loss=cross_entropy,
+                loss=loss_of(training),
+                dense=named_layers(self.model, cell.pruning.dense),
             )
         except ValueError as error:
             raise Failure(f"{cell.id}: {error}") from None
@@ -203,38 +208,44 @@ class Run:
         self.epochs, self.train_step.updates = state["epochs"], state["updates"]
         self.signs = state["signs"]
 
-    def outcome(self) -> dict[str, Any]:
-        """Return what the training came to, as plain JSON data."""
-        layers = self.pruner.layers()
+    def outcome(self) -> Outcome:
+        """Return what the training came to."""
+        layers, epochs = self.pruner.layers(), [Epoch(**row) for row in self.epochs]
         parameters = dict(self.model.named_parameters())
         total = weights(self.cell.backbone.name, self.cell.backbone.width, self.classes)
         work = self.diagnostics.outcome(self._keep_logits)
         if recipe_of(self.cell).narrow:
             work["dense_macs"] = full_macs(self.cell, self.classes, self.shape)
         window_end = self.pruner.method.timing.end // len(self.batches)
-        return {
-            "verdict": self.failure or COMPLETED,
+        return Outcome(
+            numerics=NUMERICS,
+            verdict=self.failure or COMPLETED,
             **self._stopped(layers),
-            "images": self.images,
-            "steps_per_epoch": len(self.batches),
-            "prunable": total,
-            "target": kept_count(total, self.cell.sparsity),
-            "accuracy": views(self.epochs, self._first_full_epoch(), window_end),
-            "epochs": self.epochs,
-            "updates": self.train_step.updates,
-            "layers": [
-                {
-                    "name": layer.name,
-                    "shape": list(layer.shape),
-                    "kept": layer.kept,
-                    "nonzero": int(parameters[layer.name].count_nonzero()),
-                    "macs": layer.kept * self.diagnostics.positions[layer.name],
-                }
+            images=ImageCounts(**self.images),
+            steps_per_epoch=len(self.batches),
+            prunable=total,
+            target=kept_count(total, self.cell.sparsity),
+            accuracy=views(
+                epochs,
+                first_full_epoch(epochs),
+                window_end,
+                validated=self.images["validation"] > 0,
+            ),
+            epochs=epochs,
+            updates=[MaskUpdate(**row) for row in self.train_step.updates],
+            layers=[
+                LayerCounts(
+                    name=layer.name,
+                    shape=list(layer.shape),
+                    kept=layer.kept,
+                    nonzero=int(parameters[layer.name].count_nonzero()),
+                    macs=layer.kept * self.diagnostics.positions[layer.name],
+                )
                 for layer in layers
             ],
             **work,
-            "weights_sha256": digest(self.model.state_dict()),
-        }
+            weights_sha256=digest(self.model.state_dict()),
+        )
 
     @torch.no_grad()
     def _keep_logits(self) -> None:
@@ -266,12 +277,6 @@ class Run:
         if self.pruner.leak:
             return self.pruner.total
         return sum(layer.kept for layer in self.pruner.layers())
-
-    def _first_full_epoch(self) -> int:
-        """Return the first epoch all of whose evaluations are at the target sparsity."""
-        target = self.epochs[-1]["kept"]
-        below = [row["epoch"] for row in self.epochs if row["kept"] != target]
-        return max(below, default=0) + 1
 
 
 def _finite(value: float) -> float | None:

@@ -14,6 +14,16 @@ from typing import Any
 
 PACKAGES = ("fggp", "numpy", "torch", "torchvision")
 TRAINS = {"foundation", "pruning", "methods", "models", "data", "study", "training"}
+BESIDE = {
+    *("foundation/docstrings", "foundation/errors", "foundation/files", "foundation/validation"),
+    *("data/sizes", "pruning/sparsify"),
+    *("study/config", "study/config_limits", "study/costs", "study/dependencies"),
+    *("study/result_file", "study/stored_results", "study/study_folder", "study/yaml_files"),
+    *("training/device", "training/energy", "training/malloc"),
+    *("training/provenance", "training/speed"),
+}
+"""Files and folders of these packages that cannot change a training: they word messages, plan,
+keep results or measure."""
 
 
 def now() -> str:
@@ -55,7 +65,8 @@ def code_digest() -> str:
     root = Path(__file__).parents[1]
     for path in sorted(root.rglob("*.py")):
         relative = path.relative_to(root)
-        if relative.parts[0] in TRAINS:
+        beside = {"/".join(relative.with_suffix("").parts[:2])} & BESIDE
+        if relative.parts[0] in TRAINS and not beside:
             digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

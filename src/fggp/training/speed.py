@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from fggp.study.cell import Cell, Training
+from fggp.study.outcome import MOST_SHARE, Outcome
 from fggp.study.protocol import recipe_of
-from fggp.study.result_file import MOST_SHARE
 from fggp.training.torch_settings import arithmetic
 
 SIDE = {"cpu": 384, "cuda": 8192}
@@ -19,8 +18,6 @@ SIDE = {"cpu": 384, "cuda": 8192}
 Small enough there that a product ends before the system gives the core to another process.
 """
 SECONDS = 0.2
-
-Outcome = Mapping[str, Any]
 
 
 def speed(cell: Cell, outcome: Outcome, seconds: float, device: torch.device) -> dict[str, Any]:
@@ -38,7 +35,7 @@ def speed(cell: Cell, outcome: Outcome, seconds: float, device: torch.device) ->
         and that peak. The last two are None where the product tells nothing.
 
     """
-    images = outcome["images"]["train"] * len(outcome["epochs"])
+    images = outcome.images.train * len(outcome.epochs)
     gflops = peak_gflops(cell.training, device)
     share = None if not gflops else flop(cell, outcome) / seconds / (gflops * 1e9)
     sound = share is not None and share <= MOST_SHARE
@@ -55,11 +52,11 @@ def flop(cell: Cell, outcome: Outcome) -> int:
     Zeros are multiplied as well: of each training image forward pass and both gradients are
     counted, of each evaluated one the forward pass. What else a step does is left out.
     """
-    images, epochs = outcome["images"], len(outcome["epochs"])
+    images, epochs = outcome.images, len(outcome.epochs)
     # A narrow network has no masks, and `dense_macs` is that of the one it is compared with.
-    each = outcome["inference_macs" if recipe_of(cell).narrow else "dense_macs"]
-    evaluated = epochs * (images["validation"] + images["test"]) + images["test"]
-    return int(2 * each * (3 * epochs * images["train"] + evaluated))
+    each = outcome.inference_macs if recipe_of(cell).narrow else outcome.dense_macs
+    evaluated = epochs * (images.validation + images.test) + images.test
+    return int(2 * (each or 0) * (3 * epochs * images.train + evaluated))
 
 
 def peak_gflops(training: Training, device: torch.device) -> float | None:

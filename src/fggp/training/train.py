@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fggp.data import Dataset
 from fggp.study.cell import Cell
+from fggp.study.outcome import Outcome
 from fggp.training.loop import Run, Stopped, Tick
 from fggp.training.step import Row
 from fggp.training.torch_settings import arithmetic
@@ -45,7 +46,7 @@ def train(
     tick: Tick = lambda done, steps: None,
     report: Callable[[Row], None] = lambda row: None,
     finish: Callable[[Run], None] = lambda run: None,
-) -> dict[str, Any]:
+) -> Outcome:
     """Train a cell, or continue it, and return its outcome.
 
     Args:

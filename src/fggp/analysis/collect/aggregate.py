@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pandas import DataFrame, array
 
-from fggp.analysis.collect.consistency import Found, check, collect, intact
+from fggp.analysis.collect.consistency import check, collect
 from fggp.analysis.collect.rows import (
     EPOCHS,
     LAYERS,
@@ -22,6 +22,7 @@ from fggp.analysis.collect.rows import (
 from fggp.analysis.collect.runs_csv import RUNS
 from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
+from fggp.study.stored_results import StoredResult
 from fggp.study.study_folder import CELLS, read_expected, study_name
 from fggp.study.study_folder import RUNS as RUNS_FOLDER
 
@@ -67,7 +68,7 @@ def aggregate(
     mixed = check(found, study_folder.name, allow_mixed_device=allowed)
     missing = len(found) < len(cells)
 
-    def one_row(item: Found) -> list[Row]:
+    def one_row(item: StoredResult) -> list[Row]:
         return [run_row(item, partial=missing, mixed_device=mixed)]
 
     frames = {
@@ -100,14 +101,13 @@ def _refuse_what_is_taken(target: Path, study_folder: Path) -> None:
 
 
 def _rows(
-    found: Sequence[Found],
-    take: Callable[[Found], list[Row]],
+    found: Sequence[StoredResult],
+    take: Callable[[StoredResult], list[Row]],
     columns: Sequence[str] | dict[str, str],
 ) -> DataFrame:
     rows: list[Row] = []
     for item in found:
-        with intact(item.path):
-            rows += take(item)
+        rows += take(item)
     if not rows:
         return DataFrame(columns=list(columns))
     frame = DataFrame(rows)

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from fggp.foundation.errors import ResultError
 from fggp.methods import METHODS
 from fggp.study.cell import Cell
-from fggp.study.result_file import NUMERICS, Result, kept, read
-from fggp.study.stored_results import cell_of, finished
+from fggp.study.result_file import NUMERICS, kept
+from fggp.study.stored_results import StoredResult, finished
 from fggp.study.study_folder import run_path
 from fggp.study.verdict import DIVERGED, FAILURES
 
 
-class Found(NamedTuple):
-    """An expected cell and its result file."""
-
-    path: Path
-    cell: Cell
-    result: Result
-
-
-def collect(study_folder: Path, cells: Sequence[Cell], *, partial: bool) -> list[Found]:
+def collect(study_folder: Path, cells: Sequence[Cell], *, partial: bool) -> list[StoredResult]:
     """Return the results of ``cells`` in their order.
 
     A result that Snakemake took away, since a neighbour in its job failed, is read from its copy.
@@ -41,9 +33,11 @@ def collect(study_folder: Path, cells: Sequence[Cell], *, partial: bool) -> list
             f"{len(missing)} of {len(paths)} results are missing ({_some(missing)}); train them "
             f"with `python -m fggp run {study_folder.name}`, or pass --partial"
         )
-    found = [Found(path, paths[path], read(stored)) for path, stored in there.items() if stored]
+    found = [
+        replace(StoredResult.read(stored), path=path) for path, stored in there.items() if stored
+    ]
     _refuse_twins(found, _strays(study_folder / "runs", set(paths)))
-    _refuse_other_settings(found, study_folder.name)
+    _refuse_other_settings(found, paths, study_folder.name)
     return found
 
 
@@ -53,46 +47,34 @@ def _stored(path: Path, cell: Cell) -> Path | None:
     return kept(path) if finished(cell, kept(path)) else None
 
 
-def check(found: Sequence[Found], study: str, *, allow_mixed_device: bool) -> bool:
+def check(found: Sequence[StoredResult], study: str, *, allow_mixed_device: bool) -> bool:
     """Check that results may share a table; returns whether CPU and CUDA are mixed.
 
     Raises ResultError on results off their target, and on mixed numerics versions, data or (unless
     ``allow_mixed_device``) devices. Mixed code or PyTorch versions are told on stderr.
     """
     _refuse_off_target(found, study)
-    numerics = _groups(found, lambda result: result["outcome"]["numerics"])
+    numerics = _groups(found, lambda item: item.outcome.numerics)
     if len(numerics) > 1:
         raise ResultError(
             f"numerics versions are mixed: {_tally(numerics)}; `python -m fggp run {study}` "
             f"retrains those that are not of version {NUMERICS}"
         )
-    data = _groups(found, lambda result: str(result["cell"]["data"].get("sha256"))[:12])
+    data = _groups(found, lambda item: str(item.data_sha256)[:12])
     if len(data) > 1:
         raise ResultError(
             f"data checksums are mixed: {_tally(data)}; delete the results of the wrong data with "
             f"their copies (.NAME.kept.json beside them) and run `python -m fggp run {study}`"
         )
-    devices = _groups(found, lambda result: result["provenance"]["device"])
+    devices = _groups(found, lambda item: item.provenance.device)
     if len(devices) > 1 and not allow_mixed_device:
         raise ResultError(
             f"devices are mixed: {_tally(devices)}; train all on one, or pass "
             "--allow-mixed-device, which marks the tables"
         )
-    _warn("code versions", _groups(found, lambda it: it["provenance"]["code_sha256"][:12]))
-    _warn("PyTorch versions", _groups(found, lambda it: it["provenance"]["versions"]["torch"]))
+    _warn("code versions", _groups(found, lambda it: it.provenance.code_sha256[:12]))
+    _warn("PyTorch versions", _groups(found, lambda it: it.provenance.versions.torch))
     return len(devices) > 1
-
-
-@contextmanager
-def intact(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while a result's blocks are taken apart into a ResultError."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
-        raise ResultError(
-            f"{path}: its blocks are not complete ({type(error).__name__}: {error}); "
-            f"delete it and {kept(path).name} beside it to train anew"
-        ) from None
 
 
 def _strays(runs: Path, expected: set[Path]) -> list[tuple[Path, Cell]]:
@@ -102,15 +84,15 @@ def _strays(runs: Path, expected: set[Path]) -> list[tuple[Path, Cell]]:
         if path in expected or path.name.startswith("."):
             continue
         try:
-            strays.append((path, cell_of(read(path))))
+            strays.append((path, StoredResult.read(path).cell))
         except ResultError:
             continue  # no concern of this study: nothing is read from it
     return strays
 
 
-def _refuse_twins(found: Sequence[Found], strays: Sequence[tuple[Path, Cell]]) -> None:
+def _refuse_twins(found: Sequence[StoredResult], strays: Sequence[tuple[Path, Cell]]) -> None:
     held: dict[str, list[Path]] = {}
-    for path, cell in [*((item.path, cell_of(item.result)) for item in found), *strays]:
+    for path, cell in [*((item.path, item.cell) for item in found), *strays]:
         held.setdefault(cell.canonical(), []).append(path)
     twins = [" and ".join(map(str, paths)) for paths in held.values() if len(paths) > 1]
     if twins:
@@ -120,21 +102,23 @@ def _refuse_twins(found: Sequence[Found], strays: Sequence[tuple[Path, Cell]]) -
         )
 
 
-def _refuse_other_settings(found: Sequence[Found], study: str) -> None:
+def _refuse_other_settings(
+    found: Sequence[StoredResult], wanted: Mapping[Path, Cell], study: str
+) -> None:
     other = [
-        f"{item.path}: {_difference(stored.plain(), item.cell.plain())}"
+        f"{item.path}: {_difference(item.cell.plain(), wanted[item.path].plain())}"
         for item in found
-        if (stored := cell_of(item.result)) != item.cell
+        if not item.belongs_to(wanted[item.path])
     ]
     if other:
         raise ResultError(
             f"{len(other)} of {len(found)} results were trained with other settings "
-            f"({_some(other, '; ')}); `python -m fggp run {study}` retrains exactly these, "
-            "or delete the files and run snakemake"
+            f"({_some(other, '; ')}); `python -m fggp run {study}` retrains exactly these; "
+            "to keep them, restore the settings of the study"
         )
 
 
-def _refuse_off_target(found: Sequence[Found], study: str) -> None:
+def _refuse_off_target(found: Sequence[StoredResult], study: str) -> None:
     off = [f"{item.path}: {fault}" for item in found if (fault := _fault(item))]
     if off:
         raise ResultError(
@@ -144,30 +128,29 @@ def _refuse_off_target(found: Sequence[Found], study: str) -> None:
         )
 
 
-def _fault(item: Found) -> str:
-    with intact(item.path):
-        outcome = item.result["outcome"]
-        if outcome["verdict"] == DIVERGED:
-            return ""  # it may end before its last update, and NaN off the mask counts as nonzero
-        total = sum(layer["kept"] for layer in outcome["layers"])
-        name = item.cell.method.name
-        exact = name not in METHODS or METHODS[name].exact
-        if outcome["verdict"] in FAILURES and total > outcome["target"]:
-            exact = False  # it ended before its last update
-        if exact and total != outcome["target"]:
-            return f"{total} weights are kept, the target is {outcome['target']}"
-        for layer in outcome["layers"]:
-            if layer["nonzero"] > layer["kept"]:
-                found = f"{layer['nonzero']} weights are not zero"
-                return f"{found} in {layer['name']}, its mask keeps {layer['kept']}"
+def _fault(item: StoredResult) -> str:
+    outcome = item.outcome
+    if outcome.verdict == DIVERGED:
+        return ""  # it may end before its last update, and NaN off the mask counts as nonzero
+    name = item.cell.method.name
+    exact = name not in METHODS or METHODS[name].exact
+    if outcome.verdict in FAILURES and outcome.kept > outcome.target:
+        exact = False  # it ended before its last update
+    if exact and outcome.kept != outcome.target:
+        return f"{outcome.kept} weights are kept, the target is {outcome.target}"
+    for layer in outcome.layers:
+        if layer.nonzero > layer.kept:
+            found = f"{layer.nonzero} weights are not zero"
+            return f"{found} in {layer.name}, its mask keeps {layer.kept}"
     return ""
 
 
-def _groups(found: Sequence[Found], value: Callable[[Result], Any]) -> dict[Any, list[Path]]:
+def _groups(
+    found: Sequence[StoredResult], value: Callable[[StoredResult], Any]
+) -> dict[Any, list[Path]]:
     groups: dict[Any, list[Path]] = {}
     for item in found:
-        with intact(item.path):
-            groups.setdefault(value(item.result), []).append(item.path)
+        groups.setdefault(value(item), []).append(item.path)
     return groups
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from math import isqrt, prod
 from typing import Any
 
-from fggp.analysis.collect.consistency import Found
 from fggp.data.sizes import Size
 from fggp.foundation.errors import ResultError
 from fggp.foundation.exact import percent
 from fggp.methods import METHODS
 from fggp.study.cell import Cell
-from fggp.study.costs import SIDE, device_named, epoch_seconds, epochs
+from fggp.study.costs import SIDE, device_named, epoch_seconds, epochs, first_layer_stride
+from fggp.study.outcome import LayerCounts, MaskUpdate, Outcome
+from fggp.study.stored_results import StoredResult
 
 Row = dict[str, Any]
 
@@ -51,9 +52,9 @@ def start(cell: Cell) -> str:
     return f"{percent(cell.initial_sparsity)} % sparse start"
 
 
-def run_row(item: Found, *, partial: bool, mixed_device: bool) -> Row:
+def run_row(item: StoredResult, *, partial: bool, mixed_device: bool) -> Row:
     """Return the row of ``runs.csv``, with the columns `runs_csv.RUNS`."""
-    cell, outcome = item.cell, item.result["outcome"]
+    cell, outcome = item.cell, item.outcome
     if cell.method.name not in METHODS:
         raise ResultError(
             f"{item.path}: no method is called {cell.method.name!r} here; put its file back into "
@@ -70,13 +71,13 @@ def run_row(item: Found, *, partial: bool, mixed_device: bool) -> Row:
             "starts": method.starts,
             "partial": partial,
             "mixed_device": mixed_device,
-            "epochs": len(outcome["epochs"]),
-            "steps_per_epoch": outcome["steps_per_epoch"],
-            "prunable": outcome["prunable"],
-            "target": outcome["target"],
-            "verdict": outcome["verdict"],
-            "numerics": outcome["numerics"],
-            "weights_sha256": outcome["weights_sha256"],
+            "epochs": len(outcome.epochs),
+            "steps_per_epoch": outcome.steps_per_epoch,
+            "prunable": outcome.prunable,
+            "target": outcome.target,
+            "verdict": outcome.verdict,
+            "numerics": outcome.numerics,
+            "weights_sha256": outcome.weights_sha256,
         }
         | _accuracies(outcome)
         | _masks(outcome)
@@ -86,118 +87,124 @@ def run_row(item: Found, *, partial: bool, mixed_device: bool) -> Row:
     )
 
 
-def epoch_rows(item: Found) -> list[Row]:
+def epoch_rows(item: StoredResult) -> list[Row]:
     """Return the epochs of a training, with all that each record holds."""
-    return [keys(item.cell) | record for record in item.result["outcome"]["epochs"]]
+    return [keys(item.cell) | record.plain() for record in item.outcome.epochs]
 
 
-def layer_rows(item: Found) -> list[Row]:
+def layer_rows(item: StoredResult) -> list[Row]:
     """Return the prunable layers in their order, counts at the end of training."""
     return [
         keys(item.cell)
         | {
             "layer": index,
-            "name": layer["name"],
-            "shape": "x".join(map(str, layer["shape"])),
-            "total": prod(layer["shape"]),
-            "kept": layer["kept"],
-            "density": layer["kept"] / prod(layer["shape"]),
-            "macs": layer.get("macs"),
+            "name": layer.name,
+            "shape": "x".join(map(str, layer.shape)),
+            "total": prod(layer.shape),
+            "kept": layer.kept,
+            "density": layer.kept / prod(layer.shape),
+            "macs": layer.macs,
         }
-        for index, layer in enumerate(item.result["outcome"]["layers"])
+        for index, layer in enumerate(item.outcome.layers)
     ]
 
 
-def update_rows(item: Found) -> list[Row]:
+def update_rows(item: StoredResult) -> list[Row]:
     """Return the recorded mask updates: the total kept after each, and how far the mask went.
 
     ``jaccard`` compares with the mask at the recorded update before: active in both by active in
     any of the two.
     """
-    outcome = item.result["outcome"]
+    outcome = item.outcome
     return [
         keys(item.cell)
         | {
-            "update": update["update"],
-            "step": update["step"],
-            "kept": sum(update["kept"]),
-            "realised_sparsity": _sparsity(sum(update["kept"]), outcome["prunable"]),
-            "dropped": update.get("dropped"),
-            "grown": update.get("grown"),
+            "update": update.update,
+            "step": update.step,
+            "kept": sum(update.kept),
+            "realised_sparsity": _sparsity(sum(update.kept), outcome.prunable),
+            "dropped": update.dropped,
+            "grown": update.grown,
             "jaccard": _jaccard(update),
             "explored_share": _explored(update, outcome),
         }
-        for update in outcome["updates"]
+        for update in outcome.updates
     ]
 
 
-def _accuracies(outcome: Row) -> Row:
-    images = outcome["images"]["test"]
-    correct = {view: outcome["accuracy"][view]["correct"] for view in VIEWS}
+def _accuracies(outcome: Outcome) -> Row:
+    images = outcome.images.test
+    views = {name: getattr(outcome.accuracy, name) for name in VIEWS}
+    correct = {name: None if view is None else view.correct for name, view in views.items()}
     return {"test_images": images} | {
         f"{quantity}_{view}": value
         for view, count in correct.items()
-        for quantity, value in (("correct", count), ("accuracy", count / images))
+        for quantity, value in (
+            ("correct", count),
+            ("accuracy", None if count is None else count / images),
+        )
     }
 
 
-def _masks(outcome: Row) -> Row:
-    layers = outcome["layers"]
-    total = sum(layer["kept"] for layer in layers)
+def _masks(outcome: Outcome) -> Row:
+    layers = outcome.layers
     return {
-        "kept": total,
-        "realised_sparsity": _sparsity(total, outcome["prunable"]),
-        "smallest_layer_density": min(it["kept"] / prod(it["shape"]) for it in layers),
-        "emptied_layers": sum(layer["kept"] == 0 for layer in layers),
+        "kept": outcome.kept,
+        "realised_sparsity": _sparsity(outcome.kept, outcome.prunable),
+        "smallest_layer_density": min(it.kept / prod(it.shape) for it in layers),
+        "emptied_layers": sum(layer.kept == 0 for layer in layers),
     }
 
 
-def _diagnostics(outcome: Row) -> Row:
+def _diagnostics(outcome: Outcome) -> Row:
     """Return what results hold that came after this was recorded; None in older ones."""
-    neurons = outcome.get("dead_neurons")
-    return {name: outcome.get(name) for name in MACS} | {
+    neurons = outcome.dead_neurons or []  # a network may have no ReLU
+    channels = sum(relu.channels for relu in neurons)
+    return {name: getattr(outcome, name) for name in MACS} | {
         "explored_share": _explored(outcome, outcome),
-        "dead_neurons_share": None
-        if neurons is None
-        else sum(relu["dead"] for relu in neurons) / sum(relu["channels"] for relu in neurons),
+        "dead_neurons_share": sum(relu.dead for relu in neurons) / channels if channels else None,
     }
 
 
-def _explored(record: Row, outcome: Row) -> float | None:
-    return record["explored"] / outcome["prunable"] if "explored" in record else None
+def _explored(record: Outcome | MaskUpdate, outcome: Outcome) -> float | None:
+    return None if record.explored is None else record.explored / outcome.prunable
 
 
-def _jaccard(update: Row) -> float | None:
-    if "grown" not in update:
+def _jaccard(update: MaskUpdate) -> float | None:
+    if update.grown is None or update.dropped is None:
         return None
-    kept = sum(update["kept"])
-    union = kept + update["dropped"]
-    return (kept - update["grown"]) / union if union else 1.0
+    kept = sum(update.kept)
+    union = kept + update.dropped
+    return (kept - update.grown) / union if union else 1.0
 
 
-def _origin(item: Found) -> Row:
-    origin = item.result["provenance"]
+def _origin(item: StoredResult) -> Row:
+    origin = item.provenance
     taken = ("started", "finished", "seconds", "peak_memory_mb", "device", "device_name")
-    return {name: origin[name] for name in (*taken, "code_sha256")} | {
-        **{name: origin.get(name) for name in MEASURED},
-        **{name: origin["versions"][name] for name in ("python", "numpy", "torch")},
-        "data_sha256": item.result["cell"]["data"].get("sha256"),
+    return {name: getattr(origin, name) for name in (*taken, "code_sha256", *MEASURED)} | {
+        **{name: getattr(origin.versions, name) for name in ("python", "numpy", "torch")},
+        "data_sha256": item.data_sha256,
     }
 
 
-def _estimated(item: Found) -> float:
-    """Return the seconds that were to be expected; `Timed` seconds do not count the start."""
-    outcome, origin = item.result["outcome"], item.result["provenance"]
-    images = outcome["images"]
-    size = Size(images["train"] + images["validation"], images["test"], _side(outcome["layers"]))
-    device = device_named(origin["device"], origin["device_name"])
-    return epochs(item.cell) * epoch_seconds(item.cell, size, device)
+def _estimated(item: StoredResult) -> float | None:
+    """Return the seconds that were to be expected; None where no rate is on record.
+
+    The seconds of a result do not count the start.
+    """
+    images, origin = item.outcome.images, item.provenance
+    side = _side(item.outcome.layers[0], item.cell.backbone.name)
+    size = Size(images.train + images.validation, images.test, side)
+    device = device_named(origin.device, origin.device_name)
+    each = epoch_seconds(item.cell, size, device)
+    return None if each is None else epochs(item.cell) * each
 
 
-def _side(layers: list[Row]) -> int:
-    """Return the side of the images: the first layer of both backbones has an output per pixel."""
-    first = layers[0]
-    return isqrt(first["macs"] // first["kept"]) if first.get("macs") and first["kept"] else SIDE
+def _side(first: LayerCounts, backbone: str) -> int:
+    """Return the side of the images, from the output positions of the first layer."""
+    if not first.macs or not first.kept:
+        return SIDE
+    return isqrt(first.macs // first.kept) * first_layer_stride(backbone)
 
 
 def _sparsity(kept: int, total: int) -> float:

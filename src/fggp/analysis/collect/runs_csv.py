@@ -14,7 +14,7 @@ RUNS = {
     "backbone": "str", "width": "float64", "sparsity": "float64", "initial_sparsity": "float64",
     "start": "str", "label": "str", "method": "str", "ranks": "bool", "starts": "str",
     "seed": "int64", "test_images": "int64", "correct_last": "int64",
-    "correct_best_validation": "int64", "correct_best_test": "int64", "accuracy_last": "float64",
+    "correct_best_validation": "Int64", "correct_best_test": "int64", "accuracy_last": "float64",
     "accuracy_best_validation": "float64", "accuracy_best_test": "float64", "epochs": "int64",
     "steps_per_epoch": "int64",
     "prunable": "int64", "target": "int64", "kept": "int64", "realised_sparsity": "float64",
@@ -35,19 +35,21 @@ Multiply-accumulates (``…_macs``) are those of one image, and of a whole train
 (`fggp.training.flops`). ``explored_share`` is that of the prunable weights that were ever active,
 ``dead_neurons_share`` that of the ReLU channels that are zero for every test image.
 ``estimated_seconds`` are those that `fggp.study.costs` expects for the same device and images,
-without having seen a training. ``images_per_second`` are those of training, ``share_of_peak`` is
-that of the ``peak_gflops`` of a matrix product (`fggp.training.speed`). ``energy_joules`` is a
-training's part of what the counter of its device rose by, ``counter_joules``. ``started`` and
-``finished`` are UTC.
+without having seen a training; empty where no rate is on record. ``images_per_second`` are those of
+training, ``share_of_peak`` is that of the ``peak_gflops`` of a matrix product
+(`fggp.training.speed`). ``counter_joules`` is what the energy counter of the device rose by, and
+``energy_joules`` the training's part of it: all, and known only where nobody else used the device.
+``started`` and ``finished`` are UTC.
 """
 
 MISSING = (
+    *("correct_best_validation", "accuracy_best_validation"),
     *("initial_sparsity", "inference_macs", "training_macs", "dense_macs"),
     *("explored_share", "dead_neurons_share", "images_per_second", "peak_gflops"),
-    *("share_of_peak", "energy_joules", "counter_joules"),
+    *("share_of_peak", "energy_joules", "counter_joules", "estimated_seconds"),
 )
-"""Columns that may be empty: methods with one start, what was not measured, and results from before
-the others came."""
+"""Columns that may be empty: the view of validation images where there are none, methods with one
+start, what was not measured or has no estimate, and results from before the others came."""
 
 DENSE = "dense"
 """The label of the reference, which no other method can carry."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.captions import clauses, meaning, unrecorded
@@ -20,11 +21,21 @@ COLUMNS = [
 KINDS = ("training", "inference")
 
 
+@figure("Results", place=3)
 def accuracy_vs_flops(material: Material) -> Drawn:
-    """Draw test accuracy against multiply-accumulates, as shares of the dense network's.
+    """Test accuracy over the multiply-accumulates of training and inference, relative to dense.
 
-    The data has a row per training; its shares are missing where the work, or that of a dense
-    network of the same backbone, is not known. A line joins the sparsities of a label.
+    Test accuracy at the last epoch over the multiply-accumulates of a whole training and of
+    inference, both as shares of the dense network's (logarithmic axes). They are counted from the
+    masks, as ``src/fggp/training/flops.py`` says; no device here saves them. Dots are single seeds,
+    hollow marks means over them, joined over the sparsities of a label; bars and the band of the
+    dense network (dashed) are one sample standard deviation. The number of seeds n stands above the
+    panels.
+
+    Returns:
+        The figure, and a row per training; its shares are missing where the work, or that of a
+        dense network of the same backbone, is not known.
+
     """
     told = material.shown["inference_macs"].notna() | material.shown["label"].eq(DENSE)
     data = _shares(material.shown[told])

@@ -9,13 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
-from fggp.analysis.figures.captions import clauses, meaning, named, percent
+from fggp.analysis.figures.captions import clauses, meaning, named
 from fggp.analysis.figures.drawing import cut, points, reference
 from fggp.analysis.figures.label_groups import summed
 from fggp.analysis.figures.layout import Drawn, blank, canvas, head, legend, name_row
 from fggp.analysis.study_tables import Material
+from fggp.foundation.quantities import percent
 
 COLUMNS = [
     "backbone", "width", "start", "label", "sparsity", "density", "x", "seed",
@@ -23,13 +25,21 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+@figure("Results", place=1)
 def accuracy_vs_sparsity(material: Material) -> Drawn:
-    """Draw test accuracy at the last epoch against sparsity.
+    """Test accuracy over sparsity: every seed, the means, and the dense network with its band.
 
-    The data has a row per point (accuracies in %; ``x`` is the density, moved a little sideways for
-    each label; ``mean``, sample ``sd`` and ``n`` are those over the seeds; the dense reference, of
-    which only these are drawn, has neither ``density`` nor ``x``). A method with one start stands
-    in every start of its backbone.
+    Test accuracy at the last epoch; the axis of sparsity is logarithmic in density. Small marks are
+    single seeds, lines join the means over seeds, and bars are one sample standard deviation
+    between seeds. The dashed grey line is the dense network of the same backbone, its band one
+    standard deviation. The number of seeds n stands above the panels.
+
+    Returns:
+        The figure, and a row per point: accuracies in %; ``x`` is the density, moved a little
+        sideways for each label; ``mean``, sample ``sd`` and ``n`` are those over the seeds. The
+        dense reference, of which only these are drawn, has neither ``density`` nor ``x``. A method
+        with one start is in every start of its backbone.
+
     """
     data = shown(material)
     sparse = data[data["label"] != DENSE]

@@ -8,17 +8,15 @@ from pandas import DataFrame
 
 from fggp.analysis.collect.rows import KEYS
 from fggp.analysis.study_tables import Material
+from fggp.foundation.quantities import counts, percent
 
 SD = "± sample standard deviation"
 WINDOW = "shaded: the pruning window"
 
 
-def number(counts: Iterable[int]) -> str:
+def number(found: Iterable[int]) -> str:
     """Return how many seeds there are behind a point, such as ``n = 2 to 3 seeds``."""
-    known = [int(count) for count in counts]
-    low, high = min(known, default=0), max(known, default=0)
-    many = f"{low}" if low == high else f"{low} to {high}"
-    return f"n = {many} {'seed' if high == 1 else 'seeds'}"
+    return f"n = {counts(found, 'seed')}"
 
 
 def meaning(data: DataFrame, *, reference: bool = True) -> str:
@@ -61,11 +59,6 @@ def named(backbone: object, data: DataFrame) -> str:
     """Return a backbone with its width, where that is not 1."""
     width = float(data["width"].iloc[0])
     return str(backbone) if width == 1 else f"{backbone} at width {width:.4g}"
-
-
-def percent(share: float) -> str:
-    """Write a share as a percentage, such as ``99.5 %``."""
-    return f"{100 * share:.4g} %"
 
 
 def clauses(*parts: str) -> str:

@@ -12,14 +12,15 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.complete_grids import Counts, both_starts
 from fggp.analysis.figure_style import Look
-from fggp.analysis.figures.captions import percent
 from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
 from fggp.analysis.plan import Plan
-from fggp.analysis.stats.rank_tests import all_pairs, critical_difference
+from fggp.analysis.stats import rank_tests
 from fggp.analysis.study_tables import Material
-from fggp.analysis.tables.formats import count, records
+from fggp.analysis.tables.formats import records
+from fggp.foundation.quantities import count, percent
 
 COLUMNS = [
     "panel", "label", "average_rank", "settings", "methods", "seeds", "alpha",
@@ -32,11 +33,22 @@ ROOMY = 16
 NAMES = {"nemenyi": "Nemenyi", "wilcoxon": "Wilcoxon, Holm over all pairs"}
 
 
-def critical_differences(material: Material) -> Drawn:
-    """Draw average ranks over all settings and over those of each sparsity.
+@figure("Results", place=7)
+def critical_difference(material: Material) -> Drawn:
+    """Average ranks on a line, and the methods that Nemenyi's and Wilcoxon's tests do not separate.
 
-    The data has a row per panel and label, best first. Labels that share a number of
-    ``nemenyi_groups`` (``wilcoxon_groups``) are not told apart by that test at ``alpha``.
+    Average ranks of the methods with both starts over all settings, and over the settings of each
+    sparsity; rank 1 is best. The bar is the critical difference (CD) of Nemenyi's test: average
+    ranks that are further apart differ. Lines at the right join methods that a test does not
+    separate: Nemenyi's (black), and Wilcoxon's signed-rank test over settings with Holm's
+    correction for all pairs (grey), which is the one that does not depend on the other methods of
+    the study. The level, the number of methods k and of seeds n stand above, the number of settings
+    N over each panel. With few settings no test can separate anything.
+
+    Returns:
+        The figure, and a row per panel and label, best first. Labels that share a number of
+        ``nemenyi_groups`` (``wilcoxon_groups``) are not separated by that test at ``alpha``.
+
     """
     counts = both_starts(material.runs)
     if counts is None:
@@ -79,7 +91,7 @@ def _rows(panel: str, counts: Counts, plan: Plan) -> Iterator[dict[str, object]]
     settings, methods = counts.ranks.shape
     average = dict(zip(counts.entries, counts.ranks.mean(axis=0), strict=True))
     order = sorted(average, key=lambda label: (average[label], label))
-    pairs = all_pairs(counts, plan)
+    pairs = rank_tests.all_pairs(counts, plan)
     groups = {
         test: cliques(order, pairs.loc[pairs[f"{test}_together"], ["first", "second"]].to_numpy())
         for test in TESTS
@@ -93,7 +105,7 @@ def _rows(panel: str, counts: Counts, plan: Plan) -> Iterator[dict[str, object]]
             "methods": methods,
             "seeds": len(counts.seeds),
             "alpha": plan.alpha,
-            "critical_difference": critical_difference(methods, settings, plan.alpha),
+            "critical_difference": rank_tests.critical_difference(methods, settings, plan.alpha),
             **{
                 f"{test}_groups": " ".join(
                     str(place) for place, group in enumerate(found, start=1) if label in group

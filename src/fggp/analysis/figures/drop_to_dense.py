@@ -5,9 +5,10 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from pandas import DataFrame, isna
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
-from fggp.analysis.figures.captions import clauses, meaning, percent
+from fggp.analysis.figures.captions import clauses, meaning
 from fggp.analysis.figures.drawing import cut
 from fggp.analysis.figures.label_groups import summed
 from fggp.analysis.figures.layout import (
@@ -21,6 +22,7 @@ from fggp.analysis.figures.layout import (
     places,
 )
 from fggp.analysis.study_tables import Material
+from fggp.foundation.quantities import percent
 
 COLUMNS = [
     "backbone", "width", "start", "label", "sparsity", "seed", "accuracy_percent",
@@ -28,11 +30,19 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+@figure("Results", place=2)
 def drop_to_dense(material: Material) -> Drawn:
-    """Draw accuracy minus dense, paired by seed, a panel per setting and a row per label.
+    """Test accuracy minus that of the dense network with the same seed, a panel per setting.
 
-    The data has a row per training, accuracies in % and differences in points; ``mean``, sample
-    ``sd`` and ``n`` are those of the differences over the seeds.
+    Accuracies are those of the last epoch, differences are in points; the dashed line is the dense
+    network. Dots are single seeds, hollow marks means over them, and bars one sample standard
+    deviation of these differences. The number of seeds n stands above the panels. A method with one
+    start is in every start of its backbone.
+
+    Returns:
+        The figure, and a row per training: accuracies in %, differences in points; ``mean``, sample
+        ``sd`` and ``n`` are those of the differences over the seeds.
+
     """
     data = differences(material)
     if data.empty:

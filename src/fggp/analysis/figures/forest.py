@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.complete_grids import name_of
 from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.captions import clauses
@@ -19,8 +20,9 @@ from fggp.analysis.pairs import STARTS, nothing
 from fggp.analysis.plan import Plan
 from fggp.analysis.study_tables import Material
 from fggp.analysis.tables.comparisons import comparisons
-from fggp.analysis.tables.formats import count, records
+from fggp.analysis.tables.formats import records
 from fggp.analysis.tables.per_setting import per_setting
+from fggp.foundation.quantities import count
 
 COLUMNS = [
     "blocks", "reference", "rival", "row", "kind", "seeds", "settings", "difference_points", "low",
@@ -31,13 +33,23 @@ ACROSS = 4
 """Panels side by side: names of settings are long."""
 
 
+@figure("Results", place=4)
 def forest(material: Material) -> Drawn:
-    """Draw the reference minus each rival, in points, with intervals: a panel per rival.
+    """The reference method minus each rival: intervals in every setting and over all of them.
 
-    The data has a row per pair and setting (``kind`` "setting"; paired t, variance pooled over
-    settings, p by Holm over the settings of the pair), and two over all of them: "grid" with the
-    noise of seeds, "over_settings" with that of settings. Rivals with one start meet the reference
-    once per start of it.
+    Differences are in points of test accuracy at the last epoch, paired by seed; a panel per rival
+    of the declared plan, and one per start of the reference where the rival has one start. Dots are
+    settings, with paired t intervals whose variance is pooled over the settings of the pair, not
+    corrected for their number. Diamonds are the mean over all settings: filled with the noise of
+    seeds (this fixed grid), hollow with that of settings (taken for a sample, which they are not
+    quite). The level of the intervals, the number of seeds n and the grey band of practical
+    equivalence are named above the panels.
+
+    Returns:
+        The figure, and a row per pair and setting (``kind`` "setting"; p by Holm over the settings
+        of the pair), and two over all of them: "grid" with the noise of seeds, "over_settings" with
+        that of settings.
+
     """
     data = _rows(material.runs, material.plan)
     if data.empty:

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.captions import named, seen
@@ -20,11 +21,19 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+@figure("Diagnostics", place=1)
 def layer_density(material: Material) -> Drawn:
-    """Draw the density of each prunable layer, first to last, at the highest sparsity.
+    """The share of weights that each layer keeps at the end, at the highest sparsity.
 
-    The data has a row per training and layer (counted from 1). Layers without a weight, which a
-    log axis cannot show, are crosses at the bottom.
+    Share of the weights that each prunable layer keeps at the end of training (logarithmic axis).
+    Thick lines with marks are means over seeds, thin lines single seeds, the dotted line is the
+    density of the whole network, and crosses at the bottom are layers without a weight. With many
+    labels, those that differ most from ``fggp`` are drawn in colour, the others in grey. The number
+    of seeds n stands above the panels.
+
+    Returns:
+        The figure, and a row per training and layer (counted from 1).
+
     """
     chosen = material.sparsest
     data = material.joined(material.layers, chosen[chosen["label"] != DENSE])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figures.captions import WINDOW, called, clauses, seen, squeezed, unrecorded
 from fggp.analysis.figures.drawing import curves
@@ -23,13 +24,21 @@ ROWS = {
 }
 
 
+@figure("Diagnostics", place=3)
 def mask_churn(material: Material) -> Drawn:
-    """Draw what each recorded mask update changed, at the highest sparsity.
+    """What mask updates drop and grow, how alike successive masks are, and what was ever active.
 
-    The data has a row per training and recorded update. Dropped weights are a share of those
-    active before the update, grown ones of those active after it; ``jaccard`` is the share of the
-    weights active before or after that are so in both. Results from before this was recorded are
-    left out.
+    What each recorded mask update changes, at the highest sparsity of the study: weights dropped
+    (share of those active before), weights grown (share of those active after), the Jaccard index
+    of the masks before and after (active in both by active in any), and the share of all prunable
+    weights that were ever active. Thick lines with marks are means over seeds, thin lines single
+    seeds, whose number n stands above the panels. Labels whose numbers are all the same are one
+    line; the pruning window is shaded.
+
+    Returns:
+        The figure, and a row per training and recorded update. Results that are older than this
+        record are left out.
+
     """
     chosen = material.sparsest
     moved = material.joined(material.updates, chosen[chosen["label"] != DENSE])

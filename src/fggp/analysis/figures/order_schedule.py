@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.fggp_variants import ORDERS, Variant, look_of, mean_amount, variants
 from fggp.analysis.figures.captions import clauses, meaning
@@ -22,12 +23,20 @@ COLUMNS = [
 CONSTANT = "constant"
 
 
+@figure("Ablations", place=2)
 def order_schedule(material: Material) -> Drawn:
-    """Draw the accuracy of fggp in each order of its criteria, at a constant and annealed rates.
+    """Test accuracy of fggp with gradient or magnitude first, at constant and annealed rates.
 
-    The labels are those that differ in nothing but rate and order; of each schedule the first rate
-    that most orders have, and of several such constant ones the one nearest to the mean of the
-    first schedule over its updates. The data has a row per training.
+    Labels of ``fggp`` that differ in nothing but rate and order, by test accuracy at the last
+    epoch. The constant rate is one that both orders have, where there is such, and of these the one
+    nearest to the mean of the first annealed one over its updates; the rates and the number of
+    seeds n stand above the panels. This is no symmetric factorial design: annealing towards 0 ends
+    in pruning by gradient alone with the gradient first, and in GMP with the magnitude first. Dots
+    are single seeds, hollow marks means, bars one sample standard deviation.
+
+    Returns:
+        The figure, and a row per training.
+
     """
     found = variants(material)
     arms = _arms(material, found)

@@ -5,37 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
-from fggp.analysis.complete_grids import Counts, all_entries, both_starts, name_of
-from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
-from fggp.analysis.pairs import NO_STARTS, STARTS
+from fggp.analysis.catalogue import figure
+from fggp.analysis.complete_grids import Counts, name_of
+from fggp.analysis.figures.layout import Drawn, blank, canvas, head
+from fggp.analysis.pairs import grids
 from fggp.analysis.study_tables import Material
-from fggp.analysis.tables.formats import count, records
+from fggp.analysis.tables.formats import records
+from fggp.foundation.quantities import count
 
 COLUMNS = ["blocks", "entry", "label", "setting", "rank", "average_rank", "accuracy_percent", "n"]
 AVERAGE = "average"
 
 
+@figure("Results", place=6)
 def rank_heatmap(material: Material) -> Drawn:
-    """Draw the rank of every label in every setting, and the average rank.
+    """The rank of every method in every setting, and its average.
 
-    Once for the methods with both starts over backbone, sparsity and start; and where a method has
-    one start, once for all over backbone and sparsity, the others entering once per start. The data
-    has a row per entry and setting; ``n`` seeds are behind a rank.
+    Ranks are by mean test accuracy at the last epoch, 1 is best; rows are sorted by the average
+    over the settings. Above are the methods with both starts over backbone, sparsity and start;
+    below, where there are methods with one start, all of them over backbone and sparsity, the
+    others once per start. The number of seeds n stands above the panels.
+
+    Returns:
+        The figure, and a row per entry and setting; ``n`` seeds are behind a rank.
+
     """
-    grids = list(_grids(material.runs))
-    if not grids:
+    found = list(grids(material.runs))
+    if not found:
         return blank("it takes two methods with results in the same settings", COLUMNS)
-    data = DataFrame([row for blocks, counts in grids for row in _rows(blocks, counts)])
-    heights = [1.5 + 0.17 * len(counts.entries) for _, counts in grids]
+    data = DataFrame([row for blocks, counts in found for row in _rows(blocks, counts)])
+    heights = [1.5 + 0.17 * len(counts.entries) for _, counts in found]
     figure = canvas(0.6 + sum(heights))
-    axes = figure.subplots(len(grids), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for panel, (_, counts) in zip(axes, grids, strict=True):
+    axes = figure.subplots(len(found), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for panel, (_, counts) in zip(axes, found, strict=True):
         _map(panel, counts)
-    seeds = sorted({len(counts.seeds) for _, counts in grids})
+    seeds = sorted({len(counts.seeds) for _, counts in found})
     many = " and ".join(count(it, "seed") for it in seeds)
     head(
         figure,
@@ -43,14 +50,6 @@ def rank_heatmap(material: Material) -> Drawn:
         f"Rank of the mean accuracy over n = {many}, 1 is best; equal means share their rank",
     )
     return figure, data[COLUMNS]
-
-
-def _grids(runs: DataFrame) -> Iterator[tuple[str, Counts]]:
-    both, every = both_starts(runs), all_entries(runs)
-    if both is not None:
-        yield STARTS, both
-    if every is not None and "one" in every.starts.values():
-        yield NO_STARTS, every
 
 
 def _rows(blocks: str, counts: Counts) -> Iterator[dict[str, object]]:
@@ -71,26 +70,21 @@ def _rows(blocks: str, counts: Counts) -> Iterator[dict[str, object]]:
 
 
 def _map(axes: Axes, counts: Counts) -> None:
-    average = counts.ranks.mean(axis=0)
-    order = np.argsort(average, kind="stable")
-    # The average stands apart from the settings.
-    ranks = np.column_stack([counts.ranks.T, np.full(len(order), np.nan), average])[order]
-    colours = colormaps["cividis_r"]
-    axes.imshow(ranks, cmap=colours, vmin=1, vmax=len(order), aspect="auto")
-    for (row, column), rank in np.ndenumerate(ranks):
-        if np.isnan(rank):
-            continue
-        dark = (rank - 1) / max(len(order) - 1, 1) > 0.5
-        form = ".2f" if column == ranks.shape[1] - 1 else "g"
-        axes.text(
-            column, row, format(rank, form), ha="center", va="center", fontsize=6,
-            color="white" if dark else "black",
-        )  # fmt: skip
+    from seaborn import heatmap
+
     names = [name_of(setting) for setting in records(counts.settings)]
-    places = [*range(len(names)), len(names) + 1]
-    axes.set_xticks(places, [*names, AVERAGE], rotation=90, fontsize=6)
-    categories(axes, [counts.entries[it] for it in order])
-    axes.set_ylim(len(order) - 0.5, -0.5)
+    ranks = DataFrame(counts.ranks.T, index=list(counts.entries), columns=names)
+    texts = ranks.map("{:g}".format)
+    ranks[""], texts[""] = np.nan, ""  # the average is apart from the settings
+    ranks[AVERAGE] = counts.ranks.mean(axis=0)
+    texts[AVERAGE] = ranks[AVERAGE].map("{:.2f}".format)
+    ranks = ranks.sort_values(AVERAGE, kind="stable")
+    # The lighter half of the colours, on all of which black numbers are legible.
+    heatmap(
+        ranks, annot=texts.loc[ranks.index], fmt="", annot_kws={"size": 6, "color": "black"},
+        cmap="cividis_r", vmin=1, vmax=2 * len(ranks), cbar=False, xticklabels=True,
+        yticklabels=True, ax=axes,
+    )  # fmt: skip
+    axes.tick_params(axis="x", length=0, labelsize=6)
+    axes.tick_params(axis="y", length=0, labelsize=6 if len(ranks) > 10 else 7)
     axes.grid(visible=False)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.fggp_variants import ORDERS, SHARES, Variant, look_of, magnitude_alone, variants
 from fggp.analysis.figure_style import Look
@@ -24,13 +25,22 @@ COLUMNS = [
 LEVEL = "-."
 
 
+@figure("Ablations", place=1)
 def rate_ablation(material: Material) -> Drawn:
-    """Draw test accuracy against the constant rate of fggp, a line per order of its criteria.
+    """Test accuracy over the constant rate of fggp, beside annealed rates, GMP and dense.
 
-    Of the labels that are fggp, those count that differ in nothing but rate and order; GMP, which
-    is the limit where magnitude alone decides, and the gradient alone of the other order end the
-    lines. Annealed rates are horizontal lines. The data has a row per training; ``rate`` is missing
-    for annealed ones and dense.
+    Test accuracy at the last epoch over the constant rate of ``fggp``: the share of the active
+    weights that the second criterion chooses from (with the pool "kept": the share of the kept
+    weights that it decides). A line joins the labels that differ in nothing but the rate, one line
+    per order of the criteria. The ends are the gradient alone and GMP, whichever labels have them:
+    with the gradient first, rate 0 is the gradient alone and rate 1 is GMP, with the magnitude
+    first it is the reverse. Dash-dotted lines are the means of annealed rates, the dashed grey one
+    is the dense network. Dots are single seeds, hollow marks means; bars and the band are one
+    sample standard deviation. The number of seeds n stands above the panels.
+
+    Returns:
+        The figure, and a row per training; ``rate`` is missing for annealed rates and dense.
+
     """
     family, ends = _family(variants(material)), []
     if family:

@@ -7,6 +7,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.rows import KEYS
 from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.drawing import log_ticks
@@ -26,11 +27,18 @@ RARE = {"disconnected", "chance"}
 NAMES = ["seconds of a training (log scale)", "peak memory (MB)", "trainings"]
 
 
+@figure("Diagnostics", place=5)
 def run_overview(material: Material) -> Drawn:
-    """Draw seconds and peak memory of every training, and how many ended how, by label.
+    """Seconds and memory of every training, and how many completed, failed or are missing.
 
-    The data has a row per training that the study should have; those without a result have the
-    verdict "missing".
+    Seconds and peak memory: a dot per training, strokes are medians. Failed trainings diverged,
+    were disconnected or at chance; these count as results. The heading names the numbers of
+    trainings, the hours in all and the devices. Seconds depend on what else a machine did.
+
+    Returns:
+        The figure, and a row per training that the study should have; those without a result have
+        the verdict "missing".
+
     """
     expected = material.expected
     if expected.empty:

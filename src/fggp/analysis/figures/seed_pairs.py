@@ -7,8 +7,9 @@ from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
-from pandas import DataFrame, Series, concat
+from pandas import DataFrame, concat
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.captions import clauses, number
@@ -17,6 +18,7 @@ from fggp.analysis.figures.layout import Drawn, blank, canvas, head
 from fggp.analysis.plan import Plan
 from fggp.analysis.stats.paired import worthwhile_correlation
 from fggp.analysis.study_tables import Material
+from fggp.foundation.quantities import counts
 
 COLUMNS = [
     "reference", "label", "backbone", "width", "start", "sparsity", "seed", "reference_percent",
@@ -25,13 +27,23 @@ COLUMNS = [
 SETTING = ["backbone", "start", "sparsity"]
 
 
+@figure("Diagnostics", place=6)
 def seed_pairs(material: Material) -> Drawn:
-    """Draw what a seed adds to the reference of the plan and to each rival, a panel per rival.
+    """Deviations of fggp from its means over those of each rival, seed by seed.
 
-    The data has a row per setting, seed and rival: both accuracies in %, what they deviate from
-    their means in that setting over the ``n`` seeds that both have, and the ``correlation`` of
-    these deviations over all ``settings`` (missing where it is not defined). Dense is a reference,
-    and no rival.
+    Whether pairing by seed pays: what ``fggp`` with a seed deviates from its mean in the setting
+    over what a rival does, a point per setting and seed, in points of test accuracy at the last
+    epoch. The dotted line is that of equal deviations. *r* is the correlation of these deviations
+    over all settings; the heading names the numbers of settings and of seeds n, and the correlation
+    above which pairing makes the interval of a setting shorter. A rival with one start is paired
+    with ``fggp`` in each start.
+
+    Returns:
+        The figure, and a row per setting, seed and rival: both accuracies in %, what they deviate
+        from their means in that setting over the ``n`` seeds that both have, and the
+        ``correlation`` of these deviations over all ``settings`` (missing where it is not defined).
+        Dense is a reference, and no rival.
+
     """
     shown, us = material.shown, material.plan.reference
     data = _pairs(shown[shown["label"] != DENSE], us)
@@ -93,8 +105,8 @@ def _words(data: DataFrame, plan: Plan) -> tuple[str, str]:
     alone = worthwhile_correlation(seeds - 1, plan.alpha)
     pooled = worthwhile_correlation(settings * (seeds - 1), plan.alpha)
     return (
-        f"A point per setting and seed: {_span(data['settings'], 'setting')}, {number(data['n'])}; "
-        f"r: correlation within settings, {spread}",
+        f"A point per setting and seed: {counts(data['settings'], 'setting')}, "
+        f"{number(data['n'])}; r: correlation within settings, {spread}",
         f"Paired {plan.confidence} t intervals are the shorter ones above r = {alone:.2f} in a "
         f"setting alone, {pooled:.2f} with pooled variance",
     )
@@ -111,11 +123,6 @@ def _panel(axes: Axes, label: str, points: DataFrame, look: Look) -> None:
     r = points["correlation"].iloc[0]
     known = "not defined" if np.isnan(r) else _signed(r)
     axes.set_title(f"{fill(label, 22)}\nr = {known}", fontsize=7)
-
-
-def _span(counts: Series[int], noun: str) -> str:
-    low, high = int(counts.min()), int(counts.max())
-    return f"{low if low == high else f'{low} to {high}'} {noun}{'' if high == 1 else 's'}"
 
 
 def _signed(value: float) -> str:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from collections.abc import Iterable
 from functools import cache
-from math import floor
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from pandas import DataFrame, Series
+from pandas import DataFrame
 
+from fggp.analysis.catalogue import figure
+from fggp.analysis.collect.rows import KEYS, keys
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.captions import WINDOW, called, number, squeezed
 from fggp.analysis.figures.label_groups import alike
 from fggp.analysis.figures.layout import Drawn, blank, head, legend, over_epochs, places
 from fggp.analysis.study_tables import Material
-from fggp.foundation.exact import ratio
+from fggp.foundation.errors import ResultError
 from fggp.methods import METHODS
-from fggp.pruning.timing import Method, Timing, epochs_of
+from fggp.pruning.timing import Method
+from fggp.study.protocol import method_of
 
 COLUMNS = [
     "backbone", "width", "start", "label", "sparsity", "seed", "update", "step", "x",
@@ -30,12 +32,19 @@ LINE = ["backbone", "start", "label", "sparsity"]
 RUN = [*LINE, "seed"]
 
 
+@figure("Diagnostics", place=2)
 def sparsity_schedule(material: Material) -> Drawn:
-    """Draw the realised sparsity after each recorded mask update as steps, and the schedule.
+    """The sparsity of the network after each mask update, and what the schedule asks for.
 
-    The data has a row per training and recorded update, and one before the first (``update`` 0).
-    ``scheduled_sparsity`` is missing where the configuration or the method is not at hand. Labels
-    with the same steps are drawn as one.
+    Sparsity of the whole network after each recorded mask update (steps) and what the schedule asks
+    for at that update (thin black line), for every sparsity of the study. Labels with the same
+    steps are one line. The pruning window is shaded. Every seed is drawn; their number n stands
+    above the panels. Methods that train in rounds are squeezed into the epochs of the study.
+
+    Returns:
+        The figure, and a row per training and recorded update, and one before the first (``update``
+        0). ``scheduled_sparsity`` is missing where the configuration or the method is not at hand.
+
     """
     chosen = material.shown[material.shown["label"] != DENSE]
     if chosen.empty:
@@ -58,10 +67,8 @@ def sparsity_schedule(material: Material) -> Drawn:
 
 def _courses(material: Material, chosen: DataFrame) -> DataFrame:
     """Return the rows of all trainings, each with what its schedule asks for."""
-    methods = {
-        key: _method(material, runs.iloc[0]) for key, runs in chosen.groupby(LINE, sort=False)
-    }
-    begun = [methods[key] for key in chosen[LINE].itertuples(index=False, name=None)]
+    methods = _methods(material, chosen)
+    begun = [methods.get(key) for key in chosen[LINE].itertuples(index=False, name=None)]
     step = np.array([0 if it is None else it.timing.begin for it in begun])
     known = [np.nan if it is None else float(it.initial_sparsity) for it in begun]
     first = chosen.assign(
@@ -79,7 +86,7 @@ def _courses(material: Material, chosen: DataFrame) -> DataFrame:
 
     @cache
     def asked(line: tuple[Any, ...], update: int) -> float:
-        method = methods[line]
+        method = methods.get(line)
         return np.nan if method is None else float(method.schedule(method.window(update)))
 
     named = rows[[*LINE, "update"]].itertuples(index=False, name=None)
@@ -87,28 +94,23 @@ def _courses(material: Material, chosen: DataFrame) -> DataFrame:
     return rows[COLUMNS]
 
 
-def _method(material: Material, run: Series) -> Method | None:
-    """Return the timed method of a training, None where it is not at hand."""
-    configuration = material.configuration
-    named = configuration.get("methods", {}).get(run["label"])
-    if named is None or named["name"] not in METHODS:
-        return None
-    recipe = METHODS[named["name"]].recipe(**named["settings"])
-    pruning, epochs = configuration["pruning"], int(configuration["training"]["epochs"])
-    sparsity, an_epoch = ratio(str(run["sparsity"])), int(run["steps_per_epoch"])
-    timing = Timing(
-        steps=len(epochs_of(recipe, epochs, sparsity)) * an_epoch,
-        begin=pruning["begin_epoch"] * an_epoch,
-        end=pruning["end_epoch"] * an_epoch,
-        every=pruning["update_every"],
-    )
-    if recipe.rounds is not None:
-        rewind = floor(recipe.rounds.rewind * epochs)
-        rounds = recipe.rounds.number(sparsity)
-        timing = Timing.in_rounds(epochs * an_epoch, rewind * an_epoch, rounds)
-    one = pd.isna(run["initial_sparsity"])
-    initial: Fraction | None = None if one else ratio(str(run["initial_sparsity"]))
-    return Method.of(run["label"], recipe, sparsity, initial, timing)
+def _methods(material: Material, chosen: DataFrame) -> dict[tuple[Any, ...], Method]:
+    """Return the timed method of each line; lines whose method is not at hand are left out."""
+    try:
+        cells = {_key(keys(cell).values()): cell for cell in material.cells}
+    except ResultError:
+        return {}
+    found = {}
+    for line, runs in chosen.groupby(LINE, sort=False):
+        run = runs.iloc[0]
+        cell = cells.get(_key(run[key] for key in KEYS))
+        if cell is not None and cell.method.name in METHODS:
+            found[line] = method_of(cell, int(run["steps_per_epoch"]))
+    return found
+
+
+def _key(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(None if pd.isna(value) else value for value in values)
 
 
 def _steps(axes: Axes, data: DataFrame, look: Look, end: float) -> None:

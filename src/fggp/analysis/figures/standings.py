@@ -11,7 +11,8 @@ from pandas import DataFrame
 from fggp.analysis.complete_grids import Counts, all_entries
 from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
 from fggp.analysis.study_tables import Material
-from fggp.analysis.tables.formats import count, records
+from fggp.analysis.tables.formats import records
+from fggp.foundation.quantities import count
 from fggp.methods import METHODS
 
 COLUMNS = ["entry", "label", "average_rank", "mean_points", "least_points", "most_points", "length"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fggp.analysis.catalogue import figure
 from fggp.analysis.figures.captions import WINDOW, seen, squeezed
 from fggp.analysis.figures.drawing import curves
 from fggp.analysis.figures.label_groups import spotlight
@@ -15,10 +16,18 @@ COLUMNS = [
 ROWS = {"train_loss": "training loss", "test_accuracy_percent": "test accuracy (%)"}
 
 
+@figure("Diagnostics", place=4)
 def training_curves(material: Material) -> Drawn:
-    """Draw training loss and test accuracy by epoch at the highest sparsity, and the dense network.
+    """Training loss and test accuracy by epoch, with the pruning window shaded.
 
-    The data has a row per training and epoch; ``x`` is where it stands (see `Material.joined`).
+    At the highest sparsity of the study, and of the dense network (dashed grey). Thick lines with
+    marks are means over seeds, thin lines single seeds, whose number n stands above the panels.
+    With many labels, those that differ most from ``fggp`` are drawn in colour, the others in grey.
+
+    Returns:
+        The figure, and a row per training and epoch; ``x`` is where it is drawn (see
+        `Material.joined`).
+
     """
     chosen = material.sparsest
     data = material.joined(material.epochs, chosen)

@@ -10,9 +10,10 @@ from pandas import DataFrame
 from fggp.analysis.pairs import STARTS, nothing
 from fggp.analysis.plan import Plan
 from fggp.analysis.study_tables import Material
-from fggp.analysis.tables.formats import count, missing
+from fggp.analysis.tables.formats import missing
 from fggp.analysis.tables.power import study_power
 from fggp.analysis.tables.provenance import SHORT
+from fggp.foundation.quantities import count
 from fggp.study.verdict import ENDINGS
 
 

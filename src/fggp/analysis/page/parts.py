@@ -16,11 +16,10 @@ from pandas import DataFrame
 
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.tables.formats import Row, records
-from fggp.foundation.exact import percent, ratio
+from fggp.foundation.exact import ratio
+from fggp.study.cell_name import ANY, sparsity_level, start_level
 
 ALL = ""
-ANY = "any"
-"""The start of methods that have but one."""
 
 
 class Part(NamedTuple):
@@ -33,11 +32,14 @@ class Part(NamedTuple):
     @property
     def name(self) -> str:
         """The name in those of files, made as the paths of results are: "vgg19-s95-i50"."""
-        return "-".join(filter(None, [self.backbone, _share("s", self.sparsity), self._start]))
+        sparsity = str(sparsity_level(ratio(float(self.sparsity)))) if self.sparsity else ""
+        return "-".join(filter(None, [self.backbone, sparsity, self._start]))
 
     @property
     def _start(self) -> str:
-        return f"i{ANY}" if self.start == ANY else _share("i", self.start)
+        if not self.start:
+            return ""
+        return str(start_level(None if self.start == ANY else ratio(float(self.start))))
 
 
 class Place(NamedTuple):
@@ -118,7 +120,3 @@ class Choices:
 
 def _key(share: float) -> str:
     return ANY if pd.isna(share) else format(share, ".12g")
-
-
-def _share(sign: str, key: str) -> str:
-    return f"{sign}{percent(ratio(float(key)))}" if key else ""

@@ -1,32 +1,23 @@
-"""The claims of the paper, each decided by declared rules on the cells of a table."""
+"""The claims of the paper, each decided by a declared rule on the cells of a table."""
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
-from string import Formatter
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pandas import DataFrame
-from pydantic import (
-    Field,
-    StringConstraints,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.plan import Plan, built_in, plain
+from fggp.analysis.tables.claim_rules import RULES, Rule, RuleName
 from fggp.analysis.tables.comparisons import comparisons
 from fggp.analysis.tables.formats import Row, Table, missing, records, remarks, text
-from fggp.analysis.tables.leave_out import leave_out
-from fggp.analysis.tables.per_setting import per_setting
-from fggp.analysis.tables.ranking import ranking, ranking_all
+from fggp.analysis.tables.ranking import ranking
 from fggp.analysis.tables.settings import settings
 from fggp.foundation.errors import ResultError
-from fggp.foundation.validation import explain, nearest
+from fggp.foundation.validation import explain
 from fggp.study.cell import Name, Record
 
 CLAIMS = Path("config/claims.yaml")
@@ -37,73 +28,46 @@ UNDECIDED, ABSENT = "not decidable with this n", "not in this study"
 
 FRAMES: dict[str, Callable[[DataFrame, Plan], DataFrame]] = {
     "ranking": ranking,
-    "ranking_all": ranking_all,
     "settings": settings,
     "comparisons": comparisons,
-    "per_setting": per_setting,
-    "leave_out": lambda runs, plan: leave_out(runs),
 }
 """The tables that can decide, with their exact columns."""
 
-RANKINGS = ("ranking", "ranking_all")
-LABELS = ("label", "reference", "rival")
-COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-SIGNS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least"}
-CONDITION = re.compile(r"(<=?|>=?) *(alpha|[-+]?\d+(?:\.\d+)?)")
-
-Condition = Annotated[str, StringConstraints(pattern=rf"^{CONDITION.pattern}$")]
-Conditions = Annotated[dict[str, Condition], Field(min_length=1)]
-
-
-class Rule(Record):
-    """Conditions by column that every row, or some row, has to fulfil together."""
-
-    every: Conditions | None = None
-    some: Conditions | None = None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if self.every is None and self.some is None:
-            raise ValueError("a rule holds conditions for `every` or for `some` row")
-        return self
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns that it reads."""
-        return [*(self.every or ()), *(self.some or ())]
-
-    def met(self, rows: Sequence[Row], plan: Plan) -> bool:
-        """Whether the rows fulfil this rule; a missing number fulfils nothing."""
-        every = self.every is None or all(_fulfils(row, self.every, plan) for row in rows)
-        some = self.some is None or any(_fulfils(row, self.some, plan) for row in rows)
-        return bool(rows) and every and some
+Change = Literal["order", "annealing", "gradient-alone", "magnitude-alone"]
+"""What a rival changes in the method that a claim is about."""
 
 
 class Claim(Record):
-    """A statement, the rows of a table that decide it, and the rules that they decide by.
+    """A statement about a label, and the rule that decides it.
 
-    ``where`` names the rows: a value, or a list of which one has to match, by column. ``shows`` is
-    the figure, with columns in braces, of the row with the largest ``by`` (smallest with a minus).
+    ``rivals`` are the labels that the rule "better" compares with, any that the study has;
+    ``changes`` says what they change, so that the claim can be asked of other settings of the
+    method too (`fggp.analysis.default_reading.claims`).
     """
 
     says: str
-    table: Literal["ranking", "ranking_all", "settings", "comparisons", "per_setting", "leave_out"]
-    where: dict[str, str | float | tuple[str | float, ...]]
-    holds: tuple[Rule, ...] = Field(min_length=1)
-    fails: tuple[Rule, ...] = Field(min_length=1)
-    shows: str
-    by: str | None = None
+    rule: RuleName
+    label: Name
+    rivals: tuple[Name, ...] = ()
+    changes: Change | None = None
 
-    @field_validator("shows")
-    @classmethod
-    def _can_be_filled(cls, shows: str) -> str:
-        list(Formatter().parse(shows))
-        return shows
+    @model_validator(mode="after")
+    def _rivals_where_it_compares(self) -> Self:
+        if bool(self.rivals) != (self.decided_by.table == "comparisons"):
+            need = "needs `rivals`" if not self.rivals else "takes no `rivals`"
+            raise ValueError(f"the rule {self.rule!r} {need}")
+        return self
 
     @property
-    def columns(self) -> list[str]:
-        """The columns that decide."""
-        return [column for rule in (*self.holds, *self.fails) for column in rule.columns]
+    def decided_by(self) -> Rule:
+        """The rule itself."""
+        return RULES[self.rule]
+
+    def chooses(self, row: Row) -> bool:
+        """Whether a row of the rule's table is about this claim."""
+        if self.rivals:
+            return row["reference"] == self.label and row["rival"] in self.rivals
+        return bool(row["label"] == self.label)
 
 
 class Claims(Record):
@@ -123,11 +87,11 @@ COLUMNS = {
     "note": "str",
 }
 """Columns: the name of the claim, its words, the verdict (`HOLDS`, `FAILS`, `UNDECIDED`, `ABSENT`),
-the figure behind it, the rules in words, and how many settings and seeds decided."""
+the figure behind it, the rule in words, and how many settings and seeds decided."""
 
 
 def read_claims() -> tuple[Claims, str]:
-    """Return the claims and where they stand: `CLAIMS`, or else those inside the package.
+    """Return the claims and where they are declared: `CLAIMS`, or else those inside the package.
 
     Raises ResultError with one line where the file cannot be used.
     """
@@ -152,24 +116,20 @@ def claims(runs: DataFrame, plan: Plan, names: Container[str] | None = None) -> 
     label that a claim is about meets other methods, and no variant of its own.
 
     Raises:
-        ResultError: where the claims cannot be read, name a column that their table does not have,
-            or the table cannot be made.
+        ResultError: where the claims cannot be read or a table cannot be made.
 
     """
-    declared, origin = read_claims()
     known = set(runs["label"])
     frames: dict[tuple[str, str], DataFrame] = {}
     rows = []
-    for name, claim in declared.claims.items():
+    for name, claim in read_claims()[0].claims.items():
         if names is not None and name not in names:
             continue
-        label = str(claim.where.get("label")) if claim.table in RANKINGS else ""
-        if (claim.table, label) not in frames:
-            met = _among_methods(runs, label)
-            frames[claim.table, label] = FRAMES[claim.table](met, plan)
-        where = f"{origin}: claims.{name}" if origin == str(CLAIMS) else f"claim {name}"
-        decided = _decided(claim, frames[claim.table, label], known, plan, where)
-        rows.append({"claim": name} | decided)
+        source = claim.decided_by.table
+        label = claim.label if source == "ranking" else ""
+        if (source, label) not in frames:
+            frames[source, label] = FRAMES[source](_among_methods(runs, label), plan)
+        rows.append({"claim": name} | _decided(claim, frames[source, label], known, plan))
     return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
@@ -184,8 +144,13 @@ def status(verdicts: list[str]) -> int:
     return 0 if decided == {HOLDS} else 2
 
 
+@table("claims", "Results", place=9)
 def claims_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return `claims` as it is shown."""
+    """Each claim of the paper's abstract by the rules in ``config/claims.yaml``.
+
+    Each is decided by declared rules on the cells of another table: holds, fails, not decidable
+    with so many settings and seeds (n), or not in this study.
+    """
     data = claims(runs, plan)
     columns = [
         text("claim", "says"),
@@ -207,114 +172,46 @@ def claims_table(runs: DataFrame, plan: Plan) -> Table:
 
 def _among_methods(runs: DataFrame, label: str) -> DataFrame:
     """Return the runs without the variants of a label: others of the same method."""
-    label = label.partition(", ")[0]
     own = runs["label"] == label
     return runs[own | ~runs["method"].isin(runs.loc[own, "method"])]
 
 
-def _decided(
-    claim: Claim, frame: DataFrame, known: set[str], plan: Plan, where: str
-) -> dict[str, Any]:
-    _check_columns(claim, frame, where)
-    rows = [row for row in records(frame) if _chosen(row, claim.where)]
-    said = {"says": claim.says, "rule": _words(claim, len(rows) > 1)}
-    for column in (it for it in LABELS if it in claim.where):
-        labels = [str(it).partition(", ")[0] for it in _values(claim.where[column])]
-        if not known & set(labels):
-            return said | {"verdict": ABSENT, "figure": "", "note": f"no {' or '.join(labels)}"}
+def _decided(claim: Claim, frame: DataFrame, known: set[str], plan: Plan) -> dict[str, Any]:
+    rule = claim.decided_by
+    rows = [row for row in records(frame) if claim.chooses(row)]
+    said = {"says": claim.says, "rule": rule.words(len(rows) > 1), "figure": ""}
+    for labels in ([claim.label], claim.rivals):
+        if labels and not known & set(labels):
+            return said | {"verdict": ABSENT, "note": f"no {' or '.join(labels)}"}
     if not rows:
-        return said | {"verdict": UNDECIDED, "figure": "", "note": f"no row in {claim.table}"}
+        return said | {"verdict": UNDECIDED, "note": f"no row in {rule.table}"}
     holds, fails = (
-        any(rule.met(rows, plan) for rule in rules) for rules in (claim.holds, claim.fails)
+        any(case.met(rows, plan) for case in cases) for cases in (rule.holds, rule.fails)
     )
     verdict = UNDECIDED if holds == fails else HOLDS if holds else FAILS
-    row = _telling(rows, claim.by)
+    row = _telling(rows, rule)
     return said | {
         "verdict": verdict,
-        "figure": _figure(claim.shows, row, where),
-        "settings": len(rows) if claim.table == "settings" else row.get("settings"),
-        "seeds": row.get("seeds", row.get("n")),
-        "note": "rules of both sides are met" if holds and fails else _why(claim, row, verdict),
+        "figure": rule.figure(row),
+        "settings": len(rows) if rule.table == "settings" else row["settings"],
+        "seeds": _seeds(row),
+        "note": "rules of both sides are met" if holds and fails else _why(rule, row, verdict),
     }
 
 
-def _check_columns(claim: Claim, frame: DataFrame, where: str) -> None:
-    by = [claim.by.removeprefix("-")] if claim.by else []
-    shown = [name for _, name, _, _ in Formatter().parse(claim.shows) if name is not None]
-    columns = [str(column) for column in frame]
-    for column in (*claim.where, *claim.columns, *by, *shown):
-        if column not in columns:
-            raise ResultError(
-                f"{where}: the table {claim.table} has no column {column!r}"
-                f"{nearest(column, columns)}"
-            )
-
-
-def _values(value: str | float | tuple[str | float, ...]) -> tuple[str | float, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _chosen(row: Row, where: Mapping[str, str | float | tuple[str | float, ...]]) -> bool:
-    return all(row[column] in _values(value) for column, value in where.items())
-
-
-def _fulfils(row: Row, conditions: Conditions, plan: Plan) -> bool:
-    for column, condition in conditions.items():
-        sign, number = CONDITION.fullmatch(condition).groups()  # type: ignore[union-attr]
-        limit = plan.alpha if number == "alpha" else float(number)
-        if missing(row[column]) or not COMPARE[sign](row[column], limit):
-            return False
-    return True
-
-
-def _telling(rows: Sequence[Row], by: str | None) -> Row:
+def _telling(rows: Sequence[Row], rule: Rule) -> Row:
     """Return the row whose figure is shown."""
-    if by is None:
-        return rows[0]
-    sign, column = (-1, by[1:]) if by.startswith("-") else (1, by)
-    there = [row for row in rows if not missing(row[column])]
-    return max(there or rows, key=lambda row: sign * row[column] if there else 0)
+    there = [row for row in rows if not missing(rule.by(row))]
+    return max(there, key=rule.by) if there else rows[0]
 
 
-def _why(claim: Claim, row: Row, verdict: str) -> str:
-    """Say what is missing where a deciding number is, else nothing: it is too near."""
-    gone = [column for column in dict.fromkeys(claim.columns) if missing(row[column])]
+def _seeds(row: Row) -> Any:
+    return row["seeds"] if "seeds" in row else row["n"]
+
+
+def _why(rule: Rule, row: Row, verdict: str) -> str:
+    """Name the deciding numbers that are missing; nothing where the result is too near to call."""
+    gone = [column for column in rule.columns if missing(row[column])]
     if not gone or verdict != UNDECIDED:
         return ""
-    seeds = row.get("seeds", row.get("n"))
-    return str(row.get("note") or f"{', '.join(gone)} not computable with n = {seeds}")
-
-
-class _Dashes(Formatter):
-    """Writes a missing number as "-", in whatever format it was to be."""
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        """Format one field."""
-        return "-" if missing(value) else format(value, format_spec)
-
-
-def _figure(shows: str, row: Row, where: str) -> str:
-    try:
-        return _Dashes().vformat(shows, (), row)
-    except (ValueError, KeyError, IndexError, AttributeError) as error:
-        raise ResultError(f"{where}.shows: {shows!r} cannot be filled ({error})") from None
-
-
-def _words(claim: Claim, many: bool) -> str:
-    """Return the rules in words; with many rows, whether every row or some has to fulfil them."""
-    parts = []
-    for name, rules in ((HOLDS, claim.holds), (FAILS, claim.fails)):
-        options = [
-            ("" if not many else f"{how} ")
-            + " and ".join(f"{key} {_spelt(value)}" for key, value in conditions.items())
-            for rule in rules
-            for how, conditions in (("every", rule.every), ("some", rule.some))
-            if conditions
-        ]
-        parts.append(f"{name} if {' or '.join(options)}")
-    return f"{claim.table}: {'; '.join(parts)}"
-
-
-def _spelt(condition: str) -> str:
-    sign, number = CONDITION.fullmatch(condition).groups()  # type: ignore[union-attr]
-    return f"{SIGNS[sign]} {number}"
+    return str(row.get("note") or f"{', '.join(gone)} not computable with n = {_seeds(row)}")

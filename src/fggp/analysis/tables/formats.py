@@ -109,11 +109,6 @@ def missing(value: Any) -> bool:
     return value is None or bool(pd.isna(value))
 
 
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun: "1 seed", "2 seeds"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def markdown(table: Table, note: str, warnings: Sequence[str]) -> str:
     """Return a table in Markdown, the note and the warnings below it."""
     cells = table.shown

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.complete_grids import Counts, both_starts, name_of
 from fggp.analysis.plan import Plan
-from fggp.analysis.tables.formats import Table, count, number, records, text
+from fggp.analysis.tables.formats import Table, number, records, text
+from fggp.foundation.quantities import count
 
 COLUMNS = {"kind": "str", "left_out": "str", "settings": "Int64", "first": "str", "flips": "str"}
 """Columns: what is left out, who is first without it, and which pairs change places against the
@@ -47,8 +49,12 @@ def leave_out(runs: DataFrame) -> DataFrame:
     return DataFrame(rows).astype(COLUMNS)
 
 
+@table("leave_out", "Results", place=7)
 def leave_out_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return `leave_out` as it is shown."""
+    """Average ranks without one backbone or one setting, and which methods change places.
+
+    Ranks of the accuracies averaged over seeds, each average over so many ``settings`` (n).
+    """
     data = leave_out(runs)
     ranks = {str(key).removeprefix("rank_"): str(key) for key in data if key not in COLUMNS}
     columns = [

@@ -6,19 +6,22 @@ a tie. The dense reference never ranks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.complete_grids import Counts, all_entries, both_starts
 from fggp.analysis.plan import Plan, default_plan
 from fggp.analysis.stats.bootstrap import resample
 from fggp.analysis.stats.paired import surest_rival
-from fggp.analysis.tables.formats import Table, count, interval, number, text
-from fggp.foundation.exact import percent, ratio
+from fggp.analysis.tables.formats import Table, interval, number, text
+from fggp.foundation.exact import ratio
+from fggp.foundation.quantities import count
+from fggp.study.cell_name import Level, sparsity_level, start_level
 
 COLUMNS = {
     "label": "str",
@@ -72,27 +75,45 @@ def ranking_all(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     return _ranked(all_entries(runs), plan or default_plan())
 
 
+@table("ranking", "Results", place=1)
 def ranking_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return `ranking` as it is shown."""
+    """Average rank over backbone × sparsity × start, of methods with both starts.
+
+    Ranks over the settings of the study, 1 is best, by test accuracy at the last epoch averaged
+    over seeds. The columns ``settings`` and ``seeds`` (n) are the numbers behind a rank.
+    ``rank_low`` to ``rank_high`` hold the average rank in 1 - alpha of the resamples of the seeds
+    inside each setting (the same for all methods; percentiles), ``p_first`` is the share of them in
+    which it alone is the best, ``p_most`` that in which the method alone is best in more than half
+    of the settings; empty with too few seeds. ``rival_p`` is how sure another method is more
+    accurate over this grid: the smallest p of a paired t test, times the number of the others. The
+    dense network is a reference and does not rank.
+    """
     return _shown(ranking(runs, plan), plan, "backbone, sparsity and initial sparsity")
 
 
+@table("ranking_all", "Results", place=2)
 def ranking_all_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return `ranking_all` as it is shown."""
+    """Average rank over backbone × sparsity, of all methods, once per start.
+
+    Settings are backbone × sparsity, and a method with both starts enters once per start. All
+    columns are those of the table ``ranking``: ``settings`` and ``seeds`` (n) are the numbers
+    behind a rank, 1 is best.
+    """
     return _shown(ranking_all(runs, plan), plan, "backbone and sparsity")
 
 
-def margins(counts: Counts) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Yield the parts of the settings by name, where there is more than one of a kind.
-
-    Names are those of the result paths: ``vgg19``, ``s90``, ``i50``.
-    """
+def margins(counts: Counts) -> Iterator[tuple[Level, NDArray[np.bool_]]]:
+    """Yield the parts of the settings by level, where there is more than one of a kind."""
     settings = counts.settings
-    for key, sign in (("backbone", ""), ("sparsity", "s"), ("initial_sparsity", "i")):
-        levels = list(settings[key].unique()) if key in settings else []
-        for level in levels if len(levels) > 1 else []:
-            name = sign + percent(ratio(float(level))) if sign else str(level)
-            yield name, (settings[key] == level).to_numpy()
+    levels: dict[str, Callable[[Any], Level]] = {
+        "backbone": lambda value: Level("backbone", str(value)),
+        "sparsity": lambda value: sparsity_level(ratio(float(value))),
+        "initial_sparsity": lambda value: start_level(ratio(float(value))),
+    }
+    for key, level in levels.items():
+        values = list(settings[key].unique()) if key in settings else []
+        for value in values if len(values) > 1 else []:
+            yield level(value), (settings[key] == value).to_numpy()
 
 
 def _ranked(counts: Counts | None, plan: Plan) -> DataFrame:
@@ -115,8 +136,8 @@ def _ranked(counts: Counts | None, plan: Plan) -> DataFrame:
         "gap_to_dense_points": (counts.correct - counts.dense[:, :, None]).mean(axis=(0, 1))
         * points,
     }
-    for name, part in margins(counts):
-        columns[PART + name] = counts.ranks[part].mean(axis=0)
+    for level, part in margins(counts):
+        columns[f"{PART}{level}"] = counts.ranks[part].mean(axis=0)
     for entry in (it for it in counts.entries if counts.labels[it] == plan.reference):
         columns[RECORD + entry] = _records(counts, entry)
     table = DataFrame(columns).sort_values(["average_rank", "label"], ignore_index=True)
@@ -183,13 +204,7 @@ def _least(values: Series[float]) -> list[bool]:
 
 
 def _head(key: str) -> str:
-    name = key.removeprefix(PART)
-    share = name[1:]
-    if not share.replace(".", "").isdecimal():
-        return name
-    if name[0] == "s":
-        return f"{share} %"
-    return "dense start" if share == "0" else f"{share} % start"
+    return Level.parse(key.removeprefix(PART)).words
 
 
 def _note(data: DataFrame, plan: Plan, blocks: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame, Series
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.collect.runs_csv import DENSE, is_partial
 from fggp.analysis.complete_grids import SETTING, one_number_of_images, refuse_gaps
 from fggp.analysis.plan import Plan, default_plan
@@ -17,13 +18,13 @@ from fggp.analysis.tables.formats import (
     Column,
     Row,
     Table,
-    count,
     interval,
     number,
     remarks,
     shown,
     text,
 )
+from fggp.foundation.quantities import count, counts, percent
 from fggp.study.verdict import ENDINGS, FAILURES
 
 COLUMNS = {
@@ -106,12 +107,19 @@ def settings(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     return table.sort_values(order, ascending=up, ignore_index=True).drop(columns="late")
 
 
+@table("settings", "Results", place=3)
 def settings_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return `settings` as it is shown."""
+    """Mean ± sd, rank, gap to dense and realised sparsity of every method in every setting.
+
+    Test accuracy at the last epoch over ``n`` seeds with its sample standard deviation, and the
+    gaps to the dense network and to the best method, paired by seed, with t intervals of level 1 -
+    alpha, not corrected for their number; the variance is pooled over the settings of the method
+    for the best, and that of the setting for dense, whose runs are in several settings.
+    """
     data = settings(runs, plan)
     columns = [
         text("backbone", "backbone"),
-        Column("sparsity", lambda row: f"{100 * row['sparsity']:.4g} %"),
+        Column("sparsity", lambda row: percent(row["sparsity"])),
         Column("start", lambda row: "-" if row["label"] == DENSE else row["start"], left=True),
         Column("method", _name, left=True),
         Column("accuracy (%)", _mean_and_sd),
@@ -243,8 +251,7 @@ def _mean_and_sd(row: Row) -> str:
 def _note(data: DataFrame, plan: Plan) -> str:
     if data.empty:
         return "Nothing to show: no result yet."
-    low, high = int(data["n"].min()), int(data["n"].max())
-    seeds = count(low, "seed") if low == high else f"{low} to {high} seeds"
+    seeds = counts(data["n"], "seed")
     parts = [
         f"Test accuracy at the last epoch: mean ± sample standard deviation over n = {seeds}. The "
         "gap to dense is in points and paired by seed, its interval has the variance of its own "
@@ -254,7 +261,7 @@ def _note(data: DataFrame, plan: Plan) -> str:
     ]
     if not data.loc[data["label"] != DENSE, "ranks"].all():
         parts.append("What is not ranked is a reference, compared at its realised sparsity.")
-    if high == 1:
+    if data["n"].max() == 1:
         parts.append("Standard deviations and intervals: not computable with 1 seed.")
     if (data["label"] != DENSE).all():
         parts.append("Gaps: not computable, the study has no dense network.")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import table
 from fggp.analysis.pairs import pairs
 from fggp.analysis.plan import Plan, Step, default_plan
 from fggp.analysis.tables.formats import (
@@ -70,8 +71,15 @@ def all_tests(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     )
 
 
+@table("tests", "Results", place=6)
 def all_tests_table(runs: DataFrame, plan: Plan) -> Table:
-    """Return `all_tests` as it is shown."""
+    """Every test in the order of the declared plan, each with the smallest p that the data allow.
+
+    Friedman and Iman-Davenport, Wilcoxon, Nemenyi, paired t, mixed model, correlation of paired
+    seeds. ``low`` to ``high`` is the interval of level 1 - alpha where a test has one (t of paired
+    differences, Wald for the mixed model). Tests that cannot be computed with so few settings or
+    seeds n have a note.
+    """
     data = all_tests(runs, plan)
     columns = [
         Column("step", lambda row: str(row["step"])),

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame
 
-from fggp.analysis.complete_grids import Counts, all_entries, both_starts
-from fggp.analysis.pairs import NO_STARTS, STARTS, Pair, pairs
+from fggp.analysis.complete_grids import Counts, both_starts
+from fggp.analysis.pairs import STARTS, Pair, grids, pairs
 from fggp.analysis.plan import Plan
 from fggp.analysis.stats.mixed_model import mixed_model
 from fggp.analysis.stats.paired import correlation, over_seeds, pooled, worthwhile_correlation
@@ -22,15 +22,16 @@ from fggp.analysis.stats.rank_tests import (
     smallest_friedman_p,
 )
 from fggp.analysis.tables.comparisons import comparisons
-from fggp.analysis.tables.formats import Row, count, records
+from fggp.analysis.tables.formats import Row, records
 from fggp.analysis.tables.leave_out import leave_out, verdict
 from fggp.analysis.tables.per_setting import per_setting
 from fggp.analysis.tables.ranking import margins
+from fggp.foundation.quantities import count
 
 
 def omnibus(runs: DataFrame, plan: Plan) -> Iterator[Row]:
     """Do the methods differ at all? Once for each grid."""
-    for blocks, counts in _grids(runs):
+    for blocks, counts in grids(runs):
         settings, methods = counts.ranks.shape
         smallest = smallest_friedman_p(settings, methods)
         chi2 = friedman(counts.sums)
@@ -79,7 +80,7 @@ def rivals(runs: DataFrame, plan: Plan) -> Iterator[Row]:
 
 def nemenyi(runs: DataFrame, plan: Plan) -> Iterator[Row]:
     """The conventional test: by how much average ranks must differ, and by how much they do."""
-    for blocks, counts in _grids(runs):
+    for blocks, counts in grids(runs):
         settings, methods = counts.ranks.shape
         yield _row(
             "Nemenyi",
@@ -153,12 +154,9 @@ def _spreads(pair: Pair) -> Iterator[Row]:
     from scipy.stats import f
 
     parts: dict[str, list[tuple[str, float, int]]] = {}
-    for name, part in margins(pair.counts):
-        kind = {"s": "sparsity", "i": "start"}.get(
-            name[0] if name[1:2].isdigit() else "", "backbone"
-        )
+    for level, part in margins(pair.counts):
         sd, df = pooled(list(pair.differences[part]))
-        parts.setdefault(kind, []).append((name, sd, df))
+        parts.setdefault(level.kind, []).append((str(level), sd, df))
     for kind, levels in parts.items():
         if not all(df and sd > 0 for _, sd, df in levels):
             continue
@@ -210,15 +208,6 @@ def left_out(runs: DataFrame, plan: Plan) -> Iterator[Row]:
         return
     for kind in ("backbone", "setting"):
         yield _row(f"ranks without a {kind}", STARTS, "average ranks", note=verdict(table, kind))
-
-
-def _grids(runs: DataFrame) -> Iterator[tuple[str, Counts]]:
-    """Yield the methods with both starts, and all entries where some method has one start."""
-    both, every = both_starts(runs), all_entries(runs)
-    if both is not None:
-        yield STARTS, both
-    if every is not None and "one" in every.starts.values():
-        yield NO_STARTS, every
 
 
 def _row(test: str, blocks: str, compared: str, **found: Any) -> Row:

@@ -15,20 +15,18 @@ Key = Callable[[Item], object]
 
 def mixed(items: Sequence[Item], *, mixed_device: bool) -> Iterator[Problem]:
     """Check that all results are of one numerics version, one data file and one kind of device."""
-    yield from _mixed(items, "numerics versions", lambda it: it.outcome["numerics"], "error")
+    yield from _mixed(items, "numerics versions", lambda it: it.outcome.numerics, "error")
     yield from _mixed(items, "data checksums", _data, "error")
     level: Level = "warning" if mixed_device else "error"
-    yield from _mixed(items, "devices", lambda it: it.provenance["device"], level)
-    for what, key in (
-        ("versions of PyTorch", "torch"),
-        ("versions of fggp", "fggp"),
-    ):
-        yield from _mixed(items, what, lambda it, k=key: it.provenance["versions"][k], "warning")  # type: ignore[misc]
+    yield from _mixed(items, "devices", lambda it: it.provenance.device, level)
+    torch, own = "versions of PyTorch", "versions of fggp"
+    yield from _mixed(items, torch, lambda it: it.provenance.versions.torch, "warning")
+    yield from _mixed(items, own, lambda it: it.provenance.versions.fggp, "warning")
     for item in items:
-        if item.cell.data.sha256 is None and item.result["cell"]["data"].get("sha256") is None:
+        if item.data_sha256 is None:
             yield item.problem("data", "it does not say which data file it was trained on")
-        if item.outcome["numerics"] > NUMERICS:
-            text = f"numerics version {item.outcome['numerics']}, this program is of {NUMERICS}"
+        if item.outcome.numerics > NUMERICS:
+            text = f"numerics version {item.outcome.numerics}, this program is of {NUMERICS}"
             yield item.problem("numerics", text, "check it with the program that wrote it")
 
 
@@ -41,7 +39,7 @@ def twins(items: Sequence[Item]) -> Iterator[Problem]:
     for one, other in _equal(items, lambda it: it.cell.canonical()):
         text = f"the same cell as {other.path}"
         yield one.problem("twice", text, "keep the file whose path names the cell, delete this one")
-    for one, other in _equal(items, lambda it: it.outcome["weights_sha256"]):
+    for one, other in _equal(items, lambda it: it.outcome.weights_sha256):
         text = f"the same final weights as {other.path}, another cell"
         if one.cell == other.cell or _limit(one.cell) == _limit(other.cell) is not None:
             continue
@@ -51,7 +49,7 @@ def twins(items: Sequence[Item]) -> Iterator[Problem]:
         else:
             yield one.problem("twice", text)
     for one, other in _equal(items, _curve):
-        different = one.outcome["weights_sha256"] != other.outcome["weights_sha256"]
+        different = one.outcome.weights_sha256 != other.outcome.weights_sha256
         if one.cell.seed != other.cell.seed and different:
             text = f"the same losses and accuracies as {other.path}, another seed"
             yield one.problem("twice", text)
@@ -70,7 +68,7 @@ def _mixed(items: Sequence[Item], what: str, key: Key, level: Level) -> Iterator
 
 
 def _data(item: Item) -> object:
-    return str(item.result["cell"]["data"].get("sha256"))[:12]
+    return str(item.data_sha256)[:12]
 
 
 def _equal(items: Sequence[Item], key: Key) -> Iterator[tuple[Item, Item]]:
@@ -84,7 +82,7 @@ def _equal(items: Sequence[Item], key: Key) -> Iterator[tuple[Item, Item]]:
 
 def _curve(item: Item) -> str:
     names = ("train_loss", "validation_correct", "test_correct")
-    return canonical([[epoch[name] for name in names] for epoch in item.outcome["epochs"]])
+    return canonical([[getattr(epoch, name) for name in names] for epoch in item.outcome.epochs])
 
 
 def _one_method(one: Cell, other: Cell) -> bool:

@@ -18,18 +18,18 @@ def convergence(item: Item) -> Iterator[Problem]:
     """Check that the last epoch is above chance, and near the best validation epoch."""
     outcome = item.outcome
     if not item.completed:
-        text = f"its verdict after {len(outcome['epochs'])} epochs is {outcome['verdict']}"
+        text = f"its verdict after {len(outcome.epochs)} epochs is {outcome.verdict}"
         yield item.problem(KIND, text, "it counts as it is; look at its log", "warning")
         return
-    images, classes = outcome["images"]["test"], outcome["layers"][-1]["shape"][0]
-    last = outcome["accuracy"]["last"]["correct"]
+    images, classes = outcome.images.test, outcome.layers[-1].shape[0]
+    last = outcome.accuracy.last.correct
     chance = 1 / classes
     least = images * chance + ABOVE_CHANCE * sqrt(images * chance * (1 - chance))
     if last <= least:
         text = f"{last} of {images} test images, guessing gives up to {least:.0f}"
         yield item.problem(KIND, text, "look at its log, or lower the learning rate", "warning")
-    best = outcome["accuracy"]["best_validation"]["correct"]
-    if abs(best - last) > BAND * images:
-        text = f"{last} correct in the last epoch, {best} in the best validation epoch"
+    best = outcome.accuracy.best_validation
+    if best is not None and abs(best.correct - last) > BAND * images:
+        text = f"{last} correct in the last epoch, {best.correct} in the best validation epoch"
         fix = f"the band is {BAND:.0%} of {images} images; look at its log"
         yield item.problem(KIND, text, fix, "warning")

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fggp.foundation.errors import Failure
-from fggp.study.cell import Cell
-from fggp.study.result_file import Result, kept
-from fggp.study.verdict import COMPLETED
+from fggp.study.result_file import kept
+from fggp.study.stored_results import StoredResult
 
 Level = Literal["error", "warning"]
 
@@ -54,37 +53,13 @@ class Problem:
         }
 
 
-@dataclass(frozen=True)
-class Item:
-    """A result file whose blocks and types are right.
-
-    Attributes:
-        path: of the file.
-        cell: as it says itself, filled up with newer settings, without the checksum of its data.
-        result: its content.
-
-    """
-
-    path: Path
-    cell: Cell
-    result: Result
-
-    @property
-    def outcome(self) -> dict[str, Any]:
-        """What came of the cell."""
-        outcome: dict[str, Any] = self.result["outcome"]
-        return outcome
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """Where and when."""
-        provenance: dict[str, Any] = self.result["provenance"]
-        return provenance
+class Item(StoredResult):
+    """A result file whose blocks and types are right."""
 
     @property
     def completed(self) -> bool:
         """Whether the training went to its end."""
-        return bool(self.outcome["verdict"] == COMPLETED)
+        return self.outcome.completed
 
     def problem(self, kind: str, text: str, fix: str = "", level: Level = "error") -> Problem:
         """Return a problem of this file; its fix is to train the cell anew."""

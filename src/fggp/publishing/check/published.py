@@ -63,7 +63,7 @@ def _rows(published: dict[str, Any], items: Sequence[Item]) -> Iterator[dict[str
     view = published["view"]
     for row in published["rows"]:
         own = [
-            100 * item.outcome["accuracy"][view]["correct"] / item.outcome["images"]["test"]
+            100 * getattr(item.outcome.accuracy, view).correct / item.outcome.images.test
             for item in items
             if _is_row(item.cell, row)
         ]

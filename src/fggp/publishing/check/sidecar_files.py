@@ -37,7 +37,7 @@ def _logits(item: Item) -> Iterator[Problem]:
     except ResultError as error:
         yield Problem.of(error, path, KIND)
         return
-    images, correct = item.outcome["images"]["test"], item.outcome["epochs"][-1]["test_correct"]
+    images, correct = item.outcome.images.test, item.outcome.epochs[-1].test_correct
     fix = f"delete it and {item.path.name} with its copy, and train the cell again"
     if len(logits) != images:
         yield Problem(path, KIND, f"{len(logits)} images, its result has {images}", fix)
@@ -68,20 +68,20 @@ def _weights(item: Item) -> Iterator[Problem]:
     digest = hashlib.sha256()
     for raw in state.values():
         digest.update(raw.words.tobytes())
-    if digest.hexdigest() == item.outcome["weights_sha256"]:
+    if digest.hexdigest() == item.outcome.weights_sha256:
         return
-    layers = item.outcome["layers"]
-    if sum(layer["nonzero"] for layer in layers) == sum(prod(it["shape"]) for it in layers):
+    layers = item.outcome.layers
+    if sum(layer.nonzero for layer in layers) == sum(prod(it.shape) for it in layers):
         yield Problem(path, KIND, "its checksum is not weights_sha256 of its result", fix)
         return
     for layer in layers:
-        tensor = state.get(layer["name"])
-        if tensor is None or tensor.shape != tuple(layer["shape"]):
-            yield Problem(path, KIND, f"{layer['name']} is missing or of another shape", fix)
+        tensor = state.get(layer.name)
+        if tensor is None or tensor.shape != tuple(layer.shape):
+            yield Problem(path, KIND, f"{layer.name} is missing or of another shape", fix)
             return
-        if item.completed and _nonzero(tensor) != layer["nonzero"]:
-            text = f"{layer['name']} has {_nonzero(tensor)} weights that are not zero"
-            yield Problem(path, KIND, f"{text}, its result says {layer['nonzero']}", fix)
+        if item.completed and _nonzero(tensor) != layer.nonzero:
+            text = f"{layer.name} has {_nonzero(tensor)} weights that are not zero"
+            yield Problem(path, KIND, f"{text}, its result says {layer.nonzero}", fix)
             return
 
 

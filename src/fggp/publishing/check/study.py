@@ -13,7 +13,7 @@ from fggp.foundation.errors import Failure, ResultError
 from fggp.foundation.validation import explain
 from fggp.methods import METHODS
 from fggp.publishing.check import across_results as together
-from fggp.publishing.check import convergence, schema, times
+from fggp.publishing.check import convergence, times
 from fggp.publishing.check import epochs as curves
 from fggp.publishing.check import sidecar_files as beside
 from fggp.publishing.check import weight_counts as counts
@@ -21,7 +21,7 @@ from fggp.publishing.check.problems import Item, Problem
 from fggp.study.cell import Cell
 from fggp.study.config import Study, cells
 from fggp.study.result_file import kept
-from fggp.study.stored_results import filled
+from fggp.study.stored_results import filled, in_canonical_form
 from fggp.study.study_folder import RUNS, read_expected, run_path
 
 Check = Callable[[Item], Iterator[Problem]]
@@ -106,9 +106,14 @@ def check(folder: Path, *, complete: bool = False) -> Report:
 
 
 def _one(report: Report, path: Path, expected: dict[Path, Cell]) -> Iterator[Problem]:
-    item = schema.read(path)
-    if isinstance(item, Problem):
-        yield item
+    try:
+        item = Item.read(path)
+    except ResultError as error:
+        yield Problem.of(error, path, "schema")
+        return
+    if not in_canonical_form(item.result["cell"]):
+        fix = "put back the file that the training wrote"
+        yield item.problem("schema", "its cell is not in canonical form", fix)
         return
     report.items.append(item)
     named = run_path(report.folder, item.cell)
@@ -118,7 +123,7 @@ def _one(report: Report, path: Path, expected: dict[Path, Cell]) -> Iterator[Pro
     if path not in expected:
         fix = "take it away, or write cells.json anew from the configuration that it belongs to"
         yield item.problem("stray", "cells.json expects no such cell", fix)
-    elif item.cell != expected[path]:
+    elif not item.belongs_to(expected[path]):
         fix = "write cells.json anew, or train the cell again with the study's settings"
         yield item.problem("settings", "its cell has other settings than cells.json", fix)
     name = item.cell.method.name
@@ -129,7 +134,7 @@ def _one(report: Report, path: Path, expected: dict[Path, Cell]) -> Iterator[Pro
         METHODS[name].recipe(**item.cell.method.settings)
     except ValueError as error:
         text = f"its settings are not those of {name} ({' '.join(str(error).split())[:100]})"
-        yield item.problem("method", text)
+        yield item.problem("method", text, "restore the settings that its file had")
         return
     for check_one in EACH:
         yield from check_one(item)

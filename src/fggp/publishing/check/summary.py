@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from fggp.foundation.quantities import count
 from fggp.publishing.check import published
 from fggp.publishing.check.study import Report
 
@@ -25,7 +26,7 @@ def text(reports: Sequence[Report]) -> Iterator[str]:
     errors, warnings = sum(counts[: len(reports)]), sum(counts[len(reports) :])
     results = sum(len(report.items) for report in reports)
     verdict = "red" if errors else "green"
-    studies = f"{len(reports)} {'study' if len(reports) == 1 else 'studies'}"
+    studies = count(len(reports), "study")
     yield f"{verdict}: {studies}, {results} results, {errors} errors, {warnings} warnings"
 
 

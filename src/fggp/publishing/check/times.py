@@ -20,25 +20,25 @@ def times(item: Item) -> Iterator[Problem]:
     provenance = item.provenance
     try:
         started, finished = (
-            datetime.fromisoformat(provenance[name]) for name in ("started", "finished")
+            datetime.fromisoformat(text) for text in (provenance.started, provenance.finished)
         )
         duration = (finished - started).total_seconds()
         ahead = finished - datetime.now(UTC)
     except (ValueError, TypeError):
-        found = f"{provenance['started']!r} and {provenance['finished']!r}"
+        found = f"{provenance.started!r} and {provenance.finished!r}"
         yield item.problem(KIND, f"started and finished are {found}, no times with a zone")
         return
     if duration < 0:
         yield item.problem(KIND, "it finished before it started")
-    elif provenance["seconds"] + ROUNDING < duration:
-        text = f"{provenance['seconds']} seconds between time stamps {duration:g} seconds apart"
+    elif provenance.seconds + ROUNDING < duration:
+        text = f"{provenance.seconds} seconds between time stamps {duration:g} seconds apart"
         yield item.problem(KIND, text, "see whether its machine was suspended", "warning")
     if ahead > CLOCKS:
-        text = f"it finished at {provenance['finished']}, which is in the future"
+        text = f"it finished at {provenance.finished}, which is in the future"
         yield item.problem(KIND, text, "set the clocks of both machines right", "warning")
 
 
 def _energy(item: Item) -> Iterator[Problem]:
-    own, counter = (item.provenance.get(name) for name in ("energy_joules", "counter_joules"))
+    own, counter = item.provenance.energy_joules, item.provenance.counter_joules
     if (own is None) != (counter is None) or (own or 0) > (counter or 0):
         yield item.problem(KIND, f"{own} joules of a counter that rose by {counter}")

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fggp
-from fggp.foundation.errors import Failure, ResultError
+from fggp.foundation.errors import Failure
 from fggp.foundation.files import write_bytes
-from fggp.publishing.check import schema
-from fggp.publishing.check.problems import Item
 from fggp.publishing.crate import entities
 from fggp.publishing.crate.entities import LISTING, METADATA, WORKFLOW, Entity, ref, refs
+from fggp.study.stored_results import StoredResult
 from fggp.study.study_folder import RUNS, read_expected, run_path
 
 METHOD_FILES = (
@@ -73,20 +72,17 @@ def _contents(study: Path, analysed: Path, source: Path) -> Iterator[tuple[str, 
             yield path.relative_to(analysed).as_posix(), path.read_bytes()
 
 
-def _items(study: Path) -> Iterator[Item]:
+def _items(study: Path) -> Iterator[StoredResult]:
     """Yield the results that the study expects and has."""
     _, expected = read_expected(study)
     paths = [path for cell in expected if (path := run_path(study, cell)).exists()]
     if not paths:
         raise Failure(f"{study / RUNS}: holds no result; train some cells first")
     for path in paths:
-        item = schema.read(path)
-        if not isinstance(item, Item):
-            raise ResultError(str(item).partition(" ")[2])
-        yield item
+        yield StoredResult.read(path)
 
 
-def _place(study: Path, item: Item) -> str:
+def _place(study: Path, item: StoredResult) -> str:
     return item.path.relative_to(study).as_posix()
 
 
@@ -148,7 +144,7 @@ def _graph(study: Path, contents: dict[str, bytes]) -> Iterator[Entity]:
     yield from actions
 
 
-def _described(item: Item) -> Iterator[Entity]:
+def _described(item: StoredResult) -> Iterator[Entity]:
     yield entities.program(item.result)
     yield entities.data(item.result)
 

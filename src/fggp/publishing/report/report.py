@@ -1,4 +1,4 @@
-"""The texts about the artifact whose numbers come from files: ``docs/templates`` filled in."""
+"""The pages that are written from files: ``docs/templates`` filled in."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from typing import Any
 import yaml
 from jinja2 import UndefinedError
 
-from fggp.analysis.default_reading.page import reading_page
+from fggp.analysis import catalogue
+from fggp.analysis.default_choice import default_choice
 from fggp.analysis.fggp_variants import apart
 from fggp.analysis.page import environment
 from fggp.analysis.plan import read_plan
 from fggp.foundation.errors import Failure
 from fggp.foundation.files import write_text
+from fggp.foundation.quantities import count, duration, size
 from fggp.methods import METHODS
 from fggp.methods.registry import ordered
 from fggp.publishing.check.problems import Item
@@ -45,6 +47,8 @@ from fggp.study.yaml_files import studies as declared
 TEMPLATES = Path("docs/templates")
 STUDY = "study.md.j2"
 """The template of the page of a study, which lies beside its results."""
+LISTING = "figures.md.j2"
+"""The template of ``figures/README.md``."""
 NOTES = TEMPLATES / "studies.yaml"
 REFERENCE = Path("results/reference")
 FIGURES = Path("figures")
@@ -87,7 +91,14 @@ def _pages(
                 page = root / REFERENCE / study["name"] / "README.md"
                 yield name, page, {"study": study, "notes": notes}
         else:
-            yield name, root / TEMPLATES.parent / name.removesuffix(".j2"), known
+            yield name, root / page_of(name), known
+
+
+def page_of(template: str) -> Path:
+    """Return the page that a template fills; not for `STUDY`, which fills several."""
+    if template == LISTING:
+        return FIGURES / "README.md"
+    return TEMPLATES.parent / template.removesuffix(".j2")
 
 
 def material(root: Path = Path()) -> Material:
@@ -97,36 +108,36 @@ def material(root: Path = Path()) -> Material:
     labels = _labels(root)
     known: Material = {
         "project": project,
+        **catalogued(),
         "methods": [described(it, labels) for it in ordered()],
         "studies": [_study(report, root) for report in reports],
         "total": _total([item for report in reports for item in report.items]),
         "measured": _measured(root / MEASURED),
         "plan": read_plan()[0],
-        "reading": reading_page(root / FIGURES),
+        "choice": default_choice(root / FIGURES),
     }
     return known | {"widest": widest(_tables(known, root))}
 
 
-def duration(seconds: float) -> str:
-    """Write a time in the unit that fits: 40 s, 12 min, 3.5 h."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+def catalogued() -> Material:
+    """Return what the list of tables and figures says, which needs no results."""
+    return {
+        "declared_tables": list(catalogue.TABLES.values()),
+        "declared_figures": list(catalogue.FIGURES.values()),
+    }
 
 
-def size(megabytes: float) -> str:
+def megabytes(amount: float) -> str:
     """Write an amount of memory or disk: 12 MB, 6.1 GB."""
-    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+    return size(1e6 * amount)
 
 
-def one(text: str, plural: int) -> str:
+def one(noun: str, number: int) -> str:
     """Write a noun with its number: 1 study, 2 studies."""
-    if plural == 1:
-        return f"1 {text}"
-    return f"{plural} {text[:-1]}ies" if text.endswith("y") else f"{plural} {text}s"
+    return count(number, noun)
 
 
-WORDS = (duration, size, one, told, places, smallest, points, shown)
+WORDS = (duration, megabytes, one, told, places, smallest, points, shown)
 """What templates may put numbers and tables into words with."""
 
 
@@ -153,21 +164,21 @@ def _total(items: Sequence[Item]) -> Material:
     return {
         "trainings": len(once),
         "hours": _hours(once),
-        "gpu_hours": _hours([item for item in once if item.provenance["device"] == "cuda"]),
+        "gpu_hours": _hours([item for item in once if item.provenance.device == "cuda"]),
         "networks": sorted({network(item.cell) for item in once}),
         "data": sorted({item.cell.data.name for item in once}),
     }
 
 
 def _hours(items: Sequence[Item]) -> float:
-    return float(sum(item.provenance["seconds"] for item in items)) / 3600
+    return float(sum(item.provenance.seconds for item in items)) / 3600
 
 
 def _study(report: Report, root: Path) -> Material:
     tables = root / FIGURES / report.folder.name / "tables"
     if not (tables / "claims.csv").exists():
         raise Failure(f"{tables}: has no tables of the study; make them with `make paper`")
-    seconds = [item.provenance["seconds"] for item in report.items]
+    seconds = [item.provenance.seconds for item in report.items]
     return {
         "name": report.folder.name,
         "conditions": conditions(report),
@@ -179,9 +190,9 @@ def _study(report: Report, root: Path) -> Material:
         "warnings": sum(problem.level == "warning" for problem in report.problems),
         "hours": _hours(report.items),
         "longest": max(seconds, default=0),
-        "memory_mb": max((item.provenance["peak_memory_mb"] for item in report.items), default=0),
-        "verdicts": Counter(item.outcome["verdict"] for item in report.items),
-        "machines": sorted({item.provenance["device_name"] for item in report.items}),
+        "memory_mb": max((item.provenance.peak_memory_mb for item in report.items), default=0),
+        "verdicts": Counter(item.outcome.verdict for item in report.items),
+        "machines": sorted({item.provenance.device_name for item in report.items}),
         "claims": list(rows(tables / "claims.csv")),
         "ranking": _table(tables / "ranking.md"),
         "ranking_all": _table(tables / "ranking_all.md"),
@@ -206,7 +217,7 @@ def _apart(configuration: Material) -> dict[str, str]:
 def _size(path: Path) -> str:
     """Return over how much a ranking goes; empty where it ranks nothing."""
     for row in rows(path):
-        return f"{one('seed', int(row['seeds']))} in {one('setting', int(row['settings']))}"
+        return f"{count(int(row['seeds']), 'seed')} in {count(int(row['settings']), 'setting')}"
     return ""
 
 

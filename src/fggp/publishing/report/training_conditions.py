@@ -13,6 +13,7 @@ from fggp.methods import METHODS
 from fggp.publishing.check.problems import Item
 from fggp.publishing.check.study import Report
 from fggp.study.cell import Cell
+from fggp.study.outcome import Provenance
 
 SHORT = 12
 """So many digits of a checksum are shown."""
@@ -46,14 +47,14 @@ def conditions(report: Report) -> dict[str, Any]:
         "seeds": sorted({cell.seed for cell in cells}),
         "training": _distinct(cell.plain()["training"] for cell in cells),
         "pruning": _distinct(cell.plain()["pruning"] for cell in cells),
-        "images": _distinct(item.outcome["images"] for item in items),
-        "files": _distinct(str(it.result["cell"]["data"].get("sha256"))[:SHORT] for it in items),
-        "machines": dict(sorted(Counter(it["device_name"] for it in origins).items())),
-        "versions": _distinct(it["versions"] for it in origins),
-        "numerics": _distinct(item.outcome["numerics"] for item in items),
+        "images": _distinct(item.outcome.images.plain() for item in items),
+        "files": _distinct(str(it.data_sha256)[:SHORT] for it in items),
+        "machines": dict(sorted(Counter(it.device_name for it in origins).items())),
+        "versions": _distinct(it.versions.plain() for it in origins),
+        "numerics": _distinct(item.outcome.numerics for item in items),
         "resumed": sum(map(_resumed, origins)),
-        "first": min((it["started"][:10] for it in origins), default=""),
-        "last": max((it["finished"][:10] for it in origins), default=""),
+        "first": min((it.started[:10] for it in origins), default=""),
+        "last": max((it.finished[:10] for it in origins), default=""),
         "labels": _labels(cells, items),
     }
 
@@ -67,10 +68,10 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
     return found
 
 
-def _resumed(origin: dict[str, Any]) -> bool:
+def _resumed(origin: Provenance) -> bool:
     """Whether a training took longer than the process that ended it."""
-    began, ended = (datetime.fromisoformat(origin[key]) for key in ("started", "finished"))
-    return bool(origin["seconds"] > (ended - began).total_seconds() + SLACK)
+    began, ended = (datetime.fromisoformat(it) for it in (origin.started, origin.finished))
+    return bool(origin.seconds > (ended - began).total_seconds() + SLACK)
 
 
 def _labels(cells: Sequence[Cell], items: Sequence[Item]) -> list[dict[str, Any]]:

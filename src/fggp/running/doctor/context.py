@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
-from fggp.data.sizes import ASSUMED, Size, size_of
+from fggp.data.registry import size_of
+from fggp.data.sizes import Size
+from fggp.running.commands import Ran, run
 from fggp.running.doctor.torch_probe import Probed, probe
 from fggp.study.cell import Cell
 from fggp.study.config import Study, cells
 from fggp.study.study_folder import RESULTS, data_path, folder
 
 PATIENCE_SECONDS = 20
-
-
-class Ran(NamedTuple):
-    """What came of a command: its status, its output, and what it complained of."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def said(self) -> str:
-        """All that it said, on one line."""
-        return " ".join(f"{self.out} {self.err}".split())
 
 
 @dataclass(frozen=True)
@@ -59,9 +47,8 @@ class Place:
 
     @property
     def size(self) -> Size:
-        """The size of the data set, as far as it is known."""
-        if self.study is None:
-            return ASSUMED["folder"]
+        """The size of the data set of the study, as far as it is known."""
+        assert self.study is not None
         return size_of(self.study.data.kind, data_path(self.study.data.name))
 
     @property
@@ -108,7 +95,7 @@ class Place:
     def ask(self, *command: str) -> Ran:
         """Run a command once and keep its answer; 127 is the status of one that cannot be run."""
         if command not in self._answers:
-            self._answers[command] = _run(command)
+            self._answers[command] = run(command, PATIENCE_SECONDS)
         return self._answers[command]
 
     @cached_property
@@ -116,21 +103,3 @@ class Place:
         """What PyTorch says of this machine."""
         precision = "fp32" if self.study is None else self.study.training.precision
         return probe(precision)
-
-
-def _run(command: Sequence[str]) -> Ran:
-    try:
-        ran = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE_SECONDS,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        return Ran(124, "", f"{command[0]} has not answered in {PATIENCE_SECONDS} seconds")
-    except OSError as error:
-        return Ran(127, "", f"{command[0]}: {error.strerror}")
-    return Ran(ran.returncode, ran.stdout, ran.stderr)

@@ -14,7 +14,7 @@ from pathlib import Path
 from fggp.foundation.files import write_bytes
 from fggp.running.doctor.context import Place
 from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
-from fggp.study.costs import checkpoint_bytes, disk_bytes
+from fggp.study.costs import study_bytes
 from fggp.study.stored_results import finished
 from fggp.study.study_folder import run_path
 
@@ -95,8 +95,11 @@ def room(place: Place) -> Iterator[Finding]:
     ahead = [cell for cell in place.cells if not finished(cell, run_path(place.results, cell))]
     jobs = place.settings.get("jobs", 1) if place.on_slurm else 1
     jobs = jobs if isinstance(jobs, int) else len(ahead)  # Snakemake takes "unlimited" too
-    need = sum(disk_bytes(cell, place.size) for cell in ahead)
-    need += min(jobs, len(ahead)) * max(map(checkpoint_bytes, ahead), default=0)
+    need = study_bytes(ahead, place.size, min(jobs, len(ahead)))
+    if need is None:
+        found = f"{free / 1e9:.1f} GB free; no estimate for {len(ahead)} cells to train"
+        yield unchecked("disk", f"{found}, as the size of a network is not on record")
+        return
     found = f"{free / 1e9:.1f} GB free, about {need / 1e9:.2g} GB for {len(ahead)} cells to train"
     if need > free:
         yield wrong("disk", found, f"free {(need - free) / 1e9:.2g} GB, or {ELSEWHERE}")

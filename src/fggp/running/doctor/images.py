@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from fggp.data import load
-from fggp.data.cifar10 import ARCHIVE, MD5
+from fggp.data import SOURCES, load
+from fggp.data.registry import Archive
 from fggp.foundation.errors import Failure
 from fggp.running.doctor.context import Place
 from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
@@ -28,17 +28,14 @@ def images(place: Place) -> Iterator[Finding]:
     command = f"python -m fggp prepare {place.study_file.stem}"
     if prepared.exists():
         yield _prepared(place, prepared)
-    elif data.kind == "digits":
-        yield ok("images", f"{prepared} is made from scikit-learn's digits when it is needed")
-    elif data.kind == "cifar10":
-        yield _cifar10(place, command)
+        return
+    source = SOURCES[data.kind]
+    if source.path:
+        yield _given(DATA / (data.path or ""), command)
+    elif source.archive is not None:
+        yield _archive(source.archive, command)
     else:
-        given = DATA / (data.path or "")
-        if given.exists():
-            fix = f"{command}, which reads every image"
-            yield unchecked("images", f"{given} is there, and not prepared yet", fix)
-        else:
-            yield wrong("images", f"{given} does not exist", "put the folder or archive there")
+        yield ok("images", f"{prepared} is made when it is needed, without a download")
 
 
 def _prepared(place: Place, path: Path) -> Finding:
@@ -55,22 +52,27 @@ def _prepared(place: Place, path: Path) -> Finding:
     return ok("images", f"{path}: {held}, sha256 {dataset.sha256[:12]}")
 
 
-def _cifar10(place: Place, command: str) -> Finding:
-    archive, put = DATA / ARCHIVE, f"put {ARCHIVE} with the MD5 {MD5} into {DATA}/"
-    if archive.exists():
-        with archive.open("rb") as file:
+def _given(path: Path, command: str) -> Finding:
+    if not path.exists():
+        return wrong("images", f"{path} does not exist", "put the folder or archive there")
+    fix = f"{command}, which reads every image"
+    return unchecked("images", f"{path} is there, and not prepared yet", fix)
+
+
+def _archive(archive: Archive, command: str) -> Finding:
+    path = DATA / archive.name
+    put = f"put {archive.name} with the MD5 {archive.md5} into {DATA}/"
+    if path.exists():
+        with path.open("rb") as file:
             digest = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False))
-        if digest.hexdigest() == MD5:
-            return ok("images", f"{archive} is there and whole; {command} makes the data file")
-        return wrong("images", f"{archive} is damaged or cut short", f"delete it, or {put}")
-    address = place.probed.address
-    if not address:
-        return unchecked("images", f"{archive} is not there, nor is torchvision to fetch it", put)
-    trouble = _reach(address)
+        if digest.hexdigest() == archive.md5:
+            return ok("images", f"{path} is there and whole; {command} makes the data file")
+        return wrong("images", f"{path} is damaged or cut short", f"delete it, or {put}")
+    trouble = _reach(archive.url)
     if trouble:
-        return wrong("images", f"{archive} is not there, and no network ({trouble})", put)
+        return wrong("images", f"{path} is not there, and no network ({trouble})", put)
     fix = f"{command} now: the nodes of a cluster often have no network"
-    return warning("images", f"{archive} is not there, and can be downloaded", fix)
+    return warning("images", f"{path} is not there, and can be downloaded", fix)
 
 
 def _reach(address: str) -> str:

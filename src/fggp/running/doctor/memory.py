@@ -23,8 +23,12 @@ def fits_memory(place: Place) -> Iterator[Finding]:
         yield unchecked("memory", "trainings run on other nodes", IN_A_JOB)
         return
     # The figures are those by which memory is asked of Slurm, without the least that is asked.
-    largest = max(place.cells, key=lambda cell: needed_mb(cell, place.size))
-    need = needed_mb(largest, place.size) * 1e6
+    needed = [(mb, cell) for cell in place.cells if (mb := needed_mb(cell, place.size)) is not None]
+    if len(needed) < len(place.cells):
+        yield unchecked("memory", "no estimate, as the figures of a network are not on record")
+        return
+    mb, largest = max(needed, key=lambda it: it[0])
+    need = mb * 1e6
     where, free, total = _free(place)
     if not total:
         yield unchecked("memory", "this system does not say how much it has")

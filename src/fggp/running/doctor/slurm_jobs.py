@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import NamedTuple
 
 from fggp.foundation.validation import nearest
-from fggp.running.doctor.context import Place, Ran
+from fggp.running.commands import Ran
+from fggp.running.doctor.context import Place
 from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
 from fggp.running.doctor.slurm import answers
 from fggp.running.doctor.slurm_output import Partition, partitions
 from fggp.running.snakemake_grid import Grid
-from fggp.study.cell import Cell
 
 NAME_ONE = "set slurm_partition in default-resources of slurm/config.yaml"
 
@@ -88,19 +87,12 @@ def largest(place: Place) -> Job | None:
     if place.study_file is None or place.study is None:
         return None
     grid = Grid(place.study_file)
-    asked = [_wildcards(cell) for cell in place.cells]
+    asked = [cell.name for cell in place.cells]
     return Job(
         gpus=grid.gpus,
         threads=max(cell.training.threads for cell in place.cells),
         memory_mb=max(grid.memory_mb(wildcards, 1) for wildcards in asked),
         minutes=max(grid.minutes(wildcards, 1) for wildcards in asked),
-    )
-
-
-def _wildcards(cell: Cell) -> SimpleNamespace:
-    backbone, sparsity, start, label, seed = cell.id.split("/")
-    return SimpleNamespace(
-        backbone=backbone, sparsity=sparsity[1:], start=start[1:], label=label, seed=seed[4:]
     )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from fggp.foundation.errors import Failure
+from fggp.running.slurm_time import seconds_of
+
 
 class Partition(NamedTuple):
     """A partition: its name, whether it is the default, its GPUs per node, its limit in minutes.
@@ -48,20 +51,12 @@ def partitions(text: str) -> list[Partition]:
 
 
 def minutes(text: str) -> float | None:
-    """Read a time limit, «1-00:00:00», «1:30:00» or «30:00»; None where there is none."""
-    matched = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
-    if matched is None:
+    """Read a time limit in minutes; None where there is none."""
+    try:
+        limit = seconds_of(text.strip())
+    except Failure:
         return None
-    days, *clock = matched.groups()
-    numbers = [int(part) for part in clock if part is not None]
-    if days is not None:  # days-hours:minutes:seconds, cut off from behind
-        hours, rest, seconds = (*numbers, 0, 0)[:3]
-        return int(days) * 1440 + hours * 60 + rest + seconds / 60
-    seconds = numbers.pop() if len(numbers) > 1 else 0
-    whole = 0
-    for number in numbers:
-        whole = whole * 60 + number
-    return whole + seconds / 60
+    return None if limit is None else limit / 60
 
 
 def seconds(text: str) -> int | None:

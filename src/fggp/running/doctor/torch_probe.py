@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 PATIENCE_SECONDS = 120
@@ -43,7 +44,6 @@ class Probed:
         warnings: what PyTorch warned of while it looked for GPUs.
         cpu_trouble: what came of a small training step on the CPU.
         gpus: those that it sees.
-        address: where torchvision downloads CIFAR-10 from.
 
     """
 
@@ -54,7 +54,6 @@ class Probed:
     warnings: tuple[str, ...] = ()
     cpu_trouble: str = ""
     gpus: tuple[Gpu, ...] = field(default=())
-    address: str = ""
 
 
 def probe(precision: str) -> Probed:
@@ -82,9 +81,7 @@ def _facts(precision: str) -> dict[str, Any]:
 
     facts: dict[str, Any] = {"torch": torch.__version__, "cuda": torch.version.cuda}
     try:
-        from torchvision.datasets import CIFAR10
-
-        facts["address"] = CIFAR10.url
+        import_module("torchvision.datasets")
     except Exception as error:
         facts["torchvision_trouble"] = _one_line(error)
     with warnings.catch_warnings(record=True) as caught:

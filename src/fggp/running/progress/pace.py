@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
 from fggp.data.sizes import Size
-from fggp.running.progress.result_headers import Done
+from fggp.running.progress.finished_cells import Done
 from fggp.study import costs
 from fggp.study.cell import Cell, Training
 from fggp.study.costs import Device
 
-Plain = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class _Like:
-    """A cell for all that cost as much: its epochs, and the estimated seconds of each."""
+    """What cells share that cost as much: epochs, and the estimated seconds of each, if any."""
 
-    cell: Cell
     epochs: int
-    estimate: float
+    estimate: float | None
 
 
 class Pace:
@@ -32,59 +29,58 @@ class Pace:
     Args:
         device: what trains.
         size: of the data set.
-        finished: plain cells with their results; the median over those of a backbone that were
+        finished: cells with their results; the median over those of a backbone that were
             completed on a device of this kind is what the others of it are expected to take.
 
     """
 
-    def __init__(self, device: Device, size: Size, finished: Iterable[tuple[Plain, Done]]) -> None:
+    def __init__(self, device: Device, size: Size, finished: Iterable[tuple[Cell, Done]]) -> None:
         self.device, self.size = device, size
         self._cells: dict[tuple[Any, ...], _Like] = {}
         found: dict[str, list[float]] = {}
-        for plain, result in finished:
+        for cell, result in finished:
             same = device_of_result(result).kind == device.kind
             if same and result.verdict == "completed":
-                each = result.seconds / self.epochs(plain)
-                found.setdefault(plain["backbone"]["name"], []).append(each)
+                each = result.seconds / self.epochs(cell)
+                found.setdefault(cell.backbone.name, []).append(each)
         self.measured = {backbone: median(each) for backbone, each in found.items()}
         self.counted = {backbone: len(each) for backbone, each in found.items()}
 
-    def epochs(self, plain: Plain) -> int:
+    def epochs(self, cell: Cell) -> int:
         """Return the epochs that a cell trains in all."""
-        return self._like(plain).epochs
+        return self._like(cell).epochs
 
-    def epoch_seconds(self, plain: Plain) -> float:
-        """Return the expected seconds of one epoch of a cell."""
-        return self.measured.get(plain["backbone"]["name"]) or self._like(plain).estimate
+    def epoch_seconds(self, cell: Cell) -> float | None:
+        """Return the expected seconds of one epoch of a cell; None where nothing is known."""
+        return self.measured.get(cell.backbone.name) or self._like(cell).estimate
 
-    def seconds(self, plain: Plain) -> float:
-        """Return the expected seconds of a cell, its start included."""
-        return self.device.start + self.epochs(plain) * self.epoch_seconds(plain)
+    def seconds(self, cell: Cell) -> float | None:
+        """Return the expected seconds of a cell, its start included; None: nothing is known."""
+        each = self.epoch_seconds(cell)
+        return None if each is None else self.device.start + self.epochs(cell) * each
 
-    def basis(self, plains: Iterable[Plain]) -> list[str]:
+    def basis(self, cells: Iterable[Cell]) -> list[str]:
         """Return where the figures come from, one line for each backbone."""
-        first: dict[str, Plain] = {}
-        for plain in plains:
-            first.setdefault(plain["backbone"]["name"], plain)
-        return [f"{backbone}: {self._basis(plain)}" for backbone, plain in first.items()]
+        first: dict[str, Cell] = {}
+        for cell in cells:
+            first.setdefault(cell.backbone.name, cell)
+        return [f"{backbone}: {self._basis(cell)}" for backbone, cell in first.items()]
 
-    def _basis(self, plain: Plain) -> str:
-        backbone, each = plain["backbone"]["name"], self.epoch_seconds(plain)
+    def _basis(self, cell: Cell) -> str:
+        backbone, each = cell.backbone.name, self.epoch_seconds(cell)
         if backbone in self.measured:
             from_cells = f"{self.counted[backbone]} finished cells of this study"
             return f"{each:.3g} s per epoch, the median of {from_cells}"
-        cell = self._like(plain).cell
-        row = costs.rate(
-            self.device, cell.backbone.name, float(cell.backbone.width), cell.training.precision
-        )
+        row = costs.rate_of(cell, self.device)
+        if each is None or row is None:
+            return f"no estimate, as no rate is on record for {self.device.name}"
         return f"{each:.3g} s per epoch; {row.source}"
 
-    def _like(self, plain: Plain) -> _Like:
-        key = (plain["backbone"]["name"], plain["label"], plain["sparsity"])
+    def _like(self, cell: Cell) -> _Like:
+        key = (cell.backbone.name, cell.label, cell.sparsity)
         if key not in self._cells:
-            cell = Cell(**plain)
             each = costs.epoch_seconds(cell, self.size, self.device)
-            self._cells[key] = _Like(cell, costs.epochs(cell), each)
+            self._cells[key] = _Like(costs.epochs(cell), each)
         return self._cells[key]
 
 
@@ -96,7 +92,7 @@ def device_of_result(result: Done) -> Device:
 def with_measured_power(device: Device, training: Training, results: Iterable[Done]) -> Device:
     """Return a device with the power that results measured on it, per core or GPU; else as it is.
 
-    A training's part of the energy is that of all its units.
+    The energy of a training is that of all its units.
     """
     measured = [
         (it.joules, it.seconds)

@@ -10,10 +10,10 @@ from functools import cached_property
 from pathlib import Path
 
 from fggp.data.sizes import Size
+from fggp.running.progress.finished_cells import Done, Expected, FinishedCells
 from fggp.running.progress.pace import Pace
-from fggp.running.progress.result_headers import Done, Expected, Plain, done
 from fggp.running.progress.traces import Trace, Traces
-from fggp.study.cell import Training
+from fggp.study.cell import Cell, Training
 from fggp.study.costs import Device
 
 STATES = ("done", "running", "waiting", "stalled", "failed")
@@ -32,7 +32,7 @@ class Standing:
         epoch: finished epochs that a rerun does not repeat.
         epochs: of the whole training.
         seconds: what it took; of an unfinished one what its finished epochs take, about.
-        left: the seconds that it still takes, about.
+        left: the seconds that it still takes, about; None where there is no estimate.
         validation: share of the images, at the last finished epoch; None where it is not known.
         test: the same of the test images.
         changed: when any of its files last changed, in seconds of the epoch; 0 without any.
@@ -49,7 +49,7 @@ class Standing:
     epoch: int
     epochs: int
     seconds: float
-    left: float = 0
+    left: float | None = 0
     validation: float | None = None
     test: float | None = None
     changed: float = 0
@@ -96,7 +96,7 @@ class Progress:
     def among(self, state: str) -> list[Standing]:
         """Return the cells in a state, those with most left first."""
         found = [cell for cell in self.cells if cell.state == state]
-        return sorted(found, key=lambda cell: -cell.left)
+        return sorted(found, key=lambda cell: -(cell.left or 0))
 
     @property
     def used(self) -> float:
@@ -120,17 +120,27 @@ class Progress:
         return sum(cell.seconds for cell in self.cells if cell.state != "done")
 
     @property
-    def left(self) -> float:
-        """Seconds of training that are left, about."""
-        return sum(cell.left for cell in self.cells)
+    def left(self) -> float | None:
+        """Seconds of training that are left, about; None where a cell has no estimate."""
+        known = [cell.left for cell in self.cells if cell.left is not None]
+        return sum(known) if len(known) == len(self.cells) else None
+
+    @property
+    def share(self) -> float:
+        """The share of the work that is done: of the seconds, or else of the epochs."""
+        left = self.left
+        if left is None:
+            return sum(cell.epoch for cell in self.cells) / sum(cell.epochs for cell in self.cells)
+        total = self.used + self.begun + left
+        return (self.used + self.begun) / total if total else 1.0
 
     @property
     def end(self) -> float | None:
         """When all is done if as many cells as now go on running, in seconds of the epoch."""
-        running = self.among("running")
-        if not running:
+        running, left = self.among("running"), self.left
+        if not running or left is None:
             return None
-        return self.now + max(self.left / len(running), running[0].left)
+        return self.now + max(left / len(running), running[0].left or 0)
 
     @property
     def other_verdicts(self) -> dict[str, int]:
@@ -172,13 +182,16 @@ def progress(
     )
 
 
-def finished(home: Path, wanted: Expected) -> dict[str, Done]:
-    """Return the results of exactly these cells, by name; missing ones are left out."""
-    traces = Traces(home)
+def finished(home: Path, wanted: Expected, results: FinishedCells | None = None) -> dict[str, Done]:
+    """Return the results of exactly these cells, by name; missing ones are left out.
+
+    With the ``results`` of an earlier call, only files that changed since are read.
+    """
+    traces, results = Traces(home), results or FinishedCells()
     found = {}
     for name, cell in wanted.cells.items():
         path = traces.result(name)
-        if path is not None and (result := done(cell, path)) is not None:
+        if path is not None and (result := results.done(cell, Path(path))):
             found[name] = result
     return found
 
@@ -192,18 +205,19 @@ def _done(name: str, epochs: int, result: Done) -> Standing:
     )
 
 
-def _unfinished(name: str, cell: Plain, traces: Traces, pace: Pace, now: float) -> Standing:
+def _unfinished(name: str, cell: Cell, traces: Traces, pace: Pace, now: float) -> Standing:
     trace, epochs, each = traces.of(name), pace.epochs(cell), pace.epoch_seconds(cell)
     log = trace.log
     epoch = min(log.epoch, epochs) if log and trace.checkpoint is not None else 0
     silent = now - trace.changed
-    state, note = _state(trace, epoch, silent, max(SILENT_SECONDS, SILENT_EPOCHS * each))
-    left = pace.device.start + (epochs - epoch) * each
-    if state == "running":
+    limit = SILENT_SECONDS if each is None else max(SILENT_SECONDS, SILENT_EPOCHS * each)
+    state, note = _state(trace, epoch, silent, limit)
+    left = None if each is None else pace.device.start + (epochs - epoch) * each
+    if state == "running" and left is not None and each is not None:
         left = max(0.0, left - min(silent, each))
     share: list[float | None] = [None, None]
     if epoch and log and log.correct:
-        images = (cell["data"]["validation"], pace.size.test if pace.size.known else None)
+        images = (cell.data.validation, pace.size.test if pace.size.known else None)
         pairs = zip(log.correct, images, strict=True)
         share = [count / of if of else None for count, of in pairs]
     return Standing(
@@ -211,7 +225,7 @@ def _unfinished(name: str, cell: Plain, traces: Traces, pace: Pace, now: float) 
         state=state,
         epoch=epoch,
         epochs=epochs,
-        seconds=epoch * each,
+        seconds=epoch * (each or 0.0),
         left=left,
         validation=share[0],
         test=share[1],

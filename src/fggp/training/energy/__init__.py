@@ -1,1 +1,1 @@
-"""What a training takes of its machine, measured: energy and speed. Nothing here changes a bit."""
+"""The energy that a training takes of its device, measured. Nothing here changes a bit."""

@@ -6,53 +6,46 @@ driver was loaded. A part of a GPU (MIG) has no counter of its own.
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from fggp.training.energy.meter import Joules
-from fggp.training.energy.sharing import Neighbours, folder_of
+from fggp.training.energy.meter import Reading
 
 
 class Board:
-    """The energy of one GPU, divided equally among the trainings of ours that use it.
+    """The energy of one GPU; ``nvml`` is the module ``pynvml``, ``handle`` the GPU in it.
 
-    Args:
-        nvml: the module ``pynvml``.
-        handle: of the GPU in it.
-        neighbours: the trainings that use it.
-
+    It is shared unless NVML sees exactly one process compute on it: several of ours, strangers,
+    and containers that hide processes all count as shared.
     """
 
-    def __init__(self, nvml: ModuleType, handle: Any, neighbours: Neighbours) -> None:
-        self.nvml, self.handle, self.neighbours = nvml, handle, neighbours
+    def __init__(self, nvml: ModuleType, handle: Any) -> None:
+        self._nvml, self._handle = nvml, handle
         self._before = self._millijoules()
 
-    def since(self) -> Joules | None:
+    def since(self) -> Reading | None:
         """Return the energy since the last call; None where it is not known, as after a reset."""
         before, now = self._before, self._millijoules()
         self._before = now
         if before is None or now is None or now < before:
             return None
-        try:
-            among = self.neighbours.count()
-        except OSError:
-            return None
-        risen = (now - before) * 1e-3
-        return Joules(risen / among, risen)
+        return Reading((now - before) * 1e-3, shared=not self._alone())
 
     def _millijoules(self) -> int | None:
         try:
-            return int(self.nvml.nvmlDeviceGetTotalEnergyConsumption(self.handle))
-        except self.nvml.NVMLError:
+            return int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
+        except self._nvml.NVMLError:
             return None
 
+    def _alone(self) -> bool:
+        try:
+            return len(self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)) == 1
+        except self._nvml.NVMLError:
+            return False
 
-def board(uuid: str, folder: Path | None = None) -> Board | None:
-    """Return the GPU of that UUID, as CUDA has it; None where its energy is not counted.
 
-    ``folder`` says who else uses it; by default it is one that all processes of a user share.
-    """
+def board(uuid: str) -> Board | None:
+    """Return the GPU of that UUID, as CUDA has it; None where its energy is not counted."""
     try:
         import pynvml as nvml
     except ImportError:
@@ -63,9 +56,20 @@ def board(uuid: str, folder: Path | None = None) -> Board | None:
         if _divided(nvml, handle):
             return None
         nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-        return Board(nvml, handle, Neighbours(folder or folder_of(uuid)))
-    except (nvml.NVMLError, OSError):
+        return Board(nvml, handle)
+    except nvml.NVMLError:
         return None
+
+
+def current_board() -> Board | None:
+    """Return the GPU that PyTorch uses, by its own identity, however it is numbered here."""
+    import torch
+
+    try:
+        uuid = str(torch.cuda.get_device_properties(torch.cuda.current_device()).uuid)
+    except (RuntimeError, AssertionError, AttributeError):
+        return None
+    return board(uuid)
 
 
 def _divided(nvml: ModuleType, handle: Any) -> bool:

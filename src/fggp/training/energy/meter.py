@@ -1,37 +1,37 @@
-"""The energy of a training, from the counters of its machine: measured, or not known at all."""
+"""The energy of a training, from the counter of its device: measured, or not known at all."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-GLANCE_SECONDS = 30.0
-"""So often a counter is read: before it can wrap around, and when neighbours come and go."""
+SECONDS = 30.0
+"""So often a counter is read: before it can wrap around, and while others come and go."""
 
 
 @dataclass(frozen=True)
-class Joules:
-    """Energy in joules.
+class Reading:
+    """What a counter rose by.
 
     Attributes:
-        own: the training's part, so that sums over trainings count nothing twice.
-        counter: what the counter of the whole device rose by, whoever used it.
+        joules: of the whole device, whoever used it.
+        shared: whether others may have used it meanwhile.
 
     """
 
-    own: float
-    counter: float
+    joules: float
+    shared: bool
 
-    def __add__(self, other: Joules) -> Joules:
-        return Joules(self.own + other.own, self.counter + other.counter)
+    def __add__(self, other: Reading) -> Reading:
+        return Reading(self.joules + other.joules, self.shared or other.shared)
 
 
 class Counter(Protocol):
-    """What counts the energy of a device."""
+    """Counts the energy of a device."""
 
-    def since(self) -> Joules | None:
+    def since(self) -> Reading | None:
         """Return the energy since the last call, None where it is not known."""
 
 
@@ -48,22 +48,38 @@ class Meter:
         self, counter: Counter | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._counter, self._clock = counter, clock
-        self._spent: Joules | None = None if counter is None else Joules(0.0, 0.0)
-        self._next = clock() + GLANCE_SECONDS
+        self._spent: Reading | None = None if counter is None else Reading(0.0, False)
+        self._next = clock() + SECONDS
 
-    def add(self, before: Joules | None) -> None:
+    def add(self, before: Reading | None) -> None:
         """Add the energy of earlier attempts, None where that is not known."""
         self._spent = None if self._spent is None or before is None else self._spent + before
 
-    def glance(self) -> None:
+    def read_when_due(self) -> None:
         """Read the counter where that is due; costs nothing otherwise."""
         if self._spent is not None and self._clock() >= self._next:
             self.read()
 
-    def read(self) -> Joules | None:
+    def read(self) -> Reading | None:
         """Return the energy up to now, earlier attempts included; None where it is not known."""
         if self._spent is not None and self._counter is not None:
             new = self._counter.since()
             self._spent = None if new is None else self._spent + new
-            self._next = self._clock() + GLANCE_SECONDS
+            self._next = self._clock() + SECONDS
         return self._spent
+
+    def record(self) -> dict[str, Any]:
+        """Return the energy up to now for the provenance of a result; None where it is not known.
+
+        ``counter_joules`` is that of the whole device. ``energy_joules`` is the training's, known
+        only where nobody else used the device (``energy_shared``): so sums count nothing twice.
+        """
+        spent = self.read()
+        if spent is None:
+            return dict.fromkeys(("energy_joules", "counter_joules", "energy_shared"))
+        joules = round(spent.joules, 3)
+        return {
+            "energy_joules": None if spent.shared else joules,
+            "counter_joules": joules,
+            "energy_shared": spent.shared,
+        }

@@ -1,0 +1,79 @@
+"""Make the data file of a study from one of the kinds of source."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import fggp.data.sources  # noqa: F401  registers the kinds
+from fggp.data.dataset import DataError, recorded_source, save
+from fggp.data.registry import Progress, Request, find
+
+
+def prepare(
+    kind: str,
+    out: Path,
+    source: Path | None = None,
+    *,
+    root: Path | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Make the data set ``kind`` and save it to ``out``, unless ``out`` already holds it.
+
+    ``out`` is kept as it is when it records the same kind and source path; the images are not
+    compared.
+
+    Args:
+        kind: one of `fggp.data.registry.SOURCES`.
+        out: the .npz file to write.
+        source: folder or archive of images; only for kinds that need a path.
+        root: data folder: where downloads go and are looked for, and what ``source`` is recorded
+            relative to when it lies inside; the folder of ``out`` by default.
+        progress: called now and then with the number of images done.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        DataError: when the images, or a file already at ``out``, cannot be used.
+
+    """
+    root = out.parent if root is None else root
+    asked = _description(kind, source, root)
+    if out.exists() and recorded_source(out) == asked:
+        return out
+    made = find(kind).read(Request(root, source, progress))
+    save(replace(made, source=asked), out)
+    return out
+
+
+def check_source(kind: str, out: Path, source: Path | None, root: Path) -> None:
+    """Check that the data file ``out`` was made from what `prepare` would make it from.
+
+    Raises:
+        DataError: when it holds other images, or is damaged.
+
+    """
+    held, asked = recorded_source(out), _description(kind, source, root)
+    if held != asked:
+        one, other = (" ".join(map(str, it.values())) for it in (held, asked))
+        raise DataError(
+            f"{out} holds the images of {one}, not those of {other}; give data.name another "
+            f"value, or delete that file"
+        )
+
+
+def _description(kind: str, source: Path | None, root: Path) -> dict[str, str]:
+    if not find(kind).path:
+        if source is not None:
+            raise DataError(f"{source} is not used by data of kind {kind}; leave it out")
+        return {"kind": kind}
+    if source is None:
+        raise DataError(f"data of kind {kind} needs a path; name a folder or archive of images")
+    absolute, base = source.absolute(), root.absolute()
+    # Relative to the data folder, so that the file has the same bytes on every machine.
+    inside = absolute.is_relative_to(base)
+    return {
+        "kind": kind,
+        "path": (absolute.relative_to(base) if inside else absolute).as_posix(),
+    }

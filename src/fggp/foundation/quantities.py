@@ -1,0 +1,55 @@
+"""Quantities in words: durations, sizes, percentages, numbers of things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it: "45 s", "12 min", "3.4 h", "2.1 days"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * HOUR:
+        return f"{seconds / MINUTE:.0f} min"
+    if seconds < 2 * DAY:
+        return f"{seconds / HOUR:.1f} h"
+    return f"{seconds / DAY:.1f} days"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in the unit that suits it: "15 MB", "2.1 GB"."""
+    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+
+
+def rounded(value: float) -> str:
+    """Return an amount with its significant digits: "0.17", "26.6", "1250"."""
+    if value < 1:
+        return f"{value:.2g}"
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def percent(share: float, digits: int = 4) -> str:
+    """Return a share as a percentage of at most so many significant digits: "99.5 %"."""
+    return f"{100 * share:.{digits}g} %"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things: "1 seed", "2 seeds", "3 studies"."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {plural(noun)}"
+
+
+def counts(numbers: Iterable[int], noun: str) -> str:
+    """Return the range of numbers of things: "3 seeds", "2 to 3 seeds"; "0 seeds" for none."""
+    known = [int(number) for number in numbers]
+    low, high = min(known, default=0), max(known, default=0)
+    return count(high, noun) if low == high else f"{low} to {count(high, noun)}"
+
+
+def plural(noun: str) -> str:
+    """Return the plural of a regular noun: "seeds", "studies"."""
+    ends_in_y = noun.endswith("y") and noun[-2:-1] not in "aeiou"
+    return f"{noun[:-1]}ies" if ends_in_y else f"{noun}s"

@@ -1,0 +1,98 @@
+"""The networks, one file each: `backbone` declares one and this module finds it by its name.
+
+A network's file is called as the network is in configurations, in letters and digits. Names come
+from the listing of this folder, and a file is imported only when its network is built, so names are
+known without PyTorch.
+Beside ``NAME.py`` there may be a ``NAME.yaml`` with what trainings of the network cost, as
+`fggp.study.costs` reads it; a network without one has no estimates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from importlib import import_module
+from math import floor
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
+
+from fggp.foundation.errors import Failure
+from fggp.foundation.validation import nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    Make = Callable[[Fraction, int], nn.Module]
+
+FOLDER = Path(__file__).parent
+_OTHERS = {"registry"}
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A registered network.
+
+    Attributes:
+        name: as written in configurations.
+        make: width factor and number of classes in, the network with fresh weights out. It takes
+            ``(B, 3, H, W)``, square RGB images of 16 to 64 pixels, and returns ``(B, classes)`` raw
+            logits.
+        whole_planes_after: the child module after which the layout ``by_stage`` has whole planes
+            instead of channels last; None where channels last is faster throughout.
+
+    """
+
+    name: str
+    make: Make
+    whole_planes_after: str | None
+
+
+_FOUND: dict[str, Definition] = {}
+
+
+def backbone(*, whole_planes_after: str | None = None) -> Callable[[Make], Make]:
+    """Register the decorated function as the network of its own name; see `Definition`."""
+
+    def keep(make: Make) -> Make:
+        _FOUND[make.__name__] = Definition(make.__name__, make, whole_planes_after)
+        return make
+
+    return keep
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the names of all networks, sorted."""
+    return tuple(sorted(it.name for it in iter_modules([str(FOLDER)]) if it.name not in _OTHERS))
+
+
+def find(name: str) -> Definition:
+    """Return a network by name, importing its file.
+
+    Raises:
+        KeyError: for an unknown name, with the nearest known one.
+        Failure: where the file registers no network of its name.
+
+    """
+    if name not in names():
+        raise KeyError(f"no network is called {name!r}{nearest(name, names())}")
+    import_module(f"fggp.models.{name}")
+    if name not in _FOUND:
+        raise Failure(
+            f"fggp/models/{name}.py registers no network {name!r}; decorate a function of that "
+            "name with @backbone()"
+        )
+    return _FOUND[name]
+
+
+def costs_path(name: str) -> Path:
+    """Return where the file with the costs of a network lies, if it has one."""
+    return FOLDER / f"{name}.yaml"
+
+
+def channels(full: int, width: Fraction) -> int:
+    """Return ``full`` channels times the width factor, rounded half up, at least 1."""
+    return max(1, floor(full * width + Fraction(1, 2)))

@@ -1,0 +1,97 @@
+"""The cells that a study should hold, and what the results that are there say of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fggp.study.cell import Cell
+from fggp.study.config import cells, load
+from fggp.study.result_file import kept
+from fggp.study.stored_results import StoredResult, matching
+from fggp.study.study_folder import read_expected
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The cells that a study should hold, by name in training order, and its configuration."""
+
+    study: str
+    configuration: dict[str, Any]
+    cells: Mapping[str, Cell]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a result says of itself: how it came out, and what it took.
+
+    Attributes:
+        verdict: of the outcome.
+        seconds: of the training.
+        device: "cpu" or "cuda", and the full name.
+        images_per_second: of training; None in older results.
+        joules: its part of the energy; None where that was not measured.
+
+    """
+
+    verdict: str
+    seconds: float
+    device: tuple[str, str]
+    images_per_second: float | None = None
+    joules: float | None = None
+
+    @classmethod
+    def of(cls, result: StoredResult) -> Done:
+        """Return what a result says."""
+        origin = result.provenance
+        return cls(
+            result.outcome.verdict,
+            origin.seconds,
+            (origin.device, origin.device_name),
+            origin.images_per_second,
+            origin.energy_joules,
+        )
+
+
+class FinishedCells:
+    """Looks for the results of cells; a file that did not change since is not read again."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, int, int], Done | None] = {}
+
+    def done(self, cell: Cell, path: Path) -> Done | None:
+        """Return what the result of exactly this cell says, from ``path`` or else its copy."""
+        return self._at(cell, path) or self._at(cell, kept(path))
+
+    def _at(self, cell: Cell, path: Path) -> Done | None:
+        try:
+            found = os.stat(path)
+        except OSError:
+            return None
+        key = (str(path), cell.canonical(), found.st_mtime_ns, found.st_size)
+        if key not in self._known:
+            result = matching(cell, path)
+            self._known[key] = None if result is None else Done.of(result)
+        return self._known[key]
+
+
+def expected(home: Path, configuration: Path | None) -> Expected:
+    """Return the cells that a study should hold.
+
+    Args:
+        home: its results folder.
+        configuration: its file; without one ``cells.json`` in ``home`` says what the study is.
+
+    Raises:
+        Failure: where the configuration, or without one ``cells.json``, cannot be used.
+
+    """
+    if configuration is None:
+        content, listed = read_expected(home)
+        return Expected(home.name, content, {cell.id: cell for cell in listed})
+    study = load(configuration)
+    named = {cell.id: cell for cell in cells(study)}
+    return Expected(home.name, study.model_dump(mode="json"), named)

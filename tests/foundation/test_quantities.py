@@ -1,0 +1,38 @@
+import pytest
+
+from fggp.foundation.quantities import count, counts, duration, percent, rounded, size
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (99, "99 s"),
+        (100, "2 min"),
+        (7199, "120 min"),
+        (7200, "2.0 h"),
+        (172_799, "48.0 h"),
+        (181_440, "2.1 days"),
+    ],
+)
+def test_times_are_in_the_unit_that_suits_them(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_sizes_and_amounts_have_the_digits_that_matter() -> None:
+    assert [size(999e6), size(6.1e9)] == ["999 MB", "6.1 GB"]
+    assert [rounded(it) for it in (0.1712, 26.63, 1250.4)] == ["0.17", "26.6", "1250"]
+
+
+def test_percentages_have_no_more_digits_than_they_need() -> None:
+    assert [percent(0.995), percent(0.9), percent(0.12345, 2)] == ["99.5 %", "90 %", "12 %"]
+
+
+def test_numbers_of_things_have_their_noun_in_the_right_form() -> None:
+    assert [count(1, "study"), count(2, "study"), count(3, "seed"), count(2, "day")] == [
+        *("1 study", "2 studies", "3 seeds", "2 days"),
+    ]
+    assert [counts([3, 3], "seed"), counts([3, 2], "seed"), counts([1], "seed")] == [
+        *("3 seeds", "2 to 3 seeds", "1 seed"),
+    ]
+    assert counts([], "seed") == "0 seeds"

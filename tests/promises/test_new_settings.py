@@ -1,0 +1,104 @@
+"""A setting that is new with a default leaves every shipped result what it is, everywhere."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from checkout import ROOT
+
+SHIPPED = ROOT / "results/reference"
+STUDIES = sorted(path.parent.name for path in SHIPPED.glob("*/cells.json"))
+ADDED = {
+    "study/cell.py": {
+        "    width: Width\n": "    width: Width\n    head: Flag = False\n",
+        "    sha256: str | None = None\n": "    sha256: str | None = None\n    kept: Flag = True\n",
+        "    threads: Threads = 1\n": (
+            '    threads: Threads = 1\n    optimizer: Literal["sgd", "adamw"] = "sgd"\n'
+        ),
+        "    end_epoch: Count = 80\n": "    end_epoch: Count = 80\n    warm_up: Index = 0\n",
+    },
+    "methods/gmp.py": {'"] = "global")': '"] = "global", *, twice: bool = False)'},
+}
+"""A new setting of every block that a cell has, as text after text of the source."""
+
+LOOK = """
+import json, sys
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import fggp.cli.run
+from fggp.cli import main
+from fggp.running.snakemake_grid import Grid
+from fggp.study.config import cells, load
+
+fggp.cli.run.prepare_data = lambda *_: None  # the images are not shipped
+told = {"source": fggp.__file__, "studies": {}}
+told["cell"] = cells(load(Path("config/mini-folder.yaml")))[1].plain()
+with redirect_stdout(StringIO()) as out:
+    told["check"] = main(["check-results", "results"])
+told["checked"] = out.getvalue()
+for study in sys.argv[1:]:
+    found = told["studies"][study] = {}
+    with redirect_stdout(StringIO()) as out:
+        main(["status", study, "--json"])
+    found["status"] = json.loads(out.getvalue())["counts"]
+    main(["aggregate", f"results/{study}", "--partial"])
+    rows = Path(f"results/{study}/runs.csv").read_text().splitlines()
+    found["aggregate"] = len(rows) - 1
+    before = {str(it): it.read_bytes() for it in Path(f"results/{study}/runs").rglob("*.json")}
+    Grid(Path(f"config/{study}.yaml")).settle()
+    with redirect_stdout(StringIO()) as out:
+        found["run"] = main(["run", study])
+    found["untouched"] = all(Path(it).read_bytes() == text for it, text in before.items())
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped studies beside a copy of the source that has the new settings."""
+    folder = tmp_path_factory.mktemp("newer")
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "config", folder / "config")
+    shutil.copytree(SHIPPED, folder / "results")
+    for file, changes in ADDED.items():
+        path = folder / "src/fggp" / file
+        text = path.read_text()
+        for old, new in changes.items():
+            assert text.count(old) == 1, f"{file} has no single {old!r}: choose another line"
+            text = text.replace(old, new)
+        path.write_text(text)
+    return folder
+
+
+def test_a_new_setting_of_any_block_leaves_every_shipped_result_valid_everywhere(
+    place: Path,
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", LOOK, *STUDIES],
+        cwd=place,
+        env=os.environ | {"PYTHONPATH": str(place / "src")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout.splitlines()[-1])
+    assert told["source"].startswith(str(place))
+    cell = told["cell"]
+    new = (cell["backbone"]["head"], cell["data"]["kept"], cell["pruning"]["warm_up"])
+    assert (*new, cell["training"]["optimizer"]) == (False, True, 0, "sgd")
+    assert told["check"] == 0, told["checked"]
+    assert "440 results, 0 errors" in told["checked"]
+    for study, found in told["studies"].items():
+        results = len(list((SHIPPED / study / "runs").rglob("*.json")))
+        assert found["status"]["done"] == found["aggregate"] == results, study
+        assert found["run"] == 0, study
+        assert found["untouched"], study
+    assert "other settings" not in ended.stderr
