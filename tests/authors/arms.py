@@ -97,6 +97,11 @@ class Arm:
     settings: dict[str, Any]
     call: Callable[[Counts], Call]
 
+    @property
+    def with_stepped_weights(self) -> Arm:
+        """The arm as it reads the weights after the optimizer's step."""
+        return replace(self, settings=self.settings | {"weights": "stepped"})
+
     def ours(self, update: Update, restored: int | None = None) -> Tensor:
         """Return our mask (N,): under our pool, or where ``restored`` weights are put back."""
         rule = find(self.method).recipe(**self.settings).rule

@@ -108,11 +108,11 @@ class Moment:
         keep = kept_count(self.training.weights, sparsity) - self.training.first
         return min(keep, int(self.state.flat("mask").sum()))
 
-    def update(self, keep: int, *, stepped: bool = False) -> Update:
+    def update(self, keep: int) -> Update:
         """Return what our rule sees."""
         state, mask = self.state, self.state.flat("mask")
         return Update(
-            weight=state.stepped if stepped else state.flat("weight"),
+            weight=state.stepped,
             dense_gradient=state.flat("gradient"),
             mask=mask,
             survived=mask,
@@ -121,6 +121,7 @@ class Moment:
             window=Fraction(self.number, self.plan.updates),
             training=Fraction(self.number * self.plan.every, self.plan.steps),
             random=np.random.default_rng(0),
+            weight_before=state.flat("weight"),
         )
 
 
@@ -154,7 +155,7 @@ def compare(arm: Arm, authors: Authors, moment: Moment) -> Differences:
         beyond=int((left & ~zero).sum()),
         fewer=given - int(theirs.sum()),
         own=int((arm.ours(moment.update(moment.keep)) ^ theirs).sum()),
-        stepped=int((ours & ~arm.ours(moment.update(given, stepped=True), call.add)).sum()),
+        stepped=int((ours & ~arm.with_stepped_weights.ours(moment.update(given), call.add)).sum()),
     )
     moment.training.prune(theirs)
     return found
