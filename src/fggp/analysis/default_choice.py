@@ -111,9 +111,7 @@ def default_choice(figures: Path) -> dict[str, Any]:
     declared = plan.default_reading
     chosen, confirmed = (_study(figures / it, plan) for it in (declared.study, declared.confirm))
     settings = Material(figures / declared.study).configuration["methods"]
-    # The studies are older than the setting `weights`, which their results lack.
-    today = METHODS[METHOD].defaults | {"weights": METHODS[METHOD].earlier["weights"]}
-    winner = chosen.row(_label_of(settings, today, declared.study))
+    winner = chosen.row(_label_of(settings, METHODS[METHOD].defaults, declared.study))
     former = settings[plan.reference]["settings"]
     again = Material(figures / declared.confirm).configuration["methods"]
     before = confirmed.row(_label_of(again, former, declared.confirm))
@@ -130,9 +128,10 @@ def default_choice(figures: Path) -> dict[str, Any]:
 
 
 def _label_of(methods: Mapping[str, Any], settings: Mapping[str, Any], study: str) -> str:
-    """Return the label of fggp with these settings."""
+    """Return the label of fggp with these settings, but for `weights`: the studies are older."""
     for label, method in methods.items():
-        if method["name"] == METHOD and method["settings"] == settings:
+        own = method["settings"] | {"weights": settings["weights"]}
+        if method["name"] == METHOD and own == settings:
             return label
     raise ResultError(f"{study}: no label is fggp with the settings {dict(settings)}")
 
