@@ -1,12 +1,17 @@
 """Gradual pruning by one score that is made of magnitude and gradient."""
 
 from fggp.methods.registry import register
-from fggp.pruning.combined_scores import SCORES, Combination
-from fggp.pruning.mask_update import Weights, gradient, magnitude_at
-from fggp.pruning.recipe import Recipe
-from fggp.pruning.rules import PruneTo
-from fggp.pruning.schedules import Cubic
-from fggp.pruning.selections import Largest
+from fggp.pruning import (
+    SCORES,
+    Combination,
+    Cubic,
+    Largest,
+    PruneTo,
+    Recipe,
+    Weights,
+    gradient,
+    magnitude_at,
+)
 
 
 @register(paper="Zhu, Bezek & Goksel 2024, arXiv 2411.05500", starts="both")

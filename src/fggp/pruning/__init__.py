@@ -4,6 +4,7 @@ The parts of a method are imported from here; none of them needs torch to be imp
 """
 
 from fggp.pruning.annealing import ONE, ZERO, Annealed, Rate, RateSchedule, rate_schedule
+from fggp.pruning.combined_scores import SCORES, Combination
 from fggp.pruning.deep_rewiring import Rewire, fix_signs
 from fggp.pruning.distributions import erk, uniform
 from fggp.pruning.elastic_mutation import SHARES, Memory, PruneGrow, Surplus
@@ -50,11 +51,13 @@ from fggp.pruning.topk import keep_largest
 __all__ = [
     "ERK",
     "ONE",
+    "SCORES",
     "SHARES",
     "ZERO",
     "Annealed",
     "Blend",
     "Choose",
+    "Combination",
     "Constant",
     "Cosine",
     "Cubic",
