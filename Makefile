@@ -2,6 +2,8 @@
 VENV := .venv
 JOBS ?= 2
 GRANET ?=
+AUTHORS ?=
+IMAGES ?=
 # As envs/setup.sh has it; looked for when it is used, since the first setup brings it.
 UV = $(or $(shell command -v uv),$(VENV)/uv/bin/uv)
 READY := $(VENV)/.ready
@@ -11,11 +13,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo paper report release measure bench bench-peers test test-slow test-docs \
-    test-cluster faults check format lock clean
+    test-cluster faults compare-authors check format lock clean
 
 help: ## print this list
 	@echo "usage: make TARGET [JOBS=2] [PYTHON=python3]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make the virtual environment .venv, and nothing else
 
@@ -55,10 +57,10 @@ bench-peers: $(READY) ## install the peers of `make bench` that are packages, in
 	$(UV) pip install --python $(VENV)/bin/python --no-deps rigl-torch==0.5.2
 
 test: $(READY) ## run the tests that need minutes at most
-	pytest -n $(JOBS) -m "not slow and not cluster and not docs"
+	pytest -n $(JOBS) --dist worksteal -m "not slow and not cluster and not docs"
 
 test-slow: $(READY) ## run the tests that need longer
-	pytest -n $(JOBS) -m slow
+	pytest -n $(JOBS) --dist worksteal -m slow
 
 test-docs: $(READY) ## run the command blocks of all pages in a copy, and say which are not run and why (a minute)
 	pytest -n $(JOBS) -m docs tests/docs
@@ -68,6 +70,11 @@ test-cluster: $(READY) ## run the profile in a one-node Slurm; as root, with slu
 
 faults: $(READY) ## kill trainings, mutate studies and damage files; nothing may be lost or wrong (10 minutes)
 	PYTHONPATH=src:tests/support python tests/faults/campaign.py --jobs $(JOBS)
+
+compare-authors: $(READY) ## compare masks with the authors' code in AUTHORS=PATH, into docs/ (4 minutes)
+	@test -n "$(AUTHORS)" || { echo "compare-authors: name a clone of" \
+	    "https://github.com/LingkaiZhu1999/NetworkPruning: make compare-authors AUTHORS=PATH"; exit 2; } >&2
+	python tests/authors/compare.py "$(AUTHORS)" $(if $(IMAGES),--images "$(IMAGES)")
 
 check: $(READY) ## ruff, mypy, snakefmt, snakemake --lint and codespell
 	ruff check .

@@ -1,12 +1,16 @@
 import os
+import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from analysed_study import Analysed
 from fabricate import fabricate, grid
 
 from fggp.analysis import figure_style as style
+from fggp.analysis.collect.aggregate import aggregate
 from fggp.cli import main
 
 SHIPPED = Path(__file__).parents[2] / "results/reference/mini-95-folder"
@@ -16,7 +20,7 @@ TIMEOUT = 600  # seconds; a guard against hanging, and never a promise
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(style, "DPI", 50)  # nothing but faster
-    folder = tmp_path / "results/small"
+    folder = tmp_path / "results/other-small"
     fabricate(folder, grid(sparsities=[0.9], initial_sparsities=[0], seeds=[1]))
     return folder
 
@@ -36,27 +40,36 @@ def complaint(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_another_folder_gets_what_the_study_would_and_the_study_stays_as_it_is(
-    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    analysed_once: Analysed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, out = files(study), tmp_path / "deep/out"
-    assert main(["analyse", str(study), "--out", str(out)]) == 0
-    assert files(study) == before
-    written = capsys.readouterr().out.split()
-    assert {Path(path) for path in written} == {out / name for name in files(out)}
-    assert main(["analyse", str(study), "--out", str(out)]) == 0, "once more"
+    monkeypatch.setattr(style, "DPI", 50)
+    before, out = files(analysed_once.study), analysed_once.out
+    assert {name: sha256(text).hexdigest() for name, text in before.items()} == analysed_once.before
+    assert set(analysed_once.printed) == {out / name for name in files(out)}
+    study = tmp_path / "results/small"
+    shutil.copytree(analysed_once.study, study)
     assert main(["analyse", str(study)]) == 0
     after = files(study)
     for name in before:
         after.pop(name) if name != "cells.json" else None
-    assert files(out) == after
+    assert files(out) == after, "another place, or another run, gives other bytes"
     assert {"page.html", "runs.csv", "tables/ranking.csv", "figures/forest.png"} <= set(after)
 
 
-def test_the_parts_of_an_analysis_made_elsewhere_can_be_made_anew(
-    study: Path, tmp_path: Path
-) -> None:
+def test_a_folder_may_be_written_to_again(analysed_once: Analysed, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert main(["analyse", str(study), "--out", str(out)]) == 0
+    shutil.copytree(analysed_once.out, out)
+    before = files(out)
+    aggregate(analysed_once.study, out)
+    assert files(out) == before
+
+
+def test_the_parts_of_an_analysis_made_elsewhere_can_be_made_anew(
+    analysed_once: Analysed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(style, "DPI", 50)
+    out = tmp_path / "out"
+    shutil.copytree(analysed_once.out, out)
     before = files(out)
     for name in ("page.html", "tables/ranking.csv", "figures/forest.csv"):
         (out / name).unlink()
@@ -105,8 +118,8 @@ def test_results_that_are_missing_leave_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_the_studys_own_folder_may_be_named(study: Path) -> None:
-    assert main(["analyse", str(study), "--out", str(study / ".." / study.name)]) == 0
-    assert (study / "page.html").exists()
+    assert aggregate(study, study / ".." / study.name)
+    assert (study / "runs.csv").exists()
 
 
 def test_shipped_results_are_analysed_without_torch_and_not_touched(tmp_path: Path) -> None:

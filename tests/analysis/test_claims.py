@@ -32,13 +32,15 @@ ROOT = Path(__file__).parents[2]
 PLAN = default_plan()
 VARIANTS = {
     "fggp-magnitude-first": {"method": "fggp", "order": "magnitude-first"},
-    "fggp-annealed": {
+    "fggp-annealed-kept": {
         "method": "fggp",
-        "rho": {"schedule": "cosine", "start": "1/2", "end": 0.005},
+        "pool": "kept",
+        "rate": {"schedule": "cosine", "start": "1/2", "end": 0.005},
     },
-    "fggp-rate-0": {"method": "fggp", "rho": 0},
+    "gradient": {"method": "fggp", "rho": 0},
 }
-ALL = {"dense": {}, "gmp": {}, "fggp": {}} | VARIANTS
+COMBINED = {name: {"method": "combined", "score": name} for name in ("product", "rank-sum")}
+ALL = {"dense": {}, "gmp": {}, "fggp": {}} | COMBINED | VARIANTS
 
 
 def noise(cell: Cell) -> int:
@@ -79,11 +81,12 @@ def test_every_rule_reads_columns_of_its_table_and_is_explained_beside_the_claim
                 assert str(condition.limit) in text
 
 
-def test_every_statement_of_the_abstract_is_a_claim() -> None:
+def test_every_statement_of_the_abstract_is_a_claim_and_so_is_each_rival_of_two_stages() -> None:
     found, _ = read_claims()
     assert set(found.claims) == {
         *("best-in-most-settings", "highest-ranking", "sometimes-above-dense"),
         *("order-essential", "fixed-beats-annealed", "magnitude-matters", "gradient-matters"),
+        *("better-than-product", "better-than-rank-sum"),
     }
 
 
@@ -131,6 +134,7 @@ def test_a_claim_about_a_label_that_is_not_there_is_not_in_this_study() -> None:
     runs = study(methods={"gmp": {}, "fggp": {}}, fggp=100)
     found = verdicts(runs)
     absent = {"order-essential", "fixed-beats-annealed", "magnitude-matters"}
+    absent |= {"better-than-product", "better-than-rank-sum"}
     assert {name for name, verdict in found.items() if verdict == ABSENT} == absent
     assert found["gradient-matters"] == HOLDS
     assert found["sometimes-above-dense"] == UNDECIDED
@@ -231,7 +235,7 @@ def test_rules_of_both_sides_at_once_decide_nothing() -> None:
 
 
 def test_a_claim_of_several_rivals_holds_where_every_one_is_beaten(declare: Any) -> None:
-    declare(rivals=["gmp", "fggp-annealed"])
+    declare(rivals=["gmp", "fggp-annealed-kept"])
     row = claims(study(fggp=50), PLAN).iloc[0]
     assert row["verdict"] == HOLDS
     assert "every grid_low above 0" in row["rule"]

@@ -7,7 +7,7 @@ from fabricate import grid, likely, runs_of
 from pandas.testing import assert_frame_equal
 
 from fggp.analysis.plan import Plan, default_plan
-from fggp.analysis.tables.comparisons import COLUMNS, comparisons, comparisons_table
+from fggp.analysis.tables.comparisons import FIELDS, comparisons, comparisons_table
 from fggp.analysis.tables.per_setting import per_setting, per_setting_table
 from fggp.foundation.errors import ResultError
 from fggp.study.cell import Cell
@@ -40,7 +40,7 @@ def five_seeds(**methods: Any) -> pd.DataFrame:
 
 def test_a_comparison_is_that_worked_out_by_hand() -> None:
     table = comparisons(runs_of(grid(**SMALL), ahead))
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == [field.name for field in FIELDS]
     row = table.iloc[0]
     # Differences in points 1 2 and 3 6: pooled variance 5/2 with 2 degrees of freedom.
     half = 4.302653 * np.sqrt(2.5 / 4)

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -7,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from fabricate import analysed, fabricate, older
+from analysed_study import ARMS, Analysed
+from fabricate import analysed, older
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -22,29 +24,11 @@ from fggp.foundation.errors import ResultError
 
 FORMS = ("pdf", "png", "csv", "rst")
 RATES = (0.2, 0.4, 0.6, 0.8)
-FALLING = {"schedule": "cosine", "start": "1/2", "end": 0.005}
-ARMS: dict[str, Any] = {
-    "dense": {},
-    "gmp": {},
-    "fggp": {},
-    "fggp-annealed": {"method": "fggp", "rho": FALLING},
-    "fggp-magnitude-first": {"method": "fggp", "order": "magnitude-first"},
-    "fggp-magnitude-first-annealed": {
-        "method": "fggp", "order": "magnitude-first", "rho": FALLING,
-    },
-}  # fmt: skip
 
 
 def drawn(folder: Path, name: str = "accuracy_vs_sparsity") -> tuple[Figure, pd.DataFrame]:
     with style.styled():
         return draw(name, Material(folder))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return analysed(
-        tmp_path_factory.mktemp("whole"), methods=ARMS, sparsities=[0.9], initial_sparsities=[0]
-    )
 
 
 @pytest.fixture(scope="module")
@@ -86,20 +70,22 @@ def legend(figure: Figure) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_has_its_data_beside_it_and_stable_bytes(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+def test_every_figure_has_its_data_beside_it_and_names_no_time(
+    analysed_once: Analysed, name: str
 ) -> None:
-    monkeypatch.setattr(style, "DPI", 50)  # nothing but faster
-    paths = write_figures([name], folder)
-    assert paths == [folder / "figures" / f"{name}.{form}" for form in FORMS]
-    before = [path.read_bytes() for path in paths]
-    assert b"/Type3" not in before[0]
-    assert b"CreationDate" not in before[0]
-    assert [path.read_bytes() for path in write_figures([name], folder)] == before
+    paths = [analysed_once.out / "figures" / f"{name}.{form}" for form in FORMS]
+    assert set(paths) <= set(analysed_once.printed)
+    contents = [path.read_bytes() for path in paths]
+    assert all(contents)
+    assert b"/Type3" not in contents[0]
+    assert b"CreationDate" not in contents[0]
 
 
-def test_pictures_have_300_points_per_inch_and_the_width_of_a_page(folder: Path) -> None:
-    written = write_figures(["run_overview"], folder)[1].read_bytes()
+def test_pictures_have_300_points_per_inch_and_the_width_of_a_page(
+    analysed_once: Analysed, tmp_path: Path
+) -> None:
+    shutil.copytree(analysed_once.out, tmp_path / "out")
+    written = write_figures(["run_overview"], tmp_path / "out")[1].read_bytes()
     assert int.from_bytes(written[16:20]) == 1650  # the width, in the first block of a PNG
 
 
@@ -302,15 +288,13 @@ def test_an_unknown_name_gets_the_nearest(
     assert "did you mean 'accuracy_vs_sparsity'" in capsys.readouterr().err
 
 
-def test_one_command_writes_all_tables_and_figures_and_the_page(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(style, "DPI", 50)
-    fabricate(tmp_path)
-    assert main(["analyse", str(tmp_path)]) == 0
-    paths = capsys.readouterr().out.split()
-    assert len(paths) == 4 + 3 * len(TABLES) + 4 * len(FIGURES) + 1
-    assert all(Path(path).exists() for path in paths)
+def test_one_command_writes_all_tables_and_figures_and_the_page(analysed_once: Analysed) -> None:
+    paths = set(analysed_once.printed)
+    names = [f"tables/{name}.{form}" for name in TABLES for form in ("csv", "md", "tex")]
+    names += [f"figures/{name}.{form}" for name in FIGURES for form in FORMS]
+    names += ["page.html", "runs.csv", "epochs.csv", "layers.csv", "updates.csv"]
+    assert {analysed_once.out / name for name in names} <= paths
+    assert all(path.exists() for path in paths)
 
 
 def test_neither_the_verbs_nor_the_analysis_import_what_they_do_not_need() -> None:

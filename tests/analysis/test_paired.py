@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 from numpy.testing import assert_allclose
+from scipy import stats
 
 from fggp.analysis.stats import paired
 
@@ -192,3 +193,27 @@ def test_an_interaction_inflates_seeds_as_blocks_but_not_wilcoxon_over_settings(
         found["wilcoxon"] += paired.wilcoxon(images) < 0.05
     assert found["naive"] / repeats > 0.15
     assert found["wilcoxon"] / repeats < 0.07
+
+
+def test_a_variance_per_setting_has_satterthwaites_degrees_of_freedom() -> None:
+    """With two settings it is Welch's test of one against the negated other."""
+    random = default_rng(7)
+    a, b = random.normal(1, 1, 6), random.normal(2, 5, 6)
+    found = paired.own_spreads(np.stack([a, b]), 0.05)
+    welch = stats.ttest_ind(a, -b, equal_var=False)
+    assert found.mean == pytest.approx((a.mean() + b.mean()) / 2)
+    assert found.p == pytest.approx(welch.pvalue)
+    interval = welch.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((interval.low / 2, interval.high / 2))
+
+
+def test_equal_spreads_lose_no_degrees_of_freedom() -> None:
+    values = np.array([[0.0, 1, 2, 3], [5.0, 6, 7, 8]])
+    for one, other in zip(
+        paired.own_spreads(values, 0.05), paired.on_the_grid(values, 0.05), strict=True
+    ):
+        assert one == pytest.approx(other)
+
+
+def test_one_seed_has_no_interval_of_its_own() -> None:
+    assert np.isnan(paired.own_spreads(np.ones((3, 1)), 0.05).p)

@@ -7,7 +7,7 @@ from scipy.stats import t
 
 from fggp.analysis.plan import default_plan
 from fggp.analysis.stats.power import LEVELS, Grid, smallest_difference, smallest_differences
-from fggp.analysis.tables.power import COLUMNS, study_power, study_power_table
+from fggp.analysis.tables.power import FIELDS, study_power, study_power_table
 from fggp.cli import main
 from fggp.study.cell import Cell
 
@@ -62,7 +62,7 @@ def test_a_study_is_measured_by_its_own_spread() -> None:
 
     runs = runs_of(grid(sparsities=[0.9], methods={"gmp": {}, "fggp": {}}), accuracy)
     table = study_power(runs, default_plan())
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == [field.name for field in FIELDS]
     row = table.iloc[0]
     assert row["sd"] == pytest.approx(np.sqrt(2.5))
     # Means of the settings 1.5 and 4.5: variance 4.5, of which 2.5 / 2 is noise.

@@ -5,7 +5,7 @@ from fabricate import analysed, grid, runs_of
 
 from fggp.analysis.collect.runs_csv import read_runs
 from fggp.analysis.plan import default_plan
-from fggp.analysis.tables.provenance import COLUMNS, provenance, provenance_table
+from fggp.analysis.tables.provenance import FIELDS, provenance, provenance_table
 from fggp.study.cell import Cell
 from fggp.study.result_file import Result
 
@@ -29,7 +29,7 @@ def two_machines(cell: Cell, result: Result) -> None:
 
 def test_a_row_is_what_ran_on_one_machine_with_one_set_of_versions(tmp_path: Path) -> None:
     found = provenance(read_runs(analysed(tmp_path, change=two_machines)))
-    assert list(found) == list(COLUMNS)
+    assert list(found) == [field.name for field in FIELDS]
     first, second = found.to_dict("records")
     assert (first["device_name"], first["torch"], first["python"]) == (
         "another",

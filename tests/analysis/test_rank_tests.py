@@ -240,8 +240,9 @@ def test_what_a_small_study_cannot_tell_is_said_in_words(
     changes: dict[str, Any], words: str
 ) -> None:
     runs = study(**({"backbones": {"vgg19": {}}} | changes))
-    assert words in " | ".join(all_tests(runs)["note"])
-    assert words in " | ".join(all_tests_table(runs, plan()).shown["note"])
+    table = all_tests_table(runs, plan())
+    assert words in " | ".join(table.data["note"])
+    assert words in " | ".join(table.shown["note"])
 
 
 def test_a_study_without_the_reference_has_an_omnibus_test_and_says_so() -> None:

@@ -77,16 +77,22 @@ def test_every_image_is_the_crop_and_mirror_image_that_the_streams_say(channels_
 
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("flip", [False, True])
-@pytest.mark.parametrize("pad", [0, 1, 4])
+@pytest.mark.parametrize(
+    ("pad", "pad_mode"), [(0, "reflect"), (1, "reflect"), (4, "reflect"), (2, "zero")]
+)
 def test_fast_batches_have_the_bits_of_a_gather_by_pixel(
-    pad: int, flip: bool, channels_last: bool
+    pad: int, pad_mode: str, flip: bool, channels_last: bool
 ) -> None:
-    images, _ = epoch_of(batches(pad=pad, flip=flip, channels_last=channels_last), 5)
+    made = batches(pad=pad, pad_mode=pad_mode, flip=flip, channels_last=channels_last)
+    images, _ = epoch_of(made, 5)
     order = stream(3, "order", 5).permutation(COUNT)
     random = stream(3, "augmentation", 5)
     rows, columns = random.integers(0, 2 * pad, size=(2, COUNT), endpoint=True)
     mirrored = random.integers(0, 2, size=COUNT) == 1
-    padded = torch.from_numpy(np.pad(IMAGES, ((0, 0), (0, 0), (pad, pad), (pad, pad)), "reflect"))
+    around = ((0, 0), (0, 0), (pad, pad), (pad, pad))
+    black = pad_mode == "zero"
+    bordered = np.pad(IMAGES, around) if black else np.pad(IMAGES, around, "reflect")
+    padded = torch.from_numpy(bordered)
     crops = padded.unfold(2, SIZE, 1).unfold(3, SIZE, 1).permute(0, 2, 3, 1, 4, 5)
     plain = crops[order, rows, columns]
     if flip:

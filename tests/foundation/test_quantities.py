@@ -8,7 +8,7 @@ from fggp.foundation.quantities import count, counts, duration, percent, rounded
     [
         (0.4, "0 s"),
         (99, "99 s"),
-        (120, "2 min"),
+        (100, "2 min"),
         (7199, "120 min"),
         (7200, "2.0 h"),
         (172_799, "48.0 h"),

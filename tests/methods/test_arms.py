@@ -36,9 +36,9 @@ ARMS: dict[str, dict[str, Any]] = {
         "rate": COSINE,
     },
     "gradient": {"method": "fggp", "rho": 0},
-    "product": {"method": "combined", "score": "product", "weights": "stepped"},
-    "rank-sum": {"method": "combined", "score": "rank-sum", "weights": "stepped"},
-    "rank-product": {"method": "combined", "score": "rank-product", "weights": "stepped"},
+    "product": {"method": "combined", "score": "product"},
+    "rank-sum": {"method": "combined", "score": "rank-sum"},
+    "rank-product": {"method": "combined", "score": "rank-product"},
 }
 
 
@@ -152,11 +152,14 @@ def with_dead_channels(model: nn.Sequential) -> nn.Sequential:
     return model
 
 
+@pytest.mark.parametrize("weights", ["forward", "stepped"])
 @pytest.mark.parametrize("dead", [False, True], ids=["alive", "dead-channels"])
 @pytest.mark.parametrize("start", ["0", "1/2"], ids=["dense", "half"])
 @pytest.mark.parametrize("arm", ARMS)
-def test_every_update_of_an_arm_prunes_what_the_text_says(arm: str, start: str, dead: bool) -> None:
-    settings = dict(ARMS[arm])
+def test_every_update_of_an_arm_prunes_what_the_text_says(
+    arm: str, start: str, dead: bool, weights: str
+) -> None:
+    settings = ARMS[arm] | {"weights": weights}
     name = settings.pop("method")
     made = method(name, sparsity=0.95, initial_sparsity=start, steps=30, timing=TIMING, **settings)
     model = with_dead_channels(network()) if dead else network()
@@ -165,7 +168,6 @@ def test_every_update_of_an_arm_prunes_what_the_text_says(arm: str, start: str, 
     )
     pruner = Pruner(model, optimizer, made)
     own = list(pruner.parameters.values())
-    weights = (METHODS[name].defaults | settings).get("weights", "stepped")
     checked = 0
     for step in range(1, TIMING.steps + 1):
         optimizer.zero_grad()
@@ -190,3 +192,8 @@ def test_every_update_of_an_arm_prunes_what_the_text_says(arm: str, start: str, 
             assert (seen.g[seen.active] == 0).any() == dead
         checked += 1
     assert checked == 12
+
+
+def test_the_arms_read_the_weights_of_the_forward_pass_unless_told_otherwise() -> None:
+    for settings in ARMS.values():
+        assert METHODS[settings["method"]].defaults["weights"] == "forward"

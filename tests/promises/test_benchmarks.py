@@ -54,6 +54,7 @@ def compares(row: dict[str, str]) -> bool:
     return row["times_ours"] not in {"", "1"}
 
 
+@pytest.mark.slow
 def test_what_is_measured_has_the_arithmetic_of_a_training(tmp_path: Path) -> None:
     lines = (
         "import gc, sys, torch",
@@ -69,11 +70,11 @@ def test_what_is_measured_has_the_arithmetic_of_a_training(tmp_path: Path) -> No
     assert run(str(script)) == "True True high\n"
 
 
-SLOW = {"starting", "packing"}  # half a minute of starts of processes
+QUICK = {"planning", "steps"}  # of each script one, so that `make test` runs both
 
 
 def some_slow(names: Iterable[str]) -> list[Any]:
-    return [pytest.param(x, marks=pytest.mark.slow if x in SLOW else ()) for x in names]
+    return [pytest.param(x, marks=() if x in QUICK else pytest.mark.slow) for x in names]
 
 
 @pytest.mark.parametrize("name", some_slow(CASES))

@@ -20,8 +20,9 @@ def test_the_walk_through_puts_a_method_into_the_ranking(by_hand: Checkout, tmp_
     checkout.study("few", **FEW | {"methods": FEW["methods"] | added})
 
     assert name[1].replace("_", "-") in checkout.fggp("methods").out
-    ran = checkout.snakemake("--cores", "2", study="few")
+    ranking = "results/few/tables/ranking.csv"
+    ran = checkout.snakemake(ranking, "--cores", "2", study="few")
     assert len(ran.trained) == 2, ran
-    with (checkout / "results/few/tables/ranking.csv").open(newline="") as file:
+    with (checkout / ranking).open(newline="") as file:
         labels = [row["label"] for row in csv.DictReader(file)]
     assert set(added) <= set(labels)

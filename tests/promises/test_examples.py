@@ -41,7 +41,11 @@ def run(*command: str, folder: Path) -> str:
     return ended.stdout
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(it, marks=pytest.mark.slow if NEEDS.get(it.stem) else ()) for it in EXAMPLES],
+    ids=lambda path: path.stem,
+)
 def test_an_example_prints_accuracy_and_target_sparsity_and_leaves_nothing_behind(
     path: Path, tmp_path: Path
 ) -> None:

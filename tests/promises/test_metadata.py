@@ -17,7 +17,7 @@ ZENODO: dict[str, Any] = json.loads((ROOT / ".zenodo.json").read_text())
 CODEMETA: dict[str, Any] = json.loads((ROOT / "codemeta.json").read_text())
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 AUTHOR = "The fggp-artifact contributors"
-PAPER = CFF["references"][0]
+PAPER, CODE = CFF["references"]
 
 
 def test_the_version_is_the_same_everywhere() -> None:
@@ -77,27 +77,37 @@ def test_the_paper_is_the_same_everywhere() -> None:
     cited = CODEMETA["referencePublication"]
     assert cited["name"] == PAPER["title"]
     assert cited["datePublished"] == str(PAPER["year"])
+    assert cited["pagination"] == f"{PAPER['start']}-{PAPER['end']}"
     assert [(a["familyName"], a["givenName"]) for a in cited["author"]] == [
         (a["family-names"], a["given-names"]) for a in PAPER["authors"]
     ]
-    identifier = PAPER["identifiers"][0]["value"]
-    assert cited["identifier"] == identifier
-    assert [it["identifier"] for it in ZENODO["related_identifiers"]] == [identifier]
+    preprint = PAPER["identifiers"][0]["value"]
+    assert cited["identifier"] == [f"https://doi.org/{PAPER['doi']}", preprint]
+    found = {it["identifier"] for it in ZENODO["related_identifiers"]}
+    assert found == {PAPER["doi"], preprint, CODE["repository-code"]}
+    readme = (ROOT / "README.md").read_text()
+    assert PAPER["doi"] in readme
+    assert preprint.replace(":", " ") in readme
 
 
-def test_the_citation_is_of_this_artifact_and_the_paper_is_a_reference() -> None:
+def test_the_citation_is_of_this_artifact_and_the_paper_and_its_code_are_references() -> None:
     assert CFF["type"] == "software"
     assert "preferred-citation" not in CFF
-    assert PAPER["type"] == "article"
+    assert (PAPER["type"], CODE["type"]) == ("conference-paper", "software")
 
 
 @pytest.mark.parametrize("name", ["CITATION.cff", ".zenodo.json", "codemeta.json"])
-def test_no_identifier_or_address_is_made_up(name: str) -> None:
+def test_every_identifier_and_address_is_of_the_paper_or_its_code(name: str) -> None:
     text = (ROOT / name).read_text()
-    assert not re.search(r"\bdoi\b|10\.\d{4,}/|orcid|zenodo\.org", text, re.IGNORECASE)
-    places = re.findall(r"https?://[^\s\"]+", text)
-    known = ("https://w3id.org/codemeta/", "https://spdx.org/licenses/")
-    assert all(place.startswith(known) for place in places)
+    assert set(re.findall(r"10\.\d{4,}/[^\s\",]+", text)) == {PAPER["doi"]}
+    assert not re.search(r"orcid|zenodo\.org", text, re.IGNORECASE)
+    known = (
+        "https://w3id.org/codemeta/",
+        "https://spdx.org/licenses/",
+        f"https://doi.org/{PAPER['doi']}",
+        CODE["repository-code"],
+    )
+    assert all(it.startswith(known) for it in re.findall(r"https?://[^\s\",]+", text))
 
 
 def test_the_workflow_catalog_finds_what_it_asks_for() -> None:

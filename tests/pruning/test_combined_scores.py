@@ -1,5 +1,6 @@
 """Scores of magnitude and gradient at once, against hand-written tables and whole numbers."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -69,24 +70,42 @@ def test_the_largest_scores_are_kept(score: Score, kept: list[int]) -> None:
     assert chosen.nonzero().squeeze(1).tolist() == kept
 
 
-@pytest.mark.parametrize("score", [RankSum(magnitude, gradient), RankProduct(magnitude, gradient)])
-@pytest.mark.parametrize("kept", ["1/10", "1/2", "99/100"])
-def test_ranks_of_many_weights_stay_whole_numbers(score: Score, kept: str) -> None:
-    # Products reach 6·10⁹, far beyond the whole numbers that 32-bit floats tell apart.
+def many() -> tuple[Update, np.ndarray, np.ndarray]:
+    """Return an update of many weights, its active positions, and the ranks of both scores."""
     random, size = np.random.default_rng(1), 2 * MANY + 17
     weight = random.integers(-size // 4, size // 4, size).astype(np.float32)  # some are equal
     slope = random.integers(-size // 4, size // 4, size).astype(np.float32)
     mask = random.random(size) < 0.9
-    keep = int(mask.sum() * Fraction(kept))
     active = np.flatnonzero(mask)
-    places = []
-    for values in (np.abs(weight), np.abs(slope)):
-        order = np.lexsort((active, values[active]))
-        rank = np.empty(len(active), np.int64)
-        rank[order] = np.arange(1, len(active) + 1)
-        places.append(rank)
-    both = places[0] + places[1] if isinstance(score, RankSum) else places[0] * places[1]
-    expected = np.zeros(size, bool)
-    expected[active[np.lexsort((active, both))[len(active) - keep :]]] = True
-    state = update(*map(torch.from_numpy, (weight, slope, mask)), keep)
-    assert np.array_equal(Largest(score)(state).numpy(), expected)
+    found = np.empty((2, len(active)), np.int64)
+    for row, values in zip(found, (np.abs(weight), np.abs(slope)), strict=True):
+        row[np.lexsort((active, values[active]))] = np.arange(1, len(active) + 1)
+    return update(*map(torch.from_numpy, (weight, slope, mask)), 0), active, found
+
+
+@pytest.mark.parametrize("share", ["1/10", "1/2", "99/100"])
+@pytest.mark.parametrize("score", [RankSum(magnitude, gradient), RankProduct(magnitude, gradient)])
+def test_scores_by_ranks_of_many_weights_are_exact(score: Score, share: str) -> None:
+    state, active, (one, other) = many()
+    both = one + other if isinstance(score, RankSum) else one * other
+    assert np.array_equal(score(state).numpy()[active], both)
+    keep = int(len(active) * Fraction(share))
+    expected = np.sort(active[np.lexsort((active, both))[len(active) - keep :]])
+    assert np.array_equal(Largest(score)(replace(state, keep=keep)).numpy().nonzero()[0], expected)
+
+
+def test_products_that_32_bit_floats_cannot_tell_apart_are_told_apart() -> None:
+    state, active, (one, other) = many()
+    both = one * other
+    order = np.lexsort((active, both))
+    ascending = both[order]
+    blurred = ascending.astype(np.float32)
+    # The smaller product is at the later index, so that a tie would be decided the other way.
+    wrong = (blurred[:-1] == blurred[1:]) & (ascending[:-1] < ascending[1:])
+    wrong &= order[:-1] > order[1:]
+    cuts = np.flatnonzero(wrong) + 1
+    assert len(cuts) > 10
+    for cut in cuts[::4]:
+        state = replace(state, keep=len(active) - int(cut))
+        kept = Largest(RankProduct(magnitude, gradient))(state).numpy()
+        assert np.array_equal(kept.nonzero()[0], np.sort(active[order[cut:]]))

@@ -1,6 +1,5 @@
 """What is fast leaves the bits of what is plain, and makes nobody wait."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -11,14 +10,12 @@ import numpy as np
 import pytest
 import small
 import torch
-from networks import IMAGES, LABELS, in_time, network
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import fggp
 from fggp.data import load
 from fggp.foundation.random_streams import stream
-from fggp.pruning.float_masks import FloatMasks
 from fggp.pruning.mask_update import Update
 from fggp.pruning.parameters import extremes
 from fggp.pruning.timing import Timing
@@ -36,42 +33,6 @@ cell = partial(small.cell, sparsity=0.9, start=0.5, lr=0.05)
 def bits(tensor: Tensor) -> Tensor:
     """Return what tells even zeros of different sign apart."""
     return tensor.detach().contiguous().view(torch.int32)
-
-
-def trained(name: str) -> list[Tensor]:
-    """Weights and momentum after twenty steps."""
-    model = network()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
-    start = {"initial_sparsity": 0.5} if STARTS[name] == "both" else {}
-    method = fggp.method(
-        name, sparsity=0.9, steps=24, timing=TIMING, **in_time(name, TIMING), **start
-    )
-    pruner = fggp.Pruner(model, optimizer, method)
-    for _ in range(20):
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(IMAGES), LABELS).backward()
-        optimizer.step()
-        pruner.step()
-    own = list(pruner.parameters.values())
-    return [p.detach() for p in own] + [optimizer.state[p]["momentum_buffer"] for p in own]
-
-
-def by_booleans(factors: FloatMasks, tensors: Iterable[tuple[int, Tensor]]) -> None:
-    with torch.no_grad():
-        for number, tensor in tensors:
-            tensor.mul_(factors._masks[number])
-
-
-@pytest.mark.parametrize("name", ["gmp", "granet", "fggp", "set", "rigl", "deep-r", "mest", "iss"])
-def test_a_training_by_numbers_has_the_bits_of_one_by_boolean_masks(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fast = trained(name)
-    monkeypatch.setattr(FloatMasks, "zero", by_booleans)
-    plain = trained(name)
-    assert any(bits(tensor).lt(0).any() for tensor in plain)
-    for one, other in zip(fast, plain, strict=True):
-        assert torch.equal(bits(one), bits(other))
 
 
 def test_weights_that_an_update_zeroes_keep_the_sign_that_a_product_with_the_mask_has() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from fabricate import analysed
+from once import made_once
 
 from fggp.analysis.catalogue import FIGURES, TABLES
 from fggp.analysis.collect.aggregate import aggregate
@@ -48,23 +49,33 @@ CLAIMS = (
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with two made-up studies, to change."""
+    made = made_once(tmp_path_factory, "repository", with_studies)
+    return shutil.copytree(made, tmp_path / "repository")
+
+
+def with_studies(path: Path) -> None:
+    path.mkdir()
     for name in ("pyproject.toml", "docs/templates", "config"):
-        target = tmp_path / name
+        target = path / name
         target.parent.mkdir(exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
-    methods = {"dense": {}, "gmp": {}, "fggp": {}, "fggp-half": {"method": "fggp", "rho": 0.6}}
-    analysed(tmp_path / "figures" / default_plan().default_reading.study, methods=methods)
-    made = tmp_path / "results/reference/made"
+    declared = default_plan().default_reading
+    for study, other in ((declared.study, "fggp-active"), (declared.confirm, "fggp-kept")):
+        pools = ["active", "kept"] if study == declared.confirm else ["kept", "active"]
+        methods = {"dense": {}, "fggp": {"pool": pools[0]}}
+        methods[other] = {"method": "fggp", "pool": pools[1]}
+        analysed(path / "figures" / study, methods=methods)
+    made = path / "results/reference/made"
     analysed(made, partial=True, skip=lambda cell: cell.seed == 2)
-    tables = tmp_path / "figures/made/tables"
+    tables = path / "figures/made/tables"
     aggregate(made, tables.parent, partial=True)
     for name in ("ranking", "ranking_all", "power", "comparisons"):
         write_table(name, tables.parent)
     (tables / "claims.csv").write_text(CLAIMS)
     (tables / "ranking.md").write_text("| method |\n|---|\n| fggp |\n\nA caption.\n")
-    (tmp_path / "docs/measured.json").write_text(json.dumps(MEASURED))
-    return tmp_path
+    (path / "docs/measured.json").write_text(json.dumps(MEASURED))
 
 
 def texts(root: Path) -> list[Path]:
@@ -85,7 +96,7 @@ def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
     assert "| fggp |" in told
     assert "A caption" not in told
     assert "11 of 22 trainings" in told.replace("**", "")
-    assert "| fggp-half | rho 0.6" in written["default-reading.md"]
+    assert "| fggp-active | pool active" in written["fidelity.md"]
     appendix = written["artifact-appendix.md"]
     for step in MEASURED["steps"]:
         assert f"| `{step['command']}` | {duration(step['seconds'])} | 77 s | 321 MB" in appendix

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +198,26 @@ def test_python_and_the_packages_of_the_tests_are_as_required() -> None:
     assert one(packages, place()).state == "ok"
 
 
+Declares = Callable[..., None]
+
+
+@pytest.fixture
+def declared(here: Path, monkeypatch: pytest.MonkeyPatch) -> Declares:
+    """Let the source that runs be that of a project with other requirements."""
+
+    def declare(
+        *dependencies: str, workflow: tuple[str, ...] = (), dev: tuple[str, ...] = ()
+    ) -> None:
+        (here / "pyproject.toml").write_text(
+            "[project]\n"
+            f"requires-python = '>=3.11'\ndependencies = {list(dependencies)}\n"
+            f"optional-dependencies = {{workflow = {list(workflow)}, dev = {list(dev)}}}\n"
+        )
+        monkeypatch.setattr(software.fggp, "__file__", str(here / "src/fggp/__init__.py"))
+
+    return declare
+
+
 @pytest.mark.parametrize(
     ("requirement", "said"),
     [
@@ -206,53 +228,54 @@ def test_python_and_the_packages_of_the_tests_are_as_required() -> None:
         ("pyyaml>=6", ""),
     ],
 )
-def test_a_package_that_is_missing_or_too_old_is_named(requirement: str, said: str) -> None:
-    from packaging.requirements import Requirement
-
-    fault = software._fault(Requirement(requirement))
-    assert fault.endswith(said)
-    assert bool(fault) == bool(said)
+def test_a_package_that_is_missing_or_too_old_is_named(
+    requirement: str, said: str, declared: Declares
+) -> None:
+    declared("filelock", requirement)
+    found = one(packages, place())
+    assert found.state == ("wrong" if said else "ok")
+    assert said in found.found
+    assert (re.split("[<>]", requirement)[0] in found.name) == bool(said)
 
 
 def test_a_package_that_cannot_be_imported_is_named(
-    here: Path, monkeypatch: pytest.MonkeyPatch
+    here: Path, declared: Declares, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from packaging.requirements import Requirement
-
     (here / "tabulate.py").write_text("raise OSError('libfoo.so: cannot open\\nshared object')")
     monkeypatch.syspath_prepend(here)
     monkeypatch.delitem(sys.modules, "tabulate", raising=False)
-    fault = software._fault(Requirement("tabulate"))
-    assert "cannot be imported (OSError: libfoo.so: cannot open shared object)" in fault
+    declared("tabulate")
+    found = one(packages, place()).found
+    assert "cannot be imported (OSError: libfoo.so: cannot open shared object)" in found
 
 
-def test_the_plugin_is_asked_for_with_the_profile_alone() -> None:
-    declared, _ = software._declared()
-    asked = {it.name for it in declared if software._concerns(it, place())}
-    with_slurm = {it.name for it in declared if software._concerns(it, place(profile="slurm"))}
-    assert with_slurm - asked == {"snakemake-executor-plugin-slurm"}
-    assert {"snakemake", "torch", "torchvision", "filelock"} <= asked
-    assert not {"mypy", "pytest", "lightning"} & with_slurm
+def test_the_plugin_is_asked_for_with_the_profile_alone(declared: Declares) -> None:
+    new = ("snakemake>=999", "snakemake-executor-plugin-slurm>=999")
+    declared("torch>=999", workflow=new, dev=("mypy>=999",))
+    asked = {found.name for found in packages(place())}
+    with_slurm = {found.name for found in packages(place(profile="slurm"))}
+    assert asked == {"package torch", "package snakemake"}
+    assert with_slurm - asked == {"package snakemake-executor-plugin-slurm"}
 
 
 def test_without_the_project_the_bounds_are_those_of_the_installed_package(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, bound = software._declared()
-    assert bound == ">=3.11,<3.14"
     monkeypatch.setattr(software.fggp, "__file__", str(here / "site/fggp/__init__.py"))
-    read, bound = software._declared()
-    assert bound in (">=3.11,<3.14", "<3.14,>=3.11")
-    names = {it.name for it in read if software._concerns(it, place(profile="slurm"))}
-    assert {"torch", "snakemake", "snakemake-executor-plugin-slurm"} <= names
+    assert one(python, place()).state == "ok"
+    assert one(packages, place()).state == "ok"
+    wanted = ["numpy>=99", "mypy>=99; extra == 'dev'"]
+    monkeypatch.setattr(metadata, "requires", lambda name: wanted)
+    monkeypatch.setattr(metadata, "metadata", lambda name: {"Requires-Python": "<3"})
+    assert one(packages, place()).name == "package numpy"
+    assert one(python, place()).state == "wrong"
 
     def gone(name: str) -> Any:
-        raise software.metadata.PackageNotFoundError(name)
+        raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(software.metadata, "metadata", gone)
-    assert software._declared() == ([], "")
+    monkeypatch.setattr(metadata, "metadata", gone)
     assert one(packages, place()).state == "warning"
-    assert whole
+    assert one(python, place()).state == "ok"
 
 
 def test_another_source_than_that_of_this_folder_is_a_warning(here: Path) -> None:

@@ -11,6 +11,7 @@ import yaml
 from fggp.foundation.validation import ConfigError
 from fggp.methods import METHODS
 from fggp.study.config import Study, cells, load
+from fggp.study.protocol import method_of
 from fggp.study.study_folder import expected_text
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -62,7 +63,8 @@ def test_every_shipped_study_loads_and_counts_its_cells_by_the_formula(path: Pat
         ("demo", 52),
         ("mini", 111),
         ("reduced", 111),
-        ("paper", 2 * 5 * (1 + 3 * 2 * 3 + 3)),
+        ("paper", 2 * 5 * (1 + 3 * 2 * 11)),
+        ("granet-protocol", 2 * 5 * (1 + 3 * 2 * 3 + 3)),
         ("mini-95-folder", 14),
         ("reading", 5 * (1 + 2 * 20)),
     ],
@@ -96,10 +98,22 @@ def test_the_paper_has_the_grid_and_the_protocol_of_the_abstract() -> None:
     assert [float(s) for s in study.sparsities] == [0.9, 0.95, 0.98]
     assert [float(s) for s in study.initial_sparsities] == [0, 0.5]
     training, pruning = study.training, study.pruning
-    assert (training.epochs, training.batch_size, float(training.lr)) == (160, 128, 0.1)
+    assert (training.epochs, training.batch_size, float(training.lr)) == (160, 64, 0.1)
     assert [float(m) for m in training.lr_milestones] == [0.5, 0.75]
     assert training.weight_decay == Fraction(5, 10_000)
-    assert (pruning.update_every, pruning.begin_epoch, pruning.end_epoch) == (1000, 0, 80)
+    assert (training.label_smoothing, training.pad_mode) == (Fraction(1, 10), "zero")
+    assert (study.data.validation, pruning.dense) == (0, ("first",))
+    cell = cells(study)[-1]
+    timing = method_of(cell, 782).timing
+    assert (timing.steps, timing.end, timing.updates) == (125_120, 100_096, 50)
+
+
+def test_the_grid_by_granets_protocol_differs_in_protocol_and_methods_alone() -> None:
+    paper, granet = (load(CONFIG / f"{name}.yaml") for name in ("paper", "granet-protocol"))
+    for grid in ("sparsities", "initial_sparsities", "seeds"):
+        assert getattr(paper, grid) == getattr(granet, grid)
+    assert (granet.training.batch_size, granet.pruning.end_epoch) == (128, 80)
+    assert method_of(cells(granet)[-1], 352).timing.updates == 28
 
 
 def test_cells_come_seed_by_seed_with_the_dense_ones_first() -> None:
@@ -286,6 +300,27 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "window after the training": (
         {"pruning": {"end_epoch": 7}},
         ["pruning.end_epoch: 7 is after the training", "training.epochs, 6"],
+    ),
+    "two ends of the window": (
+        {"pruning": {"end_epoch": 3, "end_share": 0.8}},
+        ["pruning.end_epoch, pruning.end_share: both are set", "set one"],
+    ),
+    "no end of the window": (
+        {"pruning": {"end_epoch": None}},
+        ["pruning.end_epoch, pruning.end_share: none is set", "set one"],
+    ),
+    "a share of nothing": ({"pruning": {"end_share": 0}}, ["pruning.end_share: 0", "above 0"]),
+    "a window that ends before it begins, as a share": (
+        {"pruning": {"end_share": 0.1, "begin_epoch": 3}},
+        ["pruning.end_share: 0.1 of the training is not after pruning.begin_epoch, 3"],
+    ),
+    "a dense layer that no network has": (
+        {"pruning": {"end_epoch": 3, "dense": ["first", "clasifier"]}},
+        ["pruning.dense: in vgg19, 'clasifier'", "did you mean 'classifier'"],
+    ),
+    "an unknown padding": (
+        {"training": {"pad_mode": "edge"}},
+        ["training.pad_mode: 'edge'"],
     ),
     "window that ends before it begins": (
         {"pruning": {"begin_epoch": 3, "end_epoch": 3}},

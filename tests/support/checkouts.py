@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from checkout import TINY, Checkout
-from filelock import FileLock
+from once import made_once
 
 LONG = TINY | {
     "initial_sparsities": [0.5],
@@ -91,12 +90,4 @@ def _made_once(
     factory: pytest.TempPathFactory, name: str, make: Callable[[Checkout], None]
 ) -> Checkout:
     """Make a checkout once for all workers of ``pytest -n``."""
-    base = factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    done, path = shared / f"{name}.done", shared / name
-    with FileLock(shared / f"{name}.lock"):
-        if not done.exists():
-            shutil.rmtree(path, ignore_errors=True)
-            make(Checkout.fresh(path))
-            done.touch()
-    return Checkout(path)
+    return Checkout(made_once(factory, name, lambda path: make(Checkout.fresh(path))))

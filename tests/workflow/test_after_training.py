@@ -16,7 +16,7 @@ def test_a_method_after_training_starts_from_a_dense_cell_trained_before(
     checkout = by_hand.copy(tmp_path / "after")
     before = checkout.fingerprints("few")
     checkout.study("few", **FEW | {"methods": METHODS})
-    ran = checkout.snakemake("--cores", "2", study="few")
+    ran = checkout.snakemake("results", "--cores", "2", study="few")
     assert ran.trained == {PRUNED}, ran
     after = checkout.fingerprints("few")
     assert set(after) - set(before) == {PRUNED}

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,6 +18,10 @@ def is_study(path: Path) -> bool:
 STUDIES = sorted(path.stem for path in (ROOT / "config").glob("*.yaml") if is_study(path))
 
 
+# Those that the README runs; that every study loads is tested in tests/study.
+PLANNED = {"demo", "mini", "reduced", "paper", "paper-all"}
+
+
 def listed(checkout: Checkout, study: str) -> list[str]:
     return [cell.id for cell in cells(load(checkout / f"config/{study}.yaml"))]
 
@@ -27,10 +32,14 @@ def jobs(trainings: int) -> dict[str, int]:
 
 
 def test_there_are_studies_for_a_laptop_one_gpu_and_a_cluster() -> None:
-    assert {"demo", "mini", "reduced", "paper"} <= set(STUDIES)
+    assert set(STUDIES) >= PLANNED
 
 
-@pytest.mark.parametrize("name", STUDIES)
+def some_slow(names: list[str]) -> list[Any]:
+    return [pytest.param(it, marks=() if it in PLANNED else pytest.mark.slow) for it in names]
+
+
+@pytest.mark.parametrize("name", some_slow(STUDIES))
 def test_every_study_plans_one_training_per_cell_and_touches_nothing(
     name: str, fresh: Checkout
 ) -> None:

@@ -226,6 +226,7 @@ def test_a_data_folder_that_is_full_or_read_only_is_told_and_keeps_what_it_has(
         assert len(FEW_CELLS) == 3
 
 
+@pytest.mark.slow
 @needs_mount
 def test_a_result_that_finds_no_room_is_not_left_in_pieces(
     undisturbed: Checkout, untrained: Checkout

@@ -37,7 +37,7 @@ def test_a_job_of_several_cells_makes_the_files_of_each_and_harms_no_neighbour(
     assert "trains this cell; wait for it, or end it" in packed.log(f"{CELL}2", "pair").read_text()
 
     # Snakemake takes all files of a failed job away; none of the two is lost.
-    said = packed.fggp("analyse", "pair", "--partial")
+    said = packed.fggp("aggregate", "pair", "--partial")
     assert "runs.csv" in said.out
     runs = (packed / "results/pair/runs.csv").read_text().splitlines()
     assert [line.split(",")[9] for line in runs[1:]] == ["1", "3"], runs[0]

@@ -1,4 +1,4 @@
-"""Which labels of a study are readings of the abstract, and the claims under each of them."""
+"""Which labels of a study are `fggp`, and how their settings differ."""
 
 from __future__ import annotations
 
@@ -16,42 +16,14 @@ from fggp.methods.fggp import AMOUNTS, alone
 from fggp.pruning.annealing import Annealed, rate_schedule
 
 METHOD = "fggp"
-FIRST, SECOND = "gradient-first", "magnitude-first"
+FIRST = "gradient-first"
+ORDERS = (FIRST, "magnitude-first")
 
 
-class Arm(NamedTuple):
-    """A label that is fggp, with its settings as in ``cells.json``."""
-
-    label: str
-    settings: dict[str, Any]
-
-    @property
-    def amount(self) -> Any:
-        """How much the second criterion decides: a number, or a schedule of one."""
-        return self.settings[AMOUNTS[self.settings["pool"]]]
-
-    @property
-    def annealed(self) -> bool:
-        """Whether that amount changes in a training."""
-        return isinstance(self.amount, dict)
-
-    def is_at(self, amount: float | Fraction) -> bool:
-        """Whether it has that amount, to three decimals, throughout."""
-        return not self.annealed and abs(float(ratio(self.amount)) - amount) < 0.001
-
-    @property
-    def is_reading(self) -> bool:
-        """Whether it is what the abstract says: gradient first, both criteria, a fixed rate."""
-        both = alone(self.settings) is None
-        return self.settings["order"] == FIRST and both and not self.annealed
-
-    def others(self, *keys: str) -> dict[str, Any]:
-        """Return the settings without some."""
-        return {key: value for key, value in self.settings.items() if key not in keys}
-
-    def apart(self, default: Arm) -> str:
-        """Return in words what is set otherwise than in ``default``."""
-        return apart(self.settings, default.settings) or "the default"
+def is_candidate(settings: Mapping[str, Any]) -> bool:
+    """Whether settings of fggp put the gradient first, use both criteria and have a fixed rate."""
+    fixed = not isinstance(settings[AMOUNTS[settings["pool"]]], dict)
+    return settings["order"] == FIRST and alone(settings) is None and fixed
 
 
 def apart(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
@@ -61,26 +33,6 @@ def apart(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
         for key, value in settings.items()
         if value != defaults[key]
     )
-
-
-def arms(configuration: Mapping[str, Any]) -> list[Arm]:
-    """Return the labels of fggp of a study in its order, with results or without."""
-    methods = configuration.get("methods", {})
-    return [
-        Arm(label, method["settings"])
-        for label, method in methods.items()
-        if method["name"] == METHOD
-    ]
-
-
-def means(material: Material) -> dict[str, float]:
-    """Return the mean amount of each annealed label of fggp that has results."""
-    found = {
-        arm.label: mean_amount(material, arm.label, arm.amount)
-        for arm in arms(material.configuration)
-        if arm.annealed
-    }
-    return {label: mean for label, mean in found.items() if mean is not None}
 
 
 def mean_amount(material: Material, label: str, annealed: Mapping[str, Any]) -> float | None:
@@ -97,55 +49,10 @@ def mean_amount(material: Material, label: str, annealed: Mapping[str, Any]) -> 
     return fmean(float(schedule(Fraction(value))) for value in progress)
 
 
-def rivals(arm: Arm, configuration: Mapping[str, Any], mean: Mapping[str, float]) -> dict[str, str]:
-    """Return what the claims compare a reading with: a label by what it changes in the reading.
-
-    The other order changes that setting and no other. Annealing too, where its amount is that of
-    the reading on average over its updates (``mean`` of its label), or else at its start: another
-    level would be compared with it. Where one criterion decides alone pools are alike, and
-    magnitude alone is GMP of the same scope, where no weight returns.
-    """
-    known = arms(configuration)
-    amounts = tuple(AMOUNTS.values())
-    twins = [it for it in known if it.annealed and it.others(*amounts) == arm.others(*amounts)]
-    found = {
-        "order": [
-            it.label
-            for it in known
-            if it.settings["order"] == SECOND and it.others("order") == arm.others("order")
-        ],
-        "annealing": [
-            *(it.label for it in twins if it.label in mean and arm.is_at(mean[it.label])),
-            *(it.label for it in twins if arm.is_at(ratio(it.amount["start"]))),
-        ],
-        "gradient-alone": [
-            it.label
-            for it in known
-            if alone(it.settings) == "gradient"
-            and it.others("pool", *amounts) == arm.others("pool", *amounts)
-        ],
-        "magnitude-alone": [
-            label
-            for label, method in configuration.get("methods", {}).items()
-            if method["name"] == "gmp"
-            and method["settings"]["scope"] == arm.settings["scope"]
-            and arm.settings["grow"] == "none"
-            and not arm.settings["floor"]
-        ],
-    }
-    return {name: labels[0] for name, labels in found.items() if labels}
-
-
 def _words(value: Any) -> str:
     if not isinstance(value, dict):
         return str(value)
     return f"{value['schedule']} {value['start']} to {value['end']} over the {value['over']}"
-
-
-ORDERS = ("gradient-first", "magnitude-first")
-
-
-METHOD = "fggp"
 
 
 SHARES = {

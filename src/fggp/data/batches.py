@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -87,7 +88,9 @@ class Batches(_Numbered):
         std: per channel, on the 0..1 scale.
         batch_size: the last batch of an epoch may be smaller.
         seed: of the streams ``order`` and ``augmentation``.
-        pad: pixels added by reflection on each side before cropping; may be 0.
+        pad: pixels added on each side before cropping; may be 0.
+        pad_mode: what they hold: "reflect" mirrors the image, "zero" is black (0 before the
+            normalisation).
         flip: whether to mirror half of the images.
         device: where images are kept and batches are made.
         channels_last: memory layout of the batches.
@@ -104,6 +107,7 @@ class Batches(_Numbered):
         batch_size: int,
         seed: int,
         pad: int,
+        pad_mode: Literal["reflect", "zero"] = "reflect",
         flip: bool,
         device: torch.device,
         channels_last: bool = False,
@@ -111,8 +115,9 @@ class Batches(_Numbered):
         super().__init__(len(labels), batch_size)
         height, width = images.shape[2:]
         border = ((0, 0), (0, 0), (pad, pad), (pad, pad))
-        padded = torch.from_numpy(np.pad(images, border, mode="reflect")).to(device)
-        self._crops = Crops(padded, (height, width), channels_last)
+        zero = pad_mode == "zero"
+        padded = np.pad(images, border) if zero else np.pad(images, border, mode="reflect")
+        self._crops = Crops(torch.from_numpy(padded).to(device), (height, width), channels_last)
         self._labels = torch.tensor(labels, dtype=torch.int64, device=device)
         self._normalise = Normaliser(mean, std, device, channels_last)
         self._seed, self._pad, self._flip = seed, pad, flip

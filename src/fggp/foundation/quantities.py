@@ -9,7 +9,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 def duration(seconds: float) -> str:
     """Return a time in the unit that suits it: "45 s", "12 min", "3.4 h", "2.1 days"."""
-    if seconds < 2 * MINUTE:
+    if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 2 * HOUR:
         return f"{seconds / MINUTE:.0f} min"

@@ -14,7 +14,7 @@ from fggp.pruning import (
 )
 
 
-@register(paper="Zhu, Bezek & Goksel 2024, arXiv 2411.05500", starts="both")
+@register(paper="Zhu, Bezek & Goksel 2025, arXiv 2411.05500", starts="both")
 def combined(*, score: Combination = "product", weights: Weights = "forward") -> Recipe:
     """Prune by one score made of magnitude and gradient, step by step, without regrowth.
 

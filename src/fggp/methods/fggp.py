@@ -39,7 +39,7 @@ EARLIER = {"pool": "kept", "weights": "stepped"}
 """What results were trained with that do not name their pool or their weights."""
 
 
-@register(paper="Zhu, Bezek & Goksel 2024, arXiv 2411.05500", starts="both", earlier=EARLIER)
+@register(paper="Zhu, Bezek & Goksel 2025, arXiv 2411.05500", starts="both", earlier=EARLIER)
 def fggp(
     *,
     rate: Rate = HALF,
@@ -59,10 +59,9 @@ def fggp(
         C = the max(n − K_t, ⌈ρ·n⌉) of the n active weights with the smallest |g|
         m ← the active weights without the n − K_t of C with the smallest |w|; K_t as in gmp
 
-    This is an interpretation of the paper's abstract; what it leaves open is a setting. Which
-    pool is the default was decided by a declared rule, ``docs/default-reading.md``. The half of the
-    active weights with the smallest gradients are candidates; of these go the smallest magnitudes.
-    The sparse start is an ERK mask.
+    The default is the rule of the authors' code, ``docs/fidelity.md``: the half of the active
+    weights with the smallest gradients are candidates, and of these the smallest magnitudes are
+    pruned. Other settings are the authors' ablations, or ours. The sparse start is an ERK mask.
 
     Args:
         rate: r, pool "kept": the share of the kept weights that the second criterion decides; a

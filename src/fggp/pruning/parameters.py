@@ -117,10 +117,9 @@ def extremes(vector: Tensor) -> tuple[float, float]:
     return least, most
 
 
-def check_floor(method: Method, sizes: list[int]) -> None:
-    """Raise ValueError where the floors of all layers keep more weights than the target."""
+def check_floor(method: Method, sizes: list[int], keep: int) -> None:
+    """Raise ValueError where the floors of all layers keep more weights than the target K."""
     floors = sum(ceil(method.recipe.floor * size) for size in sizes)
-    keep = method.keep(method.timing.updates, sum(sizes))
     if floors > keep:
         raise ValueError(
             f"{method.name}: the floors of all layers keep {floors} weights, the target only "

@@ -13,11 +13,12 @@ from torch.utils.hooks import RemovableHandle
 
 from fggp.foundation.random_streams import stream
 from fggp.pruning.attachment import Attachment
+from fggp.pruning.dense_layers import DenseLayers
 from fggp.pruning.forward_pass import ForwardPass, condition_of
 from fggp.pruning.initial_masks import Beginning
 from fggp.pruning.mask_update import Loss, Read, Update
 from fggp.pruning.masking import Masking
-from fggp.pruning.parameters import Layer, check_floor, check_optimizer, inmost, prunable, unwrapped
+from fggp.pruning.parameters import Layer, check_floor, check_optimizer, inmost, unwrapped
 from fggp.pruning.rewinding import Rewinding
 from fggp.pruning.rules import grows
 from fggp.pruning.timing import Method
@@ -42,6 +43,8 @@ class Pruner:
             same on all ranks.
         loss: of outputs and targets, for the same methods.
         params: names of the parameters to prune, where not all prunable ones are meant.
+        dense: names of prunable parameters that are never pruned. Their weights count as kept and
+            stay in the base of the sparsity, so that it means as many weights as without them.
         state: what `state_dict` returned, where model and optimizer are restored already, as by a
             framework that continues a training; no weight is masked then.
 
@@ -61,19 +64,22 @@ class Pruner:
         batches: Iterable[tuple[Tensor, Tensor]] | None = None,
         loss: Loss | None = None,
         params: Sequence[str] | None = None,
+        dense: Sequence[str] = (),
         state: dict[str, Any] | None = None,
     ) -> None:
         self.method = method
         self.model, self.optimizer = unwrapped(model), inmost(optimizer)
-        self.parameters = own = prunable(model, params)
+        self._dense = DenseLayers(model, params, dense)
+        self.parameters = own = self._dense.pruned
         check_optimizer(self.optimizer, own)
-        check_floor(method, [p.numel() for p in own.values()])
+        keep_at_last = self._dense.keep(method, method.timing.updates)
+        check_floor(method, [p.numel() for p in own.values()], keep_at_last)
         self.seed, self.steps = seed, 0
         self._waiting: int | None = None
         self._last = 0
         shapes, keep = (
             [tuple(p.shape) for p in self.parameters.values()],
-            method.keep(0, self.total),
+            self._dense.keep(method, 0),
         )
         beginning = Beginning(
             shapes, keep, stream(seed, "initial-mask"), self.model, self.parameters, batches, loss
@@ -96,12 +102,12 @@ class Pruner:
     @property
     def masks(self) -> dict[str, Tensor]:
         """The boolean masks by parameter name; True where a weight is kept."""
-        return self._masking.masks.by_name
+        return self._dense.with_masks(self._masking.masks.by_name)
 
     @property
     def total(self) -> int:
-        """N, the number of prunable weights."""
-        return sum(p.numel() for p in self.parameters.values())
+        """N, the number of prunable weights, those of dense layers included."""
+        return self._dense.total
 
     @property
     def sparsity(self) -> float:
@@ -130,7 +136,7 @@ class Pruner:
 
     def layers(self) -> list[Layer]:
         """Return the prunable tensors in layer order."""
-        return self._masking.masks.layers()
+        return self._dense.with_layers(self._masking.masks.layers())
 
     def step(self, *, masked: bool = False) -> int | None:
         """Mask weights and momentum after an optimizer step, and update the masks where due.
@@ -204,7 +210,7 @@ class Pruner:
             "seed": self.seed,
             "steps": self.steps,
             "waiting": self._waiting,
-            "masks": dict(self.masks),
+            "masks": dict(self._masking.masks.by_name),
             "last": self._last,
             "gradients": self._forward.earlier,
             "dense": self._masking.full,
@@ -267,12 +273,12 @@ class Pruner:
             dense_gradient=gradient,
             mask=mask,
             survived=mask,
-            sizes=tuple(m.numel() for m in self.masks.values()),
-            keep=self.method.keep(update, self.total),
+            sizes=tuple(p.numel() for p in self.parameters.values()),
+            keep=self._dense.keep(self.method, update),
             window=self.method.window(update),
             training=Fraction(self.steps, self.method.timing.steps),
             random=stream(self.seed, "update", update),
-            shapes=tuple(tuple(m.shape) for m in self.masks.values()),
+            shapes=tuple(tuple(p.shape) for p in self.parameters.values()),
             lr=float(self.optimizer.param_groups[0]["lr"]),
             seed=self.seed,
             weight_before=self._forward.weight,

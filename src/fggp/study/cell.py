@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import floor
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fggp.foundation.exact import Ratio, Share
 from fggp.models.registry import names
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     BackboneName = str
 else:  # the same errors as of any other fixed choice
     BackboneName = Literal[names()]
+Initialization = Literal["fan-in", "fan-out"]
+LayerName = Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_NAME)]
 
 
 class Record(BaseModel):
@@ -47,21 +50,26 @@ class Record(BaseModel):
 
 
 class Backbone(Record):
-    """A network and the factor on its channel numbers."""
+    """A network, the factor on its channel numbers, and how its convolutions are initialized.
+
+    ``initialization`` is None for the network's own: fan-out in VGG-19, PyTorch's in ResNet-50. See
+    `fggp.training.initialization`.
+    """
 
     name: BackboneName
     width: Width
+    initialization: Initialization | None = None
 
 
 class Images(Record):
-    """Which images are used: the data set, and how many are held out for validation.
+    """Which images are used: the data set, and how many are held out for validation (may be 0).
 
     ``train`` limits the training images (None: all the rest); ``sha256`` is that of the data file,
     known when training starts.
     """
 
     name: Name
-    validation: Count
+    validation: Index
     train: Count | None = None
     sha256: str | None = None
 
@@ -77,7 +85,9 @@ class Training(Record):
     momentum: Share = Field(default=0.9, validate_default=True)
     nesterov: Flag = True
     weight_decay: Share = Field(default=0.0005, validate_default=True)
+    label_smoothing: Share = Field(default=0, validate_default=True)
     pad: Index = 4
+    pad_mode: Literal["reflect", "zero"] = "reflect"
     flip: Flag = True
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     layout: Literal["contiguous", "channels_last", "by_stage"] = "contiguous"
@@ -85,11 +95,32 @@ class Training(Record):
 
 
 class Pruning(Record):
-    """When masks are updated: every so many steps, from one epoch to another."""
+    """When masks are updated: every so many steps, from one epoch to another; and which layers.
+
+    The window ends after ``end_epoch`` epochs or, where that is None, after the share ``end_share``
+    of all steps. ``dense`` names layers that are never pruned (see `fggp.pruning.dense_layers`).
+    Their weights count as kept and stay in the base of the target.
+    """
 
     update_every: Count = 1000
     begin_epoch: Index = 0
-    end_epoch: Count = 80
+    end_epoch: Count | None = 80
+    end_share: Annotated[Share, Field(gt=0)] | None = None
+    dense: tuple[LayerName, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _end_is_set_once(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("end_share") is not None:
+            return {"end_epoch": None} | values
+        return values
+
+    def end(self, steps: int, steps_per_epoch: int) -> int:
+        """Return the last step of the window in a training of ``steps`` steps."""
+        if self.end_epoch is not None:
+            return self.end_epoch * steps_per_epoch
+        assert self.end_share is not None  # the configuration was checked
+        return floor(self.end_share * steps)
 
 
 class MethodSettings(Record):

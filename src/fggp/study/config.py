@@ -22,6 +22,7 @@ from fggp.study.cell import (
     Flag,
     Images,
     Index,
+    Initialization,
     MethodSettings,
     Name,
     Positive,
@@ -51,7 +52,7 @@ class Data(Record):
     kind: DataKind
     name: Name
     path: str | None = None
-    validation: Count
+    validation: Index
     train: Count | None = None
 
 
@@ -60,6 +61,7 @@ class BackboneBlock(Record):
 
     earlier: ClassVar[Mapping[str, Any]] = Backbone.earlier
     width: Width = Field(default=1, validate_default=True)
+    initialization: Initialization | None = None
     lr: Positive | None = None
 
 
@@ -132,7 +134,9 @@ def _cells_of(study: Study, seed: int, name: BackboneName, block: BackboneBlock)
     for label, method in ordered:
         for sparsity, start in _settings(study, method["name"]):
             yield Cell(
-                backbone=Backbone(name=name, width=block.width),
+                backbone=Backbone(
+                    name=name, width=block.width, initialization=block.initialization
+                ),
                 data=Images(**study.data.model_dump(include={"name", "validation", "train"})),
                 label=label,
                 method=MethodSettings(**method),
@@ -175,7 +179,7 @@ def _method(label: str, block: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_values(study: Study) -> None:
-    for check in (_check_grid, _check_window, _check_data):
+    for check in (_check_grid, _check_window, _check_data, _check_dense):
         check(study)
     if study.training.nesterov and not study.training.momentum:
         raise ConfigError("training.momentum: 0 leaves nothing for nesterov; set that to false")
@@ -200,6 +204,13 @@ def _check_grid(study: Study) -> None:
 
 def _check_window(study: Study) -> None:
     epochs, pruning = study.training.epochs, study.pruning
+    if (pruning.end_epoch is None) == (pruning.end_share is None):
+        found = "none is" if pruning.end_epoch is None else "both are"
+        raise ConfigError(
+            f"pruning.end_epoch, pruning.end_share: {found} set; set one, and the other to null"
+        )
+    if pruning.end_epoch is None:
+        return  # whether begin_epoch lies before it is checked against the images
     if pruning.end_epoch > epochs:
         raise ConfigError(
             f"pruning.end_epoch: {pruning.end_epoch} is after the training; "
@@ -220,6 +231,24 @@ def _check_data(study: Study) -> None:
         raise ConfigError(f"data.path: {study.data.path!r} is no name of a folder or archive")
     if not needed and study.data.path is not None:
         raise ConfigError(f"data.path: {study.data.kind} has a fixed source; remove the key")
+
+
+def _check_dense(study: Study) -> None:
+    """Check the names of layers in every backbone; needs PyTorch where there is one but `first`."""
+    if not set(study.pruning.dense) - {"first"}:
+        return
+    import torch
+
+    from fggp.models import build
+    from fggp.pruning.dense_layers import named_layers
+
+    for name, block in study.backbones.items():
+        with torch.device("meta"):
+            model = build(name, width=block.width)
+        try:
+            named_layers(model, study.pruning.dense)
+        except ValueError as error:
+            raise ConfigError(f"pruning.dense: in {name}, {error}") from None
 
 
 def _listed(values: tuple[Any, ...]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from math import ceil
 
 from fggp.data.sizes import Size
 from fggp.foundation.errors import Failure
+from fggp.foundation.exact import plain
 from fggp.foundation.validation import ConfigError
 from fggp.study.cell import Cell
 from fggp.study.protocol import method_of
@@ -51,10 +53,10 @@ def _check_images(cell: Cell, images: int, side: int) -> None:
             f"training.batch_size: {training.batch_size} is more than the {trained_on} images to "
             f"train on; the nearest valid is {trained_on}"
         )
-    if training.pad >= side:
+    if training.pad_mode == "reflect" and training.pad >= side:
         raise ConfigError(
             f"training.pad: {training.pad} must be less than the {side} pixels of an image; "
-            f"the nearest valid is {side - 1}"
+            f"the nearest valid is {side - 1}, or pad_mode: zero"
         )
 
 
@@ -62,8 +64,13 @@ def _check_window(cell: Cell, steps: int) -> None:
     try:
         method_of(cell, steps)
     except Failure:
-        pruning = cell.pruning
-        window = (pruning.end_epoch - pruning.begin_epoch) * steps
+        pruning, begin = cell.pruning, cell.pruning.begin_epoch * steps
+        window = pruning.end(cell.training.epochs * steps, steps) - begin
+        if window < 1:
+            raise ConfigError(
+                f"pruning.end_share: {plain(pruning.end_share or Fraction(0))} of the training is "
+                f"not after pruning.begin_epoch, {pruning.begin_epoch}; begin earlier"
+            ) from None
         raise ConfigError(
             f"pruning.update_every: {pruning.update_every} is longer than the pruning window of "
             f"{window} steps ({steps} an epoch), so that {cell.label} would never prune; the "

@@ -37,10 +37,10 @@ class Block(BaseModel):
 
 
 class ImageCounts(Block):
-    """Numbers of images."""
+    """Numbers of images; there may be none for validation."""
 
     train: AtLeast1
-    validation: AtLeast1
+    validation: AtLeast0
     test: AtLeast1
 
 
@@ -52,10 +52,10 @@ class View(Block):
 
 
 class Accuracy(Block):
-    """The three views of `fggp.study.accuracy_views`."""
+    """The views of `fggp.study.accuracy_views`; without validation images there are two."""
 
     last: View
-    best_validation: View
+    best_validation: View | None = None
     best_test: View
 
 

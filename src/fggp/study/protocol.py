@@ -21,10 +21,11 @@ def method_of(cell: Cell, steps_per_epoch: int) -> Method:
     """Return the method of a cell, timed in steps; raises Failure where that is not possible."""
     recipe, pruning, sparsity = recipe_of(cell), cell.pruning, cell.sparsity
     epochs = epochs_of(recipe, cell.training.epochs, sparsity)
+    steps = len(epochs) * steps_per_epoch
     timing = Timing(
-        steps=len(epochs) * steps_per_epoch,
+        steps=steps,
         begin=pruning.begin_epoch * steps_per_epoch,
-        end=pruning.end_epoch * steps_per_epoch,
+        end=pruning.end(steps, steps_per_epoch),
         every=pruning.update_every,
     )
     if recipe.rounds is not None:

@@ -80,7 +80,7 @@ def patience(epochs: int) -> int:
     return max(5, ceil(epochs / 10))
 
 
-def entropy(counts: Sequence[int]) -> float:
+def entropy(counts: Sequence[float]) -> float:
     """Return the mean cross-entropy of the best constant answer to labels with these counts."""
     total = sum(counts)
     return -sum(count / total * log(count / total) for count in counts if count)

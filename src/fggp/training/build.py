@@ -19,8 +19,9 @@ from fggp.models.registry import find
 from fggp.pruning.parameters import prunable
 from fggp.study.cell import Cell
 from fggp.study.protocol import recipe_of
-from fggp.study.verdict import entropy
 from fggp.training.flops import output_positions
+from fggp.training.initialization import initialize
+from fggp.training.loss import best_constant
 from fggp.training.memory_format import arrange, channels_last
 from fggp.training.small_dense import narrower, weights
 
@@ -54,13 +55,14 @@ def parts_of(cell: Cell, dataset: Dataset, device: torch.device) -> Parts:
         "validation": (dataset.train_images[validation], dataset.train_labels[validation]),
         "test": (dataset.test_images, dataset.test_labels),
     }
+    occurrences = np.bincount(dataset.train_labels[train], minlength=len(dataset.classes))
     return Parts(
         model=network_of(cell, len(dataset.classes), device),
         batches=_training_batches(cell, dataset, train, device),
         held_out={name: _in_order(cell, dataset, *them, device) for name, them in sets.items()},
         scoring=scoring_batches(cell, dataset, train, device),
         images={"train": len(train)} | {name: len(labels) for name, (_, labels) in sets.items()},
-        guessing=entropy(np.bincount(dataset.train_labels[train]).tolist()),
+        guessing=best_constant(occurrences.tolist(), cell.training.label_smoothing),
     )
 
 
@@ -75,6 +77,8 @@ def network_of(cell: Cell, classes: int, device: torch.device) -> nn.Module:
         # Not torch.manual_seed: it seeds the devices too, and nothing would bring these back.
         torch.default_generator.manual_seed(seed)
         model = build(name, width=width, classes=classes)
+        if cell.backbone.initialization is not None:
+            initialize(model, cell.backbone.initialization)
     return arrange(model.to(device), cell.training.layout, find(name).whole_planes_after)
 
 
@@ -99,6 +103,7 @@ def _training_batches(
         batch_size=training.batch_size,
         seed=cell.seed,
         pad=training.pad,
+        pad_mode=training.pad_mode,
         flip=training.flip,
         device=device,
         channels_last=channels_last(cell.training.layout),

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from fggp.data import Dataset
 from fggp.foundation.errors import Failure
 from fggp.foundation.exact import kept_count
+from fggp.pruning.dense_layers import named_layers
 from fggp.pruning.parameters import Layer
 from fggp.pruning.pruner import Pruner
 from fggp.pruning.timing import epochs_of
@@ -28,6 +28,7 @@ from fggp.study.verdict import COMPLETED, Sign, failure
 from fggp.training import build
 from fggp.training.connectivity import connected
 from fggp.training.diagnostics import Diagnostics
+from fggp.training.loss import loss_of
 from fggp.training.outputs import OutputSummary
 from fggp.training.small_dense import weights
 from fggp.training.step import Row, Step
@@ -84,7 +85,8 @@ class Run:
                 method,
                 seed=cell.seed,
                 batches=parts.scoring,
-                loss=cross_entropy,
+                loss=loss_of(training),
+                dense=named_layers(self.model, cell.pruning.dense),
             )
         except ValueError as error:
             raise Failure(f"{cell.id}: {error}") from None
@@ -213,7 +215,12 @@ class Run:
             steps_per_epoch=len(self.batches),
             prunable=total,
             target=kept_count(total, self.cell.sparsity),
-            accuracy=views(epochs, first_full_epoch(epochs), window_end),
+            accuracy=views(
+                epochs,
+                first_full_epoch(epochs),
+                window_end,
+                validated=self.images["validation"] > 0,
+            ),
             epochs=epochs,
             updates=[MaskUpdate(**row) for row in self.train_step.updates],
             layers=[

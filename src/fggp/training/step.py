@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from fggp.pruning.pruner import Pruner
 from fggp.study.cell import Cell
 from fggp.training.cuda_graphs import Replay, recorder
 from fggp.training.diagnostics import Diagnostics
+from fggp.training.loss import loss_of
 from fggp.training.torch_settings import autocast
 
 Row = dict[str, Any]
@@ -43,6 +43,7 @@ class Step:
     ) -> None:
         self._training, self._update_every = cell.training, cell.pruning.update_every
         self._model, self._optimizer = model, optimizer
+        self._loss = loss_of(cell.training)
         self._device = next(model.parameters()).device
         self._pruner, self._diagnostics = pruner, diagnostics
         self.loss = torch.zeros((), device=self._device)
@@ -79,7 +80,7 @@ class Step:
 
     def _forward_backward_optimizer(self, x: Tensor, y: Tensor) -> None:
         with autocast(self._training, self._device):
-            loss = cross_entropy(self._model(x), y)
+            loss = self._loss(self._model(x), y)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self.loss += loss.detach() * len(y)

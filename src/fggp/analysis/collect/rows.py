@@ -134,11 +134,15 @@ def update_rows(item: StoredResult) -> list[Row]:
 
 def _accuracies(outcome: Outcome) -> Row:
     images = outcome.images.test
-    correct = {view: getattr(outcome.accuracy, view).correct for view in VIEWS}
+    views = {name: getattr(outcome.accuracy, name) for name in VIEWS}
+    correct = {name: None if view is None else view.correct for name, view in views.items()}
     return {"test_images": images} | {
         f"{quantity}_{view}": value
         for view, count in correct.items()
-        for quantity, value in (("correct", count), ("accuracy", count / images))
+        for quantity, value in (
+            ("correct", count),
+            ("accuracy", None if count is None else count / images),
+        )
     }
 
 

@@ -14,7 +14,7 @@ RUNS = {
     "backbone": "str", "width": "float64", "sparsity": "float64", "initial_sparsity": "float64",
     "start": "str", "label": "str", "method": "str", "ranks": "bool", "starts": "str",
     "seed": "int64", "test_images": "int64", "correct_last": "int64",
-    "correct_best_validation": "int64", "correct_best_test": "int64", "accuracy_last": "float64",
+    "correct_best_validation": "Int64", "correct_best_test": "int64", "accuracy_last": "float64",
     "accuracy_best_validation": "float64", "accuracy_best_test": "float64", "epochs": "int64",
     "steps_per_epoch": "int64",
     "prunable": "int64", "target": "int64", "kept": "int64", "realised_sparsity": "float64",
@@ -43,12 +43,13 @@ training, ``share_of_peak`` is that of the ``peak_gflops`` of a matrix product
 """
 
 MISSING = (
+    *("correct_best_validation", "accuracy_best_validation"),
     *("initial_sparsity", "inference_macs", "training_macs", "dense_macs"),
     *("explored_share", "dead_neurons_share", "images_per_second", "peak_gflops"),
     *("share_of_peak", "energy_joules", "counter_joules", "estimated_seconds"),
 )
-"""Columns that may be empty: methods with one start, what was not measured or has no estimate, and
-results from before the others came."""
+"""Columns that may be empty: the view of validation images where there are none, methods with one
+start, what was not measured or has no estimate, and results from before the others came."""
 
 DENSE = "dense"
 """The label of the reference, which no other method can carry."""

@@ -15,6 +15,7 @@ from pandas import DataFrame
 
 from fggp.analysis.figure_style import WIDTH, Look
 from fggp.analysis.study_tables import Material
+from fggp.foundation.exact import ratio
 from fggp.foundation.quantities import percent
 
 Drawn = tuple[Figure, DataFrame]
@@ -108,9 +109,10 @@ def over_epochs(
     pruning = material.configuration.get("pruning")
     last = material.configuration.get("training", {}).get("epochs", data["x"].max())
     grid[0, 0].set_xlim(0, 1.03 * last)
+    end = pruning and (pruning["end_epoch"] or float(ratio(pruning["end_share"])) * last)
     for axes in grid.flat:
         if pruning:
-            axes.axvspan(pruning["begin_epoch"], pruning["end_epoch"], color="#f0f0f0", linewidth=0)
+            axes.axvspan(pruning["begin_epoch"], end, color="#f0f0f0", linewidth=0)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for axes, (name, _) in zip(grid[0], columns, strict=True):
         axes.set_title(name, fontsize=7)

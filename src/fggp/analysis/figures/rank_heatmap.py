@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from pandas import DataFrame
 
 from fggp.analysis.catalogue import figure
 from fggp.analysis.complete_grids import Counts, name_of
-from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
+from fggp.analysis.figures.layout import Drawn, blank, canvas, head
 from fggp.analysis.pairs import grids
 from fggp.analysis.study_tables import Material
 from fggp.analysis.tables.formats import records
@@ -71,26 +70,21 @@ def _rows(blocks: str, counts: Counts) -> Iterator[dict[str, object]]:
 
 
 def _map(axes: Axes, counts: Counts) -> None:
-    average = counts.ranks.mean(axis=0)
-    order = np.argsort(average, kind="stable")
-    # The average stands apart from the settings.
-    ranks = np.column_stack([counts.ranks.T, np.full(len(order), np.nan), average])[order]
-    colours = colormaps["cividis_r"]
-    axes.imshow(ranks, cmap=colours, vmin=1, vmax=len(order), aspect="auto")
-    for (row, column), rank in np.ndenumerate(ranks):
-        if np.isnan(rank):
-            continue
-        dark = (rank - 1) / max(len(order) - 1, 1) > 0.5
-        form = ".2f" if column == ranks.shape[1] - 1 else "g"
-        axes.text(
-            column, row, format(rank, form), ha="center", va="center", fontsize=6,
-            color="white" if dark else "black",
-        )  # fmt: skip
+    from seaborn import heatmap
+
     names = [name_of(setting) for setting in records(counts.settings)]
-    places = [*range(len(names)), len(names) + 1]
-    axes.set_xticks(places, [*names, AVERAGE], rotation=90, fontsize=6)
-    categories(axes, [counts.entries[it] for it in order])
-    axes.set_ylim(len(order) - 0.5, -0.5)
+    ranks = DataFrame(counts.ranks.T, index=list(counts.entries), columns=names)
+    texts = ranks.map("{:g}".format)
+    ranks[""], texts[""] = np.nan, ""  # the average is apart from the settings
+    ranks[AVERAGE] = counts.ranks.mean(axis=0)
+    texts[AVERAGE] = ranks[AVERAGE].map("{:.2f}".format)
+    ranks = ranks.sort_values(AVERAGE, kind="stable")
+    # The lighter half of the colours, on all of which black numbers are legible.
+    heatmap(
+        ranks, annot=texts.loc[ranks.index], fmt="", annot_kws={"size": 6, "color": "black"},
+        cmap="cividis_r", vmin=1, vmax=2 * len(ranks), cbar=False, xticklabels=True,
+        yticklabels=True, ax=axes,
+    )  # fmt: skip
+    axes.tick_params(axis="x", length=0, labelsize=6)
+    axes.tick_params(axis="y", length=0, labelsize=6 if len(ranks) > 10 else 7)
     axes.grid(visible=False)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)

@@ -13,7 +13,6 @@ from fggp.analysis.page.facts import facts, power_line
 from fggp.analysis.page.pictures import pictures
 from fggp.analysis.plan import read_plan
 from fggp.analysis.study_tables import Material
-from fggp.analysis.tables import INTERPRETATION
 from fggp.foundation.files import write_text
 from fggp.study.study_folder import study_name
 
@@ -62,7 +61,6 @@ def page(study_folder: Path) -> str:
             description=material.title,
             marks=material.marks,
             facts=facts(material, plan, origin),
-            interpretation=INTERPRETATION if (runs["method"] == "fggp").any() else "",
             contents=contents(runs, plan, name),
             plan=plan,
             power=power_line(runs, plan),

@@ -46,7 +46,7 @@ def pooled(settings: Sequence[Numbers]) -> Spread:
     return Spread(float(np.sqrt(squares / df)) if df else np.nan, df)
 
 
-def estimate(mean: float, se: float, df: int, alpha: float) -> Estimate:
+def estimate(mean: float, se: float, df: float, alpha: float) -> Estimate:
     """Return a t interval of level 1 − ``alpha``; without degrees of freedom or spread, NaN."""
     from scipy.stats import t
 
@@ -61,6 +61,21 @@ def on_the_grid(differences: Numbers, alpha: float) -> Estimate:
     spread = pooled(list(differences))
     se = spread.sd / np.sqrt(differences.size)
     return estimate(float(differences.mean()), float(se), spread.df, alpha)
+
+
+def own_spreads(differences: Numbers, alpha: float) -> Estimate:
+    """E1 of settings × seeds: a variance per setting, degrees of freedom after Satterthwaite.
+
+    For settings whose spreads differ, where one pooled variance makes the interval too narrow
+    (Satterthwaite 1946, Biometrics Bulletin 2, 110-114).
+    """
+    settings, seeds = differences.shape
+    if seeds < 2:
+        return Estimate(float(differences.mean()), np.nan, np.nan, np.nan)
+    of_means = np.array([pooled([it]).sd ** 2 / seeds for it in differences])
+    variance = float(of_means.sum())
+    df = variance**2 * (seeds - 1) / float((of_means**2).sum()) if variance else 0.0
+    return estimate(float(differences.mean()), np.sqrt(variance) / settings, df, alpha)
 
 
 def over_settings(differences: Numbers, alpha: float) -> Estimate:

@@ -21,8 +21,6 @@ from fggp.foundation.validation import nearest
 
 __all__ = ["INTERPRETATION", "TABLES", "write_table"]
 
-INTERPRETATION = "The method fggp is an interpretation of its paper's abstract."
-
 
 def write_table(name: str, study_folder: Path) -> list[Path]:
     """Write ``tables/NAME.csv``, ``.md`` and ``.tex`` from ``runs.csv`` of a study.
@@ -39,8 +37,6 @@ def write_table(name: str, study_folder: Path) -> list[Path]:
     table = made(runs, plan)
     note = " ".join(filter(None, [_sentence(title(study_folder)), table.note]))
     note += f" The plan of the analysis is {origin}."
-    if (runs["method"] == "fggp").any():
-        note += f" {INTERPRETATION}"
     forms = {
         "csv": table.data.to_csv(index=False, lineterminator="\n"),
         "md": markdown(table, note, marks(runs)),

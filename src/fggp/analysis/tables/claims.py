@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pandas import DataFrame
 from pydantic import Field, ValidationError, model_validator
@@ -33,23 +33,17 @@ FRAMES: dict[str, Callable[[DataFrame, Plan], DataFrame]] = {
 }
 """The tables that can decide, with their exact columns."""
 
-Change = Literal["order", "annealing", "gradient-alone", "magnitude-alone"]
-"""What a rival changes in the method that a claim is about."""
-
 
 class Claim(Record):
     """A statement about a label, and the rule that decides it.
 
-    ``rivals`` are the labels that the rule "better" compares with, any that the study has;
-    ``changes`` says what they change, so that the claim can be asked of other settings of the
-    method too (`fggp.analysis.default_reading.claims`).
+    ``rivals`` are the labels that the rule "better" compares with, any that the study has.
     """
 
     says: str
     rule: RuleName
     label: Name
     rivals: tuple[Name, ...] = ()
-    changes: Change | None = None
 
     @model_validator(mode="after")
     def _rivals_where_it_compares(self) -> Self:
@@ -109,8 +103,8 @@ def read_claims() -> tuple[Claims, str]:
         raise ResultError(f"{CLAIMS}: {reason}") from None
 
 
-def claims(runs: DataFrame, plan: Plan, names: Container[str] | None = None) -> DataFrame:
-    """Decide every claim, or those of some names; returns a row each with columns `COLUMNS`.
+def claims(runs: DataFrame, plan: Plan) -> DataFrame:
+    """Decide every claim; returns a row each with columns `COLUMNS`.
 
     Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. In a ranking the
     label that a claim is about meets other methods, and no variant of its own.
@@ -123,8 +117,6 @@ def claims(runs: DataFrame, plan: Plan, names: Container[str] | None = None) -> 
     frames: dict[tuple[str, str], DataFrame] = {}
     rows = []
     for name, claim in read_claims()[0].claims.items():
-        if names is not None and name not in names:
-            continue
         source = claim.decided_by.table
         label = claim.label if source == "ranking" else ""
         if (source, label) not in frames:
@@ -163,7 +155,7 @@ def claims_table(runs: DataFrame, plan: Plan) -> Table:
     _, origin = read_claims()
     note = (
         "The claims of the paper's abstract, each decided on its own, by the rules behind it, in "
-        f"this study and for this reading of the method; the claims are {origin}. Ranks are among "
+        f"this study; the claims are {origin}. Ranks are among "
         "the methods here, without variants of the one that the claim is about. Where neither rule "
         "is met, the study is too small or the difference too near to nothing to decide."
     )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
 from pandas import DataFrame
 
 from fggp.analysis.catalogue import table
@@ -18,57 +22,16 @@ from fggp.analysis.stats.paired import (
     smallest_p,
     wilcoxon,
 )
-from fggp.analysis.tables.formats import (
-    Column,
-    Row,
-    Table,
-    interval,
-    missing,
-    number,
-    remarks,
-    text,
-)
+from fggp.analysis.tables.fields import Field, between, frame, visible
+from fggp.analysis.tables.formats import Row, Table, missing, remarks, text
 from fggp.foundation.quantities import count
-
-COLUMNS = {
-    "blocks": "str",
-    "reference": "str",
-    "rival": "str",
-    "settings": "Int64",
-    "seeds": "Int64",
-    "difference_points": "float64",
-    "grid_low": "float64",
-    "grid_high": "float64",
-    "grid_p": "float64",
-    "over_settings_low": "float64",
-    "over_settings_high": "float64",
-    "over_settings_p": "float64",
-    "wilcoxon_p": "float64",
-    "smallest_p": "float64",
-    "wilcoxon_p_holm": "float64",
-    "smallest_p_holm": "float64",
-    "wins": "Int64",
-    "ties": "Int64",
-    "losses": "Int64",
-    "run_wins_share": "float64",
-    "p_better": "float64",
-    "p_equivalent": "float64",
-    "p_worse": "float64",
-    "note": "str",
-}
-"""Columns of the comparisons, all as the reference sees them: the mean difference, reference minus
-rival, with its interval on this fixed grid (``grid_…``, E1 of `fggp.analysis.stats.paired`) and
-over the settings as a sample (``over_settings_…``, E2); Wilcoxon's exact p over the settings,
-adjusted by Holm over the rivals of the same ``blocks``, each beside the smallest value that so many
-settings allow; settings won, tied and lost; the share of paired runs won, a tie counting half; and
-the chances that the mean over the grid is above, within and below the region of equivalence."""
 
 
 def comparisons(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     """Compare the reference with each rival over the grid.
 
     Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. Returns a row per
-    rival (and start, see `pairs`) with columns `COLUMNS`, the closest rival first; none where the
+    rival (and start, see `pairs`) with columns `FIELDS`, the closest rival first; none where the
     reference is not in the study or has no rival.
 
     Raises:
@@ -76,17 +39,13 @@ def comparisons(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
 
     """
     plan = plan or default_plan()
-    rows: list[dict[str, Any]] = []
-    found = pairs(runs, plan)
+    found, compared = pairs(runs, plan), list[Compared]()
     for blocks in (STARTS, NO_STARTS):
-        family = [_row(pair, plan) for pair in found if pair.blocks == blocks]
-        adjusted = holm([row["wilcoxon_p"] for row in family])
-        for row, p in zip(family, adjusted, strict=True):
-            row["wilcoxon_p_holm"] = p
-            row["smallest_p_holm"] = smallest_p(row["untied"], len(family))
-            row["note"] = _remark(row, plan)
-        rows += sorted(family, key=lambda row: (row["difference_points"], row["rival"]))
-    return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+        family = [pair for pair in found if pair.blocks == blocks]
+        adjusted = holm([wilcoxon(pair.images.sum(axis=1)) for pair in family])
+        rows = [Compared(it, plan, p, len(family)) for it, p in zip(family, adjusted, strict=True)]
+        compared += sorted(rows, key=lambda row: (row.grid.mean, row.pair.rival))
+    return frame(FIELDS, compared)
 
 
 @table("comparisons", "Results", place=4)
@@ -99,79 +58,121 @@ def comparisons_table(runs: DataFrame, plan: Plan) -> Table:
     settings allow; ``settings`` and ``seeds`` (n) are the numbers behind.
     """
     data = comparisons(runs, plan)
-    form = "+.2f"
-    columns = [
-        *([text("method", "reference")] if data["reference"].nunique() > 1 else []),
-        text("rival", "rival"),
-        number("difference (points)", "difference_points", form),
-        interval(f"{plan.confidence} on this grid", "grid_low", "grid_high", form),
-        interval(
-            f"{plan.confidence} over settings", "over_settings_low", "over_settings_high", form
-        ),
-        Column("won/tied/lost", lambda row: f"{row['wins']}/{row['ties']}/{row['losses']}"),
-        _beside("Wilcoxon p (smallest)", "wilcoxon_p", "smallest_p"),
-        _beside("Holm p (smallest)", "wilcoxon_p_holm", "smallest_p_holm"),
-        number("runs won", "run_wins_share", ".0%"),
-        Column("better/equal/worse", _chances),
-        *remarks(data),
-    ]
-    return Table(data, columns, _note(data, plan))
+    columns = visible(FIELDS, level=plan.confidence)
+    if data["reference"].nunique() > 1:
+        columns.insert(0, text("method", "reference"))
+    return Table(data, [*columns, *remarks(data)], _note(data, plan))
 
 
-def _row(pair: Pair, plan: Plan) -> dict[str, Any]:
-    images, differences = pair.images, pair.differences
-    sums = images.sum(axis=1)
-    grid, settings = on_the_grid(differences, plan.alpha), over_settings(differences, plan.alpha)
-    better, equivalent, worse = practical(differences, plan.rope)
-    untied = int((sums != 0).sum())
-    return {
-        "blocks": pair.blocks,
-        "reference": pair.reference,
-        "rival": pair.rival,
-        "settings": len(sums),
-        "seeds": images.shape[1],
-        "difference_points": grid.mean,
-        **_named("grid", grid),
-        **_named("over_settings", settings),
-        "wilcoxon_p": wilcoxon(sums),
-        "smallest_p": smallest_p(untied),
-        "wins": int((sums > 0).sum()),
-        "ties": int((sums == 0).sum()),
-        "losses": int((sums < 0).sum()),
-        "run_wins_share": float(((images > 0) + 0.5 * (images == 0)).mean()),
-        "p_better": better,
-        "p_equivalent": equivalent,
-        "p_worse": worse,
-        "untied": untied,
-    }
+@dataclass(frozen=True)
+class Compared:
+    """What a row is about: a pair, and its Wilcoxon p adjusted over so many ``rivals``."""
+
+    pair: Pair
+    plan: Plan
+    wilcoxon_p_holm: float
+    rivals: int
+
+    @cached_property
+    def grid(self) -> Estimate:
+        """The mean difference on this fixed grid (E1 of `fggp.analysis.stats.paired`)."""
+        return on_the_grid(self.pair.differences, self.plan.alpha)
+
+    @cached_property
+    def over(self) -> Estimate:
+        """The same over the settings as a sample (E2)."""
+        return over_settings(self.pair.differences, self.plan.alpha)
+
+    @cached_property
+    def chances(self) -> tuple[float, float, float]:
+        """That the mean over the grid is above, within and below the region of equivalence."""
+        return practical(self.pair.differences, self.plan.rope)
+
+    @cached_property
+    def images(self) -> NDArray[np.int64]:
+        """Correct images more than the rival's, by setting, over all seeds."""
+        sums: NDArray[np.int64] = self.pair.images.sum(axis=1)
+        return sums
+
+    @property
+    def untied(self) -> int:
+        """The settings that are no tie."""
+        return int((self.images != 0).sum())
+
+    @property
+    def note(self) -> str:
+        """What cannot be computed or shown, and why."""
+        settings, seeds = self.pair.images.shape
+        parts = []
+        if missing(self.grid.low):
+            why = "1 seed" if seeds < 2 else "no spread between seeds"
+            parts.append(f"interval on this grid not computable: {why}")
+        if missing(self.over.low):
+            why = "1 setting" if settings < 2 else "no spread between settings"
+            parts.append(f"interval over settings not computable: {why}")
+        if smallest_p(self.untied, self.rivals) >= self.plan.alpha:
+            settings_there = count(self.untied, "untied setting")
+            parts.append(f"{settings_there} cannot give a Holm p below {self.plan.alpha:g}")
+        return "; ".join(parts)
 
 
-def _named(name: str, found: Estimate) -> dict[str, float]:
-    return {f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_p": found.p}
+def _beside(key: str, smallest: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[key]:.2g} ({row[smallest]:.2g})"
 
 
-def _remark(row: Row, plan: Plan) -> str:
-    parts = []
-    if missing(row["grid_low"]):
-        why = "1 seed" if row["seeds"] < 2 else "no spread between seeds"
-        parts.append(f"interval on this grid not computable: {why}")
-    if missing(row["over_settings_low"]):
-        why = "1 setting" if row["settings"] < 2 else "no spread between settings"
-        parts.append(f"interval over settings not computable: {why}")
-    if row["smallest_p_holm"] >= plan.alpha:
-        parts.append(
-            f"{count(row['untied'], 'untied setting')} cannot give a Holm p below {plan.alpha:g}"
-        )
-    return "; ".join(parts)
-
-
-def _beside(head: str, key: str, smallest: str) -> Column:
-    return Column(head, lambda row: f"{row[key]:.2g} ({row[smallest]:.2g})")
+def _record(row: Row) -> str:
+    return f"{row['wins']}/{row['ties']}/{row['losses']}"
 
 
 def _chances(row: Row) -> str:
     chances = [row[f"p_{name}"] for name in ("better", "equivalent", "worse")]
     return "-" if missing(chances[0]) else "/".join(f"{it:.2f}" for it in chances)
+
+
+FIELDS: tuple[Field[Compared], ...] = (
+    Field("blocks", "str", "what a setting is, see `pairs`", lambda it: it.pair.blocks),
+    Field("reference", "str", "the reference, with a start where it has one here",
+          lambda it: it.pair.reference),
+    Field("rival", "str", "the other method", lambda it: it.pair.rival, "rival"),
+    Field("settings", "Int64", "the number of settings", lambda it: it.pair.images.shape[0]),
+    Field("seeds", "Int64", "the number of seeds", lambda it: it.pair.images.shape[1]),
+    Field("difference_points", "float64", "mean difference, reference minus rival, in points",
+          lambda it: it.grid.mean, "difference (points)", "+.2f"),
+    Field("grid_low", "float64", "its interval on this grid, from the noise of seeds",
+          lambda it: it.grid.low, "{level} on this grid",
+          cell=between("grid_low", "grid_high", "+.2f")),
+    Field("grid_high", "float64", "the upper end", lambda it: it.grid.high),
+    Field("grid_p", "float64", "its p", lambda it: it.grid.p),
+    Field("over_settings_low", "float64", "its interval with the settings as a sample",
+          lambda it: it.over.low, "{level} over settings",
+          cell=between("over_settings_low", "over_settings_high", "+.2f")),
+    Field("over_settings_high", "float64", "the upper end", lambda it: it.over.high),
+    Field("over_settings_p", "float64", "its p", lambda it: it.over.p),
+    Field("wilcoxon_p", "float64", "Wilcoxon's exact p over the settings",
+          lambda it: wilcoxon(it.images), "Wilcoxon p (smallest)",
+          cell=_beside("wilcoxon_p", "smallest_p"), place=1),
+    Field("smallest_p", "float64", "the smallest that so many settings allow",
+          lambda it: smallest_p(it.untied)),
+    Field("wilcoxon_p_holm", "float64", "adjusted by Holm over the rivals of the same blocks",
+          lambda it: it.wilcoxon_p_holm, "Holm p (smallest)",
+          cell=_beside("wilcoxon_p_holm", "smallest_p_holm"), place=1),
+    Field("smallest_p_holm", "float64", "the smallest that the settings allow after that",
+          lambda it: smallest_p(it.untied, it.rivals)),
+    Field("wins", "Int64", "settings won", lambda it: int((it.images > 0).sum()),
+          "won/tied/lost", cell=_record),
+    Field("ties", "Int64", "settings with as many correct images",
+          lambda it: int((it.images == 0).sum())),
+    Field("losses", "Int64", "settings lost", lambda it: int((it.images < 0).sum())),
+    Field("run_wins_share", "float64", "share of paired runs won, a tie counting half",
+          lambda it: float(((it.pair.images > 0) + 0.5 * (it.pair.images == 0)).mean()),
+          "runs won", ".0%", place=1),
+    Field("p_better", "float64", "chance that the mean is above the region of equivalence",
+          lambda it: it.chances[0], "better/equal/worse", cell=_chances, place=1),
+    Field("p_equivalent", "float64", "chance that it is within", lambda it: it.chances[1]),
+    Field("p_worse", "float64", "chance that it is below", lambda it: it.chances[2]),
+    Field("note", "str", "what cannot be computed or shown, and why", lambda it: it.note),
+)  # fmt: skip
+"""The columns of the comparisons, all as the reference sees them."""
 
 
 def _note(data: DataFrame, plan: Plan) -> str:

@@ -6,36 +6,13 @@ from pandas import DataFrame, Series
 
 from fggp.analysis.catalogue import table
 from fggp.analysis.plan import Plan
-from fggp.analysis.tables.formats import Column, Row, Table, missing, number, text
+from fggp.analysis.tables.fields import Field, frame, visible
+from fggp.analysis.tables.formats import Row, Table, missing
 from fggp.foundation.quantities import count, percent, rounded
 from fggp.study import costs
 
 HOUR = 3600
 KWH = 3.6e6
-COLUMNS = {
-    "backbone": "str",
-    "label": "str",
-    "cells": "int64",
-    "hours_median": "float64",
-    "hours": "float64",
-    "estimated_hours": "float64",
-    "ratio": "float64",
-    "peak_memory_mb": "int64",
-    "not_completed": "int64",
-    "verdicts": "str",
-    "kwh": "float64",
-    "measured": "int64",
-    "measured_kwh": "float64",
-    "images_per_second": "float64",
-    "share_of_peak": "float64",
-}
-"""Columns of the table. Hours are those of a GPU or of a core: seconds times threads on a CPU; the
-median is that of one cell. ``estimated_hours`` are those of `fggp.study.costs` for the same device,
-and ``ratio`` is hours by estimated hours. ``kwh`` is hours times the rough power of the device, and
-``measured_kwh`` what its counter says of those cells that had it to themselves (``measured``). The
-last two are medians over the cells. What no cell says is empty, and so are estimates without a rate
-on record.
-"""
 MEASURED = (
     "Energy was measured in {of} ({kwh} kWh, estimated {estimated}), by the counter of the GPU's "
     "board or of the processor packages, where a training had the device to itself. So sums count "
@@ -50,7 +27,7 @@ SPEED = (
 
 
 def study_costs(runs: DataFrame) -> DataFrame:
-    """Return a row per backbone and label with columns `COLUMNS`, in the order of the runs.
+    """Return a row per backbone and label with columns `FIELDS`, in the order of the runs.
 
     Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it.
     """
@@ -60,27 +37,7 @@ def study_costs(runs: DataFrame) -> DataFrame:
         kwh=_kwh(runs),
         other=runs["verdict"] != "completed",
     )
-    rows = [
-        {
-            "backbone": backbone,
-            "label": label,
-            "cells": len(part),
-            "hours_median": part["hours"].median(),
-            "hours": part["hours"].sum(),
-            "estimated_hours": part["estimated_hours"].sum(skipna=False),
-            "ratio": part["hours"].sum() / part["estimated_hours"].sum(skipna=False),
-            "peak_memory_mb": part["peak_memory_mb"].max(),
-            "not_completed": int(part["other"].sum()),
-            "verdicts": _verdicts(part.loc[part["other"], "verdict"]),
-            "kwh": part["kwh"].sum(),
-            "measured": int(part["energy_joules"].notna().sum()),
-            "measured_kwh": part["energy_joules"].sum(min_count=1) / KWH,
-            "images_per_second": part["images_per_second"].median(),
-            "share_of_peak": part["share_of_peak"].median(),
-        }
-        for (backbone, label), part in each.groupby(["backbone", "label"], sort=False)
-    ]
-    return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    return frame(FIELDS, (part for _, part in each.groupby(["backbone", "label"], sort=False)))
 
 
 def _units(runs: DataFrame) -> Series[int]:
@@ -109,26 +66,7 @@ def costs_table(runs: DataFrame, plan: Plan) -> Table:
     before: hours, memory and a rough energy, and how many were not completed.
     """
     data = study_costs(runs)
-    columns = [
-        text("backbone", "backbone"),
-        text("method", "label"),
-        number("cells", "cells", "d"),
-        _amount("hours per cell", "hours_median"),
-        _amount("hours", "hours"),
-        _amount("estimated", "estimated_hours"),
-        number("ratio", "ratio", ".2f"),
-        number("peak memory (MB)", "peak_memory_mb", "d"),
-        _amount("kWh, estimated", "kwh"),
-        Column("kWh, measured", _measured),
-        _amount("images/s", "images_per_second"),
-        Column("share of peak", _share_of_peak),
-        text("not completed", "verdicts"),
-    ]
-    return Table(data, columns, _note(runs, data))
-
-
-def _amount(head: str, key: str) -> Column:
-    return Column(head, lambda row: "-" if missing(row[key]) else rounded(row[key]))
+    return Table(data, visible(FIELDS), _note(runs, data))
 
 
 def _measured(row: Row) -> str:
@@ -139,13 +77,65 @@ def _measured(row: Row) -> str:
     return f"{rounded(row['measured_kwh'])}{some}"
 
 
-def _share_of_peak(row: Row) -> str:
-    share = row["share_of_peak"]
-    return "-" if missing(share) else percent(share, 2)
-
-
 def _verdicts(others: Series[str]) -> str:
     return ", ".join(f"{number} {verdict}" for verdict, number in others.value_counts().items())
+
+
+FIELDS: tuple[Field[DataFrame], ...] = (
+    Field("backbone", "str", "the network", lambda part: part["backbone"].iloc[0], "backbone"),
+    Field("label", "str", "the label of the method", lambda part: part["label"].iloc[0], "method"),
+    Field("cells", "int64", "the number of trainings", len, "cells", "d"),
+    Field(
+        "hours_median", "float64", "median hours of a training, of a GPU or of a core (seconds "
+        "times threads on a CPU)",
+        lambda part: part["hours"].median(), "hours per cell", rounded,
+    ),
+    Field("hours", "float64", "their sum", lambda part: part["hours"].sum(), "hours", rounded),
+    Field(
+        "estimated_hours", "float64", "the sum that `fggp.study.costs` expects on that device; "
+        "empty without a rate on record",
+        lambda part: part["estimated_hours"].sum(skipna=False), "estimated", rounded,
+    ),
+    Field(
+        "ratio", "float64", "hours by estimated hours",
+        lambda part: part["hours"].sum() / part["estimated_hours"].sum(skipna=False),
+        "ratio", ".2f",
+    ),
+    Field(
+        "peak_memory_mb", "int64", "the most memory of the host that a training took",
+        lambda part: part["peak_memory_mb"].max(), "peak memory (MB)", "d",
+    ),
+    Field(
+        "not_completed", "int64", "the number of trainings that failed",
+        lambda part: int(part["other"].sum()),
+    ),
+    Field(
+        "verdicts", "str", "how these ended",
+        lambda part: _verdicts(part.loc[part["other"], "verdict"]), "not completed", place=1,
+    ),
+    Field(
+        "kwh", "float64", "hours times the rough power of the device",
+        lambda part: part["kwh"].sum(), "kWh, estimated", rounded,
+    ),
+    Field(
+        "measured", "int64", "the number of trainings whose energy was measured",
+        lambda part: int(part["energy_joules"].notna().sum()),
+    ),
+    Field(
+        "measured_kwh", "float64", "the energy that the counters of the device give for these",
+        lambda part: part["energy_joules"].sum(min_count=1) / KWH, "kWh, measured", cell=_measured,
+    ),
+    Field(
+        "images_per_second", "float64", "median speed of training",
+        lambda part: part["images_per_second"].median(), "images/s", rounded,
+    ),
+    Field(
+        "share_of_peak", "float64", "median share of the speed of a matrix product",
+        lambda part: part["share_of_peak"].median(), "share of peak",
+        lambda share: percent(share, 2),
+    ),
+)  # fmt: skip
+"""The columns of the table of costs; a row is about the trainings of a backbone and label."""
 
 
 def _note(runs: DataFrame, data: DataFrame) -> str:

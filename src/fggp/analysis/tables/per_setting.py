@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from pandas import DataFrame
@@ -11,51 +11,19 @@ from pandas import DataFrame
 from fggp.analysis.catalogue import table
 from fggp.analysis.pairs import Pair, nothing, pairs
 from fggp.analysis.plan import Plan, default_plan
-from fggp.analysis.stats.paired import estimate, holm, pooled, smallest_p
-from fggp.analysis.tables.formats import (
-    Column,
-    Table,
-    interval,
-    number,
-    p_value,
-    records,
-    remarks,
-    text,
-)
+from fggp.analysis.stats.paired import Estimate, Numbers, Spread, estimate, holm, pooled, smallest_p
+from fggp.analysis.tables.fields import Field, between, frame, visible
+from fggp.analysis.tables.formats import Row, Table, records, remarks, text
 from fggp.foundation.quantities import count, percent
-
-COLUMNS = {
-    "blocks": "str",
-    "backbone": "str",
-    "sparsity": "float64",
-    "start": "str",
-    "reference": "str",
-    "rival": "str",
-    "seeds": "Int64",
-    "difference_points": "float64",
-    "low": "float64",
-    "high": "float64",
-    "p": "float64",
-    "p_holm": "float64",
-    "sd": "float64",
-    "pooled_sd": "float64",
-    "df": "Int64",
-    "smallest_sign_p": "float64",
-    "note": "str",
-}
-"""Columns of the comparisons inside settings: paired t with the variance pooled over the settings
-(``pooled_sd``, ``df``; ``sd`` is that of the setting alone), p adjusted by Holm over the settings
-of the pair; ``smallest_sign_p`` is what a test of ranks or signs on so many seeds could reach."""
 
 
 def per_setting(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     """Compare the reference with each rival inside each setting.
 
-    Returns rows with columns `COLUMNS`, by pair as in `pairs` and by setting.
+    Returns rows with columns `FIELDS`, by pair as in `pairs` and by setting.
     """
     plan = plan or default_plan()
-    rows = [row for pair in pairs(runs, plan) for row in _settings_of(pair, plan)]
-    return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    return frame(FIELDS, (row for pair in pairs(runs, plan) for row in _settings_of(pair, plan)))
 
 
 @table("per_setting", "Results", place=5)
@@ -67,25 +35,37 @@ def per_setting_table(runs: DataFrame, plan: Plan) -> Table:
     of ranks or signs could reach at best.
     """
     data = per_setting(runs, plan)
-    columns = [
-        *([text("method", "reference")] if data["reference"].nunique() > 1 else []),
-        text("rival", "rival"),
-        text("backbone", "backbone"),
-        Column("sparsity", lambda row: percent(row["sparsity"])),
-        text("start", "start"),
-        number("difference (points)", "difference_points", "+.2f"),
-        interval(f"{plan.confidence} interval", "low", "high", "+.2f"),
-        p_value("p", "p"),
-        p_value("Holm p", "p_holm"),
-        number("sd", "sd", ".2f"),
-        number("pooled sd", "pooled_sd", ".2f"),
-        *remarks(data),
-    ]
+    columns = [*visible(FIELDS, level=plan.confidence), *remarks(data)]
+    if data["reference"].nunique() > 1:
+        columns.insert(0, text("method", "reference"))
     significant = [bool(p < plan.alpha) for p in data["p_holm"]]
     return Table(data, columns, _note(data, plan), {"Holm p": significant})
 
 
-def _settings_of(pair: Pair, plan: Plan) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True)
+class Inside:
+    """What a row is about: a pair inside a setting.
+
+    ``found`` is the paired t with the variance pooled over the settings of the pair (``spread``),
+    ``p_holm`` its p adjusted over these settings.
+    """
+
+    pair: Pair
+    setting: Row
+    differences: Numbers
+    spread: Spread
+    found: Estimate
+    p_holm: float
+
+    @property
+    def note(self) -> str:
+        """Why there is no interval, where there is none."""
+        if len(self.differences) < 2:
+            return "not computable: 1 seed"
+        return "" if self.spread.sd > 0 else "not computable: no spread between seeds"
+
+
+def _settings_of(pair: Pair, plan: Plan) -> Iterator[Inside]:
     differences = pair.differences
     seeds = differences.shape[1]
     spread = pooled(list(differences))
@@ -93,33 +73,45 @@ def _settings_of(pair: Pair, plan: Plan) -> Iterator[dict[str, Any]]:
         estimate(float(row.mean()), spread.sd / np.sqrt(seeds), spread.df, plan.alpha)
         for row in differences
     ]
-    computed = [it.p for it in found if not np.isnan(it.p)]
-    adjusted = iter(holm(computed))
-    for index, setting in enumerate(records(pair.counts.settings)):
-        it = found[index]
-        yield {
-            "blocks": pair.blocks,
-            **setting,
-            "reference": pair.reference,
-            "rival": pair.rival,
-            "seeds": seeds,
-            "difference_points": it.mean,
-            "low": it.low,
-            "high": it.high,
-            "p": it.p,
-            "p_holm": np.nan if np.isnan(it.p) else next(adjusted),
-            "sd": float(differences[index].std(ddof=1)) if seeds > 1 else np.nan,
-            "pooled_sd": spread.sd,
-            "df": spread.df,
-            "smallest_sign_p": smallest_p(seeds),
-            "note": _no_spread(seeds, spread.sd),
-        }
+    adjusted = iter(holm([it.p for it in found if not np.isnan(it.p)]))
+    settings = records(pair.counts.settings)
+    for setting, row, it in zip(settings, differences, found, strict=True):
+        p_holm = np.nan if np.isnan(it.p) else next(adjusted)
+        yield Inside(pair, setting, row, spread, it, p_holm)
 
 
-def _no_spread(seeds: int, sd: float) -> str:
-    if seeds < 2:
-        return "not computable: 1 seed"
-    return "" if sd > 0 else "not computable: no spread between seeds"
+def _sd(row: Inside) -> float:
+    return float(row.differences.std(ddof=1)) if len(row.differences) > 1 else np.nan
+
+
+FIELDS: tuple[Field[Inside], ...] = (
+    Field("blocks", "str", "what a setting is, see `pairs`", lambda it: it.pair.blocks),
+    Field("backbone", "str", "the network", lambda it: it.setting["backbone"], "backbone"),
+    Field("sparsity", "float64", "its sparsity, 0 to 1", lambda it: it.setting["sparsity"],
+          "sparsity", percent),
+    Field("start", "str", "its start, where both methods have two",
+          lambda it: it.setting.get("start"), "start"),
+    Field("reference", "str", "the reference, with a start where it has one here",
+          lambda it: it.pair.reference),
+    Field("rival", "str", "the other method", lambda it: it.pair.rival, "rival", place=-1),
+    Field("seeds", "Int64", "the number of seeds", lambda it: len(it.differences)),
+    Field("difference_points", "float64", "mean difference, reference minus rival, in points",
+          lambda it: it.found.mean, "difference (points)", "+.2f"),
+    Field("low", "float64", "its interval, the variance pooled over the settings of the pair",
+          lambda it: it.found.low, "{level} interval", cell=between("low", "high", "+.2f")),
+    Field("high", "float64", "the upper end", lambda it: it.found.high),
+    Field("p", "float64", "its p", lambda it: it.found.p, "p", ".2g"),
+    Field("p_holm", "float64", "p adjusted by Holm over the settings of the pair",
+          lambda it: it.p_holm, "Holm p", ".2g"),
+    Field("sd", "float64", "standard deviation of the differences here", _sd, "sd", ".2f"),
+    Field("pooled_sd", "float64", "the same pooled over the settings",
+          lambda it: it.spread.sd, "pooled sd", ".2f"),
+    Field("df", "Int64", "its degrees of freedom", lambda it: it.spread.df),
+    Field("smallest_sign_p", "float64", "what a test of ranks or signs could reach at best",
+          lambda it: smallest_p(len(it.differences))),
+    Field("note", "str", "what cannot be computed, and why", lambda it: it.note),
+)  # fmt: skip
+"""The columns of the comparisons inside settings."""
 
 
 def _note(data: DataFrame, plan: Plan) -> str:

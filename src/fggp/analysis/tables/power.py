@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from pandas import DataFrame
@@ -12,6 +13,7 @@ from fggp.analysis.pairs import Pair, nothing, pairs
 from fggp.analysis.plan import Plan
 from fggp.analysis.stats.paired import Numbers, number_needed, pooled, smallest_p
 from fggp.analysis.stats.power import LEVELS, Grid, smallest_differences
+from fggp.analysis.tables.fields import Field, frame, visible
 from fggp.analysis.tables.formats import (
     Column,
     Row,
@@ -51,31 +53,14 @@ def planning_table(grid: Grid, alpha: float, power: float) -> Table:
     return Table(data, columns, note)
 
 
-COLUMNS = {
-    "blocks": "str",
-    "reference": "str",
-    "rival": "str",
-    "settings": "Int64",
-    "seeds": "Int64",
-    "sd": "float64",
-    "interaction_sd": "float64",
-    **{f"{level}{end}": "float64" for level in LEVELS for end in ("", "_holm")},
-    "note": "str",
-}
-"""Columns: the measured ``sd`` of the difference between paired runs, pooled over settings, and
-that of the true difference between settings, in points; then by level of `LEVELS` the smallest
-difference, and the same after Holm at its worst."""
-
-
 def study_power(runs: DataFrame, plan: Plan) -> DataFrame:
-    """Return the smallest differences that a study shows, a row per rival with columns `COLUMNS`.
+    """Return the smallest differences that a study shows, a row per rival with columns `FIELDS`.
 
     Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it.
     """
     found = pairs(runs, plan)
     families = {it.blocks: sum(other.blocks == it.blocks for other in found) for it in found}
-    rows = [_row(pair, families[pair.blocks], plan) for pair in found]
-    return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    return frame(FIELDS, (Measured(pair, families[pair.blocks], plan) for pair in found))
 
 
 @table("power", "Results", place=8)
@@ -88,14 +73,9 @@ def study_power_table(runs: DataFrame, plan: Plan) -> Table:
     after Holm's adjustment at its worst.
     """
     data = study_power(runs, plan)
-    columns = [
-        *([text("method", "reference")] if data["reference"].nunique() > 1 else []),
-        text("rival", "rival"),
-        number("sd", "sd", ".3f"),
-        number("sd between settings", "interaction_sd", ".3f"),
-        *(_both(LEVELS[level], level) for level in LEVELS),
-        *remarks(data),
-    ]
+    columns = [*visible(FIELDS), *remarks(data)]
+    if data["reference"].nunique() > 1:
+        columns.insert(0, text("method", "reference"))
     if data.empty:
         return Table(data, columns, nothing(plan))
     settings, seeds = data["settings"].max(), data["seeds"].max()
@@ -110,29 +90,38 @@ def study_power_table(runs: DataFrame, plan: Plan) -> Table:
     return Table(data, columns, note)
 
 
-def _row(pair: Pair, rivals: int, plan: Plan) -> dict[str, Any]:
-    settings, seeds = pair.differences.shape
-    sd = pooled(list(pair.differences)).sd
-    interaction = _interaction(pair.differences, sd)
-    grid = Grid(sd, seeds, settings, rivals, interaction)
-    found = smallest_differences(grid, plan.alpha, plan.power).set_index("level")
-    notes = ["1 seed"] if seeds < 2 else [] if sd > 0 else ["no spread between seeds"]
-    notes += ["1 setting"] if settings < 2 else []
-    return {
-        "blocks": pair.blocks,
-        "reference": pair.reference,
-        "rival": pair.rival,
-        "settings": settings,
-        "seeds": seeds,
-        "sd": sd,
-        "interaction_sd": interaction,
-        **{
-            f"{level}{end}": found.loc[level, f"difference{end}"]
-            for level in LEVELS
-            for end in ("", "_holm")
-        },
-        "note": f"not computable: {', '.join(notes)}" if notes else "",
-    }
+@dataclass(frozen=True)
+class Measured:
+    """What a row is about: a pair, one of so many ``rivals`` on the same settings."""
+
+    pair: Pair
+    rivals: int
+    plan: Plan
+
+    @cached_property
+    def sd(self) -> float:
+        """Of the difference between paired runs, pooled over settings, in points."""
+        return pooled(list(self.pair.differences)).sd
+
+    @cached_property
+    def interaction(self) -> float:
+        """The sd of the true difference between settings, in points."""
+        return _interaction(self.pair.differences, self.sd)
+
+    @cached_property
+    def smallest(self) -> DataFrame:
+        """The smallest differences by level, as `smallest_differences` returns them."""
+        settings, seeds = self.pair.differences.shape
+        grid = Grid(self.sd, seeds, settings, self.rivals, self.interaction)
+        return smallest_differences(grid, self.plan.alpha, self.plan.power).set_index("level")
+
+    @property
+    def note(self) -> str:
+        """Why a difference cannot be computed, where it cannot."""
+        settings, seeds = self.pair.differences.shape
+        notes = ["1 seed"] if seeds < 2 else [] if self.sd > 0 else ["no spread between seeds"]
+        notes += ["1 setting"] if settings < 2 else []
+        return f"not computable: {', '.join(notes)}" if notes else ""
 
 
 def _interaction(differences: Numbers, sd: float) -> float:
@@ -144,13 +133,38 @@ def _interaction(differences: Numbers, sd: float) -> float:
     return np.nan if np.isnan(variance) else float(np.sqrt(max(0.0, variance)))
 
 
-def _both(head: str, level: str) -> Column:
+def _of_level(level: str) -> tuple[Field[Measured], Field[Measured]]:
+    """Return the column of a level, and that after Holm, which is shown in its brackets."""
+
     def both(row: Row) -> str:
         if missing(row[level]):
             return "-"
         return f"{shown(row[level], '.2f')} ({shown(row[f'{level}_holm'], '.2f')})"
 
-    return Column(head, both)
+    meaning = "the smallest difference that is found, in points"
+    return (
+        Field(level, "float64", meaning, lambda it: it.smallest.loc[level, "difference"],
+              LEVELS[level], cell=both),
+        Field(f"{level}_holm", "float64", "the same after Holm at its worst",
+              lambda it: it.smallest.loc[level, "difference_holm"]),
+    )  # fmt: skip
+
+
+FIELDS: tuple[Field[Measured], ...] = (
+    Field("blocks", "str", "what a setting is, see `pairs`", lambda it: it.pair.blocks),
+    Field("reference", "str", "the reference, with a start where it has one here",
+          lambda it: it.pair.reference),
+    Field("rival", "str", "the other method", lambda it: it.pair.rival, "rival"),
+    Field("settings", "Int64", "the number of settings", lambda it: it.pair.images.shape[0]),
+    Field("seeds", "Int64", "the number of seeds", lambda it: it.pair.images.shape[1]),
+    Field("sd", "float64", "of the difference between paired runs, pooled over settings",
+          lambda it: it.sd, "sd", ".3f"),
+    Field("interaction_sd", "float64", "of the true difference between settings, in points",
+          lambda it: it.interaction, "sd between settings", ".3f"),
+    *(field for level in LEVELS for field in _of_level(level)),
+    Field("note", "str", "what cannot be computed, and why", lambda it: it.note),
+)  # fmt: skip
+"""The columns of the table of power."""
 
 
 def _after_holm(row: Row) -> str:

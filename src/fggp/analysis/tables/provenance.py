@@ -2,56 +2,88 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pandas import DataFrame
 
 from fggp.analysis.catalogue import table
 from fggp.analysis.plan import Plan
-from fggp.analysis.tables.formats import Column, Table, missing, number, text
+from fggp.analysis.tables.fields import Field, frame, visible
+from fggp.analysis.tables.formats import Table
 from fggp.foundation.quantities import count
-
-SAME = (
-    *("device", "device_name", "python", "numpy", "torch"),
-    *("numerics", "code_sha256", "data_sha256"),
-)
-COLUMNS = {
-    **dict.fromkeys(SAME, "str"),
-    "numerics": "int64",
-    "runs": "int64",
-    "diverged": "int64",
-    "first_started": "str",
-    "last_finished": "str",
-    "hours": "float64",
-    "median_seconds": "float64",
-    "peak_memory_mb": "int64",
-}
-"""Columns: what ``runs`` trainings have in common (`SAME`), how many of them diverged, the moments
-between which they ran (UTC), their time in all and of one, and the most memory that one took."""
 
 SHORT = 12
 """So many digits of a checksum are shown."""
 
 
+def _moment(text: str) -> str:
+    return text[:16].replace("T", " ")
+
+
+def _shared(
+    name: str,
+    type_: str,
+    meaning: str,
+    head: str,
+    form: str | Callable[[Any], str] = str,
+    *,
+    place: int = 1,
+) -> Field[DataFrame]:
+    """Return a column that the trainings of a row have in common."""
+    return Field(name, type_, meaning, lambda part: part[name].iloc[0], head, form, place=place)
+
+
+COMMON = (
+    _shared("device", "str", '"cpu" or "cuda"', "device", place=0),
+    _shared("device_name", "str", "the processor or GPU", "processor", place=0),
+    _shared("python", "str", "its version", "Python"),
+    _shared("numpy", "str", "its version", "NumPy"),
+    _shared("torch", "str", "its version", "PyTorch"),
+    _shared("numerics", "int64", "the version of the arithmetic of trainings", "numerics", "d"),
+    _shared("code_sha256", "str", "SHA-256 of the source code", "code", lambda it: it[:SHORT]),
+    _shared("data_sha256", "str", "SHA-256 of the data", "data", lambda it: it[:SHORT]),
+)
+"""The columns whose values make a row."""
+SAME = [field.name for field in COMMON]
+
+FIELDS: tuple[Field[DataFrame], ...] = (
+    *COMMON,
+    Field("runs", "int64", "the number of trainings", lambda part: part["seed"].size, "runs", "d"),
+    Field(
+        "diverged", "int64", "how many of these diverged",
+        lambda part: int((part["verdict"] == "diverged").sum()), "diverged", "d",
+    ),
+    Field(
+        "first_started", "str", "when the first one started (UTC)",
+        lambda part: part["started"].min(), "first started (UTC)", _moment,
+    ),
+    Field(
+        "last_finished", "str", "when the last one finished (UTC)",
+        lambda part: part["finished"].max(), "last finished (UTC)", _moment,
+    ),
+    Field(
+        "hours", "float64", "wall-clock hours in all",
+        lambda part: part["seconds"].sum() / 3600, "hours", ".2f",
+    ),
+    Field(
+        "median_seconds", "float64", "median seconds of a training",
+        lambda part: part["seconds"].median(), "median seconds", ".0f",
+    ),
+    Field(
+        "peak_memory_mb", "int64", "the most memory that a training took",
+        lambda part: part["peak_memory_mb"].max(), "peak MB", "d",
+    ),
+)  # fmt: skip
+"""The columns of the table of provenance; a row is about trainings that share `COMMON`."""
+
+
 def provenance(runs: DataFrame) -> DataFrame:
-    """Return a row per machine, versions, code and data with columns `COLUMNS`.
+    """Return a row per machine, versions, code and data with columns `FIELDS`.
 
     Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it.
     """
-    rows: list[dict[str, Any]] = [
-        dict(zip(SAME, values, strict=True))
-        | {
-            "runs": len(part),
-            "diverged": int((part["verdict"] == "diverged").sum()),
-            "first_started": part["started"].min(),
-            "last_finished": part["finished"].max(),
-            "hours": part["seconds"].sum() / 3600,
-            "median_seconds": part["seconds"].median(),
-            "peak_memory_mb": part["peak_memory_mb"].max(),
-        }
-        for values, part in runs.groupby(list(SAME), dropna=False, sort=False)
-    ]
-    data = DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    data = frame(FIELDS, (part for _, part in runs.groupby(SAME, dropna=False, sort=False)))
     return data.sort_values("first_started", kind="stable", ignore_index=True)
 
 
@@ -65,34 +97,7 @@ def provenance_table(runs: DataFrame, plan: Plan) -> Table:
     """
     del plan  # every table takes one
     data = provenance(runs)
-    columns = [
-        text("device", "device"),
-        text("processor", "device_name"),
-        number("runs", "runs", "d"),
-        number("diverged", "diverged", "d"),
-        _moment("first started (UTC)", "first_started"),
-        _moment("last finished (UTC)", "last_finished"),
-        number("hours", "hours", ".2f"),
-        number("median seconds", "median_seconds", ".0f"),
-        number("peak MB", "peak_memory_mb", "d"),
-        text("Python", "python"),
-        text("NumPy", "numpy"),
-        text("PyTorch", "torch"),
-        number("numerics", "numerics", "d"),
-        _checksum("code", "code_sha256"),
-        _checksum("data", "data_sha256"),
-    ]
-    return Table(data, columns, _note(runs, data))
-
-
-def _moment(head: str, key: str) -> Column:
-    return Column(head, lambda row: str(row[key])[:16].replace("T", " "), left=True)
-
-
-def _checksum(head: str, key: str) -> Column:
-    return Column(
-        head, lambda row: "-" if missing(row[key]) else str(row[key])[:SHORT] or "-", left=True
-    )
+    return Table(data, visible(FIELDS), _note(runs, data))
 
 
 def _note(runs: DataFrame, data: DataFrame) -> str:

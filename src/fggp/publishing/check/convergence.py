@@ -28,8 +28,8 @@ def convergence(item: Item) -> Iterator[Problem]:
     if last <= least:
         text = f"{last} of {images} test images, guessing gives up to {least:.0f}"
         yield item.problem(KIND, text, "look at its log, or lower the learning rate", "warning")
-    best = outcome.accuracy.best_validation.correct
-    if abs(best - last) > BAND * images:
-        text = f"{last} correct in the last epoch, {best} in the best validation epoch"
+    best = outcome.accuracy.best_validation
+    if best is not None and abs(best.correct - last) > BAND * images:
+        text = f"{last} correct in the last epoch, {best.correct} in the best validation epoch"
         fix = f"the band is {BAND:.0%} of {images} images; look at its log"
         yield item.problem(KIND, text, fix, "warning")

@@ -71,17 +71,20 @@ def accuracies(item: Item) -> Iterator[Problem]:
     except Failure:
         return  # told where updates are checked
     for name in type(wanted).model_fields:
-        found, due = getattr(outcome.accuracy, name), getattr(wanted, name)
-        if (found.epoch, found.correct) != (due.epoch, due.correct):
-            text = f"{name} is {_words(found)}, its epochs say {_words(due)}"
+        found, due = (_words(getattr(it, name)) for it in (outcome.accuracy, wanted))
+        if found != due:
+            text = f"{name} is {found}, its epochs say {due}"
             yield item.problem("accuracy", text)
 
 
 def _views(item: Item) -> Accuracy:
     records, steps = item.outcome.epochs, item.outcome.steps_per_epoch
     end = method_of(item.cell, steps).timing.end // steps
-    return views(records, first_full_epoch(records), end)
+    validated = item.outcome.images.validation > 0
+    return views(records, first_full_epoch(records), end, validated=validated)
 
 
-def _words(view: View) -> str:
+def _words(view: View | None) -> str:
+    if view is None:
+        return "left out"
     return f"{view.correct} correct in epoch {view.epoch}"

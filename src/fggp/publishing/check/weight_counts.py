@@ -45,8 +45,14 @@ def target(item: Item) -> Iterator[Problem]:
 
 def layers(item: Item) -> Iterator[Problem]:
     """Check each layer against its own shape and mask."""
-    for layer in item.outcome.layers:
+    asked = item.cell.pruning.dense
+    dense = {*asked, *(f"{name}.weight" for name in asked)}
+    for place, layer in enumerate(item.outcome.layers):
         size, name = prod(layer.shape), layer.name
+        if layer.kept < size and (name in dense or ("first" in dense and not place)):
+            yield item.problem(
+                KIND, f"{name} stays dense, and keeps {layer.kept} of {size} weights"
+            )
         if layer.kept > size:
             yield item.problem(KIND, f"{name} keeps {layer.kept} of {size} weights")
         # Where training diverged, NaN off the mask counts as nonzero.

@@ -13,7 +13,7 @@ import yaml
 from jinja2 import UndefinedError
 
 from fggp.analysis import catalogue
-from fggp.analysis.default_reading.page import reading_page
+from fggp.analysis.default_choice import default_choice
 from fggp.analysis.fggp_variants import apart
 from fggp.analysis.page import environment
 from fggp.analysis.plan import read_plan
@@ -114,7 +114,7 @@ def material(root: Path = Path()) -> Material:
         "total": _total([item for report in reports for item in report.items]),
         "measured": _measured(root / MEASURED),
         "plan": read_plan()[0],
-        "reading": reading_page(root / FIGURES),
+        "choice": default_choice(root / FIGURES),
     }
     return known | {"widest": widest(_tables(known, root))}
 

@@ -175,7 +175,8 @@ def pictures(folders: Sequence[Path], best: str, root: Path) -> dict[str, Path]:
     for folder in folders:
         path = RANKING if folder.name == best else PICTURES / f"{folder.name}.png"
         with styled():
-            figure, _ = _chosen(Material(folder), most=folder.name == best)
+            material = Material(folder)
+            figure, _ = _drawn("standings" if folder.name == best else telling(material), material)
             buffer = BytesIO()
             figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
         write_bytes(root / path, _small(buffer))
@@ -197,17 +198,24 @@ def _small(image: BytesIO) -> bytes:
     return small.getvalue()
 
 
-def _chosen(material: Material, *, most: bool) -> Drawn:
-    """Return the figure that says most about a study."""
+def telling(material: Material) -> str:
+    """Return the name of the figure that shows most of a study, of those for a few labels or many.
+
+    ``standings`` lists every entry, and is the one where no other fits.
+    """
     compared = material.shown[material.shown["label"] != DENSE]
     labels = compared["label"].nunique()
     several = compared[["backbone", "sparsity", "start"]].drop_duplicates().shape[0] > 1
-    if not most and several and labels > MANY:
-        return draw("critical_difference", material)
-    if not most and compared["sparsity"].nunique() > 1:
-        return draw("accuracy_vs_sparsity", material)
-    if not most and labels < FEW:
-        return draw("drop_to_dense", material)
+    if several and labels > MANY:
+        return "critical_difference"
+    if compared["sparsity"].nunique() > 1:
+        return "accuracy_vs_sparsity"
+    return "drop_to_dense" if labels < FEW else "standings"
+
+
+def _drawn(name: str, material: Material) -> Drawn:
+    if name != "standings":
+        return draw(name, material)
     figure, data = standings(material)
     warn(figure, material.marks)
     return figure, data

@@ -1,1 +1,0 @@
-"""Which reading of the abstract is the default, by the declared rule."""

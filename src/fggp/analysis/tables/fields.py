@@ -1,0 +1,71 @@
+"""Columns of tables, each declared once: its name, type, meaning, value, and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pandas import DataFrame
+
+from fggp.analysis.tables.formats import Column, Row, interval, missing, shown
+
+Source = TypeVar("Source")
+
+
+@dataclass(frozen=True)
+class Field(Generic[Source]):
+    """A column of a table.
+
+    Attributes:
+        name: in the csv.
+        type: of pandas: "str", "int64", "Int64" (may be missing) or "float64".
+        meaning: what it is, with its unit.
+        value: computes it from what a row is about.
+        head: its heading where it is shown; a column without one is in the csv alone.
+        form: how a number is written, a format such as ".2f", or a function.
+        cell: writes the text of a row, where that takes more than the value.
+        place: shown columns stand by place, and those of one place in the order of the csv.
+
+    """
+
+    name: str
+    type: str
+    meaning: str
+    value: Callable[[Source], Any]
+    head: str = ""
+    form: str | Callable[[Any], str] = str
+    cell: Callable[[Row], str] | None = None
+    place: int = 0
+
+    def text(self, row: Row) -> str:
+        """Return the text of a row, "-" where there is no value."""
+        if self.cell is not None:
+            return self.cell(row)
+        value = row[self.name]
+        if isinstance(self.form, str):
+            return shown(value, self.form)
+        return "-" if missing(value) or value == "" else self.form(value)
+
+
+def types(fields: Sequence[Field[Any]]) -> dict[str, str]:
+    """Return the columns of the csv with their types."""
+    return {field.name: field.type for field in fields}
+
+
+def frame(fields: Sequence[Field[Source]], sources: Iterable[Source]) -> DataFrame:
+    """Return a row for each source, with all columns."""
+    columns = types(fields)
+    rows = [{field.name: field.value(source) for field in fields} for source in sources]
+    return DataFrame(rows, columns=list(columns)).astype(columns)
+
+
+def visible(fields: Sequence[Field[Any]], **words: str) -> list[Column]:
+    """Return the columns that are shown; ``words`` fill in the braces of their headings."""
+    heads = sorted((field for field in fields if field.head), key=lambda field: field.place)
+    return [Column(it.head.format(**words), it.text, left=it.type == "str") for it in heads]
+
+
+def between(low: str, high: str, form: str) -> Callable[[Row], str]:
+    """Return what writes an interval whose ends are two columns."""
+    return interval("", low, high, form).text
