@@ -19,7 +19,7 @@ from fggp.foundation.random_streams import stream
 from fggp.pruning.mask_update import Update
 from fggp.pruning.parameters import extremes
 from fggp.pruning.timing import Timing
-from fggp.training.build import few
+from fggp.training.build import scoring_batches
 from fggp.training.loop import Run
 
 TIMING = Timing(steps=24, begin=0, end=12, every=3)
@@ -104,7 +104,7 @@ def test_between_two_updates_no_step_waits_for_a_number(method: str, data: Path)
 def test_the_images_that_weights_are_scored_on_are_ten_of_each_class(data: Path) -> None:
     wanted, dataset = cell("snip"), load(data)
     chosen = np.arange(400)
-    ((images, labels),) = few(wanted, dataset, chosen, CPU)
+    ((images, labels),) = scoring_batches(wanted, dataset, chosen, CPU)
     order = stream(1, "scoring").permutation(400)
     own = dataset.train_labels[chosen]
     expected = np.concatenate([order[own[order] == label][:10] for label in np.unique(own)])

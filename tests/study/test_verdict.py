@@ -32,7 +32,7 @@ from fggp.study.verdict import CHANCE, DIVERGED, Sign, entropy, failure, patienc
 from fggp.training.checkpoint import Checkpoint
 from fggp.training.connectivity import connected
 from fggp.training.loop import Run
-from fggp.training.outputs import Answers
+from fggp.training.outputs import OutputSummary
 from fggp.training.train import Stopped, train
 
 CPU = torch.device("cpu")
@@ -105,8 +105,8 @@ def test_the_end_is_said_in_words() -> None:
 # --------------------------------------------------------------------------- what it is taken from
 
 
-def answers(*batches: list[list[float]]) -> Answers:
-    seen = Answers(len(batches[0][0]), CPU)
+def answers(*batches: list[list[float]]) -> OutputSummary:
+    seen = OutputSummary(len(batches[0][0]), CPU)
     for batch in batches:
         outputs = torch.tensor(batch)
         seen.take(outputs, outputs.argmax(1))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fggp.data import Dataset
+from fggp.data import Dataset, split
 from fggp.data.batches import Batches, EvaluationBatches, evaluation_batches
 from fggp.foundation.exact import kept_count
 from fggp.foundation.random_streams import stream
@@ -20,8 +21,49 @@ from fggp.study.cell import Cell
 from fggp.study.protocol import recipe_of
 from fggp.training.flops import output_positions
 from fggp.training.initialization import initialize
+from fggp.training.loss import best_constant
 from fggp.training.memory_format import arrange, channels_last
 from fggp.training.small_dense import narrower, weights
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a training.
+
+    Attributes:
+        model: the network, on the device.
+        batches: the augmented training images.
+        held_out: the images of "validation" and of "test" in their order, without augmentation.
+        scoring: ten training images of each class, for methods that score weights before training.
+        images: how many images there are in each part: "train", "validation" and "test".
+        guessing: the loss of a network that knows only how frequent the classes are.
+
+    """
+
+    model: nn.Module
+    batches: Batches
+    held_out: dict[str, EvaluationBatches]
+    scoring: list[tuple[Tensor, Tensor]]
+    images: dict[str, int]
+    guessing: float
+
+
+def parts_of(cell: Cell, dataset: Dataset, device: torch.device) -> Parts:
+    """Return the parts of the training of a cell."""
+    train, validation = split(dataset.train_labels, cell.data.validation, cell.data.train)
+    sets = {
+        "validation": (dataset.train_images[validation], dataset.train_labels[validation]),
+        "test": (dataset.test_images, dataset.test_labels),
+    }
+    occurrences = np.bincount(dataset.train_labels[train], minlength=len(dataset.classes))
+    return Parts(
+        model=network_of(cell, len(dataset.classes), device),
+        batches=_training_batches(cell, dataset, train, device),
+        held_out={name: _in_order(cell, dataset, *them, device) for name, them in sets.items()},
+        scoring=scoring_batches(cell, dataset, train, device),
+        images={"train": len(train)} | {name: len(labels) for name, (_, labels) in sets.items()},
+        guessing=best_constant(occurrences.tolist(), cell.training.label_smoothing),
+    )
 
 
 def network_of(cell: Cell, classes: int, device: torch.device) -> nn.Module:
@@ -48,7 +90,7 @@ def full_macs(cell: Cell, classes: int, shape: Sequence[int]) -> int:
     return sum(positions[name] * p.numel() for name, p in prunable(model).items())
 
 
-def training_batches(
+def _training_batches(
     cell: Cell, dataset: Dataset, chosen: NDArray[np.int64], device: torch.device
 ) -> Batches:
     """Return the augmented batches of the ``chosen`` training images."""
@@ -68,7 +110,7 @@ def training_batches(
     )
 
 
-def still(
+def _in_order(
     cell: Cell,
     dataset: Dataset,
     images: NDArray[np.uint8],
@@ -86,7 +128,7 @@ def still(
     )
 
 
-def few(
+def scoring_batches(
     cell: Cell, dataset: Dataset, chosen: NDArray[np.int64], device: torch.device
 ) -> list[tuple[Tensor, Tensor]]:
     """Return ten of the ``chosen`` training images per class, to score weights on."""
@@ -97,4 +139,4 @@ def few(
     tens = [order[labels[order] == label][:10] for label in present]
     taken = chosen[np.concatenate(tens)]
     images = dataset.train_images[taken], dataset.train_labels[taken]
-    return list(still(cell, dataset, *images, device))
+    return list(_in_order(cell, dataset, *images, device))

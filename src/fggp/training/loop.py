@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fggp.data import Dataset, split
+from fggp.data import Dataset
 from fggp.foundation.errors import Failure
 from fggp.foundation.exact import kept_count
 from fggp.pruning.dense_layers import named_layers
@@ -25,11 +25,11 @@ from fggp.study.outcome import Epoch, ImageCounts, LayerCounts, MaskUpdate, Outc
 from fggp.study.protocol import learning_rate, method_of, recipe_of
 from fggp.study.result_file import NUMERICS
 from fggp.study.verdict import COMPLETED, Sign, failure
-from fggp.training.build import few, full_macs, network_of, still, training_batches
+from fggp.training import build
 from fggp.training.connectivity import connected
 from fggp.training.diagnostics import Diagnostics
-from fggp.training.loss import best_constant, loss_of
-from fggp.training.outputs import Answers
+from fggp.training.loss import loss_of
+from fggp.training.outputs import OutputSummary
 from fggp.training.small_dense import weights
 from fggp.training.step import Row, Step
 from fggp.training.torch_settings import autocast
@@ -62,19 +62,9 @@ class Run:
         self.cell, self.device = cell, device
         training = cell.training
         self.classes, self.shape = len(dataset.classes), dataset.test_images.shape[1:]
-        chosen, held_out = split(dataset.train_labels, cell.data.validation, cell.data.train)
-        self.batches = training_batches(cell, dataset, chosen, device)
-        sets = {
-            "validation": (dataset.train_images[held_out], dataset.train_labels[held_out]),
-            "test": (dataset.test_images, dataset.test_labels),
-        }
-        self.held_out = {
-            name: still(cell, dataset, *images, device) for name, images in sets.items()
-        }
-        occur = np.bincount(dataset.train_labels[chosen], minlength=self.classes).tolist()
-        self.guessing = best_constant(occur, training.label_smoothing)
-        self.images = {"train": len(chosen)} | {name: len(y) for name, (_, y) in sets.items()}
-        self.model = network_of(cell, self.classes, device)
+        parts = build.parts_of(cell, dataset, device)
+        self.model, self.batches, self.held_out = parts.model, parts.batches, parts.held_out
+        self.images, self.guessing = parts.images, parts.guessing
         if recipe_of(cell).fine_tune is not None:
             if trained is None:
                 raise Failure(f"{cell.id} starts from the trained dense network, which is missing")
@@ -94,7 +84,7 @@ class Run:
                 self.optimizer,
                 method,
                 seed=cell.seed,
-                batches=few(cell, dataset, chosen, device),
+                batches=parts.scoring,
                 loss=loss_of(training),
                 dense=named_layers(self.model, cell.pruning.dense),
             )
@@ -122,17 +112,17 @@ class Run:
 
     def close_epoch(self) -> Row:
         """Evaluate, record the epoch and go to the next; returns the record."""
-        answers = Answers(self.classes, self.device)
+        summary = OutputSummary(self.classes, self.device)
         row = {
             "epoch": self.epoch,
             "lr": float(self.lr),
             "train_loss": _finite(float(self.train_step.loss) / self.images["train"]),
-            "validation_correct": self._correct("validation", answers),
-            "test_correct": self._correct("test", answers),
+            "validation_correct": self._correct("validation", summary),
+            "test_correct": self._correct("test", summary),
             "kept": self._used,
         }
         self.epochs.append(row)
-        self.signs.append(self._sign(answers, row["train_loss"]))
+        self.signs.append(self._sign(summary, row["train_loss"]))
         self.epoch, self.step = self.epoch + 1, 0
         self.train_step.loss.zero_()
         return row
@@ -152,7 +142,7 @@ class Run:
         """The verdict that ends the training before its last epoch, or None while it goes on."""
         return failure(self.signs, self.cell.training.epochs, self.guessing)
 
-    def _sign(self, answers: Answers, loss: float | None) -> Sign:
+    def _sign(self, summary: OutputSummary, loss: float | None) -> Sign:
         """Return what the present epoch, at its end, leaves to decide on."""
         epoch, last = self.protocol[self.epoch - 1], self.cell.training.epochs
         pruner, before = self.pruner, (self.epoch - 1) * len(self.batches)
@@ -160,10 +150,10 @@ class Run:
             "loss": loss,
             "finite": _all_finite(self.model.state_dict()),
             # Looking for a path takes a moment, and is needed only where no image makes a change.
-            "cut": answers.constant
+            "cut": summary.constant
             and pruner.closed
             and not connected(self.model, pruner.masks, self.shape),
-            "named": answers.named,
+            "named": summary.named,
             "settled": pruner.settled
             and pruner.method.last_update <= before
             and 2 * epoch > last
@@ -171,7 +161,7 @@ class Run:
         }
 
     @torch.no_grad()
-    def _correct(self, name: str, answers: Answers) -> int:
+    def _correct(self, name: str, summary: OutputSummary) -> int:
         self.model.eval()
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         for x, y in self.held_out[name]:
@@ -179,7 +169,7 @@ class Run:
                 outputs = self.model(x)
             best = outputs.argmax(1)
             correct += (best == y).sum()
-            answers.take(outputs, best)
+            summary.take(outputs, best)
         return int(correct)
 
     def state_dict(self) -> dict[str, Any]:
@@ -215,7 +205,7 @@ class Run:
         total = weights(self.cell.backbone.name, self.cell.backbone.width, self.classes)
         work = self.diagnostics.outcome(self._keep_logits)
         if recipe_of(self.cell).narrow:
-            work["dense_macs"] = full_macs(self.cell, self.classes, self.shape)
+            work["dense_macs"] = build.full_macs(self.cell, self.classes, self.shape)
         window_end = self.pruner.method.timing.end // len(self.batches)
         return Outcome(
             numerics=NUMERICS,

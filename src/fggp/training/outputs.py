@@ -1,4 +1,4 @@
-"""What a network answers to the images that are held out, as far as it tells a failure."""
+"""A summary of the outputs for the held-out images, by which a failed training is recognised."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ EQUAL = 1e-6
 """Relative difference up to which outputs count as equal; batches of two sizes differ by less."""
 
 
-class Answers:
+class OutputSummary:
     """Follows the outputs of a network over all held-out images.
 
     Args:

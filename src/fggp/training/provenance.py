@@ -15,10 +15,18 @@ from typing import Any
 PACKAGES = ("fggp", "numpy", "torch", "torchvision")
 TRAINS = {"foundation", "pruning", "methods", "models", "data", "study", "training"}
 BESIDE = {
-    *("foundation/docstrings", "foundation/errors", "foundation/files", "foundation/validation"),
+    *("foundation/docstrings", "foundation/errors", "foundation/files", "foundation/quantities"),
+    "foundation/validation",
     *("data/sizes", "pruning/sparsify"),
-    *("study/config", "study/config_limits", "study/costs", "study/dependencies"),
-    *("study/result_file", "study/stored_results", "study/study_folder", "study/yaml_files"),
+    *(
+        "study/cell_name",
+        "study/config",
+        "study/config_limits",
+        "study/costs",
+        "study/dependencies",
+    ),
+    *("study/outcome", "study/result_file", "study/stored_results", "study/study_folder"),
+    "study/yaml_files",
     *("training/device", "training/energy", "training/malloc"),
     *("training/provenance", "training/speed"),
 }

@@ -49,7 +49,7 @@ class Step:
         self.loss = torch.zeros((), device=self._device)
         self.updates: list[Row] = []
         self._replay = Replay(
-            self._work,
+            self._masked_step,
             list(model.parameters()),
             changed=self._changed,
             read=lambda: self._pruner.float_masks,
@@ -66,29 +66,29 @@ class Step:
     def __call__(self, x: Tensor, y: Tensor) -> None:
         """Train on a batch: images (B, 3, H, W), labels (B,)."""
         leak = self._pruner.leak
-        if leak is None:
-            self._pruner.copy_weights()  # a replayed step calls no hook
-            self._replay(x, y)
-        else:  # the model sees another share of a pruned weight after each update
-            self._descend(x, y)
+        self._descend(x, y, soft=leak is not None)  # forward, backward, optimizer
         update = self._pruner.step(masked=leak is None)
         self._optimizer.zero_grad()
-        self._diagnostics.step(len(y), updated=update is not None, leak=leak)
-        if update is not None:
-            self._replay.check()
-            self._record(update)
+        self._record(len(y), update, leak)
 
-    def _work(self, x: Tensor, y: Tensor) -> None:
-        """Do what a step asks of the device; the host decides nothing here."""
-        self._descend(x, y)
-        self._pruner.apply()
+    def _descend(self, x: Tensor, y: Tensor, *, soft: bool) -> None:
+        if soft:  # not recorded: the share of a pruned weight that the model sees may change
+            self._forward_backward_optimizer(x, y)
+        else:
+            self._pruner.copy_weights()  # a replayed step calls no hook
+            self._replay(x, y)
 
-    def _descend(self, x: Tensor, y: Tensor) -> None:
+    def _forward_backward_optimizer(self, x: Tensor, y: Tensor) -> None:
         with autocast(self._training, self._device):
             loss = self._loss(self._model(x), y)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self.loss += loss.detach() * len(y)
+
+    def _masked_step(self, x: Tensor, y: Tensor) -> None:
+        """Do what a step asks of the device where masking is hard; the host decides nothing."""
+        self._forward_backward_optimizer(x, y)
+        self._pruner.apply()
 
     def _changed(self) -> list[Tensor]:
         """Return the tensors that a step changes in place."""
@@ -100,16 +100,21 @@ class Step:
         ]
         return [*self._model.state_dict().values(), *buffers, self.loss]
 
-    def _record(self, update: int) -> None:
-        """Keep a record of as many updates as ``update_every`` makes, and of the last."""
-        timing, every = self._pruner.method.timing, self._update_every
-        if (
-            timing.every >= every
-            or update == timing.updates
-            or (self._pruner.steps - timing.begin) % every == 0
-        ):
+    def _record(self, images: int, update: int | None, leak: float | None) -> None:
+        """Follow a step, and keep a record of its update where one is wanted."""
+        self._diagnostics.step(images, updated=update is not None, leak=leak)
+        if update is None:
+            return
+        self._replay.check()
+        if self._wanted(update):
             kept = [layer.kept for layer in self._pruner.layers()]
             self.updates.append(
                 {"update": update, "step": self._pruner.steps, "kept": kept}
                 | self._diagnostics.record()
             )
+
+    def _wanted(self, update: int) -> bool:
+        """Whether an update is recorded: as many as ``update_every`` makes, and the last."""
+        timing, every = self._pruner.method.timing, self._update_every
+        past = self._pruner.steps - timing.begin
+        return timing.every >= every or update == timing.updates or past % every == 0
