@@ -36,7 +36,7 @@ WITH_TORCH = {
     *("training.torch_settings", "training.checkpoint", "training.build", "training.flops"),
     *("training.diagnostics", "training.outputs", "training.connectivity", "training.cuda_graphs"),
     *("training.memory_format", "training.small_dense", "training.initialization"),
-    "training.loss",
+    *("training.loss", "training.optimizer"),
     *("training.step", "training.loop", "training.train", "training.device", "training.speed"),
     "running.run_cell",
 }

@@ -29,6 +29,7 @@ from fggp.training import build
 from fggp.training.connectivity import connected
 from fggp.training.diagnostics import Diagnostics
 from fggp.training.loss import loss_of
+from fggp.training.optimizer import optimizer_of
 from fggp.training.outputs import OutputSummary
 from fggp.training.small_dense import weights
 from fggp.training.step import Row, Step
@@ -69,14 +70,7 @@ class Run:
             if trained is None:
                 raise Failure(f"{cell.id} starts from the trained dense network, which is missing")
             self.model.load_state_dict(trained)
-        self.optimizer = torch.optim.SGD(
-            self.model.parameters(),
-            lr=float(training.lr),
-            momentum=float(training.momentum),
-            nesterov=training.nesterov,
-            weight_decay=float(training.weight_decay),
-            fused=True,
-        )
+        self.optimizer = optimizer_of(self.model, training)
         method = method_of(cell, len(self.batches))
         try:
             self.pruner = Pruner(
