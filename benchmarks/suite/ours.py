@@ -108,11 +108,17 @@ class Ours:
         method: one of ours.
         keep: weights after the update, as a share; None where no update is due.
         device: where it works; the state is made on the CPU.
+        settings: of the method.
 
     """
 
     def __init__(
-        self, state: State, method: str, keep: Fraction | None, device: str = "cpu"
+        self,
+        state: State,
+        method: str,
+        keep: Fraction | None,
+        device: str = "cpu",
+        **settings: Any,
     ) -> None:
         as_trained()
         self.state = state
@@ -124,7 +130,7 @@ class Ours:
         self.gradients = [p.grad for p in self.own]
         self.optimizer = sgd(model, fused=True)
         give_momentum(self.optimizer, self.own)
-        recipe = find(method).recipe()
+        recipe = find(method).recipe(**settings)
         density = keep or state.density
         timing = Timing(LONG, 0, *((1, 1) if keep else (LONG, LONG)))
         # The window is one update long, so that it keeps the target.

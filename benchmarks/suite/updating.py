@@ -39,7 +39,8 @@ def measure(options: Options) -> list[Row]:
         }
         pruning = {
             "ours, gmp": partial(ours, state, "gmp"),
-            "ours, fggp": partial(ours, state, "fggp"),
+            # Without an optimizer's step there are no weights of a forward pass before it.
+            "ours, fggp": partial(ours, state, "fggp", weights="stepped"),
             "GraNet, prune": partial(granet, state, options.granet, False),
             "torch.nn.utils.prune": partial(torch_prune, state),
         }
@@ -51,6 +52,17 @@ def measure(options: Options) -> list[Row]:
                 rounds=options.times(3),
                 threads=options.threads,
             )
+        with_step = {
+            f"ours, fggp, weights {weights}": partial(stepped, state, weights)
+            for weights in ("stepped", "forward")
+        }
+        rows += side_by_side(
+            "mask update",
+            f"optimizer step and prune, {case}",
+            with_step,
+            rounds=options.times(3),
+            threads=options.threads,
+        )
     return rows
 
 
@@ -59,10 +71,24 @@ def keep(state: State) -> Fraction:
     return state.density * KEPT
 
 
-def ours(state: State, method: str) -> Work:
+def ours(state: State, method: str, **settings: str) -> Work:
     """Return the whole step of our pruner in which the update is due."""
-    it = Ours(state, method, keep(state))
+    it = Ours(state, method, keep(state), **settings)
     return Work(it.pruner.step, it.reset)
+
+
+def stepped(state: State, weights: str) -> Work:
+    """Return the optimizer's step before an update, and the update.
+
+    Both copy the gradient before the step; with the weights of the forward pass, these too.
+    """
+    it = Ours(state, "fggp", keep(state), weights=weights)
+
+    def run() -> None:
+        it.optimizer.step()
+        it.pruner.step()
+
+    return Work(run, it.reset)
 
 
 def granet(state: State, path: Path | None, exchange: bool) -> Work:
