@@ -128,7 +128,7 @@ def test_the_number_of_parameters_on_record_is_its_own(name: str) -> None:
 def test_it_trains_under_masks_that_hold(name: str, method: str, digits: Dataset) -> None:
     plain = small.cell(method, start=0.5, epochs=2, end=1).plain()
     plain["backbone"] = {"name": name, "width": "1/32"}
-    outcome = train(Cell(**plain), digits, device=CPU, store=small.Forgetful())
+    outcome = train(Cell(**plain), digits, device=CPU, store=small.Forgetful()).plain()
     kept = sum(layer["kept"] for layer in outcome["layers"])
     assert outcome["prunable"] == weights(name, Fraction(1, 32), 10)
     assert kept == outcome["target"]

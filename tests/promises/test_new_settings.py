@@ -19,9 +19,9 @@ ADDED = {
         "    threads: Threads = 1\n": (
             '    threads: Threads = 1\n    optimizer: Literal["sgd", "adamw"] = "sgd"\n'
         ),
-        "    end_epoch: Count = 80\n": "    end_epoch: Count = 80\n    warm_up: Index = 0\n",
+        "    end_epoch: Count | None = 80\n": "    end_epoch: Count = 80\n    warm_up: Index = 0\n",
     },
-    "methods/gmp.py": {'"] = "global")': '"] = "global", *, twice: bool = False)'},
+    "methods/gmp.py": {'"stepped") -> Recipe': '"stepped", *, twice: bool = False) -> Recipe'},
 }
 """A new setting of every block that a cell has, as text after text of the source."""
 

@@ -48,7 +48,7 @@ def test_a_study_by_the_published_protocol_is_compared(report: Report) -> None:
     rows = {row["method"]: row for row in compare(report.configuration, report.items)}
     assert set(rows) == {"dense", "gmp", "rigl"}
     own = [
-        item.outcome["accuracy"]["best_test"]["correct"] / 10
+        item.outcome.accuracy.best_test.correct / 10
         for item in report.items
         if item.cell.label == "gmp" and item.cell.initial_sparsity == 0
     ]

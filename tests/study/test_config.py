@@ -221,8 +221,8 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["data.trainn: unknown", "'train'"],
     ),
     "unknown key of pruning": (
-        {"pruning": {"end": 3}},
-        ["pruning.end: unknown key", "'end_epoch'"],
+        {"pruning": {"end_epochs": 3}},
+        ["pruning.end_epochs: unknown key", "'end_epoch'"],
     ),
     "unknown setting": ({"methods": {"fggp": {"rat": 1}}}, ["methods.fggp.rat: unknown", "'rate'"]),
     "unknown setting of a label": (

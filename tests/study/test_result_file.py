@@ -275,9 +275,10 @@ def test_a_made_result_carries_schema_and_numerics() -> None:
 
 def test_a_setting_that_came_later_leaves_a_result_valid_and_a_changed_value_does_not() -> None:
     fggp = next(cell for cell in cells(grid()) if cell.label == "fggp")
-    newer = fggp.plain() | {"method": {"name": "fggp", "settings": {"pool": "active", "rho": 0.5}}}
+    known = {"pool": "active", "rho": 0.5, "weights": "forward"}
+    newer = fggp.plain() | {"method": {"name": "fggp", "settings": known}}
     assert cell_of(RESULT | {"cell": newer}) == fggp
-    other = fggp.plain() | {"method": {"name": "fggp", "settings": {"pool": "active", "rho": 0.25}}}
+    other = fggp.plain() | {"method": {"name": "fggp", "settings": known | {"rho": 0.25}}}
     assert cell_of(RESULT | {"cell": other}) != fggp
 
 

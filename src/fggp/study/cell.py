@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from math import floor
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from fggp.foundation.exact import Ratio, Share
 from fggp.models.registry import names
@@ -42,11 +49,22 @@ class Record(BaseModel):
 
     Attributes:
         earlier: what files that lack a setting were written with, where that is not its default.
+        later: settings that came after the first results. At their defaults they are not written,
+            so that a cell that does without them has the text that it had before.
 
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     earlier: ClassVar[Mapping[str, Any]] = {}
+    later: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = write(self)
+        unused = {
+            it for it in self.later if getattr(self, it) == type(self).model_fields[it].default
+        }
+        return {name: value for name, value in fields.items() if name not in unused}
 
 
 class Backbone(Record):
@@ -56,6 +74,7 @@ class Backbone(Record):
     `fggp.training.initialization`.
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"initialization"})
     name: BackboneName
     width: Width
     initialization: Initialization | None = None
@@ -77,6 +96,7 @@ class Images(Record):
 class Training(Record):
     """The training protocol; the defaults are those of the GraNet comparison (Liu et al. 2021)."""
 
+    later: ClassVar[frozenset[str]] = frozenset({"label_smoothing", "pad_mode"})
     epochs: Count = 160
     batch_size: Count = 128
     lr: Positive = Field(default=0.1, validate_default=True)
@@ -102,6 +122,7 @@ class Pruning(Record):
     Their weights count as kept and stay in the base of the target.
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"end_share", "dense"})
     update_every: Count = 1000
     begin_epoch: Index = 0
     end_epoch: Count | None = 80

@@ -90,13 +90,14 @@ def read_typed(path: Path) -> tuple[Result, Outcome, Provenance]:
             raise ValueError("its numbers are not those that were written")
     except (ValueError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
-        fix = (
-            "read it with the version that wrote it"
-            if isinstance(error, _AnotherVersionError)
-            else "delete it and run again, which brings it back from "
+        if isinstance(error, _AnotherVersionError):
+            raise ResultError(
+                f"{path}: not a result ({reason}); read it with the version that wrote it"
+            ) from None
+        raise ResultError(
+            f"{path}: not a result ({reason}); delete it and run again, which brings it back from "
             f"{kept(path).name} where that is intact"
-        )
-        raise ResultError(f"{path}: not a result ({reason}); {fix}") from None
+        ) from None
     return result, outcome, provenance
 
 

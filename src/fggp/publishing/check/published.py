@@ -37,6 +37,9 @@ def why_not(configuration: dict[str, Any], cells: Sequence[Cell]) -> list[str]:
         "batch_size": first.training.batch_size,
         "lr": float(first.training.lr),
         "validation": first.data.validation,
+        "label_smoothing": float(first.training.label_smoothing),
+        "pad_mode": first.training.pad_mode,
+        "dense": ", ".join(first.pruning.dense) or "none",
     }
     reasons = [
         f"{key} is {found[key]:g} and not {wanted:g}"
