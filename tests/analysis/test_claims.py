@@ -125,8 +125,8 @@ def test_without_enough_seeds_nothing_is_decided_and_it_says_why() -> None:
     table = claims(study(seeds=1, fggp=100, dense=50), PLAN).set_index("claim")
     assert set(table["verdict"]) == {UNDECIDED}
     assert table.loc["highest-ranking", "note"] == "p_first, rival_p not computable with n = 1"
-    assert "not computable: 1 seed" in table.loc["order-essential", "note"]
-    assert "not computable: 1 seed" in table.loc["sometimes-above-dense", "note"]
+    assert table.loc["order-essential", "note"] == "no interval and no p: 1 seed"
+    assert table.loc["sometimes-above-dense", "note"] == "no interval: 1 seed"
     assert "first in - of resamples" in table.loc["highest-ranking", "figure"]
 
 
