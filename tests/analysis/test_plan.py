@@ -44,7 +44,7 @@ def test_a_file_overrides_what_it_says_and_nothing_else(path: Path) -> None:
         ("alpha: 0.1\nalpha: 0.2", "alpha: stands twice"),
         ("- alpha", "a plan is a mapping of keys"),
         ("1: 2", "a plan is a mapping of keys"),
-        ("fewest_seeds: 1", "fewest_seeds: 1 must be at least 2"),
+        ("fewest_seeds: 1", "fewest_seeds: 1 must be at least 3"),
         ("a: [", "stats.yaml"),
     ],
 )

@@ -184,7 +184,7 @@ def test_ranks_without_a_part_are_those_worked_out_by_hand() -> None:
         "first in the whole grid: fggp; not without 1 backbone of 2 (resnet50: gmp); "
         "methods change places in 1 of 2"
     )
-    assert leave_out_table(runs, plan()).bold["changed places"].count(True) == 1
+    assert leave_out_table(runs, plan(interval_seeds=2)).bold["changed places"].count(True) == 1
     assert_frame_equal(leave_out(runs.sample(frac=1, random_state=2)), table)
 
 

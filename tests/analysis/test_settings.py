@@ -9,6 +9,8 @@ from fggp.analysis.tables.settings import COLUMNS, settings, settings_table
 from fggp.foundation.errors import ResultError
 from fggp.study.cell import Cell
 
+TWO_SEEDS = default_plan().model_copy(update={"interval_seeds": 2})
+# For results small enough to work out by hand.
 METHODS = {"dense": {}, "random": {}, "gmp": {}, "fggp": {}}
 # Correct images of 1000 by label and start, then seed.
 COUNTS = {
@@ -34,7 +36,7 @@ def row(table: pd.DataFrame, label: str, start: str = "dense start") -> pd.Serie
 
 
 def test_mean_sd_and_gap_are_those_worked_out_by_hand(runs: pd.DataFrame) -> None:
-    table = settings(runs)
+    table = settings(runs, TWO_SEEDS)
     assert list(table.columns) == [*COLUMNS, "inference_flops", "training_flops"]
     first = row(table, "fggp")
     assert first["accuracy_percent"] == pytest.approx(96)
@@ -51,7 +53,7 @@ def test_mean_sd_and_gap_are_those_worked_out_by_hand(runs: pd.DataFrame) -> Non
 
 def test_the_gap_to_dense_has_the_variance_of_its_own_setting(runs: pd.DataFrame) -> None:
     # One dense run is in the gaps of both starts. -1.2 and 0.6, -5.0 and -4.6; 1 degree of freedom.
-    table = settings(runs)
+    table = settings(runs, TWO_SEEDS)
     near, far = row(table, "gmp"), row(table, "gmp", "50 % sparse start")
     assert near["gap_high"] == pytest.approx(-0.3 + 0.9 * 12.7062047, rel=1e-5)
     assert far["gap_high"] == pytest.approx(-4.8 + 0.2 * 12.7062047, rel=1e-5)
@@ -61,7 +63,7 @@ def test_the_gap_to_dense_has_the_variance_of_its_own_setting(runs: pd.DataFrame
 
 def test_the_best_is_marked_and_what_cannot_be_told_from_it(runs: pd.DataFrame) -> None:
     # fggp minus gmp in points: 0.2 and 0.4, then 3.0 and 2.6; pooled variance 0.05 with 2 df.
-    table = settings(runs)
+    table = settings(runs, TWO_SEEDS)
     near, far = row(table, "gmp"), row(table, "gmp", "50 % sparse start")
     half = 4.302653 * np.sqrt(0.05 / 2)
     assert near["behind_points"] == pytest.approx(0.3)
@@ -70,13 +72,13 @@ def test_the_best_is_marked_and_what_cannot_be_told_from_it(runs: pd.DataFrame) 
     assert far["behind_points"] == pytest.approx(2.8)
     assert not far["near_best"]
     assert list(table["best"]) == [label == "fggp" for label in table["label"]]
-    marked = settings_table(runs, default_plan())
+    marked = settings_table(runs, TWO_SEEDS)
     assert marked.bold["accuracy (%)"] == table["best"].to_list()
     assert marked.underlined["accuracy (%)"] == table["near_best"].to_list()
 
 
 def test_the_dense_network_stands_on_top_and_ranks_nowhere(runs: pd.DataFrame) -> None:
-    table = settings(runs)
+    table = settings(runs, TWO_SEEDS)
     assert list(table["label"]) == ["dense", "fggp", "gmp", "fggp", "gmp", "random"]
     dense = table.iloc[0]
     assert dense[["rank", "gap_points", "behind_points"]].isna().all()
@@ -98,7 +100,7 @@ def test_what_does_not_rank_is_shown_marked_at_its_realised_sparsity() -> None:
     study = grid(sparsities=[0.9], methods=METHODS | {"small-dense": {}})
     runs = runs_of(study, lambda cell: 990 if cell.label == "small-dense" else 900)
     runs.loc[runs["label"] == "small-dense", "realised_sparsity"] = 0.912
-    table = settings(runs)
+    table = settings(runs, TWO_SEEDS)
     reference = table[table["label"] == "small-dense"].iloc[0]
     assert np.isnan(reference["rank"])
     assert not reference["best"]
@@ -130,7 +132,7 @@ def test_one_seed_is_said_in_words() -> None:
     table = settings(runs_of(grid(seeds=[1])))
     assert table[["sd", "gap_low", "behind_low"]].isna().all(axis=None)
     assert not table["near_best"].any()
-    assert set(table["note"]) == {"sd and intervals not computable: 1 seed"}
+    assert set(table["note"]) == {"no interval: 1 seed"}
 
 
 def test_no_dense_network_is_said_in_words(runs: pd.DataFrame) -> None:
@@ -149,7 +151,7 @@ def test_no_dense_network_is_said_in_words(runs: pd.DataFrame) -> None:
 )
 def test_a_failed_run_is_a_result_and_told(runs: pd.DataFrame, verdict: str, note: str) -> None:
     runs.loc[runs["label"] == "random", "verdict"] = verdict
-    found = row(settings(runs), "random", "one start")
+    found = row(settings(runs, TWO_SEEDS), "random", "one start")
     assert found["n"] == found[verdict] == 2
     assert found["note"] == note
 
@@ -158,7 +160,10 @@ def test_runs_that_failed_in_different_ways_are_told_apart(runs: pd.DataFrame) -
     of_random = runs["label"] == "random"
     runs.loc[of_random, "verdict"] = "diverged"
     runs.loc[of_random & (runs["seed"] == 1), "verdict"] = "chance"
-    assert row(settings(runs), "random", "one start")["note"] == "1 run diverged; 1 run at chance"
+    assert (
+        row(settings(runs, TWO_SEEDS), "random", "one start")["note"]
+        == "1 run diverged; 1 run at chance"
+    )
 
 
 def test_a_gap_in_the_grid_is_refused_and_a_partial_study_shows_what_is_there(
@@ -184,7 +189,8 @@ def test_a_method_that_is_complete_without_its_dense_networks_says_so(runs: pd.D
         runs_of(
             grid(backbones={"vgg19": {}, "resnet50": {}}),
             skip=lambda cell: cell.label == "dense" and cell.backbone.name == "vgg19",
-        )
+        ),
+        TWO_SEEDS,
     )
     lost = none[(none["backbone"] == "vgg19")]["note"]
     assert set(lost) == {"gap not computable: no dense network with these seeds"}

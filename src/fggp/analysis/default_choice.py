@@ -60,7 +60,7 @@ class Compared(NamedTuple):
     pooled_holm: float
     own_holm: float
     se: float
-    df: int
+    df: float
 
 
 class Study(NamedTuple):

@@ -11,6 +11,7 @@ from pandas import DataFrame
 
 from fggp.analysis.complete_grids import Counts, all_entries, both_starts
 from fggp.analysis.plan import Plan
+from fggp.analysis.spreads import Noise, margins, noise
 from fggp.analysis.stats.paired import Numbers
 
 STARTS = "settings"
@@ -34,6 +35,10 @@ class Pair(NamedTuple):
     def differences(self) -> Numbers:
         """The same in points."""
         return (self.images * self.counts.points).astype(np.float64)
+
+    def noise(self, plan: Plan) -> Noise:
+        """Return the noise of the differences between seeds."""
+        return noise(margins(self.counts.settings), list(self.differences), plan)
 
 
 def grids(runs: DataFrame) -> Iterator[tuple[str, Counts]]:

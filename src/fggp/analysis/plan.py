@@ -42,8 +42,10 @@ class Plan(Record):
     alpha: Chance
     rope: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     family: Literal["rivals"]
+    spread: Literal["tested"]
+    interval_seeds: Annotated[int, Field(strict=True, ge=3)]
     order: tuple[Step, ...]
-    fewest_seeds: Annotated[int, Field(strict=True, ge=2)]
+    fewest_seeds: Annotated[int, Field(strict=True, ge=3)]
     resamples: Count
     seed: Index
     power: Chance

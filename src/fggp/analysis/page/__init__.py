@@ -12,6 +12,7 @@ from fggp.analysis.page.contents import contents
 from fggp.analysis.page.facts import facts, power_line
 from fggp.analysis.page.pictures import pictures
 from fggp.analysis.plan import read_plan
+from fggp.analysis.spreads import few_seeds
 from fggp.analysis.study_tables import Material
 from fggp.foundation.files import write_text
 from fggp.study.study_folder import study_name
@@ -59,7 +60,7 @@ def page(study_folder: Path) -> str:
         .render(
             name=name,
             description=material.title,
-            marks=material.marks,
+            marks=list(filter(None, [*material.marks, few_seeds(runs, plan)])),
             facts=facts(material, plan, origin),
             contents=contents(runs, plan, name),
             plan=plan,

@@ -6,7 +6,7 @@ would the answer carry over to other settings? The noise is that of settings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ class Spread(NamedTuple):
     """A standard deviation pooled over settings, and its degrees of freedom."""
 
     sd: float
-    df: int
+    df: float
 
 
 def pooled(settings: Sequence[Numbers]) -> Spread:
@@ -46,6 +46,24 @@ def pooled(settings: Sequence[Numbers]) -> Spread:
     return Spread(float(np.sqrt(squares / df)) if df else np.nan, df)
 
 
+def satterthwaite(settings: Sequence[Numbers]) -> Spread:
+    """Return the spread of the mean over settings that have a variance each.
+
+    The standard deviation is `pooled`, and has fewer degrees of freedom, after Satterthwaite (1946,
+    Biometrics Bulletin 2, 110-114). With unequal numbers of seeds it is that of equal weights; 0
+    degrees of freedom where a setting has one seed, or none has a spread.
+    """
+    seeds = np.array([len(it) for it in settings])
+    if (seeds < 2).any():
+        return Spread(np.nan, 0)
+    of_means = np.array([pooled([it]).sd ** 2 for it in settings]) / seeds
+    variance = float(of_means.sum())
+    if not variance:
+        return Spread(0.0, 0)
+    df = variance**2 / float((of_means**2 / (seeds - 1)).sum())
+    return Spread(float(np.sqrt(variance * seeds.sum())) / len(settings), df)
+
+
 def estimate(mean: float, se: float, df: float, alpha: float) -> Estimate:
     """Return a t interval of level 1 − ``alpha``; without degrees of freedom or spread, NaN."""
     from scipy.stats import t
@@ -56,9 +74,12 @@ def estimate(mean: float, se: float, df: float, alpha: float) -> Estimate:
     return Estimate(mean, mean - half, mean + half, float(2 * t.sf(abs(mean) / se, df)))
 
 
-def on_the_grid(differences: Numbers, alpha: float) -> Estimate:
-    """E1 of settings × seeds: variance pooled over settings, settings · (seeds − 1) df."""
-    spread = pooled(list(differences))
+def on_the_grid(differences: Numbers, alpha: float, spread: Spread | None = None) -> Estimate:
+    """E1 of settings × seeds, with a ``spread`` of seeds inside settings.
+
+    Without one it is `pooled` over the settings, with settings · (seeds − 1) degrees of freedom.
+    """
+    spread = spread or pooled(list(differences))
     se = spread.sd / np.sqrt(differences.size)
     return estimate(float(differences.mean()), float(se), spread.df, alpha)
 
@@ -66,16 +87,9 @@ def on_the_grid(differences: Numbers, alpha: float) -> Estimate:
 def own_spreads(differences: Numbers, alpha: float) -> Estimate:
     """E1 of settings × seeds: a variance per setting, degrees of freedom after Satterthwaite.
 
-    For settings whose spreads differ, where one pooled variance makes the interval too narrow
-    (Satterthwaite 1946, Biometrics Bulletin 2, 110-114).
+    For settings whose spreads differ, where one pooled variance makes the interval too narrow.
     """
-    settings, seeds = differences.shape
-    if seeds < 2:
-        return Estimate(float(differences.mean()), np.nan, np.nan, np.nan)
-    of_means = np.array([pooled([it]).sd ** 2 / seeds for it in differences])
-    variance = float(of_means.sum())
-    df = variance**2 * (seeds - 1) / float((of_means**2).sum()) if variance else 0.0
-    return estimate(float(differences.mean()), np.sqrt(variance) / settings, df, alpha)
+    return on_the_grid(differences, alpha, satterthwaite(list(differences)))
 
 
 def over_settings(differences: Numbers, alpha: float) -> Estimate:
@@ -135,15 +149,18 @@ def holm(ps: Sequence[float]) -> list[float]:
     return [float(p) for p in multipletests(ps, method="holm")[1]] if len(ps) else []
 
 
-def practical(differences: Numbers, rope: float) -> tuple[float, float, float]:
+def practical(
+    differences: Numbers, rope: float, spread: Spread | None = None
+) -> tuple[float, float, float]:
     """Return the chances that the mean over the grid is above, within and below ± ``rope``.
 
-    Those of the posterior of E1 under a flat prior, which is a t distribution; NaN where E1 has no
-    interval.
+    Those of the posterior of E1 under a flat prior, which is a t distribution (with spreads of
+    their own Satterthwaite's approximation); NaN where E1 has no interval. ``spread`` is as in
+    `on_the_grid`.
     """
     from scipy.stats import t
 
-    spread = pooled(list(differences))
+    spread = spread or pooled(list(differences))
     if spread.df < 1 or not spread.sd > 0:
         return (np.nan, np.nan, np.nan)
     se, mean = spread.sd / np.sqrt(differences.size), differences.mean()
@@ -152,11 +169,14 @@ def practical(differences: Numbers, rope: float) -> tuple[float, float, float]:
     return above, max(0.0, 1 - above - below), below
 
 
-def surest_rival(values: Numbers, alpha: float) -> Numbers:
+def surest_rival(
+    values: Numbers, alpha: float, spread: Callable[[Numbers], Spread] | None = None
+) -> Numbers:
     """Return of each entry of settings × seeds × entries how sure it is that another is better.
 
     The smallest two-sided p of E1 of those that are ahead of it, times the number of all others
-    (Bonferroni); 1 where none is ahead with a spread between seeds, NaN with one seed.
+    (Bonferroni); 1 where none is ahead with a spread between seeds, NaN with one seed. ``spread``
+    computes that of differences; without it, it is `pooled`.
     """
     _, seeds, entries = values.shape
     if seeds < 2:
@@ -165,7 +185,8 @@ def surest_rival(values: Numbers, alpha: float) -> Numbers:
     for own in range(entries):
         for lead in np.moveaxis(values - values[:, :, [own]], 2, 0):
             if lead.mean() > 0:  # NaN, without a spread, is no evidence
-                smallest[own] = np.fmin(smallest[own], (entries - 1) * on_the_grid(lead, alpha).p)
+                p = on_the_grid(lead, alpha, spread(lead) if spread else None).p
+                smallest[own] = np.fmin(smallest[own], (entries - 1) * p)
     return smallest
 
 
@@ -177,7 +198,7 @@ def correlation(a: Numbers, b: Numbers) -> float:
     return float((x * y).sum() / scale) if scale else np.nan
 
 
-def worthwhile_correlation(df: int, alpha: float = 0.05) -> float:
+def worthwhile_correlation(df: float, alpha: float = 0.05) -> float:
     """Return the correlation from which pairing (``df``) beats not pairing (twice as many)."""
     from scipy.stats import t
 

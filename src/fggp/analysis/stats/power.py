@@ -12,7 +12,9 @@ class Grid(NamedTuple):
     """A grid to compare two methods on, ``rivals`` of one reference.
 
     ``sd`` is that of the difference of two runs with one seed, over seeds inside a setting, in
-    points; ``interaction`` that of the true difference over settings.
+    points; ``interaction`` that of the true difference over settings. ``df`` are the degrees of
+    freedom of the mean over the grid where every setting has its own variance (Satterthwaite);
+    without them the variance is pooled.
     """
 
     sd: float
@@ -20,7 +22,11 @@ class Grid(NamedTuple):
     settings: int
     rivals: int
     interaction: float = 0.0
+    df: float | None = None
 
+
+LARGEST = 100.0
+"""The largest possible difference of two accuracies, in points."""
 
 LEVELS = {
     "setting": "one setting, its own variance",
@@ -33,7 +39,7 @@ LEVELS = {
 """What a difference is asked of. The first two are a family of settings, the others of rivals."""
 
 
-def power_of(difference: float, se: float, df: int, alpha: float) -> float:
+def power_of(difference: float, se: float, df: float, alpha: float) -> float:
     """Return how often a two-sided t test of size ``alpha`` finds a true difference.
 
     To find is to call it significant in its own direction. ``se`` is the standard error of the mean
@@ -46,7 +52,7 @@ def power_of(difference: float, se: float, df: int, alpha: float) -> float:
     return float(nct.sf(float(t.isf(alpha / 2, df)), df, abs(difference) / se))
 
 
-def smallest_difference(se: float, df: int, alpha: float, power: float) -> float:
+def smallest_difference(se: float, df: float, alpha: float, power: float) -> float:
     """Return the true difference that is found with ``power``; the others as in `power_of`."""
     from scipy.optimize import brentq
 
@@ -66,25 +72,34 @@ def smallest_differences(grid: Grid, alpha: float, power: float) -> DataFrame:
     """Return the smallest differences that a grid shows at each of `LEVELS`.
 
     Columns: ``level``, ``df``, ``difference`` in points at ``alpha``, ``family`` (how many
-    comparisons Holm adjusts for) and ``difference_holm`` at ``alpha`` / family, the worst case.
+    comparisons Holm adjusts for) and ``difference_holm`` at ``alpha`` / family, the worst case;
+    NaN above `LARGEST`, and for a pooled variance where each setting has its own.
     """
     seeds, settings = grid.seeds, grid.settings
     inside, whole = grid.sd / np.sqrt(seeds), settings * (seeds - 1)
     over = np.sqrt(grid.interaction**2 + inside**2) / np.sqrt(settings)
     table = {
         "setting": (inside, seeds - 1, settings),
-        "pooled": (inside, whole, settings),
-        "grid": (inside / np.sqrt(settings), whole, grid.rivals),
+        "pooled": (inside, whole if grid.df is None else 0, settings),
+        "grid": (
+            inside / np.sqrt(settings),
+            whole if grid.df is None else grid.df,
+            grid.rivals,
+        ),
         "over_settings": (over, settings - 1, grid.rivals),
     }
     rows = [
         {
             "level": level,
             "df": df,
-            "difference": smallest_difference(float(se), df, alpha, power),
+            "difference": _possible(smallest_difference(float(se), df, alpha, power)),
             "family": family,
-            "difference_holm": smallest_difference(float(se), df, alpha / family, power),
+            "difference_holm": _possible(smallest_difference(float(se), df, alpha / family, power)),
         }
         for level, (se, df, family) in table.items()
     ]
     return DataFrame(rows)
+
+
+def _possible(difference: float) -> float:
+    return difference if difference <= LARGEST else np.nan

@@ -14,6 +14,7 @@ from pandas import DataFrame
 from fggp.analysis.catalogue import TABLES
 from fggp.analysis.collect.runs_csv import marks, read_runs, title
 from fggp.analysis.plan import Plan, read_plan
+from fggp.analysis.spreads import few_seeds
 from fggp.analysis.tables.formats import Table, latex, markdown
 from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
@@ -35,7 +36,8 @@ def write_table(name: str, study_folder: Path) -> list[Path]:
     module = import_module(f"{__name__}.{declared.module}")
     made: Callable[[DataFrame, Plan], Table] = getattr(module, declared.function)
     table = made(runs, plan)
-    note = " ".join(filter(None, [_sentence(title(study_folder)), table.note]))
+    parts = [_sentence(title(study_folder)), few_seeds(runs, plan), table.note]
+    note = " ".join(filter(None, parts))
     note += f" The plan of the analysis is {origin}."
     forms = {
         "csv": table.data.to_csv(index=False, lineterminator="\n"),

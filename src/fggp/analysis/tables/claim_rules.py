@@ -99,26 +99,30 @@ def _of_ranks(share: str, figure: Callable[[Row], str]) -> Rule:
 
 def _points(row: Row, middle: str, low: str, high: str) -> str:
     mean, *ends = (shown(row[column], "+.2f") for column in (middle, low, high))
-    return f"{mean} points, {' to '.join(ends)}"
+    return f"{mean} points" + ("" if missing(row[low]) else f", {' to '.join(ends)}")
 
 
 def _wins(row: Row) -> str:
     wins, settings = shown(row["wins"], "d"), shown(row["settings"], "d")
-    share = shown(row["p_most"], ".1%")
-    return f"best in {wins} of {settings} settings; in most of them in {share} of resamples"
+    found = f"best in {wins} of {settings} settings"
+    if missing(row["p_most"]):
+        return found
+    return f"{found}; in most of them in {row['p_most']:.1%} of resamples"
 
 
 def _rank(row: Row) -> str:
     mean, low, high = (
         shown(row[name], ".2f") for name in ("average_rank", "rank_low", "rank_high")
     )
-    share = shown(row["p_first"], ".1%")
-    return f"average rank {mean}, {low} to {high}; first in {share} of resamples"
+    if missing(row["p_first"]):
+        return f"average rank {mean}"
+    return f"average rank {mean}, {low} to {high}; first in {row['p_first']:.1%} of resamples"
 
 
 def _gap(row: Row) -> str:
     gap = _points(row, "gap_points", "gap_low", "gap_high")
-    return f"largest gap {gap}, Holm p {shown(row['gap_p_holm'], '.2g')}"
+    holm = "" if missing(row["gap_p_holm"]) else f", Holm p {row['gap_p_holm']:.2g}"
+    return f"largest gap {gap}{holm}"
 
 
 def _difference(row: Row) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,10 @@ from pandas import DataFrame
 from fggp.analysis.catalogue import table
 from fggp.analysis.pairs import NO_STARTS, STARTS, Pair, nothing, pairs
 from fggp.analysis.plan import Plan, default_plan
+from fggp.analysis.spreads import SPREADS, Noise, possible
 from fggp.analysis.stats.paired import (
     Estimate,
+    estimate,
     holm,
     on_the_grid,
     over_settings,
@@ -22,6 +25,7 @@ from fggp.analysis.stats.paired import (
     smallest_p,
     wilcoxon,
 )
+from fggp.analysis.stats.power import LARGEST
 from fggp.analysis.tables.fields import Field, between, frame, visible
 from fggp.analysis.tables.formats import Row, Table, missing, remarks, text
 from fggp.foundation.quantities import count
@@ -53,7 +57,8 @@ def comparisons_table(runs: DataFrame, plan: Plan) -> Table:
     """The reference method against each rival over the grid: difference, intervals, tests, wins.
 
     The mean difference in points has its t interval of level 1 - alpha on this grid (noise of
-    seeds, variance pooled over settings) and over the settings as a sample. Wilcoxon's exact test
+    seeds, ``spread`` pooled over settings, or per setting where the plan's check rejects one
+    spread) and over the settings as a sample. Wilcoxon's exact test
     over settings has Holm's adjustment over the rivals, each p beside the smallest that so many
     settings allow; ``settings`` and ``seeds`` (n) are the numbers behind.
     """
@@ -64,29 +69,57 @@ def comparisons_table(runs: DataFrame, plan: Plan) -> Table:
     return Table(data, [*columns, *remarks(data)], _note(data, plan))
 
 
+class Ranks(NamedTuple):
+    """The p of Wilcoxon's test, and after Holm, each with the smallest that is possible."""
+
+    p: float
+    smallest: float
+    holm: float
+    smallest_holm: float
+
+
 @dataclass(frozen=True)
 class Compared:
     """What a row is about: a pair, and its Wilcoxon p adjusted over so many ``rivals``."""
 
     pair: Pair
     plan: Plan
-    wilcoxon_p_holm: float
+    adjusted_p: float
     rivals: int
+
+    @cached_property
+    def noise(self) -> Noise:
+        """The noise of seeds."""
+        return self.pair.noise(self.plan)
 
     @cached_property
     def grid(self) -> Estimate:
         """The mean difference on this fixed grid (E1 of `fggp.analysis.stats.paired`)."""
-        return on_the_grid(self.pair.differences, self.plan.alpha)
+        found = on_the_grid(self.pair.differences, self.plan.alpha, self.noise.spread)
+        return possible(found)
 
     @cached_property
     def over(self) -> Estimate:
         """The same over the settings as a sample (E2)."""
-        return over_settings(self.pair.differences, self.plan.alpha)
+        found = over_settings(self.pair.differences, self.plan.alpha)
+        return self._with_seeds(possible(found))
 
     @cached_property
     def chances(self) -> tuple[float, float, float]:
         """That the mean over the grid is above, within and below the region of equivalence."""
-        return practical(self.pair.differences, self.plan.rope)
+        return practical(self.pair.differences, self.plan.rope, self.noise.spread)
+
+    @property
+    def wilcoxon_ps(self) -> Ranks:
+        """The p of Wilcoxon's test and the smallest possible ones; NaN with too few seeds."""
+        if not self.noise.known:
+            return Ranks(np.nan, np.nan, np.nan, np.nan)
+        return Ranks(
+            wilcoxon(self.images),
+            smallest_p(self.untied),
+            self.adjusted_p,
+            smallest_p(self.untied, self.rivals),
+        )
 
     @cached_property
     def images(self) -> NDArray[np.int64]:
@@ -103,10 +136,13 @@ class Compared:
     def note(self) -> str:
         """What cannot be computed or shown, and why."""
         settings, seeds = self.pair.images.shape
+        if not self.noise.known:
+            return f"no interval and no p: {count(seeds, 'seed')}"
         parts = []
         if missing(self.grid.low):
-            why = "1 seed" if seeds < 2 else "no spread between seeds"
-            parts.append(f"interval on this grid not computable: {why}")
+            parts.append("interval on this grid not computable: no spread between seeds")
+        if max(map(abs, (*self.grid, *self.over))) == LARGEST:
+            parts.append(f"intervals end at {LARGEST:g} points, the largest possible difference")
         if missing(self.over.low):
             why = "1 setting" if settings < 2 else "no spread between settings"
             parts.append(f"interval over settings not computable: {why}")
@@ -115,9 +151,16 @@ class Compared:
             parts.append(f"{settings_there} cannot give a Holm p below {self.plan.alpha:g}")
         return "; ".join(parts)
 
+    def _with_seeds(self, found: Estimate) -> Estimate:
+        """Return an estimate, without an interval where there are too few seeds."""
+        return found if self.noise.known else estimate(found.mean, np.nan, 0, self.plan.alpha)
+
 
 def _beside(key: str, smallest: str) -> Callable[[Row], str]:
-    return lambda row: f"{row[key]:.2g} ({row[smallest]:.2g})"
+    def both(row: Row) -> str:
+        return "-" if missing(row[key]) else f"{row[key]:.2g} ({row[smallest]:.2g})"
+
+    return both
 
 
 def _record(row: Row) -> str:
@@ -143,21 +186,25 @@ FIELDS: tuple[Field[Compared], ...] = (
           cell=between("grid_low", "grid_high", "+.2f")),
     Field("grid_high", "float64", "the upper end", lambda it: it.grid.high),
     Field("grid_p", "float64", "its p", lambda it: it.grid.p),
+    Field("grid_df", "float64", "its degrees of freedom",
+          lambda it: it.noise.spread.df if it.noise.known else np.nan),
+    Field("spread", "str", "its variance: pooled over settings, or per setting (Satterthwaite)",
+          lambda it: it.noise.word, "spread"),
     Field("over_settings_low", "float64", "its interval with the settings as a sample",
           lambda it: it.over.low, "{level} over settings",
           cell=between("over_settings_low", "over_settings_high", "+.2f")),
     Field("over_settings_high", "float64", "the upper end", lambda it: it.over.high),
     Field("over_settings_p", "float64", "its p", lambda it: it.over.p),
     Field("wilcoxon_p", "float64", "Wilcoxon's exact p over the settings",
-          lambda it: wilcoxon(it.images), "Wilcoxon p (smallest)",
+          lambda it: it.wilcoxon_ps.p, "Wilcoxon p (smallest)",
           cell=_beside("wilcoxon_p", "smallest_p"), place=1),
     Field("smallest_p", "float64", "the smallest that so many settings allow",
-          lambda it: smallest_p(it.untied)),
+          lambda it: it.wilcoxon_ps.smallest),
     Field("wilcoxon_p_holm", "float64", "adjusted by Holm over the rivals of the same blocks",
-          lambda it: it.wilcoxon_p_holm, "Holm p (smallest)",
+          lambda it: it.wilcoxon_ps.holm, "Holm p (smallest)",
           cell=_beside("wilcoxon_p_holm", "smallest_p_holm"), place=1),
     Field("smallest_p_holm", "float64", "the smallest that the settings allow after that",
-          lambda it: smallest_p(it.untied, it.rivals)),
+          lambda it: it.wilcoxon_ps.smallest_holm),
     Field("wins", "Int64", "settings won", lambda it: int((it.images > 0).sum()),
           "won/tied/lost", cell=_record),
     Field("ties", "Int64", "settings with as many correct images",
@@ -186,7 +233,7 @@ def _note(data: DataFrame, plan: Plan) -> str:
     )
     return (
         f"{plan.reference} minus each rival, mean over {grids}, n = {seeds} paired. The interval "
-        "on this grid takes the noise from seeds (variance pooled over settings), the one over "
+        f"on this grid takes the noise from seeds; {SPREADS} The one over "
         "settings takes the settings for a sample, which they are not quite: backbones, data and "
         "dense starts are shared, so that it and Wilcoxon's test over settings describe the grid. "
         "Wilcoxon's p is exact and two-sided, ties between methods dropped, Holm over the rivals "

@@ -13,6 +13,7 @@ from pandas import DataFrame
 from fggp.analysis.catalogue import table
 from fggp.analysis.complete_grids import Counts, both_starts, name_of
 from fggp.analysis.plan import Plan
+from fggp.analysis.spreads import few_seeds
 from fggp.analysis.tables.formats import Table, number, records, text
 from fggp.foundation.quantities import count
 
@@ -69,10 +70,12 @@ def leave_out_table(runs: DataFrame, plan: Plan) -> Table:
     least = data[list(ranks.values())].min(axis=1)
     bold = {label: (data[key] <= least + 1e-9).to_list() for label, key in ranks.items()}
     bold["changed places"] = [flips != "none" for flips in data["flips"]]
+    if few_seeds(runs, plan):
+        bold = {}
     note = (
         "Average ranks of the methods with both starts without one backbone and without one "
-        "setting; 1 is best. Methods that change places against the whole grid are in bold: where "
-        "there are some, the order of the methods hangs on what was left out."
+        "setting; 1 is best. Where methods change places against the whole grid, their order "
+        "depends on what was left out."
     )
     if data["kind"].nunique() == 1:
         note += " With 1 setting there is nothing to leave out."

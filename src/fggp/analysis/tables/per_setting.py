@@ -11,7 +11,9 @@ from pandas import DataFrame
 from fggp.analysis.catalogue import table
 from fggp.analysis.pairs import Pair, nothing, pairs
 from fggp.analysis.plan import Plan, default_plan
-from fggp.analysis.stats.paired import Estimate, Numbers, Spread, estimate, holm, pooled, smallest_p
+from fggp.analysis.spreads import SPREADS, Noise, possible
+from fggp.analysis.stats.paired import Estimate, Numbers, Spread, estimate, holm, smallest_p
+from fggp.analysis.stats.power import LARGEST
 from fggp.analysis.tables.fields import Field, between, frame, visible
 from fggp.analysis.tables.formats import Row, Table, records, remarks, text
 from fggp.foundation.quantities import count, percent
@@ -31,8 +33,9 @@ def per_setting_table(runs: DataFrame, plan: Plan) -> Table:
     """The reference method against each rival inside each setting: paired t, Holm.
 
     Paired t intervals of level 1 - alpha over n = ``seeds``, with the variance pooled over the
-    settings of the pair, p adjusted by Holm over these settings; ``smallest_sign_p`` is what a test
-    of ranks or signs could reach at best.
+    settings of the pair, or that of the setting where the plan's check rejects one ``spread``; p
+    adjusted by Holm over these settings; ``smallest_sign_p`` is what a test of ranks or signs could
+    reach at best.
     """
     data = per_setting(runs, plan)
     columns = [*visible(FIELDS, level=plan.confidence), *remarks(data)]
@@ -46,13 +49,14 @@ def per_setting_table(runs: DataFrame, plan: Plan) -> Table:
 class Inside:
     """What a row is about: a pair inside a setting.
 
-    ``found`` is the paired t with the variance pooled over the settings of the pair (``spread``),
-    ``p_holm`` its p adjusted over these settings.
+    ``found`` is the paired t with the ``spread`` that ``noise`` gives this setting, ``p_holm`` its
+    p adjusted over the settings of the pair.
     """
 
     pair: Pair
     setting: Row
     differences: Numbers
+    noise: Noise
     spread: Spread
     found: Estimate
     p_holm: float
@@ -60,24 +64,27 @@ class Inside:
     @property
     def note(self) -> str:
         """Why there is no interval, where there is none."""
-        if len(self.differences) < 2:
-            return "not computable: 1 seed"
+        if not self.noise.known:
+            return f"no interval and no p: {count(len(self.differences), 'seed')}"
+        if max(abs(self.found.low), abs(self.found.high)) == LARGEST:
+            return f"the interval ends at {LARGEST:g} points, the largest possible difference"
         return "" if self.spread.sd > 0 else "not computable: no spread between seeds"
 
 
 def _settings_of(pair: Pair, plan: Plan) -> Iterator[Inside]:
     differences = pair.differences
     seeds = differences.shape[1]
-    spread = pooled(list(differences))
+    noise = pair.noise(plan)
+    spreads = [noise.inside(row) for row in differences]
     found = [
-        estimate(float(row.mean()), spread.sd / np.sqrt(seeds), spread.df, plan.alpha)
-        for row in differences
+        possible(estimate(float(row.mean()), it.sd / np.sqrt(seeds), it.df, plan.alpha))
+        for row, it in zip(differences, spreads, strict=True)
     ]
     adjusted = iter(holm([it.p for it in found if not np.isnan(it.p)]))
     settings = records(pair.counts.settings)
-    for setting, row, it in zip(settings, differences, found, strict=True):
+    for setting, row, spread, it in zip(settings, differences, spreads, found, strict=True):
         p_holm = np.nan if np.isnan(it.p) else next(adjusted)
-        yield Inside(pair, setting, row, spread, it, p_holm)
+        yield Inside(pair, setting, row, noise, spread, it, p_holm)
 
 
 def _sd(row: Inside) -> float:
@@ -97,7 +104,7 @@ FIELDS: tuple[Field[Inside], ...] = (
     Field("seeds", "Int64", "the number of seeds", lambda it: len(it.differences)),
     Field("difference_points", "float64", "mean difference, reference minus rival, in points",
           lambda it: it.found.mean, "difference (points)", "+.2f"),
-    Field("low", "float64", "its interval, the variance pooled over the settings of the pair",
+    Field("low", "float64", "its interval, the variance as `spread` says",
           lambda it: it.found.low, "{level} interval", cell=between("low", "high", "+.2f")),
     Field("high", "float64", "the upper end", lambda it: it.found.high),
     Field("p", "float64", "its p", lambda it: it.found.p, "p", ".2g"),
@@ -105,10 +112,13 @@ FIELDS: tuple[Field[Inside], ...] = (
           lambda it: it.p_holm, "Holm p", ".2g"),
     Field("sd", "float64", "standard deviation of the differences here", _sd, "sd", ".2f"),
     Field("pooled_sd", "float64", "the same pooled over the settings",
-          lambda it: it.spread.sd, "pooled sd", ".2f"),
-    Field("df", "Int64", "its degrees of freedom", lambda it: it.spread.df),
+          lambda it: it.noise.spread.sd, "pooled sd", ".2f"),
+    Field("spread", "str", "which of the two the interval has: pooled, or per setting",
+          lambda it: it.noise.word, "spread"),
+    Field("df", "Int64", "its degrees of freedom",
+          lambda it: it.spread.df if it.noise.known else None),
     Field("smallest_sign_p", "float64", "what a test of ranks or signs could reach at best",
-          lambda it: smallest_p(len(it.differences))),
+          lambda it: smallest_p(len(it.differences)) if it.noise.known else np.nan),
     Field("note", "str", "what cannot be computed, and why", lambda it: it.note),
 )  # fmt: skip
 """The columns of the comparisons inside settings."""
@@ -118,10 +128,12 @@ def _note(data: DataFrame, plan: Plan) -> str:
     if data.empty:
         return nothing(plan)
     seeds = int(data["seeds"].max())
+    if seeds < plan.interval_seeds:
+        return f"{plan.reference} minus each rival inside a setting, n = {count(seeds, 'seed')}."
+    n = count(seeds, "seed")
     return (
-        f"{plan.reference} minus each rival inside a setting, n = {count(seeds, 'seed')} paired: "
-        "paired t with the variance pooled over the settings of the pair; p by Holm over these "
-        f"settings, bold below {plan.alpha:g}. A test of ranks or signs on "
-        f"{count(seeds, 'seed')} could not give a p below {smallest_p(seeds):.2g}, which is why "
-        "there is none."
+        f"{plan.reference} minus each rival inside a setting, n = {n} paired: "
+        f"paired t; {SPREADS} p by Holm over the settings of the pair, bold below "
+        f"{plan.alpha:g}. A test of ranks or signs on {n} could not give a p below "
+        f"{smallest_p(seeds):.2g}, which is why there is none."
     )

@@ -11,8 +11,9 @@ from pandas import DataFrame
 from fggp.analysis.catalogue import table
 from fggp.analysis.pairs import Pair, nothing, pairs
 from fggp.analysis.plan import Plan
+from fggp.analysis.spreads import SPREADS, Noise
 from fggp.analysis.stats.paired import Numbers, number_needed, pooled, smallest_p
-from fggp.analysis.stats.power import LEVELS, Grid, smallest_differences
+from fggp.analysis.stats.power import LARGEST, LEVELS, Grid, smallest_differences
 from fggp.analysis.tables.fields import Field, frame, visible
 from fggp.analysis.tables.formats import (
     Column,
@@ -48,8 +49,11 @@ def planning_table(grid: Grid, alpha: float, power: float) -> Table:
         f"the settings Wilcoxon's p is at least {smallest_p(grid.settings):.2g}, after Holm "
         f"{smallest_p(grid.settings, grid.rivals):.2g}."
     )
-    if grid.seeds < 2 or grid.settings < 2:
-        note += " Not computable (-): what has no degrees of freedom."
+    if data[["difference", "difference_holm"]].isna().any(axis=None):
+        note += (
+            f" Not shown (-): above {LARGEST:g} points, the largest possible difference, or "
+            "without degrees of freedom."
+        )
     return Table(data, columns, note)
 
 
@@ -84,8 +88,8 @@ def study_power_table(runs: DataFrame, plan: Plan) -> Table:
         f"{plan.power:.0%} power, n = {count(int(seeds), 'seed')} in "
         f"{count(int(settings), 'setting')}; in brackets after Holm "
         "at its worst: over the settings for one setting, over the rivals for a mean. From the "
-        "measured sd of differences between paired runs (pooled over settings), and that of the "
-        "true difference between settings."
+        "measured sd of differences between paired runs (root mean square over settings), and that "
+        f"of the true difference between settings. For the mean over this grid {SPREADS}"
     )
     return Table(data, columns, note)
 
@@ -104,6 +108,11 @@ class Measured:
         return pooled(list(self.pair.differences)).sd
 
     @cached_property
+    def noise(self) -> Noise:
+        """The noise of seeds, with a spread for all settings or one for each."""
+        return self.pair.noise(self.plan)
+
+    @cached_property
     def interaction(self) -> float:
         """The sd of the true difference between settings, in points."""
         return _interaction(self.pair.differences, self.sd)
@@ -112,16 +121,26 @@ class Measured:
     def smallest(self) -> DataFrame:
         """The smallest differences by level, as `smallest_differences` returns them."""
         settings, seeds = self.pair.differences.shape
-        grid = Grid(self.sd, seeds, settings, self.rivals, self.interaction)
+        sd = self.sd if self.noise.known else np.nan
+        df = self.noise.spread.df if self.noise.own else None
+        grid = Grid(sd, seeds, settings, self.rivals, self.interaction, df)
         return smallest_differences(grid, self.plan.alpha, self.plan.power).set_index("level")
 
     @property
     def note(self) -> str:
         """Why a difference cannot be computed, where it cannot."""
         settings, seeds = self.pair.differences.shape
-        notes = ["1 seed"] if seeds < 2 else [] if self.sd > 0 else ["no spread between seeds"]
+        if not self.noise.known:
+            return f"not computable: {count(seeds, 'seed')}"
+        notes = [] if self.sd > 0 else ["no spread between seeds"]
         notes += ["1 setting"] if settings < 2 else []
-        return f"not computable: {', '.join(notes)}" if notes else ""
+        parts = [f"not computable: {', '.join(notes)}"] if notes else []
+        if self.noise.own:
+            parts.append("no pooled variance: the settings differ in their spread")
+        levels = self.smallest[self.smallest["df"] > 0]
+        if not notes and levels[["difference", "difference_holm"]].isna().any(axis=None):
+            parts.append(f"-: above {LARGEST:g} points")
+        return "; ".join(parts)
 
 
 def _interaction(differences: Numbers, sd: float) -> float:

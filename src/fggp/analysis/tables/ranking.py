@@ -6,22 +6,20 @@ a tie. The dense reference never ranks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pandas import DataFrame, Series
 
 from fggp.analysis.catalogue import table
 from fggp.analysis.complete_grids import Counts, all_entries, both_starts
 from fggp.analysis.plan import Plan, default_plan
+from fggp.analysis.spreads import margins, noise
 from fggp.analysis.stats.bootstrap import resample
-from fggp.analysis.stats.paired import surest_rival
+from fggp.analysis.stats.paired import Numbers, surest_rival
 from fggp.analysis.tables.formats import Table, interval, number, text
-from fggp.foundation.exact import ratio
 from fggp.foundation.quantities import count
-from fggp.study.cell_name import Level, sparsity_level, start_level
+from fggp.study.cell_name import Level
 
 COLUMNS = {
     "label": "str",
@@ -85,7 +83,8 @@ def ranking_table(runs: DataFrame, plan: Plan) -> Table:
     inside each setting (the same for all methods; percentiles), ``p_first`` is the share of them in
     which it alone is the best, ``p_most`` that in which the method alone is best in more than half
     of the settings; empty with too few seeds. ``rival_p`` is how sure another method is more
-    accurate over this grid: the smallest p of a paired t test, times the number of the others. The
+    accurate over this grid: the smallest p of a paired t test (its variance as in the table
+    ``comparisons``), times the number of the others. The
     dense network is a reference and does not rank.
     """
     return _shown(ranking(runs, plan), plan, "backbone, sparsity and initial sparsity")
@@ -102,20 +101,6 @@ def ranking_all_table(runs: DataFrame, plan: Plan) -> Table:
     return _shown(ranking_all(runs, plan), plan, "backbone and sparsity")
 
 
-def margins(counts: Counts) -> Iterator[tuple[Level, NDArray[np.bool_]]]:
-    """Yield the parts of the settings by level, where there is more than one of a kind."""
-    settings = counts.settings
-    levels: dict[str, Callable[[Any], Level]] = {
-        "backbone": lambda value: Level("backbone", str(value)),
-        "sparsity": lambda value: sparsity_level(ratio(float(value))),
-        "initial_sparsity": lambda value: start_level(ratio(float(value))),
-    }
-    for key, level in levels.items():
-        values = list(settings[key].unique()) if key in settings else []
-        for value in values if len(values) > 1 else []:
-            yield level(value), (settings[key] == value).to_numpy()
-
-
 def _ranked(counts: Counts | None, plan: Plan) -> DataFrame:
     if counts is None:
         return DataFrame([], columns=list(COLUMNS)).astype(COLUMNS)
@@ -128,7 +113,7 @@ def _ranked(counts: Counts | None, plan: Plan) -> DataFrame:
         "rank_high": resampled.high,
         "p_first": resampled.first,
         "p_most": resampled.most,
-        "rival_p": surest_rival(counts.correct.astype(np.float64), plan.alpha),
+        "rival_p": _surest_rival(counts, plan),
         "wins": (counts.sums == counts.sums.max(axis=1, keepdims=True)).sum(axis=0),
         "settings": len(counts.settings),
         "seeds": len(counts.seeds),
@@ -136,7 +121,7 @@ def _ranked(counts: Counts | None, plan: Plan) -> DataFrame:
         "gap_to_dense_points": (counts.correct - counts.dense[:, :, None]).mean(axis=(0, 1))
         * points,
     }
-    for level, part in margins(counts):
+    for level, part in margins(counts.settings):
         columns[f"{PART}{level}"] = counts.ranks[part].mean(axis=0)
     for entry in (it for it in counts.entries if counts.labels[it] == plan.reference):
         columns[RECORD + entry] = _records(counts, entry)
@@ -150,6 +135,18 @@ def _ranked(counts: Counts | None, plan: Plan) -> DataFrame:
         }
         table = DataFrame([*table.to_dict("records"), dense], columns=table.columns)
     return table.astype(COLUMNS)
+
+
+def _surest_rival(counts: Counts, plan: Plan) -> Numbers:
+    """Return how sure it is of each entry that another is better; NaN with too few seeds."""
+    if len(counts.seeds) < plan.interval_seeds:
+        return np.full(len(counts.entries), np.nan)
+    parts = margins(counts.settings)
+    return surest_rival(
+        counts.correct.astype(np.float64),
+        plan.alpha,
+        lambda differences: noise(parts, list(differences), plan).spread,
+    )
 
 
 def _records(counts: Counts, reference: str) -> list[str | None]:
@@ -191,6 +188,8 @@ def _shown(data: DataFrame, plan: Plan, blocks: str) -> Table:
     rivals = data["label"] != REFERENCE
     bold = {head: _least(data[key].where(rivals)) for head, key in lowest.items()}
     bold |= {head: _least(-data[key].where(rivals)) for head, key in highest.items()}
+    if (data["seeds"] < plan.interval_seeds).any():
+        bold = {}
     return Table(data, columns, _note(data, plan, blocks), bold)
 
 

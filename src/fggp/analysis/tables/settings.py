@@ -13,7 +13,8 @@ from fggp.analysis.catalogue import table
 from fggp.analysis.collect.runs_csv import DENSE, is_partial
 from fggp.analysis.complete_grids import SETTING, one_number_of_images, refuse_gaps
 from fggp.analysis.plan import Plan, default_plan
-from fggp.analysis.stats.paired import Estimate, Numbers, Spread, estimate, holm, pooled
+from fggp.analysis.spreads import Noise, margins, noise, possible
+from fggp.analysis.stats.paired import Estimate, Numbers, Spread, estimate, holm
 from fggp.analysis.tables.formats import (
     Column,
     Row,
@@ -54,10 +55,11 @@ COLUMNS = {
 }
 """Columns of the table: ``sd`` is the sample standard deviation over ``n`` seeds; ``behind_…`` is
 the best of the setting minus this label, ``gap_…`` this label minus dense, in points and paired by
-seed, with intervals whose variance is pooled over the settings of the label for the former, and
-that of the setting alone for the latter, since several settings share a dense run; ``gap_p_holm``
-is adjusted over these settings; ``near_best`` says that the interval of ``behind_points`` holds 0.
-Where runs have them, ``inference_flops`` (one image) and ``training_flops`` (all of it) follow."""
+seed, with intervals whose variance is pooled over the settings of the label for the former (that of
+the setting where the plan's check rejects one), and that of the setting alone for the latter, since
+several settings share a dense run; ``gap_p_holm`` is adjusted over these settings; ``near_best``
+says that the interval of ``behind_points`` holds 0. Where runs have them, ``inference_flops`` (one
+image) and ``training_flops`` (all of it) follow."""
 
 FLOPS = {"inference_flops": "inference_macs", "training_flops": "training_macs"}
 FAMILIES = {"both": SETTING, "one": SETTING[:2], "none": SETTING[:1]}
@@ -96,7 +98,7 @@ def settings(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     _add_gaps(rows, held, points, plan)
     _add_ranks(rows, held, points, plan)
     for row in rows:
-        row["note"] = _remark(row, any(it["label"] == DENSE for it in rows))
+        row["note"] = _remark(row, any(it["label"] == DENSE for it in rows), plan)
     extra = [
         name for name, source in FLOPS.items() if source in runs and runs[source].notna().any()
     ]
@@ -131,7 +133,7 @@ def settings_table(runs: DataFrame, plan: Plan) -> Table:
         *(number(name.replace("_flops", " FLOPs"), name, ".3g") for name in FLOPS if name in data),
         *remarks(data),
     ]
-    bold = {"accuracy (%)": data["best"].to_list()}
+    bold = {"accuracy (%)": (data["best"] & (data["n"] >= plan.interval_seeds)).to_list()}
     near = {"accuracy (%)": data["near_best"].to_list()}
     return Table(data, columns, _note(data, plan), bold, near)
 
@@ -168,7 +170,7 @@ def _add_gaps(rows: Sequence[dict[str, Any]], held: Held, points: float, plan: P
         for row in own:
             # Not pooled: one dense run stands in the gaps of several settings.
             gap = gaps[_setting(row)]
-            found = _paired(gap, pooled([gap]), plan.alpha)
+            found = _paired(gap, noise([], [gap], plan).spread, plan.alpha)
             row |= {"gap_points": found.mean, "gap_low": found.low, "gap_high": found.high}
             row["gap_p"] = found.p
         computed = [row for row in own if not np.isnan(row["gap_p"])]
@@ -185,17 +187,20 @@ def _add_ranks(rows: Sequence[dict[str, Any]], held: Held, points: float, plan: 
         ranks, best = sums.rank(ascending=False), str(sums.idxmax())
         for row in own:
             label = row["label"]
-            spread = pooled(
-                [
-                    _difference(its[best], its[label], points)
-                    for its in held.values()
-                    if {best, label} <= its.keys()
-                ]
-            )
-            found = _paired(_difference(it[best], it[label], points), spread, plan.alpha)
+            own_difference = _difference(it[best], it[label], points)
+            spread = _noise_of(best, label, held, points, plan).inside(own_difference)
+            found = _paired(own_difference, spread, plan.alpha)
             row |= {"rank": ranks[label], "best": bool(sums[label] == sums[best])}
             row |= {"behind_points": found.mean, "behind_low": found.low, "behind_high": found.high}
             row["near_best"] = not row["best"] and found.low <= 0 <= found.high
+
+
+def _noise_of(best: str, label: str, held: Held, points: float, plan: Plan) -> Noise:
+    """Return the noise of the difference of two labels over the settings that have both."""
+    shared = {key: it for key, it in held.items() if {best, label} <= it.keys()}
+    where = DataFrame(list(shared), columns=KEYS)
+    differences = [_difference(it[best], it[label], points) for it in shared.values()]
+    return noise(margins(where), differences, plan)
 
 
 def _sums(labels: dict[str, Series[float]]) -> Series[float] | None:
@@ -215,7 +220,7 @@ def _paired(differences: Numbers, spread: Spread, alpha: float) -> Estimate:
     if not len(differences):
         return Estimate(np.nan, np.nan, np.nan, np.nan)
     se = spread.sd / np.sqrt(len(differences))
-    return estimate(float(differences.mean()), float(se), spread.df, alpha)
+    return possible(estimate(float(differences.mean()), float(se), spread.df, alpha))
 
 
 def _setting(row: Row) -> Setting:
@@ -226,11 +231,12 @@ def _key(value: Any) -> Any:
     return None if pd.isna(value) else value
 
 
-def _remark(row: Row, has_dense: bool) -> str:
-    parts = ["sd and intervals not computable: 1 seed"] if row["n"] == 1 else []
+def _remark(row: Row, has_dense: bool, plan: Plan) -> str:
+    few = row["n"] < plan.interval_seeds
+    parts = [f"no interval: {count(row['n'], 'seed')}"] if few else []
     if has_dense and row["label"] != DENSE and np.isnan(row["gap_points"]):
         parts.append("gap not computable: no dense network with these seeds")
-    elif row["n"] > 1 and row["label"] != DENSE and has_dense and np.isnan(row["gap_low"]):
+    elif not few and row["label"] != DENSE and has_dense and np.isnan(row["gap_low"]):
         parts.append("interval of the gap not computable: no spread between seeds")
     parts += [
         f"{count(row[verdict], 'run')} {told}" for verdict, told in ENDINGS.items() if row[verdict]
@@ -256,13 +262,12 @@ def _note(data: DataFrame, plan: Plan) -> str:
         f"Test accuracy at the last epoch: mean ± sample standard deviation over n = {seeds}. The "
         "gap to dense is in points and paired by seed, its interval has the variance of its own "
         "setting alone, as settings share dense runs. Bold: best of its setting; underlined: not "
-        f"separable from the best (the paired {plan.confidence} interval of the difference, "
-        "variance pooled over settings, holds 0; no correction for many comparisons)."
+        f"separable from the best (the paired {plan.confidence} interval of the difference holds "
+        "0; no correction for many comparisons; variance pooled over settings, or that of the "
+        "setting where the check of the plan rejects one for all)."
     ]
     if not data.loc[data["label"] != DENSE, "ranks"].all():
         parts.append("What is not ranked is a reference, compared at its realised sparsity.")
-    if data["n"].max() == 1:
-        parts.append("Standard deviations and intervals: not computable with 1 seed.")
     if (data["label"] != DENSE).all():
         parts.append("Gaps: not computable, the study has no dense network.")
     if any(name in data for name in FLOPS):

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from pandas import DataFrame
 
 from fggp.analysis.catalogue import table
-from fggp.analysis.pairs import pairs
+from fggp.analysis.pairs import grids, pairs
 from fggp.analysis.plan import Plan, Step, default_plan
 from fggp.analysis.tables.formats import (
     Column,
     Row,
     Table,
     interval,
+    missing,
     number,
     p_value,
     remarks,
@@ -28,7 +29,9 @@ from fggp.analysis.tables.tests_steps import (
     rivals,
     sensitivity,
 )
+from fggp.foundation.quantities import count
 
+PS = ("p", "p_adjusted", "smallest_p")
 COLUMNS = {
     "step": "Int64",
     "test": "str",
@@ -59,8 +62,10 @@ def all_tests(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
 
     """
     plan = plan or default_plan()
+    seeds = {blocks: len(counts.seeds) for blocks, counts in grids(runs)}
+    few = {blocks: it for blocks, it in seeds.items() if it < plan.interval_seeds}
     rows = [
-        {"step": place, **row}
+        {"step": place, **(_values_only(row, few[it]) if (it := row["blocks"]) in few else row)}
         for place, step in enumerate(plan.order, start=1)
         for row in STEPS[step](runs, plan)
     ]
@@ -113,6 +118,13 @@ STEPS: dict[Step, Callable[[DataFrame, Plan], Iterator[Row]]] = {
 }
 
 
+def _values_only(row: Row, seeds: int) -> Row:
+    """Return a row without interval and p, for too few seeds."""
+    lost = {key for key in ("low", "high", *PS) if not missing(row.get(key))}
+    kept = {key: value for key, value in row.items() if key not in lost}
+    return kept | ({"note": f"no interval and no p: {count(seeds, 'seed')}"} if lost else {})
+
+
 def _note(plan: Plan) -> str:
     return (
         "All tests, in the order of the plan; the primary one is Wilcoxon's over settings."
@@ -122,5 +134,7 @@ def _note(plan: Plan) -> str:
         f"{plan.alpha:g} says nothing when it does not. Nemenyi's p, and that of ratios of sds "
         "(of differences between paired runs), are adjusted for all pairs. The mixed model has "
         "random effects of setting, setting and seed, and setting and method, and one variance for "
-        "all settings: a check, not a verdict."
+        "all settings: a check, not a verdict. Where a check of one spread for every backbone, "
+        f"sparsity or start has p below {plan.alpha:g}, all intervals of that pair inside settings "
+        "and over the grid take a variance per setting."
     )

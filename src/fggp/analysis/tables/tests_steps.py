@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from pandas import DataFrame
 from fggp.analysis.complete_grids import Counts, both_starts
 from fggp.analysis.pairs import STARTS, Pair, grids, pairs
 from fggp.analysis.plan import Plan
+from fggp.analysis.spreads import margins, possible, spread_checks
 from fggp.analysis.stats.mixed_model import mixed_model
 from fggp.analysis.stats.paired import correlation, over_seeds, pooled, worthwhile_correlation
 from fggp.analysis.stats.rank_tests import (
@@ -25,7 +25,6 @@ from fggp.analysis.tables.comparisons import comparisons
 from fggp.analysis.tables.formats import Row, records
 from fggp.analysis.tables.leave_out import leave_out, verdict
 from fggp.analysis.tables.per_setting import per_setting
-from fggp.analysis.tables.ranking import margins
 from fggp.foundation.quantities import count
 
 
@@ -82,13 +81,15 @@ def nemenyi(runs: DataFrame, plan: Plan) -> Iterator[Row]:
     """The conventional test: by how much average ranks must differ, and by how much they do."""
     for blocks, counts in grids(runs):
         settings, methods = counts.ranks.shape
+        needed, largest = critical_difference(methods, settings, plan.alpha), methods - 1
+        reach = f"the largest difference of {count(methods, 'method')}: {largest}"
         yield _row(
             "Nemenyi",
             blocks,
             _grid(counts),
             measure="critical difference of average ranks",
-            value=critical_difference(methods, settings, plan.alpha),
-            note=f"largest difference that {count(settings, 'setting')} allow: {methods - 1}",
+            value=needed if needed <= largest else np.nan,
+            note=reach if needed <= largest else f"would be above {reach}",
         )
     for pair in pairs(runs, plan):
         settings, methods = pair.counts.ranks.shape
@@ -120,7 +121,7 @@ def inside_settings(runs: DataFrame, plan: Plan) -> Iterator[Row]:
             f"{reference} - {rival}",
             measure="settings better",
             value=float((sure["difference_points"] > 0).sum()) if computed else np.nan,
-            df=str(part["df"].iloc[0]),
+            df=_degrees(part),
             note=(
                 f"better in {(sure['difference_points'] > 0).sum()}, worse in "
                 f"{(sure['difference_points'] < 0).sum()} of {count(len(part), 'setting')}"
@@ -150,28 +151,17 @@ def pairing(runs: DataFrame, plan: Plan) -> Iterator[Row]:
 
 
 def _spreads(pair: Pair) -> Iterator[Row]:
-    """Yield whether one variance will do for all backbones, sparsities and starts."""
-    from scipy.stats import f
-
-    parts: dict[str, list[tuple[str, float, int]]] = {}
-    for level, part in margins(pair.counts):
-        sd, df = pooled(list(pair.differences[part]))
-        parts.setdefault(level.kind, []).append((str(level), sd, df))
-    for kind, levels in parts.items():
-        if not all(df and sd > 0 for _, sd, df in levels):
-            continue
-        low, high = min(levels, key=lambda it: it[1]), max(levels, key=lambda it: it[1])
-        ratio = high[1] / low[1]
-        number = len(list(combinations(levels, 2)))
+    """Yield whether one variance is enough for all backbones, sparsities and starts."""
+    for it in spread_checks(margins(pair.counts.settings), list(pair.differences)):
         yield _row(
-            f"one spread for every {kind}",
+            f"one spread for every {it.kind}",
             pair.blocks,
             _compared(pair),
             measure="ratio of sds",
-            value=ratio,
-            df=f"{high[2]}, {low[2]}",
-            p_adjusted=min(1.0, 2 * number * float(f.sf(ratio**2, high[2], low[2]))),
-            note=", ".join(f"{name} {sd:.2f}" for name, sd, _ in levels),
+            value=it.ratio,
+            df=", ".join(format(df, "g") for df in it.df),
+            p_adjusted=it.p,
+            note=", ".join(f"{name} {sd:.2f}" for name, sd in it.sds.items()),
         )
 
 
@@ -189,7 +179,7 @@ def sensitivity(runs: DataFrame, plan: Plan) -> Iterator[Row]:
                 note=note,
             )  # fmt: skip
     for pair in pairs(runs, plan):
-        found = over_seeds(pair.differences, plan.alpha)
+        found = possible(over_seeds(pair.differences, plan.alpha))
         seeds = pair.differences.shape[1]
         why = "1 seed" if seeds < 2 else "no spread between seeds"
         yield _row(
@@ -212,6 +202,11 @@ def left_out(runs: DataFrame, plan: Plan) -> Iterator[Row]:
 
 def _row(test: str, blocks: str, compared: str, **found: Any) -> Row:
     return {"test": test, "blocks": blocks, "compared": compared, **found}
+
+
+def _degrees(part: DataFrame) -> str:
+    known = part["df"].dropna()
+    return "" if known.empty else str(known.iloc[0])
 
 
 def _estimated(found: tuple[float, float, float, float]) -> dict[str, float]:

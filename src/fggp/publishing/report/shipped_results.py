@@ -163,7 +163,8 @@ def least_p(folder: Path) -> float:
     It is Wilcoxon's exact test over settings, in the table of comparisons.
     """
     found = rows(folder / "tables/comparisons.csv")
-    return min((float(row["smallest_p_holm"]) for row in found), default=1)
+    known = [float(row["smallest_p_holm"]) for row in found if row["smallest_p_holm"]]
+    return min(known, default=1)
 
 
 def pictures(folders: Sequence[Path], best: str, root: Path) -> dict[str, Path]:
