@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fggp.analysis.catalogue import PAGE
 from fggp.analysis.page.contents import contents
-from fggp.analysis.page.facts import facts, power_line
+from fggp.analysis.page.facts import facts, finding, power_line
 from fggp.analysis.page.pictures import pictures
 from fggp.analysis.plan import read_plan
 from fggp.analysis.study_tables import Material
@@ -39,7 +39,7 @@ def environment(templates: Path, *, html: bool) -> Environment:
 def write_page(study_folder: Path) -> list[Path]:
     """Write ``page.html`` from the tables of a study, beside them.
 
-    Figures are shown where they are there already. Raises ResultError where a table of the study
+    It holds the figures that are there already. Raises ResultError where a table of the study
     cannot be read, or one of the page cannot be made.
     """
     path = study_folder / PAGE
@@ -60,6 +60,7 @@ def page(study_folder: Path) -> str:
             name=name,
             description=material.title,
             marks=material.marks,
+            finding=finding(runs, plan),
             facts=facts(material, plan, origin),
             contents=contents(runs, plan, name),
             plan=plan,
