@@ -18,11 +18,11 @@ from fggp.analysis.figures.layout import (
     categories,
     head,
     height_of,
+    level,
     name_row,
     places,
 )
 from fggp.analysis.study_tables import Material
-from fggp.foundation.quantities import percent
 
 COLUMNS = [
     "backbone", "width", "start", "label", "sparsity", "seed", "accuracy_percent",
@@ -60,7 +60,7 @@ def drop_to_dense(material: Material) -> Drawn:
         name_row(line[-1], name)
         categories(line[0], labels, names=names)
     for axes, sparsity in zip(grid[0], sparsities, strict=True):
-        axes.set_title(f"{percent(sparsity)} sparsity")
+        axes.set_title(level(sparsity))
     figure.supxlabel("test accuracy at the last epoch minus dense (points)", fontsize=8)
     far = [cut(list(column), "x", keep=[0]) for column in grid.T]
     head(figure, material.title, clauses(f"{meaning(data, reference=False)}; paired by seed", *far))

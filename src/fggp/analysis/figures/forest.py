@@ -13,7 +13,7 @@ from fggp.analysis.complete_grids import name_of
 from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.captions import clauses
 from fggp.analysis.figures.drawing import cut
-from fggp.analysis.figures.layout import Drawn, beside, blank, canvas, categories, head
+from fggp.analysis.figures.layout import Drawn, beside, blank, canvas, categories, head, narrow
 from fggp.analysis.pairs import STARTS, nothing
 from fggp.analysis.plan import Plan
 from fggp.analysis.study_tables import Material
@@ -66,7 +66,7 @@ def forest(material: Material) -> Drawn:
         for axes, ((reference, rival), rows) in zip(panels, line, strict=False):
             label = str(rival)
             _panel(axes, rows, material.looks[label], material.plan)
-            axes.set_title(_title(str(reference), label, material), fontsize=7)
+            axes.set_title(_title(str(reference), label, material), fontsize=6 if narrow() else 7)
         for axes in panels[len(line) :]:
             axes.set_visible(False)
         categories(panels[0], list(line[0][1]["row"]))

@@ -22,6 +22,9 @@ from fggp.foundation.quantities import percent
 Drawn = tuple[Figure, DataFrame]
 """A figure and the data that it shows."""
 
+NARROW = 4
+"""Inches below which names of panels take a line more, or smaller letters."""
+
 SIGNS = 19
 """Signs of 7 points in an inch."""
 
@@ -73,6 +76,11 @@ def beside(most: int) -> int:
     return max(1, round(most * _width() / WIDTH))
 
 
+def narrow() -> bool:
+    """Whether a figure is as wide as one of two columns of a page."""
+    return _width() < NARROW
+
+
 def _width() -> float:
     return float(mpl.rcParams["figure.figsize"][0])
 
@@ -103,13 +111,19 @@ def by_setting(
     rows, sparsities = list(places(data)), sorted(data["sparsity"].unique())
     grid = figure.subplots(len(rows), len(sparsities), sharex=True, squeeze=False)
     for axes, sparsity in zip(grid[0], sparsities, strict=True):
-        axes.set_title(f"{percent(sparsity)} sparsity")
+        axes.set_title(level(sparsity))
     for axes in grid[-1]:
         axes.set_xlabel(below)
     for line, (name, facet) in zip(grid, rows, strict=True):
         name_row(line[-1], name)
         for axes, sparsity in zip(line, sparsities, strict=True):
             yield axes, facet[facet["sparsity"] == sparsity]
+
+
+def level(sparsity: float) -> str:
+    """Return the name of a panel of one sparsity."""
+    between = "\n" if narrow() else " "
+    return f"{percent(sparsity)}{between}sparsity"
 
 
 def over_epochs(
