@@ -84,9 +84,11 @@ def test_the_note_has_the_sums_and_says_what_is_an_estimate(tmp_path: Path) -> N
     analysed(tmp_path)
     write_table("costs", tmp_path)
     text = (tmp_path / "tables/costs.md").read_text()
-    assert "What 22 trainings took, in core hours" in text
-    assert f"In all {22 * 60.5 / 3600:.2g} hours, estimated" in text
-    assert "Energy is an estimate, hours times a rough power: cpu 15 W (an assumption" in text
+    assert "What 22 trainings took, time in core hours" in text
+    assert f"In all {22 * 60.5 / 60:.0f} min, estimated" in text
+    assert (
+        "Energy is an estimate, time multiplied by a rough power: cpu 15 W (an assumption" in text
+    )
 
 
 def test_both_devices_of_a_mixed_study_are_named(tmp_path: Path) -> None:
@@ -115,7 +117,7 @@ def test_speed_and_measured_energy_stand_beside_the_estimate(tmp_path: Path) -> 
     assert set(found["share_of_peak"]) == {0.05}
     text = text_of(tmp_path)
     kwh = 22 * 60.5 / 3600 * 0.040
-    assert f"Energy was measured in 22 of 22 trainings ({kwh:.2g} kWh, estimated" in text
+    assert f"Energy was measured in 22 of 22 trainings ({1000 * kwh:.3g} Wh, estimated" in text
     assert "sums count nothing twice" in text
     row = next(line for line in text.splitlines() if "| fggp " in line)
     assert " 302 " in row
@@ -163,4 +165,4 @@ def test_where_no_rate_is_on_record_there_is_no_estimate_and_no_ratio(tmp_path: 
     assert "without an estimate" not in text
     found = costs_table(runs.assign(estimated_seconds=float("nan")), read_plan()[0])
     assert set(found.shown["estimated"]) == set(found.shown["ratio"]) == {"-"}
-    assert "hours, without an estimate, and" in found.note
+    assert ", without an estimate, and" in found.note

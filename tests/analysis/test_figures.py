@@ -17,13 +17,19 @@ from matplotlib.text import Text
 
 from fggp.analysis import figure_style as style
 from fggp.analysis.catalogue import TABLES
-from fggp.analysis.figures import FIGURES, draw, write_figures
+from fggp.analysis.figures import FIGURES, draw, layout, write_figures
+from fggp.analysis.figures.layout import notes
 from fggp.analysis.study_tables import Material
 from fggp.cli import main
 from fggp.foundation.errors import ResultError
 
-FORMS = ("pdf", "png", "csv", "rst")
+FORMS = ("pdf", "png", "svg", "csv", "rst")
 RATES = (0.2, 0.4, 0.6, 0.8)
+
+
+def words(figure: Figure) -> str:
+    """What the caption says of the figure of this study."""
+    return " ".join(notes(figure))
 
 
 def drawn(folder: Path, name: str = "accuracy_vs_sparsity") -> tuple[Figure, pd.DataFrame]:
@@ -56,7 +62,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         description="A study of many labels with names that are long, on two narrow backbones",
         backbones={"vgg19": {"width": "1/8"}, "resnet50": {"width": "1/8"}},
         sparsities=[0.95, 0.98],
-        seeds=[1, 2],
+        seeds=[1, 2, 3],
         methods={"random": {}, "granet": {}, **ARMS, **rates},
     )
 
@@ -101,8 +107,8 @@ def test_the_csv_is_what_is_drawn(tmp_path: Path) -> None:
     means = [line for line in lines if line.get_linestyle() == "-"]
     references = [line for line in lines if line.get_linestyle() == "--"]
     points = sparse.drop_duplicates(["backbone", "start", "label", "sparsity"])
-    assert same_points(dots, sparse[["x", "accuracy_percent"]])
-    assert same_points(means, points[["x", "mean"]])
+    assert same_points(dots, sparse[["sparsity", "accuracy_percent"]])
+    assert same_points(means, points[["sparsity", "mean"]])
     assert len(references) == 2
     assert all(np.allclose(line.get_ydata(), dense["mean"].iloc[0]) for line in references)
 
@@ -115,9 +121,10 @@ def same_points(lines: list[Line2D], frame: pd.DataFrame) -> bool:
 def test_sparsity_rises_to_the_right_on_a_log_axis_of_density(tmp_path: Path) -> None:
     figure, _ = drawn(analysed(tmp_path, sparsities=[0.9, 0.95, 0.995]))
     axes = figure.axes[-1]
-    assert axes.get_xscale() == "log"
     left, right = axes.get_xlim()
-    assert left > right
+    assert left < right
+    at = [axes.transData.transform((it, 0))[0] for it in (0.9, 0.95, 0.995)]
+    assert (at[1] - at[0]) / (at[2] - at[0]) == pytest.approx(np.log(2) / np.log(20))
     ticks = [tick.get_text() for tick in axes.get_xticklabels()]
     assert ticks == ["90 %", "95 %", "99.5 %"]
 
@@ -129,11 +136,86 @@ def test_one_start_methods_stand_in_every_row_and_are_named_so(tmp_path: Path) -
     assert dict(rows) == {"dense start": 4, "50 % sparse start": 4}
 
 
-def test_labels_stand_beside_each_other(tmp_path: Path) -> None:
-    _, data = drawn(analysed(tmp_path))
-    here = data[(data["sparsity"] == 0.9) & (data["start"] == "dense start")]
-    assert here.groupby("label")["x"].first().nunique() == 3
-    assert (here["x"] / here["density"]).between(0.9, 1.1).all()
+def test_every_mark_is_at_its_sparsity(tmp_path: Path) -> None:
+    figure, data = drawn(analysed(tmp_path, sparsities=[0.9, 0.95, 0.98]))
+    marks = [
+        x
+        for axes in figure.axes
+        for line in axes.lines
+        if line.get_marker() not in {"", "None", None}
+        for x in line.get_xdata()
+    ]
+    assert set(marks) == set(data.loc[data["label"] != "dense", "sparsity"]) == {0.9, 0.95, 0.98}
+
+
+def test_one_sparsity_is_a_row_per_method_the_most_accurate_above(tmp_path: Path) -> None:
+    figure, data = drawn(analysed(tmp_path, sparsities=[0.9]))
+    means = data[data["label"] != "dense"].groupby("label")["mean"].mean()
+    best = list(means.sort_values(ascending=False).index)
+    names = [text.get_text().split(" ")[0] for text in figure.axes[0].get_yticklabels()]
+    assert names == best
+    bottom, top = figure.axes[0].get_ylim()
+    assert bottom > top  # the first is above
+    for axes in figure.axes:
+        dense = [line for line in axes.lines if line.get_linestyle() == "--"]
+        assert [set(line.get_xdata()) for line in dense] == [
+            set(data.loc[data["label"] == "dense", "mean"])
+        ]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_titles_are_one_line_and_the_rest_is_in_the_caption(
+    analysed_once: Analysed, name: str
+) -> None:
+    figure, data = drawn(analysed_once.out, name)
+    assert "\n" not in figure.get_suptitle()
+    assert len(figure.get_suptitle()) < 110
+    caption = (analysed_once.out / f"figures/{name}.rst").read_text()
+    assert caption.startswith(FIGURES[name].caption)
+    assert notes(figure)
+    assert all(note in caption for note in notes(figure))
+    assert data.empty == any("Not drawn: " in note for note in notes(figure))
+
+
+def test_a_figure_for_a_paper_has_its_width_its_formats_and_no_title(
+    analysed_once: Analysed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(analysed_once.out, tmp_path / "out")
+    shutil.rmtree(folder / "figures")
+    options = ["--no-title", "--width", "3.25", "--format", "pdf,svg"]
+    assert main(["figure", "run_overview", str(folder), *options]) == 0
+    written = [Path(line).name for line in capsys.readouterr().out.split()]
+    assert written == [f"run_overview.{form}" for form in ("pdf", "svg", "csv", "rst")]
+    assert {path.name for path in (folder / "figures").iterdir()} == set(written)
+    assert 'width="234pt"' in (folder / "figures/run_overview.svg").read_text()
+    with style.styled(3.25):
+        figure, _ = draw("run_overview", Material(folder))
+        layout.entitle(figure, "")
+    rendered(figure)
+    assert figure.get_suptitle() == ""
+    assert all(
+        figure.bbox.padded(1).x0 <= box.x0 and box.x1 <= figure.bbox.padded(1).x1
+        for box in (text.get_window_extent() for text in inscribed(figure))
+    )
+    with pytest.raises(SystemExit):
+        main(["figure", "run_overview", str(folder), "--format", "pdf,gif"])
+    assert "'gif' is not a format of figures: pdf, png, svg" in capsys.readouterr().err
+
+
+def test_labels_are_written_by_their_display_names(
+    analysed_once: Analysed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "colours.yaml"
+    path.write_text("gmp: {colour: '#0072B2', marker: s, name: Gradual}\n")
+    monkeypatch.setattr(style, "COLOURS", path)
+    for name in ("drop_to_dense", "rank_heatmap", "run_overview"):
+        figure, data = drawn(analysed_once.out, name)
+        ticks = {text.get_text() for axes in figure.axes for text in axes.get_yticklabels()}
+        assert any("Gradual" in tick for tick in ticks), name
+        assert not any("gmp" in tick for tick in ticks), name
+        assert "gmp" in set(data["label"])
+    figure, _ = drawn(analysed_once.out, "training_curves")
+    assert {"Gradual", "fggp"} <= set(legend(figure))
 
 
 def bars(figure: Figure) -> int:
@@ -147,9 +229,9 @@ def test_error_bars_need_two_seeds(tmp_path: Path) -> None:
     two, _ = drawn(analysed(tmp_path / "two", seeds=[1, 2]))
     assert bars(one) == 0
     assert bars(two) == 6
-    assert "n = 1 seed" in one.get_suptitle()
-    assert "n = 2 seeds" in two.get_suptitle()
-    assert "sample standard deviation" in two.get_suptitle()
+    assert "n = 1 seed" in words(one)
+    assert "n = 2 seeds" in words(two)
+    assert "sample standard deviation" in words(two)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -199,7 +281,7 @@ def test_no_result_at_all_is_told(nothing: Path, name: str) -> None:
     figure, data = drawn(nothing, name)
     assert "PARTIAL" in texts(figure)
     if name == "run_overview":
-        assert "0 completed, 0 diverged, 12 missing" in figure.get_suptitle()
+        assert "0 completed, 0 diverged, 12 missing" in words(figure)
         assert set(data["verdict"]) == {"missing"}
     else:
         assert data.empty
@@ -210,9 +292,15 @@ def test_no_result_at_all_is_told(nothing: Path, name: str) -> None:
 @pytest.mark.parametrize("name", FIGURES)
 def test_results_of_older_versions_are_drawn_or_it_is_said_why_not(old: Path, name: str) -> None:
     figure, _ = drawn(old, name)
-    lacking = {"mask_churn": "before mask changes were", "accuracy_vs_flops": "before it was"}
+    lacking = {
+        "mask_churn": "before mask changes were",
+        "accuracy_vs_flops": "before FLOPs were",
+        "critical_difference": "cannot differ by more than 4",
+        "rate_ablation": "three constant rates",
+        "seed_pairs": "3 seeds",
+    }
     if name in lacking:
-        assert any(lacking[name] in text for text in texts(figure))
+        assert lacking[name] in words(figure)
     else:
         assert figure.axes, texts(figure)
 
@@ -222,7 +310,7 @@ def test_everything_named_lies_inside_the_figure(crowded: Path, name: str) -> No
     figure, _ = drawn(crowded, name)
     with style.styled():
         rendered(figure)
-        boxes = [text.get_window_extent() for text in written(figure)]
+        boxes = [text.get_window_extent() for text in inscribed(figure)]
         legends = [legend.get_window_extent() for legend in figure.legends]
     room = figure.bbox.padded(1)
     assert figure.axes
@@ -238,7 +326,7 @@ def test_everything_named_lies_inside_the_figure(crowded: Path, name: str) -> No
         assert all(left.x1 <= right.x0 for left, right in pairwise(beside))
 
 
-def written(figure: Figure) -> list[Text]:
+def inscribed(figure: Figure) -> list[Text]:
     """All texts that are seen of a figure, but those of its legends and the watermark."""
     inside: list[Text] = []
     for panel in [axes for axes in figure.axes if axes.get_visible()]:

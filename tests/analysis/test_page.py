@@ -18,8 +18,10 @@ from fggp.analysis.collect.runs_csv import read_runs
 from fggp.analysis.figures import FIGURES
 from fggp.analysis.page import HERE, page, write_page
 from fggp.analysis.page.contents import RESAMPLES
+from fggp.analysis.page.facts import finding
 from fggp.analysis.plan import default_plan
 from fggp.analysis.tables import TABLES, write_table
+from fggp.analysis.tables.comparisons import comparisons
 from fggp.analysis.tables.formats import Table
 from fggp.cli import main
 from fggp.foundation.errors import ResultError
@@ -198,6 +200,32 @@ def test_rows_of_settings_know_the_parts_that_they_stand_in(folder: Path, root: 
         assert sorted(found) == sorted(wanted), part
 
 
+def test_the_page_opens_with_its_finding_and_the_n_of_it(root: Element, tmp_path: Path) -> None:
+    said = root.first("p", **{"class": "finding"}).text
+    assert re.match(r"fggp, with average rank \d\.\d\d \((shared )?place \d of 3 methods\)", said)
+    assert "over 8 settings, n = 5 seeds, is " in said
+    assert said.endswith("(Wilcoxon's test over settings, Holm, alpha 0.05).")
+    few = parsed(page(analysed(tmp_path / "few"))).first("p", **{"class": "finding"}).text
+    assert "n = 2 seeds; fewer than 3 seeds decide nothing" in few
+    alone = analysed(tmp_path / "alone", methods={"dense": {}, "gmp": {}})
+    words = parsed(page(alone)).first("p", **{"class": "finding"}).text
+    assert words.startswith("Nothing is decided. ")
+
+
+def test_a_finding_names_whom_the_test_separates(tmp_path: Path) -> None:
+    order = {"dense": 950, "fggp": 940, "gmp": 920, "granet": 945}
+    folder = analysed(
+        tmp_path, lambda cell: order[cell.label] + cell.seed % 2, seeds=[1, 2, 3],
+        backbones={"vgg19": {}, "resnet50": {}}, sparsities=[0.9, 0.95, 0.98],
+        methods={name: {} for name in order},
+    )  # fmt: skip
+    data = comparisons(read_runs(folder), default_plan()).set_index("rival")
+    assert (data["wilcoxon_p_holm"] < 0.05).all()
+    said = finding(read_runs(folder), default_plan())
+    assert "average rank 2.00 (place 2 of 3 methods) over 12 settings, n = 3 seeds" in said
+    assert "is better than gmp, worse than granet (" in said
+
+
 def test_the_head_says_size_data_and_plan(root: Element) -> None:
     said = dict(zip(*([it.text for it in root.all(tag)] for tag in ("dt", "dd")), strict=True))
     assert root.first("h1").text == "small"
@@ -263,7 +291,9 @@ def test_the_page_needs_no_network_and_runs_nothing_but_its_own_script(root: Ele
     for element in root.all(""):
         for name in ("src", "href"):
             address = element.attributes.get(name, "#")
-            assert address[0] == "#" or address.startswith(("figures/", "data:text/csv;")), address
+            assert address[0] == "#" or address.startswith(("data:image/", "data:text/csv;")), (
+                address
+            )
         assert not [name for name in element.attributes if name.startswith("on")]
         assert "style" not in element.attributes
     policy = root.first("meta", **{"http-equiv": "Content-Security-Policy"})["content"]
@@ -282,12 +312,21 @@ def test_figures_that_are_there_are_shown_under_their_heads_with_words_for_all(
     assert not list(root.all("img"))
     folder = analysed(tmp_path, sparsities=[0.9], initial_sparsities=[0])
     (folder / "figures").mkdir()
-    for name in ("seed_pairs.png", "forest.png", "forest.pdf"):
-        (folder / "figures" / name).touch()
+    contents = {
+        "seed_pairs.png": b"picture", "forest.png": b"long picture", "forest.svg": b"<svg/>",
+        "forest.pdf": b"", "forest.rst": b"Shows it.\n\nThe ``fggp`` of n = 2 seeds.\n",
+    }  # fmt: skip
+    for name, content in contents.items():
+        (folder / "figures" / name).write_bytes(content)
     root = parsed(page(folder))
-    shown = {it["src"]: it["alt"] for it in root.all("img")}
-    assert shown == {f"figures/{it}.png": FIGURES[it].alt for it in ("forest", "seed_pairs")}
-    assert [it["href"] for it in root.all("a") if it.text == "pdf"] == ["figures/forest.pdf"]
+    shown = {it["alt"]: it["src"].partition(";base64,") for it in root.all("img")}
+    assert {alt: (form, b64decode(held)) for alt, (form, _, held) in shown.items()} == {
+        FIGURES["forest"].alt: ("data:image/svg+xml", b"<svg/>"),  # the smaller one
+        FIGURES["seed_pairs"].alt: ("data:image/png", b"picture"),
+    }
+    captions = [it.text for it in root.all("figcaption")]
+    assert "The fggp of n = 2 seeds." in captions[0]
+    assert "figures/forest (.pdf, .png, .rst, .svg)" in captions[0]
     titles = [it.text for it in root.all("h2")]
     assert titles[-4:-2] == ["Results in figures", "Diagnostics in figures"]
     assert titles[-2:] == ["Costs", "Provenance"]

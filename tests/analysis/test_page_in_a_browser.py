@@ -1,16 +1,19 @@
 import json
-import shutil
 from itertools import product
 from pathlib import Path
 
 import pytest
+from analysed_study import Analysed
 from browser import needs_browser, probed, shown
 from fabricate import analysed
 from markup import Element, csvs, parsed, rows, table
 
+from fggp.analysis.catalogue import FIGURES
 from fggp.analysis.page import write_page
 
 pytestmark = needs_browser
+
+POLICY = {"http-equiv": "Content-Security-Policy"}
 
 KEYS = {
     "backbone": ("vgg19", "resnet50"),
@@ -31,8 +34,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         seeds=[1, 2, 3, 4, 5],
         methods={"dense": {}, "random": {}, "gmp": {}, "granet": {}, "fggp": {}},
     )
-    (folder / "figures").mkdir()
-    (folder / "figures/forest.png").touch()
     return write_page(folder)[0]
 
 
@@ -230,12 +231,56 @@ def test_what_a_description_or_a_label_holds_is_never_run(tmp_path: Path) -> Non
     assert hostile in [row["method"] for row in rows(table(found, "Average rank over backbone, s"))]
 
 
-def test_where_the_pictures_are_not_beside_the_page_their_words_are_shown(
-    page: Path, tmp_path: Path
+def test_the_page_alone_in_an_empty_folder_shows_every_figure(
+    analysed_once: Analysed, tmp_path: Path
 ) -> None:
-    alone = tmp_path / "alone.html"
-    shutil.copy(page, alone)
-    found = shown(alone, tmp_path)
-    assert not list(found.all("img"))
-    assert "with paired intervals" in found.first("figure").text
-    assert "(In figures/forest.png)" in found.first("figure").text
+    (tmp_path / "alone").mkdir()
+    copy = probed(
+        analysed_once.out / "page.html",
+        """
+        addEventListener("load", () => {
+          const pre = document.createElement("pre");
+          pre.textContent = JSON.stringify([...document.images].map(
+            (it) => [it.alt, it.complete && it.naturalWidth > 100 && it.offsetWidth > 100]));
+          document.body.prepend(pre);
+        });
+        """,
+        tmp_path / "alone/page.html",
+    )
+    assert [path.name for path in copy.parent.iterdir()] == ["page.html"]
+    found = dict(json.loads(shown(copy, tmp_path).first("pre").text))
+    assert found == {it.alt: True for it in FIGURES.values()}
+    policy = parsed((analysed_once.out / "page.html").read_text()).first("meta", **POLICY)
+    assert "img-src data:;" in policy["content"]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_filter_stays_in_sight(page: Path, tmp_path: Path, width: int) -> None:
+    probed(
+        page,
+        """
+        addEventListener("load", () => {
+          const form = document.getElementById("parts");
+          const found = [0.3, 0.6, 1].map((share) => {
+            scrollTo(0, share * document.documentElement.scrollHeight);
+            const box = form.getBoundingClientRect();
+            return [scrollY > 500, box.top, box.height];
+          });
+          parent.postMessage(found, "*");
+        });
+        """,
+        page.with_name("probe.html"),
+    )
+    frame = page.with_name("frame.html")
+    frame.write_text(
+        f"""<!doctype html><html><body><pre></pre><script>
+        addEventListener("message", (event) => {{
+          document.querySelector("pre").textContent = JSON.stringify(event.data);
+        }});
+        </script><iframe width="{width}" height="800" style="border: 0"
+        src="probe.html"></iframe></body></html>"""
+    )
+    for scrolled, top, height in json.loads(shown(frame, tmp_path).first("pre").text):
+        assert scrolled
+        assert top == 0
+        assert height < 160  # of 800: what is filtered has most of the room

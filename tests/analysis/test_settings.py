@@ -122,7 +122,7 @@ def test_work_is_shown_where_the_runs_have_it(runs: pd.DataFrame) -> None:
     assert set(table["inference_flops"]) == {2000}
     assert table["training_flops"].isna().sum() == 1
     shown = settings_table(macs, default_plan()).shown
-    assert set(shown["inference FLOPs"]) == {"2e+03"}
+    assert set(shown["inference FLOPs"]) == {"2 k"}
     nothing = macs.assign(inference_macs=pd.NA, training_macs=pd.NA)
     assert "inference_flops" not in settings(nothing)
     assert "inference FLOPs" not in settings_table(nothing, default_plan()).shown

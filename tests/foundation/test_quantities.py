@@ -1,6 +1,6 @@
 import pytest
 
-from fggp.foundation.quantities import count, counts, duration, percent, rounded, size
+from fggp.foundation.quantities import count, counts, duration, percent, prefixed, rounded, size
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,12 @@ def test_times_are_in_the_unit_that_suits_them(seconds: float, text: str) -> Non
 def test_sizes_and_amounts_have_the_digits_that_matter() -> None:
     assert [size(999e6), size(6.1e9)] == ["999 MB", "6.1 GB"]
     assert [rounded(it) for it in (0.1712, 26.63, 1250.4)] == ["0.17", "26.6", "1250"]
+
+
+def test_amounts_have_the_prefix_that_suits_them() -> None:
+    texts = [prefixed(it, "Wh") for it in (0.035, 0.99951, 999.4, 999.6, 1.02e7, 0)]
+    assert texts == ["35 mWh", "1 Wh", "999 Wh", "1 kWh", "10.2 MWh", "0 Wh"]
+    assert prefixed(8.92e11, "") == "892 G"
 
 
 def test_percentages_have_no_more_digits_than_they_need() -> None:

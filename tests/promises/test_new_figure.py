@@ -40,12 +40,12 @@ def python(copy: Path, *arguments: str) -> str:
 
 def test_a_new_figure_is_drawn_by_its_name_with_all_others_and_on_the_page(copy: Path) -> None:
     written = python(copy, "-m", "fggp", "analyse", "results/made").split()
-    forms = ("pdf", "png", "csv", "rst")
+    forms = ("pdf", "png", "svg", "csv", "rst")
     new = [f"results/made/figures/trainings.{form}" for form in forms]
     assert set(new) <= set(written)
     assert python(copy, "-m", "fggp", "figure", "trainings", "results/made").split() == new
-    assert (copy / new[2]).read_text() == "label,size\nfggp,2\ngmp,2\n"
-    assert (copy / new[3]).read_text().startswith(ALT)
+    assert (copy / new[3]).read_text() == "label,size\nfggp,2\ngmp,2\n"
+    assert (copy / new[4]).read_text().startswith(ALT)
     assert f'alt="{ALT}"' in (copy / "results/made/page.html").read_text()
 
 
@@ -58,5 +58,5 @@ def test_a_new_figure_is_in_the_help_and_in_the_list_of_figures(copy: Path) -> N
         "template = environment(TEMPLATES, html=False).get_template(LISTING)\n"
         "print(template.render(catalogued()))\n"
     )
-    row = f"| `figures/trainings.{{pdf,png,csv,rst}}` | {ALT.rstrip('.')} |"
+    row = f"| `figures/trainings.{{pdf,png,svg,csv,rst}}` | {ALT.rstrip('.')} |"
     assert row in python(copy, "-c", code)

@@ -9,6 +9,7 @@ from matplotlib.image import imread
 
 from fggp.analysis.collect.runs_csv import read_runs
 from fggp.analysis.figure_style import styled
+from fggp.analysis.figures.layout import notes
 from fggp.analysis.figures.standings import standings
 from fggp.analysis.study_tables import Material
 from fggp.analysis.tables import write_table
@@ -170,11 +171,11 @@ def test_the_picture_of_the_ranking_shows_every_entry_in_the_order_of_ranks(
     table = ranking_all(read_runs(made["whole"])).dropna(subset="average_rank")
     assert list(data["entry"]) == list(table["label"])
     assert list(data["mean_points"]) == pytest.approx(list(table["gap_to_dense_points"]))
-    assert (data["least_points"] <= data["mean_points"]).all()
-    words = figure.get_suptitle()
+    assert (data["least_seed_points"] <= data["mean_points"]).all()
+    words = " ".join(notes(figure))
     assert "2 settings" in words
     assert "n = 2 seeds" in words
-    assert "2 seeds cannot tell neighbours apart" in words
+    assert "2 seeds cannot separate neighbours" in words
     names = [it.get_text() for it in figure.axes[0].get_yticklabels()]
     assert names[0].startswith(str(data["entry"][0]))
     assert names[0].endswith(f"{data['average_rank'][0]:.2f}")

@@ -13,7 +13,9 @@ HOME = "results/tiny"
 RANKINGS = ("ranking", "ranking_all")
 TABLES = [f"tables/{name}.{kind}" for name in NAMES for kind in ("csv", "md", "tex")]
 FIGURES = [
-    f"figures/{name}.{kind}" for name in FIGURE_NAMES for kind in ("pdf", "png", "csv", "rst")
+    f"figures/{name}.{kind}"
+    for name in FIGURE_NAMES
+    for kind in ("pdf", "png", "svg", "csv", "rst")
 ]
 DATA = [f"figures/{name}.csv" for name in FIGURE_NAMES]
 

@@ -85,7 +85,7 @@ rule figure:
         expand(
             f"{HOME}/figures/{{name}}.{{kind}}",
             name=DRAWN,
-            kind=["pdf", "csv", "rst"],
+            kind=["pdf", "svg", "csv", "rst"],
         ),
     log:
         f"{HOME}/logs/figure.log",

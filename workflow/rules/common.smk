@@ -45,7 +45,7 @@ TABLES = expand(
 FIGURES = expand(
     f"{HOME}/figures/{{name}}.{{kind}}",
     name=DRAWN,
-    kind=["pdf", "png", "csv", "rst"],
+    kind=["pdf", "png", "svg", "csv", "rst"],
 )
 PAGE = f"{HOME}/{PAGE_NAME}"
 CRATE = f"{HOME}/{Path(HOME).name}.crate.zip"

@@ -116,5 +116,7 @@ def _declarations(path: Path, decorator: str) -> Iterator[Declaration]:
 HERE = Path(__file__).parent
 TABLES = declared(HERE / "tables", "table")
 FIGURES = declared(HERE / "figures", "figure")
+FORMATS = ("pdf", "png", "svg")
+"""What a figure can be written as: papers take ``pdf`` or ``svg``, a page the smaller picture."""
 PAGE = "page.html"
 """The page of a study, in its folder."""

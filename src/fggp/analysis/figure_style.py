@@ -14,14 +14,22 @@ import yaml
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
+from fggp.analysis.catalogue import FORMATS
 from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_bytes, write_text
 
 WIDTH = 5.5
-"""Inches: the text width of a page in the style of NeurIPS."""
+"""Inches: the text width of a page in the style of NeurIPS; a column of two takes 3.25."""
 
 DPI = 300
 """Of the PNG files."""
+
+METADATA: dict[str, dict[str, str | None]] = {
+    "pdf": {"CreationDate": None},
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+}
+"""Of each format, so that nothing in a file depends on when or where it was written."""
 
 COLOURS = Path("config/colours.yaml")
 
@@ -43,6 +51,7 @@ RC: dict[Any, Any] = {
     "pdf.fonttype": 42,  # Type 3 fonts are refused by many camera-ready checks
     "ps.fonttype": 42,
     "savefig.bbox": None,
+    "svg.hashsalt": "fggp",  # names of parts are made from it, else at random
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
 }
@@ -66,11 +75,14 @@ SPARE_LINES = ("-", "-.", ":")
 
 
 @contextmanager
-def styled() -> Iterator[None]:
-    """Draw and save figures in one style, whatever the user's own matplotlibrc says."""
+def styled(width: float = WIDTH) -> Iterator[None]:
+    """Draw and save figures in one style and ``width``, in inches.
+
+    The user's own matplotlibrc has no say.
+    """
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(RC)
+        mpl.rcParams.update(RC | {"figure.figsize": (width, width)})
         yield
 
 
@@ -79,21 +91,36 @@ def looks(labels: Sequence[str]) -> dict[str, Look]:
 
     Raises ResultError where the map cannot be read.
     """
-    listed = FIXED | _listed()
+    listed = FIXED | {
+        label: Look(**{key: text for key, text in it.items() if key != "name"})
+        for label, it in _listed().items()
+    }
     spare = (look for look in map(_spare, count()) if look not in listed.values())
     return {label: listed[label] if label in listed else next(spare) for label in labels}
 
 
-def save(figure: Figure, stem: Path, data: DataFrame) -> list[Path]:
-    """Write a figure as ``.pdf`` and ``.png``, and what it shows as ``.csv``.
+def display_names(labels: Sequence[str]) -> dict[str, str]:
+    """Return what figures write for each label: its ``name`` in the map, else the label itself.
 
-    Nothing in the files depends on when or where they were written. Returns the three paths.
+    Raises ResultError where the map cannot be read.
     """
-    paths = [stem.with_name(f"{stem.name}.{form}") for form in ("pdf", "png", "csv")]
+    listed = _listed()
+    return {label: listed.get(label, {}).get("name", label) for label in labels}
+
+
+def save(
+    figure: Figure, stem: Path, data: DataFrame, formats: Sequence[str] = FORMATS
+) -> list[Path]:
+    """Write a figure in each of the ``formats``, and what it shows as ``.csv``.
+
+    Nothing in the files depends on when or where they were written. Returns the paths.
+    """
+    paths = [stem.with_name(f"{stem.name}.{form}") for form in formats]
     with styled():
-        write_bytes(paths[0], _rendered(figure, "pdf", {"CreationDate": None}))
-        write_bytes(paths[1], _rendered(figure, "png", {"Software": None}))
-    write_text(paths[2], data.to_csv(index=False, lineterminator="\n"))
+        for form, path in zip(formats, paths, strict=True):
+            write_bytes(path, _rendered(figure, form))
+    paths.append(stem.with_name(f"{stem.name}.csv"))
+    write_text(paths[-1], data.to_csv(index=False, lineterminator="\n"))
     return paths
 
 
@@ -105,16 +132,20 @@ def _spare(index: int) -> Look:
     )
 
 
-def _rendered(figure: Figure, form: str, metadata: dict[str, str | None]) -> bytes:
+def _rendered(figure: Figure, form: str) -> bytes:
     buffer = BytesIO()
-    figure.savefig(buffer, format=form, dpi=DPI, metadata=metadata)
+    figure.savefig(buffer, format=form, dpi=DPI, metadata=METADATA[form])
     return buffer.getvalue()
 
 
-def _listed() -> dict[str, Look]:
+def _listed() -> dict[str, dict[str, str]]:
+    """Return the entries of the map, each checked to be a look and perhaps a name."""
     try:
         raw = yaml.safe_load(COLOURS.read_text()) or {}
-        return {label: Look(**{key: str(it[key]) for key in it}) for label, it in raw.items()}
+        listed = {label: {key: str(it[key]) for key in it} for label, it in raw.items()}
+        for it in listed.values():
+            Look(**{key: text for key, text in it.items() if key != "name"})
+        return listed
     except FileNotFoundError:
         return {}
     except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:

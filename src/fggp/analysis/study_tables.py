@@ -12,7 +12,7 @@ from pandas import DataFrame
 
 from fggp.analysis.collect.rows import EPOCHS, KEYS, LAYERS, UPDATES, keys
 from fggp.analysis.collect.runs_csv import DENSE, RUNS, marks, read_runs, title
-from fggp.analysis.figure_style import Look, looks
+from fggp.analysis.figure_style import Look, display_names, looks
 from fggp.analysis.plan import Plan, read_plan
 from fggp.foundation.errors import ResultError
 from fggp.study.cell import Cell
@@ -95,6 +95,16 @@ class Material:
     def looks(self) -> dict[str, Look]:
         """How each label of the study, and the dense reference, are drawn in every figure."""
         return looks([*self.labels, DENSE])
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What figures write for each label of the study, and for the dense reference."""
+        return display_names([*self.labels, DENSE])
+
+    def name(self, entry: str) -> str:
+        """Return an entry, a label or a label and a start, as figures write it."""
+        label, comma, start = entry.partition(", ")
+        return f"{self.names.get(label, label)}{comma}{start}"
 
     @cached_property
     def shown(self) -> DataFrame:

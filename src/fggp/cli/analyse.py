@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fggp.analysis.catalogue import FIGURES, TABLES
-from fggp.cli.arguments import add_partial, study_argument, study_folder, verb
+from fggp.analysis.catalogue import FIGURES, FORMATS, TABLES
+from fggp.cli.arguments import add_partial, positive, study_argument, study_folder, verb
 from fggp.foundation.validation import nearest
 
 DECLARATIONS = ("config/stats.yaml", "config/claims.yaml")
@@ -34,7 +34,7 @@ def add(verbs: Any) -> None:
         help="write into this folder, and leave the study as it is",
     )
     _add_one(verbs, "table", table, list(TABLES))
-    _add_one(verbs, "figure", figure, list(FIGURES))
+    _add_drawing(_add_one(verbs, "figure", figure, list(FIGURES)))
     text = "write the page of an aggregated study: what its tables and figures say, part by part"
     study_argument(verb(verbs, "page", page, text, "python -m fggp page demo"))
 
@@ -75,7 +75,13 @@ def figure(options: argparse.Namespace) -> int:
     """Write one figure, or all, of an aggregated study."""
     from fggp.analysis.figures import write_figures
 
-    print(*write_figures(_names(options, FIGURES), study_folder(options.study)), sep="\n")
+    style = {
+        name: given
+        for name in ("formats", "width")
+        if (given := getattr(options, name)) is not None
+    }
+    names, folder = _names(options, FIGURES), study_folder(options.study)
+    print(*write_figures(names, folder, titled=options.title, **style), sep="\n")
     return 0
 
 
@@ -93,13 +99,46 @@ def _names(options: argparse.Namespace, known: Iterable[str]) -> list[str]:
 
 def _add_one(
     verbs: Any, name: str, do: Callable[[argparse.Namespace], int], known: Sequence[str]
-) -> None:
+) -> argparse.ArgumentParser:
     text = f"write one {name}, or all, of an aggregated study"
     parser = verb(verbs, name, do, text, f"python -m fggp {name} {known[0]} demo")
     parser.add_argument(
         "name", metavar="NAME", type=_one_of(name, known), help=f"{', '.join(known)}, or {ALL}"
     )
     study_argument(parser)
+    return parser
+
+
+def _add_drawing(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a figure for a paper."""
+    parser.add_argument(
+        "--no-title",
+        dest="title",
+        action="store_false",
+        help="leave out the line above the panels that names the study",
+    )
+    parser.add_argument(
+        "--width",
+        type=positive,
+        metavar="INCHES",
+        help="width of the figure (default: 5.5; a column of a page with two takes 3.25)",
+    )
+    parser.add_argument(
+        "--format",
+        dest="formats",
+        type=_formats,
+        metavar="LIST",
+        help="formats to write, such as pdf,svg (default: pdf,png,svg)",
+    )
+
+
+def _formats(text: str) -> list[str]:
+    found = list(dict.fromkeys(text.split(",")))
+    for form in found:
+        if form not in FORMATS:
+            known = ", ".join(FORMATS)
+            raise argparse.ArgumentTypeError(f"{form!r} is not a format of figures: {known}")
+    return found
 
 
 def _one_of(what: str, known: Sequence[str]) -> Callable[[str], str]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
+PREFIXES = {
+    "P": 1e15, "T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, "": 1, "m": 1e-3, "µ": 1e-6,
+}  # fmt: skip
+"""SI prefixes, the largest first."""
 
 
 def duration(seconds: float) -> str:
@@ -21,6 +25,14 @@ def duration(seconds: float) -> str:
 def size(count: float) -> str:
     """Return a number of bytes in the unit that suits it: "15 MB", "2.1 GB"."""
     return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+
+
+def prefixed(value: float, unit: str) -> str:
+    """Return an amount with the SI prefix that suits it, three digits: "10.2 MFLOPs", "35 mWh"."""
+    for prefix, scale in PREFIXES.items():
+        if abs(value) >= 0.9995 * scale:
+            return f"{value / scale:.3g} {prefix}{unit}".strip()
+    return f"{value:.3g} {unit}".strip()
 
 
 def rounded(value: float) -> str:

@@ -1,17 +1,17 @@
-"""Figures by name: the tables of a study in; a PDF, a PNG and the data they show out.
+"""Figures by name: the tables of a study in; pictures, the data they show and captions out.
 
 A figure is a file of this folder that declares itself with `fggp.analysis.catalogue.figure`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from fggp.analysis.catalogue import FIGURES
-from fggp.analysis.figure_style import save, styled
-from fggp.analysis.figures.layout import Drawn, head, warn
+from fggp.analysis.catalogue import FIGURES, FORMATS
+from fggp.analysis.figure_style import WIDTH, save, styled
+from fggp.analysis.figures.layout import Drawn, entitle, notes, warn
 from fggp.analysis.study_tables import Material
 from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
@@ -32,23 +32,34 @@ def draw(name: str, material: Material) -> Drawn:
     drawn: Callable[[Material], Drawn] = getattr(module, declared.function)
     figure, data = drawn(material)
     if not figure.get_suptitle():
-        head(figure, material.title)
+        entitle(figure, material.title)
     warn(figure, material.marks)
     return figure, data
 
 
-def write_figures(names: list[str], study_folder: Path) -> list[Path]:
-    """Write ``figures/NAME.pdf``, ``.png``, ``.csv`` and ``.rst`` from the tables of a study.
+def write_figures(
+    names: list[str],
+    study_folder: Path,
+    *,
+    formats: Sequence[str] = FORMATS,
+    width: float = WIDTH,
+    titled: bool = True,
+) -> list[Path]:
+    """Write ``figures/NAME`` in each of the ``formats`` from the tables of a study.
 
-    The ``.csv`` is the data that the figure shows, the ``.rst`` its caption. Raises ResultError
-    where no figure has that name, or a table of the study cannot be read.
+    Beside them are the data that the figure shows, ``.csv``, and its caption, ``.rst``: the words
+    of its declaration, then the numbers of this study. ``width`` is in inches; without a title
+    the study is not named above the panels. Raises ResultError where no figure has that name, or a
+    table of the study cannot be read.
     """
     material, paths = Material(study_folder), []
     for name in names:
         stem = study_folder / "figures" / name
-        with styled():
+        with styled(width):
             figure, data = draw(name, material)
-            paths += save(figure, stem, data)
+            if not titled:
+                entitle(figure, "")
+            paths += save(figure, stem, data, formats)
         paths.append(stem.with_name(f"{name}.rst"))
-        write_text(paths[-1], f"{FIGURES[name].caption}\n")
+        write_text(paths[-1], "\n\n".join([FIGURES[name].caption, *notes(figure)]) + "\n")
     return paths

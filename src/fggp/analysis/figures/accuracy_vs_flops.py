@@ -1,4 +1,4 @@
-"""Accuracy for work: against the multiplications of training and of inference."""
+"""Accuracy for work: against the FLOPs of training and of inference."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from fggp.analysis.study_tables import Material
 
 COLUMNS = [
     "backbone", "width", "start", "label", "sparsity", "seed", "accuracy_percent",
-    "training_macs", "inference_macs", "training_share", "inference_share", "mean", "sd", "n",
+    "training_flops", "inference_flops", "training_share", "inference_share", "mean", "sd", "n",
 ]  # fmt: skip
 KINDS = ("training", "inference")
 
 
 @figure("Results", place=3)
 def accuracy_vs_flops(material: Material) -> Drawn:
-    """Test accuracy over the multiply-accumulates of training and inference, relative to dense.
+    """Test accuracy over the FLOPs of training and inference, relative to dense.
 
-    Test accuracy at the last epoch over the multiply-accumulates of a whole training and of
-    inference, both as shares of the dense network's (logarithmic axes). They are counted from the
-    masks, as ``src/fggp/training/flops.py`` says; no device here saves them. Dots are single seeds,
-    hollow marks means over them, joined over the sparsities of a label; bars and the band of the
-    dense network (dashed) are one sample standard deviation. The number of seeds n stands above the
-    panels.
+    Test accuracy at the last epoch over the FLOPs of a whole training and of inference, both as
+    shares of the dense network's (logarithmic axes). FLOPs are two per multiply-accumulate, counted
+    from the masks, as ``src/fggp/training/flops.py`` says; no device here saves them. Dots are
+    single seeds, hollow marks means over them, joined over the sparsities of a label; bars and the
+    band of the dense network (dashed) are one sample standard deviation over seeds. The number of
+    seeds n is below.
 
     Returns:
         The figure, and a row per training; its shares are missing where the work, or that of a
@@ -41,7 +41,7 @@ def accuracy_vs_flops(material: Material) -> Drawn:
     data = _shares(material.shown[told])
     kinds = [kind for kind in KINDS if data.loc[data["label"] != DENSE, f"{kind}_share"].any()]
     if not kinds:
-        return blank("no result tells its work: all were recorded before it was counted", COLUMNS)
+        return blank("all results were recorded before FLOPs were counted", COLUMNS)
     rows = list(places(data))
     figure = canvas(1.3 + 1.55 * len(rows))
     grid = figure.subplots(len(rows), len(kinds), sharex="col", sharey="row", squeeze=False)
@@ -51,14 +51,14 @@ def accuracy_vs_flops(material: Material) -> Drawn:
             _panel(axes, facet, f"{kind}_share", every)
         name_row(line[-1], name)
     for axes, kind in zip(grid[-1], kinds, strict=True):
-        axes.set_xlabel(f"work of {kind} (dense = 1, log scale)")
+        axes.set_xlabel(f"FLOPs of {kind} (dense = 1, log scale)")
         log_ticks(axes.xaxis)
     figure.supylabel("test accuracy at the last epoch (%)", fontsize=8)
-    legend(figure, looks)
+    legend(figure, looks, material.names)
     kept = list(data.loc[data["label"] == DENSE, "mean"])
     far = [cut(list(line), "y", kept) for line in grid]
-    work = "Work: multiply-accumulates; a line joins the sparsities of a label"
-    silent = unrecorded(material.shown[~told], "their work")
+    work = "A line joins the sparsities of a label"
+    silent = unrecorded(material.shown[~told], "their FLOPs")
     head(figure, material.title, clauses(meaning(data), *far), clauses(work, silent))
     return figure, data
 
@@ -68,7 +68,10 @@ def _shares(shown: DataFrame) -> DataFrame:
     data = summed(shown, "accuracy_percent")
     training = data["training_macs"] / data["backbone"].map(dense).astype("Float64")
     inference = data["inference_macs"] / data["dense_macs"]
-    data = data.assign(training_share=training, inference_share=inference)[COLUMNS]
+    data = data.assign(
+        training_flops=2 * data["training_macs"], inference_flops=2 * data["inference_macs"],
+        training_share=training, inference_share=inference,
+    )[COLUMNS]  # fmt: skip
     return data.astype({"training_share": "float64", "inference_share": "float64"})
 
 

@@ -6,61 +6,57 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
 from pandas import DataFrame
 
 from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
-from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.captions import clauses, meaning, named
-from fggp.analysis.figures.drawing import cut, points, reference
+from fggp.analysis.figures.drawing import across, cut, points, reference
 from fggp.analysis.figures.label_groups import summed
-from fggp.analysis.figures.layout import Drawn, blank, canvas, head, legend, name_row
+from fggp.analysis.figures.layout import (
+    Drawn,
+    blank,
+    canvas,
+    categories,
+    head,
+    height_of,
+    legend,
+    name_row,
+)
 from fggp.analysis.study_tables import Material
 from fggp.foundation.quantities import percent
 
 COLUMNS = [
-    "backbone", "width", "start", "label", "sparsity", "density", "x", "seed",
-    "accuracy_percent", "mean", "sd", "n",
+    "backbone", "width", "start", "label", "sparsity", "seed", "accuracy_percent", "mean", "sd",
+    "n",
 ]  # fmt: skip
+AXIS = "test accuracy at the last epoch (%)"
 
 
 @figure("Results", place=1)
 def accuracy_vs_sparsity(material: Material) -> Drawn:
     """Test accuracy over sparsity: every seed, the means, and the dense network with its band.
 
-    Test accuracy at the last epoch; the axis of sparsity is logarithmic in density. Small marks are
-    single seeds, lines join the means over seeds, and bars are one sample standard deviation
-    between seeds. The dashed grey line is the dense network of the same backbone, its band one
-    standard deviation. The number of seeds n stands above the panels.
+    Test accuracy at the last epoch; the axis of sparsity is logarithmic in density, and every mark
+    is at its sparsity. Small marks are single seeds, lines join the means over seeds, and bars are
+    one sample standard deviation over seeds. The dashed grey line is the dense network of the same
+    backbone, its band one standard deviation. Where all networks have one sparsity there is a row
+    per method instead, the most accurate above. The number of seeds n is below.
 
     Returns:
-        The figure, and a row per point: accuracies in %; ``x`` is the density, moved a little
-        sideways for each label; ``mean``, sample ``sd`` and ``n`` are those over the seeds. The
-        dense reference, of which only these are drawn, has neither ``density`` nor ``x``. A method
-        with one start is in every start of its backbone.
+        The figure, and a row per point: accuracies in %; ``mean``, sample ``sd`` and ``n`` are
+        those over the seeds. Of the dense reference only these are drawn. A method with one start
+        is in every start of its backbone.
 
     """
     data = shown(material)
     sparse = data[data["label"] != DENSE]
     if sparse.empty:
         return blank("no results of sparse networks yet", COLUMNS)
-    starts, backbones = list(sparse["start"].unique()), list(sparse["backbone"].unique())
-    figure = canvas(1.2 + 1.6 * len(starts))
-    grid = figure.subplots(len(starts), len(backbones), sharex=True, sharey="col", squeeze=False)
-    labels = dict.fromkeys([*sparse["label"], *data["label"]])
-    look = {label: material.looks[label] for label in labels}
-    for row, start in enumerate(starts):
-        for column, backbone in enumerate(backbones):
-            facet = (data["start"] == start) & (data["backbone"] == backbone)
-            _facet(grid[row, column], data[facet], look)
-    _scale(grid[0, 0], sparse)
-    _name(grid, sparse)
-    figure.supylabel("test accuracy at the last epoch (%)", fontsize=8)
-    one = set(material.runs.loc[material.runs["starts"] == "one", "label"])
-    legend(figure, look, **{label: f"{label} (one start)" for label in look if label in one})
-    kept = list(data.loc[data["label"] == DENSE, "mean"])
-    far = [cut(list(column), "y", kept) for column in grid.T]
+    draw = _curves if sparse["sparsity"].nunique() > 1 else _ranked
+    figure, far = draw(material, data, sparse)
     head(figure, material.title, clauses(meaning(data), *far))
     return figure, data
 
@@ -68,51 +64,89 @@ def accuracy_vs_sparsity(material: Material) -> Drawn:
 def shown(material: Material) -> DataFrame:
     """Return the points of the figure; see `accuracy_vs_sparsity`."""
     data = material.shown
-    if data.empty:
-        return DataFrame(columns=COLUMNS)
-    return _placed(summed(data, "accuracy_percent"))[COLUMNS]
+    return DataFrame(columns=COLUMNS) if data.empty else summed(data, "accuracy_percent")[COLUMNS]
 
 
-def _placed(data: DataFrame) -> DataFrame:
-    """Add ``density`` and ``x``: labels side by side around the density, on a log axis."""
-    density = (1 - data["sparsity"]).where(data["label"] != DENSE).round(12)
-    levels = np.log10(np.sort(density.dropna().unique()))
-    gap = min(float(np.diff(levels).min()) if len(levels) > 1 else 0.3, 0.3)
-    labels = [label for label in data["label"].unique() if label != DENSE]
-    place = {label: index - (len(labels) - 1) / 2 for index, label in enumerate(labels)}
-    # Sparsity rises to the right: the first label stands left, at the larger density.
-    step = -gap * min(0.5 / max(len(labels), 1), 0.09)
-    x = density * 10 ** (data["label"].map(place) * step)
-    return data.assign(density=density, x=x.round(6))
+def _curves(material: Material, data: DataFrame, sparse: DataFrame) -> tuple[Figure, list[str]]:
+    """Draw accuracies over sparsity; returns the figure and what is beyond its axes."""
+    starts, backbones = list(sparse["start"].unique()), list(sparse["backbone"].unique())
+    figure = canvas(1.2 + 1.6 * len(starts))
+    grid = figure.subplots(len(starts), len(backbones), sharex=True, sharey="col", squeeze=False)
+    labels = dict.fromkeys([*sparse["label"], *data["label"]])
+    look = {label: material.looks[label] for label in labels}
+    _scale(grid[0, 0], sparse)
+    for row, start in enumerate(starts):
+        for column, backbone in enumerate(backbones):
+            facet = data[(data["start"] == start) & (data["backbone"] == backbone)]
+            reference(grid[row, column], facet[facet["label"] == DENSE], look)
+            for label, rows in facet[facet["label"] != DENSE].groupby("label", sort=False):
+                points(grid[row, column], rows, "sparsity", look[str(label)])
+    _name(grid, sparse)
+    for axes in grid[-1]:
+        axes.set_xlabel("sparsity (log scale of density)")
+    figure.supylabel(AXIS, fontsize=8)
+    legend(figure, look, {label: _entry(material, label) for label in look})
+    kept = list(data.loc[data["label"] == DENSE, "mean"])
+    return figure, [cut(list(column), "y", kept) for column in grid.T]
 
 
-def _facet(axes: Axes, data: DataFrame, look: dict[str, Look]) -> None:
-    reference(axes, data[data["label"] == DENSE], look)
-    for label, rows in data[data["label"] != DENSE].groupby("label", sort=False):
-        points(axes, rows, "x", look[str(label)], by="sparsity")
+def _ranked(material: Material, data: DataFrame, sparse: DataFrame) -> tuple[Figure, list[str]]:
+    """Draw a row per label, for a study of one sparsity; returns as `_curves` does."""
+    starts, backbones = list(sparse["start"].unique()), list(sparse["backbone"].unique())
+    labels = list(sparse.groupby("label")["mean"].mean().sort_values(ascending=False).index)
+    figure = canvas(0.9 + len(starts) * height_of(labels))
+    grid = figure.subplots(len(starts), len(backbones), sharex="col", sharey=True, squeeze=False)
+    for row, start in enumerate(starts):
+        for column, backbone in enumerate(backbones):
+            axes = grid[row, column]
+            facet = data[(data["start"] == start) & (data["backbone"] == backbone)]
+            axes.grid(visible=False, axis="y")
+            reference(axes, facet[facet["label"] == DENSE], material.looks, along="x")
+            for y, label in enumerate(labels):
+                rows = facet[facet["label"] == label]
+                across(axes, rows, "accuracy_percent", y, material.looks[label])
+    categories(grid[0, 0], labels, names=[_entry(material, label) for label in labels])
+    _name(grid, sparse)
+    figure.supxlabel(f"{AXIS}, {percent(sparse['sparsity'].iloc[0])} sparsity", fontsize=8)
+    kept = list(data.loc[data["label"] == DENSE, "mean"])
+    return figure, [cut(list(column), "x", kept) for column in grid.T]
+
+
+def _entry(material: Material, label: str) -> str:
+    one = (material.runs.loc[material.runs["label"] == label, "starts"] == "one").any()
+    return material.name(label) + " (one start)" * bool(one)
 
 
 def _scale(axes: Axes, sparse: DataFrame) -> None:
-    """Set the shared x axis: the log of density, labelled as sparsity."""
-    densities = np.sort(sparse["density"].unique())[::-1]
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
-    span = np.log10(densities[0] / densities[-1])
-    room = 10 ** (0.12 * span if span else 0.3)
-    axes.set_xlim(densities[0] * room, densities[-1] / room)
+    """Set the shared x axis of sparsity: the log of density, rising to the right."""
+    sparsities = np.sort(sparse["sparsity"].unique())
+    low, high = (-np.log10(1 - it) for it in (sparsities[0], sparsities[-1]))
+    axes.set_xscale("function", functions=(_depth, _sparsity))
+    room = 0.12 * (high - low)
+    axes.set_xlim(float(_sparsity(low - room)), float(_sparsity(high + room)))
     texts, last = [], np.inf
-    for density in densities[::-1]:  # the sparsest is named first: it is what readers look for
-        apart = abs(np.log10(density) - last) > 0.13 * span
-        texts.append(percent(1 - density) if apart else "")
-        last = np.log10(density) if apart else last
-    axes.set_xticks(densities, texts[::-1])
+    for sparsity in sparsities[::-1]:  # the highest is named first: it is what readers look for
+        depth = float(_depth(sparsity))
+        apart = abs(depth - last) > 0.13 * (high - low)
+        texts.append(percent(sparsity) if apart else "")
+        last = depth if apart else last
+    axes.set_xticks(sparsities, texts[::-1])
+
+
+def _depth(sparsity: ArrayLike) -> NDArray[np.float64]:
+    """Return the negative logarithm of the density."""
+    density = np.maximum(1 - np.asarray(sparsity, dtype=np.float64), 1e-12)
+    return np.asarray(-np.log10(density))
+
+
+def _sparsity(depth: ArrayLike) -> NDArray[np.float64]:
+    """Return the inverse of `_depth`."""
+    return np.asarray(1 - 10 ** -np.asarray(depth, dtype=np.float64))
 
 
 def _name(grid: Any, sparse: DataFrame) -> None:
-    """Name the columns above, the rows on the right, and the axis below."""
+    """Name the columns above and the rows on the right."""
     for axes, (name, facet) in zip(grid[0], sparse.groupby("backbone", sort=False), strict=True):
         axes.set_title(named(name, facet))
     for axes, start in zip(grid[:, -1], sparse["start"].unique(), strict=True):
         name_row(axes, start)
-    for axes in grid[-1]:
-        axes.set_xlabel("sparsity (log scale of density)")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pandas import DataFrame
 
 from fggp.analysis.collect.rows import KEYS
 from fggp.analysis.study_tables import Material
-from fggp.foundation.quantities import counts, percent
+from fggp.foundation.quantities import count, counts, percent
 
-SD = "± sample standard deviation"
+SD = "± sample standard deviation over seeds"
 WINDOW = "shaded: the pruning window"
+MOST_NAMED = 3
+"""Labels after the first that a legend names where several are one line."""
 
 
 def number(found: Iterable[int]) -> str:
@@ -47,12 +49,19 @@ def squeezed(material: Material, labels: Sequence[str]) -> str:
     return f"; epochs squeezed into {study}: {', '.join(longer)}" if longer else ""
 
 
-def called(groups: dict[str, list[str]]) -> dict[str, str]:
-    """Return what the groups of `alike` are called in a legend."""
+def called(groups: dict[str, list[str]], names: Mapping[str, str]) -> dict[str, str]:
+    """Return what the groups of `alike` are called in a legend, by the display names of labels."""
     return {
-        first: f"{first} and {len(others)} more" if len(others) > 3 else ", ".join([first, *others])
+        first: f"{names[first]} and {len(others)} more" if len(others) > MOST_NAMED
+        else ", ".join(names[label] for label in [first, *others])
         for first, others in groups.items()
-    }
+    }  # fmt: skip
+
+
+def everyone(groups: dict[str, list[str]], names: Mapping[str, str]) -> str:
+    """Return the names that a legend by `called` has no room for."""
+    long = [[first, *others] for first, others in groups.items() if len(others) > MOST_NAMED]
+    return clauses(*("One line: " + ", ".join(names[it] for it in labels) for labels in long))
 
 
 def named(backbone: object, data: DataFrame) -> str:
@@ -69,5 +78,4 @@ def clauses(*parts: str) -> str:
 def unrecorded(rows: DataFrame, what: str) -> str:
     """Return in words how many trainings are left out since they came before a record of theirs."""
     number = len(rows.drop_duplicates(list(KEYS)))
-    noun = "training does" if number == 1 else "trainings do"
-    return f"{number} {noun} not tell {what}" if number else ""
+    return f"left out: {count(number, 'training')} recorded without {what}" if number else ""

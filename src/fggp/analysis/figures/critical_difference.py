@@ -15,7 +15,15 @@ from pandas import DataFrame
 from fggp.analysis.catalogue import figure
 from fggp.analysis.complete_grids import Counts, both_starts
 from fggp.analysis.figure_style import Look
-from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
+from fggp.analysis.figures.layout import (
+    Drawn,
+    beside,
+    blank,
+    canvas,
+    categories,
+    fitting,
+    head,
+)
 from fggp.analysis.plan import Plan
 from fggp.analysis.stats import rank_tests
 from fggp.analysis.study_tables import Material
@@ -42,8 +50,9 @@ def critical_difference(material: Material) -> Drawn:
     ranks that are further apart differ. Lines at the right join methods that a test does not
     separate: Nemenyi's (black), and Wilcoxon's signed-rank test over settings with Holm's
     correction for all pairs (grey), which is the one that does not depend on the other methods of
-    the study. The level, the number of methods k and of seeds n stand above, the number of settings
-    N over each panel. With few settings no test can separate anything.
+    the study. The level, the number of methods k and of seeds n are below, the number of settings N
+    is over each panel. A panel is left out where its CD is at least the largest possible difference
+    of average ranks, k - 1: Nemenyi's test could separate nothing there.
 
     Returns:
         The figure, and a row per panel and label, best first. Labels that share a number of
@@ -53,26 +62,55 @@ def critical_difference(material: Material) -> Drawn:
     counts = both_starts(material.runs)
     if counts is None:
         return blank("it takes two methods with both starts in the same settings", COLUMNS)
-    parts = list(_parts(counts))
+    parts = [(name, part) for name, part in _parts(counts) if _decides(part, material.plan)]
+    if not parts:
+        return blank(_undecided(counts, material.plan), COLUMNS)
     data = DataFrame([row for name, part in parts for row in _rows(name, part, material.plan)])
-    across = 1 if max(map(len, counts.entries)) > ROOMY else min(len(parts), 2)
+    names = {entry: material.name(entry) for entry in counts.entries}
+    across = 1 if max(map(len, names.values())) > ROOMY else min(len(parts), beside(2))
     down = -(-len(parts) // across)
     figure = canvas(0.9 + down * (0.75 + 0.15 * len(counts.entries)))
     grid = figure.subplots(down, across, squeeze=False)
     for axes, (name, part) in zip(grid.flat, parts, strict=False):
         rows = data[data["panel"] == name]
-        _panel(figure, axes, rows, material.looks)
+        _panel(figure, axes, rows, material.looks, names)
         axes.set_title(f"{name}: N = {len(part.settings)}", fontsize=7)
     for axes in list(grid.flat)[len(parts) :]:
         axes.set_visible(False)
+    texts = [f"not separated by {name}" for name in NAMES.values()]
     figure.legend(
         [Line2D([], [], color=it.colour, marker=it.marker, markersize=3) for it in TESTS.values()],
-        [f"not told apart: {name}" for name in NAMES.values()],
+        texts,
         loc="outside lower center",
-        ncols=2,
+        ncols=fitting(texts, figure.get_figwidth()),
     )
     head(figure, material.title, *_words(counts, material.plan))
     return figure, data[COLUMNS]
+
+
+def separable(material: Material) -> bool:
+    """Whether Nemenyi's test can separate any two methods of a study, see the figure."""
+    counts = both_starts(material.runs)
+    return counts is not None and any(_decides(it, material.plan) for _, it in _parts(counts))
+
+
+def _distance(counts: Counts, plan: Plan) -> float:
+    settings, methods = counts.ranks.shape
+    return float(rank_tests.critical_difference(methods, settings, plan.alpha))
+
+
+def _decides(counts: Counts, plan: Plan) -> bool:
+    """Whether average ranks can be as far apart as the critical difference."""
+    return _distance(counts, plan) < len(counts.entries) - 1
+
+
+def _undecided(counts: Counts, plan: Plan) -> str:
+    methods = len(counts.entries)
+    return (
+        f"the critical difference of {count(methods, 'method')} over "
+        f"{count(len(counts.settings), 'setting')} is {_distance(counts, plan):.2f}, and average "
+        f"ranks cannot differ by more than {methods - 1}"
+    )
 
 
 def _parts(counts: Counts) -> Iterator[tuple[str, Counts]]:
@@ -105,7 +143,7 @@ def _rows(panel: str, counts: Counts, plan: Plan) -> Iterator[dict[str, object]]
             "methods": methods,
             "seeds": len(counts.seeds),
             "alpha": plan.alpha,
-            "critical_difference": rank_tests.critical_difference(methods, settings, plan.alpha),
+            "critical_difference": _distance(counts, plan),
             **{
                 f"{test}_groups": " ".join(
                     str(place) for place, group in enumerate(found, start=1) if label in group
@@ -137,8 +175,14 @@ def cliques(order: Sequence[str], together: Iterable[Sequence[str]]) -> list[lis
     return sorted(found, key=lambda group: [order.index(label) for label in group])
 
 
-def _panel(figure: Figure, axes: Axes, rows: DataFrame, looks: Mapping[str, Look]) -> None:
-    labels, best = list(rows["label"]), rows["average_rank"].min()
+def _panel(
+    figure: Figure,
+    axes: Axes,
+    rows: DataFrame,
+    looks: Mapping[str, Look],
+    display: Mapping[str, str],
+) -> None:
+    labels = list(rows["label"])
     methods, distance = int(rows["methods"].iloc[0]), float(rows["critical_difference"].iloc[0])
     for y, row in enumerate(records(rows)):
         look = looks[row["label"]]
@@ -146,17 +190,12 @@ def _panel(figure: Figure, axes: Axes, rows: DataFrame, looks: Mapping[str, Look
             row["average_rank"], y, look.marker or "o", color=look.colour, markersize=4.5,
             markerfacecolor="white", markeredgewidth=1.2,
         )  # fmt: skip
-    names = [f"{row['label']}  {row['average_rank']:.2f}" for row in records(rows)]
+    names = [f"{display[row['label']]}  {row['average_rank']:.2f}" for row in records(rows)]
     categories(axes, labels, names=names)
-    worst = methods + 0.2
-    fits = best + distance <= worst
-    axes.plot(
-        [best, min(best + distance, worst)], [-1, -1], "|-", color="black", linewidth=1.2,
-        markersize=5, markevery=None if fits else [0],
-    )  # fmt: skip
-    wider = "" if fits else ", cut"
-    axes.text(best, -1.3, f"CD = {distance:.2f}{wider}", ha="left", va="bottom", fontsize=6)
-    axes.set_xlim(0.8, worst)
+    # From the left end of the axis, where the bar always has room.
+    axes.plot([1, 1 + distance], [-1, -1], "|-", color="black", linewidth=1.2, markersize=5)
+    axes.text(1, -1.3, f"CD = {distance:.2f}", ha="left", va="bottom", fontsize=6)
+    axes.set_xlim(0.8, methods + 0.2)
     axes.set_ylim(len(labels) - 0.4, -2.2)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel("average rank")
@@ -188,6 +227,6 @@ def _words(counts: Counts, plan: Plan) -> tuple[str, ...]:
     methods, seeds = len(counts.entries), count(len(counts.seeds), "seed")
     return (
         f"Average ranks of k = {methods} methods over N settings by mean accuracy, n = {seeds}",
-        f"CD: critical difference by Nemenyi at {plan.alpha:g}, cut where the axis ends; a line at "
-        "the right joins methods that a test does not tell apart",
+        f"CD: critical difference by Nemenyi at {plan.alpha:g}; a line at the right joins methods "
+        "that a test does not separate",
     )

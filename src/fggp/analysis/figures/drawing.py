@@ -11,7 +11,7 @@ from matplotlib.axis import Axis
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
-from pandas import DataFrame
+from pandas import DataFrame, isna
 
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
@@ -35,6 +35,21 @@ def points(
     axes.plot(rows[x], rows[y], "o", color=look.colour, markersize=1.8, markeredgewidth=0, zorder=3)
 
 
+def across(axes: Axes, rows: DataFrame, x: str, y: float, look: Look) -> None:
+    """Draw a label in a row of its own: its mean, a bar of its standard deviation, each seed."""
+    if rows.empty:
+        return
+    mean, sd = rows["mean"].iloc[0], rows["sd"].iloc[0]
+    axes.errorbar(
+        mean, y, xerr=None if isna(sd) else sd, color=look.colour, marker=look.marker,
+        markerfacecolor="white", elinewidth=0.8,
+    )  # fmt: skip
+    axes.plot(
+        rows[x], [y] * len(rows), "o", color=look.colour, markersize=1.8, markeredgewidth=0,
+        zorder=3,
+    )  # fmt: skip
+
+
 def curves(axes: Axes, data: DataFrame, x: str, y: str, looks: dict[str, Look]) -> None:
     """Draw a thin line per seed, and one of the mean wherever all seeds are, for each label."""
     # Faded labels first: what is named lies above.
@@ -54,15 +69,19 @@ def curves(axes: Axes, data: DataFrame, x: str, y: str, looks: dict[str, Look]) 
         )  # fmt: skip
 
 
-def reference(axes: Axes, dense: DataFrame, looks: dict[str, Look]) -> None:
-    """Draw the mean of the dense network, and a band of its standard deviation."""
+def reference(
+    axes: Axes, dense: DataFrame, looks: dict[str, Look], *, along: Literal["x", "y"] = "y"
+) -> None:
+    """Draw the mean of the dense network, and a band of its standard deviation, on an axis."""
     if dense.empty:
         return
     mean, sd = float(dense["mean"].iloc[0]), float(dense["sd"].iloc[0])
     look = looks[DENSE]
     if len(dense) > 1:
-        axes.axhspan(mean - sd, mean + sd, color=look.colour, alpha=0.15, linewidth=0)
-    axes.axhline(mean, color=look.colour, linestyle=look.line)
+        span = axes.axvspan if along == "x" else axes.axhspan
+        span(mean - sd, mean + sd, color=look.colour, alpha=0.15, linewidth=0)
+    line = axes.axvline if along == "x" else axes.axhline
+    line(mean, color=look.colour, linestyle=look.line)
 
 
 def cut(panels: Sequence[Axes], along: Literal["x", "y"], keep: Sequence[float] = ()) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from pandas import DataFrame, isna
+from pandas import DataFrame
 
 from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.captions import clauses, meaning
-from fggp.analysis.figures.drawing import cut
+from fggp.analysis.figures.drawing import across, cut
 from fggp.analysis.figures.label_groups import summed
 from fggp.analysis.figures.layout import (
     Drawn,
@@ -18,11 +18,11 @@ from fggp.analysis.figures.layout import (
     categories,
     head,
     height_of,
+    level,
     name_row,
     places,
 )
 from fggp.analysis.study_tables import Material
-from fggp.foundation.quantities import percent
 
 COLUMNS = [
     "backbone", "width", "start", "label", "sparsity", "seed", "accuracy_percent",
@@ -36,7 +36,7 @@ def drop_to_dense(material: Material) -> Drawn:
 
     Accuracies are those of the last epoch, differences are in points; the dashed line is the dense
     network. Dots are single seeds, hollow marks means over them, and bars one sample standard
-    deviation of these differences. The number of seeds n stands above the panels. A method with one
+    deviation of these differences. The number of seeds n is below. A method with one
     start is in every start of its backbone.
 
     Returns:
@@ -53,14 +53,14 @@ def drop_to_dense(material: Material) -> Drawn:
     figure = canvas(0.8 + len(rows) * height_of(labels))
     grid = figure.subplots(len(rows), len(sparsities), sharex="col", sharey=True, squeeze=False)
     one = set(material.runs.loc[material.runs["starts"] == "one", "label"])
-    names = [f"{label} (one start)" if label in one else label for label in labels]
+    names = [material.name(label) + " (one start)" * (label in one) for label in labels]
     for line, (name, facet) in zip(grid, rows, strict=True):
         for axes, sparsity in zip(line, sparsities, strict=True):
             _panel(axes, facet[facet["sparsity"] == sparsity], labels, material.looks)
         name_row(line[-1], name)
         categories(line[0], labels, names=names)
     for axes, sparsity in zip(grid[0], sparsities, strict=True):
-        axes.set_title(f"{percent(sparsity)} sparsity")
+        axes.set_title(level(sparsity))
     figure.supxlabel("test accuracy at the last epoch minus dense (points)", fontsize=8)
     far = [cut(list(column), "x", keep=[0]) for column in grid.T]
     head(figure, material.title, clauses(f"{meaning(data, reference=False)}; paired by seed", *far))
@@ -81,15 +81,5 @@ def differences(material: Material) -> DataFrame:
 def _panel(axes: Axes, data: DataFrame, labels: list[str], looks: dict[str, Look]) -> None:
     axes.grid(visible=False, axis="y")
     axes.axvline(0, color=looks[DENSE].colour, linestyle=looks[DENSE].line, linewidth=1)
-    for label, points in data.groupby("label", sort=False):
-        colour, marker, _ = looks[str(label)]
-        y = labels.index(str(label))
-        mean, sd = points["mean"].iloc[0], points["sd"].iloc[0]
-        axes.errorbar(
-            mean, y, xerr=None if isna(sd) else sd, color=colour, marker=marker,
-            markerfacecolor="white", elinewidth=0.8,
-        )  # fmt: skip
-        axes.plot(
-            points["difference"], [y] * len(points), "o", color=colour, markersize=1.8,
-            markeredgewidth=0, zorder=3,
-        )  # fmt: skip
+    for label, rows in data.groupby("label", sort=False):
+        across(axes, rows, "difference", labels.index(str(label)), looks[str(label)])

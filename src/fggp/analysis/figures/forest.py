@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from textwrap import fill
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,7 +13,7 @@ from fggp.analysis.complete_grids import name_of
 from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.captions import clauses
 from fggp.analysis.figures.drawing import cut
-from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
+from fggp.analysis.figures.layout import Drawn, beside, blank, canvas, categories, head, narrow
 from fggp.analysis.pairs import STARTS, nothing
 from fggp.analysis.plan import Plan
 from fggp.analysis.study_tables import Material
@@ -43,7 +41,7 @@ def forest(material: Material) -> Drawn:
     corrected for their number. Diamonds are the mean over all settings: filled with the noise of
     seeds (this fixed grid), hollow with that of settings (taken for a sample, which they are not
     quite). The level of the intervals, the number of seeds n and the grey band of practical
-    equivalence are named above the panels.
+    equivalence are named below.
 
     Returns:
         The figure, and a row per pair and setting (``kind`` "setting"; p by Holm over the settings
@@ -56,25 +54,26 @@ def forest(material: Material) -> Drawn:
         return blank(nothing(material.plan), COLUMNS)
     groups = [list(part.groupby(["reference", "rival"], sort=False))
               for _, part in data.groupby("blocks", sort=False)]  # fmt: skip
-    lines = [group[at : at + ACROSS] for group in groups for at in range(0, len(group), ACROSS)]
+    across = beside(ACROSS)
+    lines = [group[at : at + across] for group in groups for at in range(0, len(group), across)]
     across = max(len(line) for line in lines)
     heights = [0.55 + 0.15 * len(line[0][1]) for line in lines]
     figure = canvas(0.9 + sum(heights))
     grid = figure.subplots(
-        len(lines), across, height_ratios=heights, sharex=True, sharey="row", squeeze=False
+        len(lines), across, height_ratios=heights, sharex="row", sharey="row", squeeze=False
     )
     for panels, line in zip(grid, lines, strict=True):
         for axes, ((reference, rival), rows) in zip(panels, line, strict=False):
             label = str(rival)
             _panel(axes, rows, material.looks[label], material.plan)
-            axes.set_title(_title(str(reference), label, material.plan), fontsize=7)
+            axes.set_title(_title(str(reference), label, material), fontsize=6 if narrow() else 7)
         for axes in panels[len(line) :]:
             axes.set_visible(False)
         categories(panels[0], list(line[0][1]["row"]))
-    _bottom(grid, [len(line) for line in lines])
-    figure.supxlabel(f"{material.plan.reference} minus rival (points)", fontsize=8)
-    used = [axes for axes in grid.flat if axes.get_visible()]
-    head(figure, material.title, *_words(data, material.plan, cut(used, "x", keep=[0])))
+    figure.supxlabel(f"{material.name(material.plan.reference)} minus rival (points)", fontsize=8)
+    used = [[axes for axes in panels if axes.get_visible()] for panels in grid]
+    far = clauses(*(cut(panels, "x", keep=[0]) for panels in used))
+    head(figure, material.title, *_words(data, material.plan, far))
     return figure, data
 
 
@@ -115,17 +114,10 @@ def _panel(axes: Axes, rows: DataFrame, look: Look, plan: Plan) -> None:
         )
 
 
-def _title(reference: str, rival: str, plan: Plan) -> str:
+def _title(reference: str, rival: str, material: Material) -> str:
     """Name a pair; the reference only where it stands for one of its starts."""
-    start = reference.removeprefix(plan.reference).removeprefix(", ")
-    return "\n".join(filter(None, [fill(rival, 17), start]))
-
-
-def _bottom(grid: Any, lengths: Sequence[int]) -> None:
-    """Write the numbers of the axis below the last panel of each column."""
-    for column in range(grid.shape[1]):
-        last = max(row for row, length in enumerate(lengths) if length > column)
-        grid[last, column].tick_params(labelbottom=True)
+    start = reference.removeprefix(material.plan.reference).removeprefix(", ")
+    return "\n".join(filter(None, [fill(material.name(rival), 17), start]))
 
 
 def _words(data: DataFrame, plan: Plan, far: str) -> tuple[str, ...]:

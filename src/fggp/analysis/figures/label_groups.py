@@ -13,6 +13,8 @@ MOST = 8
 """Labels that one panel of lines can tell apart."""
 
 FAMILIAR = ("fggp", "gmp", "granet", DENSE)
+SHARED = Look("#444444", "o")
+"""The line of several labels that are alike: the colour of none of them."""
 FADED = Look("#c8c8c8", "o")
 """How labels look that are not among them."""
 

@@ -29,7 +29,7 @@ def layer_density(material: Material) -> Drawn:
     Thick lines with marks are means over seeds, thin lines single seeds, the dotted line is the
     density of the whole network, and crosses at the bottom are layers without a weight. With many
     labels, those that differ most from ``fggp`` are drawn in colour, the others in grey. The number
-    of seeds n stands above the panels.
+    of seeds n is below.
 
     Returns:
         The figure, and a row per training and layer (counted from 1).
@@ -55,7 +55,7 @@ def layer_density(material: Material) -> Drawn:
         grid[-1, column].set_xlabel("prunable layer, first to last")
     log_ticks(grid[0, 0].yaxis)
     figure.supylabel("density (log scale)", fontsize=8)
-    legend(figure, shown)
+    legend(figure, shown, material.names)
     emptied = data[data["kept"] == 0]
     crosses = f"; crosses: layers without a weight ({len(emptied)})" if len(emptied) else ""
     whole = "dotted: density of the whole network"

@@ -1,11 +1,12 @@
-"""How figures are laid out: panels, their names, words above and a legend below."""
+"""How figures are laid out: panels, their names, a line above and a legend below."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from textwrap import fill, wrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from textwrap import fill, shorten
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,44 +22,67 @@ from fggp.foundation.quantities import percent
 Drawn = tuple[Figure, DataFrame]
 """A figure and the data that it shows."""
 
-SIGNS = 108
-"""Signs of 7 points in a line of the figure's width."""
+NARROW = 4
+"""Inches below which names of panels take a line more, or smaller letters."""
+
+SIGNS = 19
+"""Signs of 7 points in an inch."""
 
 
 def canvas(height: float) -> Figure:
-    """Return an empty figure of the common width and a height in inches."""
-    return Figure(figsize=(WIDTH, height), layout="constrained")
+    """Return an empty figure of the width in use (see `styled`) and a height in inches."""
+    return Figure(figsize=(_width(), height), layout="constrained")
 
 
 def blank(text: str, columns: Sequence[str]) -> Drawn:
-    """Return a figure that says why there is nothing to draw."""
-    figure = canvas(2.4)
-    figure.text(0.5, 0.5, fill(text, 80), ha="center", va="center")
+    """Return a strip that says why there is nothing to draw."""
+    figure = canvas(0.75)
+    sentence = f"Not drawn: {text}."
+    words = fill(sentence, int(0.9 * SIGNS * _width()))
+    figure.text(0.5, 0.4, words, ha="center", va="center", fontsize=7)
+    figure.set_label(sentence)
     return figure, DataFrame(columns=list(columns))
 
 
-def head(figure: Figure, *lines: str) -> None:
-    """Write the study above the panels, and what the marks mean; long lines break at ``; ``."""
-    figure.suptitle("\n".join(part for line in lines if line for part in _broken(line)), fontsize=7)
+def head(figure: Figure, title: str, *lines: str) -> None:
+    """Name the study above the panels, and keep for the caption what the marks mean."""
+    entitle(figure, title)
+    figure.set_label("\n".join(f"{line}." for line in lines if line))
 
 
-def _broken(line: str) -> list[str]:
-    parts: list[str] = []
-    for clause in line.split("; "):
-        if parts and len(parts[-1]) + 2 + len(clause) <= SIGNS:
-            parts[-1] += f"; {clause}"
-        else:
-            parts.append(clause)
-    return [row for part in parts for row in wrap(part, SIGNS)]
+def entitle(figure: Figure, title: str) -> None:
+    """Write a title above the panels in one line, cut where it is too long; none where empty."""
+    text = shorten(title, int(SIGNS * figure.get_figwidth()), placeholder=" …")
+    figure.suptitle(text, fontsize=7).set_in_layout(bool(text))
+
+
+def notes(figure: Figure) -> list[str]:
+    """Return the sentences that belong into the caption of a figure of this study."""
+    return str(figure.get_label()).splitlines()
 
 
 def warn(figure: Figure, warnings: Iterable[str]) -> None:
     """Write the first word of each warning across the figure."""
+    size = min(36, 36 * figure.get_figheight())
     for index, warning in enumerate(warnings):
         figure.text(
-            0.5, 0.5 - 0.12 * index, warning.partition(":")[0], rotation=20, fontsize=36,
+            0.5, 0.5 - 0.12 * index, warning.partition(":")[0], rotation=20, fontsize=size,
             color="#b00000", alpha=0.2, ha="center", va="center", zorder=10,
         )  # fmt: skip
+
+
+def beside(most: int) -> int:
+    """Return how many panels stand side by side where ``most`` fit into the common width."""
+    return max(1, round(most * _width() / WIDTH))
+
+
+def narrow() -> bool:
+    """Whether a figure is as wide as one of two columns of a page."""
+    return _width() < NARROW
+
+
+def _width() -> float:
+    return float(mpl.rcParams["figure.figsize"][0])
 
 
 def places(data: DataFrame) -> Iterator[tuple[str, DataFrame]]:
@@ -87,13 +111,19 @@ def by_setting(
     rows, sparsities = list(places(data)), sorted(data["sparsity"].unique())
     grid = figure.subplots(len(rows), len(sparsities), sharex=True, squeeze=False)
     for axes, sparsity in zip(grid[0], sparsities, strict=True):
-        axes.set_title(f"{percent(sparsity)} sparsity")
+        axes.set_title(level(sparsity))
     for axes in grid[-1]:
         axes.set_xlabel(below)
     for line, (name, facet) in zip(grid, rows, strict=True):
         name_row(line[-1], name)
         for axes, sparsity in zip(line, sparsities, strict=True):
             yield axes, facet[facet["sparsity"] == sparsity]
+
+
+def level(sparsity: float) -> str:
+    """Return the name of a panel of one sparsity."""
+    between = "\n" if narrow() else " "
+    return f"{percent(sparsity)}{between}sparsity"
 
 
 def over_epochs(
@@ -135,11 +165,12 @@ def height_of(labels: Sequence[str]) -> float:
     return max(1.15, 0.25 + len(labels) * (0.17 if len(labels) <= 10 else 0.13))
 
 
-def legend(figure: Figure, looks: dict[str, Look], **texts: str) -> None:
+def legend(figure: Figure, looks: dict[str, Look], texts: Mapping[str, str] | None = None) -> None:
     """Add a legend below the panels: an entry per label, called as ``texts`` has it."""
+    texts = texts or {}
     handles = [entry(look) for look in looks.values()]
     words = [texts.get(label, label) for label in looks]
-    columns = fitting(words)
+    columns = fitting(words, figure.get_figwidth())
     lines = -(-len(words) // columns)
     figure.set_figheight(figure.get_figheight() + 0.17 * (lines - 1))
     figure.legend(handles, words, loc="outside lower center", ncols=columns)
@@ -152,10 +183,10 @@ def entry(wanted: Look) -> Line2D:
     return Line2D([], [], markerfacecolor="white", **look)
 
 
-def fitting(texts: Sequence[str]) -> int:
-    """Return the most legend columns that fit into the width, at 8 points."""
+def fitting(texts: Sequence[str], width: float) -> int:
+    """Return the most legend columns that fit into a width in inches, at 8 points."""
     for columns in range(len(texts), 1, -1):
         parts = np.array_split(np.array([len(text) for text in texts]), columns)
-        if sum(0.55 + 0.062 * part.max() for part in parts) <= WIDTH:
+        if sum(0.55 + 0.062 * part.max() for part in parts) <= width:
             return columns
     return 1

@@ -6,9 +6,17 @@ from pandas import DataFrame
 
 from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.runs_csv import DENSE
-from fggp.analysis.figures.captions import WINDOW, called, clauses, seen, squeezed, unrecorded
+from fggp.analysis.figures.captions import (
+    WINDOW,
+    called,
+    clauses,
+    everyone,
+    seen,
+    squeezed,
+    unrecorded,
+)
 from fggp.analysis.figures.drawing import curves
-from fggp.analysis.figures.label_groups import alike, spotlight
+from fggp.analysis.figures.label_groups import SHARED, alike, spotlight
 from fggp.analysis.figures.layout import Drawn, blank, head, legend, over_epochs, places
 from fggp.analysis.study_tables import Material
 
@@ -19,7 +27,7 @@ COLUMNS = [
 ROWS = {
     "dropped_percent": "dropped\n(% of active)",
     "grown_percent": "grown\n(% of active)",
-    "jaccard": "Jaccard with\nthe mask before",
+    "jaccard": "Jaccard to\nprevious mask",
     "explored_percent": "ever active\n(% of all)",
 }
 
@@ -32,7 +40,7 @@ def mask_churn(material: Material) -> Drawn:
     (share of those active before), weights grown (share of those active after), the Jaccard index
     of the masks before and after (active in both by active in any), and the share of all prunable
     weights that were ever active. Thick lines with marks are means over seeds, thin lines single
-    seeds, whose number n stands above the panels. Labels whose numbers are all the same are one
+    seeds, whose number n is below. Labels whose numbers are all the same are one
     line; the pruning window is shaded.
 
     Returns:
@@ -48,19 +56,21 @@ def mask_churn(material: Material) -> Drawn:
         return blank(f"all results at the highest sparsity {known}", COLUMNS)
     figure, grid = over_epochs(material, data, list(ROWS.values()), 1.05)
     groups = alike(data, list(ROWS))
+    merged = material.looks | {first: SHARED for first, others in groups.items() if others}
     drawn = data[data["label"].isin(groups)]
-    every, shown = spotlight(drawn, "x", "jaccard", material.looks)
+    every, shown = spotlight(drawn, "x", "jaccard", merged)
     for column, (_, facet) in enumerate(places(drawn)):
         for row, quantity in enumerate(ROWS):
             curves(grid[row, column], facet, "x", quantity, every)
     for axes in grid[:2, 0]:
         axes.set_ylim(0, max(1, axes.get_ylim()[1]))  # nothing grown is not a scale of its own
-    legend(figure, shown, **called(groups))
-    silent = unrecorded(moved[moved["dropped"].isna()], "how their masks moved")
+    legend(figure, shown, called(groups, material.names))
+    silent = unrecorded(moved[moved["dropped"].isna()], "mask changes")
     head(
         figure,
         material.title,
         clauses(seen(data, ["x"]), WINDOW, silent) + squeezed(material, list(every)),
+        everyone(groups, material.names),
     )
     return figure, data
 

@@ -30,7 +30,7 @@ def order_schedule(material: Material) -> Drawn:
     Labels of ``fggp`` that differ in nothing but rate and order, by test accuracy at the last
     epoch. The constant rate is one that both orders have, where there is such, and of these the one
     nearest to the mean of the first annealed one over its updates; the rates and the number of
-    seeds n stand above the panels. This is no symmetric factorial design: annealing towards 0 ends
+    seeds n are below. This is no symmetric factorial design: annealing towards 0 ends
     in pruning by gradient alone with the gradient first, and in GMP with the magnitude first. Dots
     are single seeds, hollow marks means, bars one sample standard deviation.
 
@@ -45,8 +45,8 @@ def order_schedule(material: Material) -> Drawn:
     kinds = list(dict.fromkeys(kind for _, kind in arms))
     if data["order"].nunique() < 2 or data["kind"].nunique() < 2:
         return blank(
-            "it takes results of fggp in both orders of its criteria, at a constant and at an "
-            "annealed rate",
+            "this takes fggp in both orders of its criteria, each at a constant and at an annealed "
+            "rate",
             COLUMNS,
         )
     figure = canvas(1.4 + 1.5 * data.groupby(["backbone", "start"]).ngroups)

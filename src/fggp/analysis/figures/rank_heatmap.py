@@ -18,6 +18,8 @@ from fggp.foundation.quantities import count
 
 COLUMNS = ["blocks", "entry", "label", "setting", "rank", "average_rank", "accuracy_percent", "n"]
 AVERAGE = "average"
+DARKEST = 5.0
+"""Points below the best of a setting at which the colours end: most differences are of a few."""
 
 
 @figure("Results", place=6)
@@ -25,9 +27,10 @@ def rank_heatmap(material: Material) -> Drawn:
     """The rank of every method in every setting, and its average.
 
     Ranks are by mean test accuracy at the last epoch, 1 is best; rows are sorted by the average
-    over the settings. Above are the methods with both starts over backbone, sparsity and start;
-    below, where there are methods with one start, all of them over backbone and sparsity, the
-    others once per start. The number of seeds n stands above the panels.
+    over the settings. The darker a field, the more points its accuracy is below the best of its
+    setting. Above are the methods with both starts over backbone, sparsity and start; below, where
+    there are methods with one start, all of them over backbone and sparsity, the others once per
+    start. The number of seeds n is in the last line.
 
     Returns:
         The figure, and a row per entry and setting; ``n`` seeds are behind a rank.
@@ -35,19 +38,20 @@ def rank_heatmap(material: Material) -> Drawn:
     """
     found = list(grids(material.runs))
     if not found:
-        return blank("it takes two methods with results in the same settings", COLUMNS)
+        return blank("this takes two methods with results in the same settings", COLUMNS)
     data = DataFrame([row for blocks, counts in found for row in _rows(blocks, counts)])
     heights = [1.5 + 0.17 * len(counts.entries) for _, counts in found]
     figure = canvas(0.6 + sum(heights))
     axes = figure.subplots(len(found), 1, height_ratios=heights, squeeze=False)[:, 0]
     for panel, (_, counts) in zip(axes, found, strict=True):
-        _map(panel, counts)
+        _map(panel, counts, material)
     seeds = sorted({len(counts.seeds) for _, counts in found})
     many = " and ".join(count(it, "seed") for it in seeds)
     head(
         figure,
         material.title,
-        f"Rank of the mean accuracy over n = {many}, 1 is best; equal means share their rank",
+        f"Rank of the mean accuracy over n = {many}, 1 is best; equal means share their rank; "
+        f"colours reach from the best of a setting to {DARKEST:g} points below it or more",
     )
     return figure, data[COLUMNS]
 
@@ -69,22 +73,23 @@ def _rows(blocks: str, counts: Counts) -> Iterator[dict[str, object]]:
             }
 
 
-def _map(axes: Axes, counts: Counts) -> None:
+def _map(axes: Axes, counts: Counts, material: Material) -> None:
     from seaborn import heatmap
 
     names = [name_of(setting) for setting in records(counts.settings)]
-    ranks = DataFrame(counts.ranks.T, index=list(counts.entries), columns=names)
-    texts = ranks.map("{:g}".format)
-    ranks[""], texts[""] = np.nan, ""  # the average is apart from the settings
-    ranks[AVERAGE] = counts.ranks.mean(axis=0)
-    texts[AVERAGE] = ranks[AVERAGE].map("{:.2f}".format)
-    ranks = ranks.sort_values(AVERAGE, kind="stable")
+    order = np.argsort(counts.ranks.mean(axis=0), kind="stable")
+    rows = [material.name(counts.entries[column]) for column in order]
+    accuracy = counts.correct.mean(axis=1) * counts.points
+    behind = DataFrame((accuracy.max(axis=1, keepdims=True) - accuracy).T[order], rows, names)
+    texts = DataFrame(counts.ranks.T[order], rows, names).map("{:g}".format)
+    # The averages are apart from the settings, and have no accuracy to be coloured by.
+    behind[""], texts[""], behind[AVERAGE] = np.nan, "", 0.0
+    texts[AVERAGE] = [f"{rank:.2f}" for rank in counts.ranks.mean(axis=0)[order]]
     # The lighter half of the colours, on all of which black numbers are legible.
     heatmap(
-        ranks, annot=texts.loc[ranks.index], fmt="", annot_kws={"size": 6, "color": "black"},
-        cmap="cividis_r", vmin=1, vmax=2 * len(ranks), cbar=False, xticklabels=True,
-        yticklabels=True, ax=axes,
+        behind, annot=texts, fmt="", annot_kws={"size": 6, "color": "black"}, cmap="Blues", vmin=0,
+        vmax=2 * DARKEST, cbar=False, xticklabels=True, yticklabels=True, ax=axes,
     )  # fmt: skip
     axes.tick_params(axis="x", length=0, labelsize=6)
-    axes.tick_params(axis="y", length=0, labelsize=6 if len(ranks) > 10 else 7)
+    axes.tick_params(axis="y", length=0, labelsize=6 if len(rows) > 10 else 7)
     axes.grid(visible=False)

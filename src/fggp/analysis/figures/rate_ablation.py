@@ -23,6 +23,8 @@ COLUMNS = [
     "accuracy_percent", "mean", "sd", "n",
 ]  # fmt: skip
 LEVEL = "-."
+FEWEST = 3
+"""Rates that make a curve; the marks of an order with fewer are not joined."""
 
 
 @figure("Ablations", place=1)
@@ -36,7 +38,8 @@ def rate_ablation(material: Material) -> Drawn:
     with the gradient first, rate 0 is the gradient alone and rate 1 is GMP, with the magnitude
     first it is the reverse. Dash-dotted lines are the means of annealed rates, the dashed grey one
     is the dense network. Dots are single seeds, hollow marks means; bars and the band are one
-    sample standard deviation. The number of seeds n stands above the panels.
+    sample standard deviation over seeds. The number of seeds n is below. A curve has three rates
+    at least; where no order has so many there is no figure.
 
     Returns:
         The figure, and a row per training; ``rate`` is missing for annealed rates and dense.
@@ -47,12 +50,18 @@ def rate_ablation(material: Material) -> Drawn:
         ends = _ends(family, magnitude_alone(material, family[0].rest))
     data = _points(material, [*family, *ends])
     constant = data[data["rate"].notna()]
-    if constant["rate"].nunique() < 2:
+    rates = constant.groupby("order")["rate"].nunique()
+    if rates.max() < FEWEST or rates.empty:
         return blank(
-            "it takes results of fggp at two constant rates that differ in no more", COLUMNS
+            "a curve takes fggp at three constant rates, with its other settings and the order of "
+            "its criteria the same",
+            COLUMNS,
         )
+    looks = {
+        str(order): look_of(material, family, str(order))._replace(line="-" if joined else "")
+        for order, joined in (rates >= FEWEST).items()
+    }
     figure = canvas(1.4 + 1.5 * constant.groupby(["backbone", "start"]).ngroups)
-    looks = {order: look_of(material, family, order) for order in ORDERS}
     far: list[str] = []
     annealed = list(data.loc[data["rate"].isna() & data["label"].ne(DENSE), "label"].unique())
     for axes, facet in by_setting(figure, constant, "rate"):
@@ -65,15 +74,15 @@ def rate_ablation(material: Material) -> Drawn:
             points(axes, rows, "rate", looks[str(order)])
         far.append(cut([axes], "y", [*here.loc[here["rate"].isna(), "mean"]]))
     figure.supylabel("test accuracy at the last epoch (%)", fontsize=8)
-    shown = {order: look for order, look in looks.items() if (constant["order"] == order).any()}
+    shown = {order: looks[order] for order in ORDERS if order in looks}
     shown |= {label: material.looks[label]._replace(marker="", line=LEVEL) for label in annealed}
     if (data["label"] == DENSE).any():
         shown[DENSE] = material.looks[DENSE]
-    legend(figure, shown)
+    legend(figure, shown, material.names)
     head(
         figure,
         material.title,
-        clauses(meaning(data), "dash-dotted: means of annealed rates", *far),
+        clauses(meaning(data), (annealed and "dash-dotted: means of annealed rates") or "", *far),
         f"Rate: {SHARES[family[0].pool]}",
         "Gradient first: 0 is the gradient alone, 1 is GMP; magnitude first: the reverse",
     )

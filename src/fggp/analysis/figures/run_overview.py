@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
@@ -11,8 +12,18 @@ from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.rows import KEYS
 from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.drawing import log_ticks
-from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head, height_of, name_row
+from fggp.analysis.figures.layout import (
+    Drawn,
+    blank,
+    canvas,
+    categories,
+    fitting,
+    head,
+    height_of,
+    name_row,
+)
 from fggp.analysis.study_tables import Material
+from fggp.foundation.quantities import duration
 from fggp.study.verdict import ENDINGS
 
 COLUMNS = [
@@ -32,8 +43,9 @@ def run_overview(material: Material) -> Drawn:
     """Seconds and memory of every training, and how many completed, failed or are missing.
 
     Seconds and peak memory: a dot per training, strokes are medians. Failed trainings diverged,
-    were disconnected or at chance; these count as results. The heading names the numbers of
-    trainings, the hours in all and the devices. Seconds depend on what else a machine did.
+    were disconnected or at chance; these count as results. How many there are is drawn only where
+    not all completed. Below are the numbers of trainings, their time in all and the devices.
+    Seconds depend on what else a machine did.
 
     Returns:
         The figure, and a row per training that the study should have; those without a result have
@@ -49,27 +61,34 @@ def run_overview(material: Material) -> Drawn:
     rows = list(data.groupby("backbone", sort=False))
     labels = list(dict.fromkeys(data["label"]))
     figure = canvas(1.1 + len(rows) * height_of(labels))
-    grid = figure.subplots(len(rows), 3, sharex="col", sharey=True, squeeze=False)
+    whole = bool((data["verdict"] == "completed").all())
+    grid = figure.subplots(len(rows), 2 if whole else 3, sharex="col", sharey=True, squeeze=False)
     for line, (backbone, facet) in zip(grid, rows, strict=True):
         _dots(line[0], facet, "seconds", labels, material.looks)
         _dots(line[1], facet, "peak_memory_mb", labels, material.looks)
-        _bars(line[2], facet, labels, shown)
-        categories(line[0], labels)
-        name_row(line[2], str(backbone))
+        categories(line[0], labels, names=[material.name(label) for label in labels])
+        name_row(line[-1], str(backbone))
+        if not whole:
+            _bars(line[2], facet, labels, shown)
     for axes in grid.flat:
         axes.grid(visible=False, axis="y")
-    for axes, name in zip(grid[-1], NAMES, strict=True):
+    for axes, name in zip(grid[-1], NAMES, strict=False):
         axes.set_xlabel(name, fontsize=7)
     grid[0, 0].set_xscale("log")
     log_ticks(grid[0, 0].xaxis)
     grid[0, 1].set_xlim(left=0)
-    grid[0, 2].xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    figure.legend(
-        [Patch(facecolor=VERDICTS[it], edgecolor="#777777") for it in shown],
-        shown, loc="outside lower center", ncols=len(shown),
-    )  # fmt: skip
+    if not whole:
+        grid[0, 2].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        _legend(figure, shown)
     head(figure, material.title, *_words(data, shown))
     return figure, data
+
+
+def _legend(figure: Figure, shown: list[str]) -> None:
+    figure.legend(
+        [Patch(facecolor=VERDICTS[it], edgecolor="#777777") for it in shown],
+        shown, loc="outside lower center", ncols=fitting(shown, figure.get_figwidth()),
+    )  # fmt: skip
 
 
 def _words(data: DataFrame, shown: list[str]) -> list[str]:
@@ -77,11 +96,10 @@ def _words(data: DataFrame, shown: list[str]) -> list[str]:
     counts = ", ".join(
         f"{ends.get(verdict, 0)} {ENDINGS.get(verdict, verdict)}" for verdict in shown
     )
-    hours = data["seconds"].sum() / 3600
     devices = ", ".join(sorted(data["device_name"].dropna().unique())) or "no device"
     return [
         f"{len(data)} trainings: {counts}; dots: trainings, strokes: medians",
-        f"{hours:.3g} hours in all, on {devices}",
+        f"{duration(data['seconds'].sum())} in all, on {devices}",
     ]
 
 

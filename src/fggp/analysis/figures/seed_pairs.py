@@ -14,7 +14,7 @@ from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
 from fggp.analysis.figures.captions import clauses, number
 from fggp.analysis.figures.drawing import cut
-from fggp.analysis.figures.layout import Drawn, blank, canvas, head
+from fggp.analysis.figures.layout import Drawn, beside, blank, canvas, head
 from fggp.analysis.plan import Plan
 from fggp.analysis.stats.paired import worthwhile_correlation
 from fggp.analysis.study_tables import Material
@@ -25,6 +25,8 @@ COLUMNS = [
     "rival_percent", "reference_deviation", "rival_deviation", "correlation", "settings", "n",
 ]  # fmt: skip
 SETTING = ["backbone", "start", "sparsity"]
+FEWEST = 3
+"""Seeds of a setting: the deviations of two from their mean are one number and its negative."""
 
 
 @figure("Diagnostics", place=6)
@@ -34,7 +36,7 @@ def seed_pairs(material: Material) -> Drawn:
     Whether pairing by seed pays: what ``fggp`` with a seed deviates from its mean in the setting
     over what a rival does, a point per setting and seed, in points of test accuracy at the last
     epoch. The dotted line is that of equal deviations. *r* is the correlation of these deviations
-    over all settings; the heading names the numbers of settings and of seeds n, and the correlation
+    over all settings; below are the numbers of settings and of seeds n, and the correlation
     above which pairing makes the interval of a setting shorter. A rival with one start is paired
     with ``fggp`` in each start.
 
@@ -48,20 +50,22 @@ def seed_pairs(material: Material) -> Drawn:
     shown, us = material.shown, material.plan.reference
     data = _pairs(shown[shown["label"] != DENSE], us)
     if data.empty:
-        return blank(f"it takes {us} and a rival with two seeds of the same setting", COLUMNS)
+        return blank(
+            f"this takes {us} and a rival with {FEWEST} seeds of the same setting", COLUMNS
+        )
     rivals = list(data.groupby("label", sort=False))
-    columns = min(len(rivals), 4)
+    columns = min(len(rivals), beside(4))
     rows = -(-len(rivals) // columns)
     figure = canvas(0.9 + 1.6 * rows)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes, (label, points) in zip(grid.flat, rivals, strict=False):
-        _panel(axes, str(label), points, material.looks[str(label)])
+        _panel(axes, material.name(str(label)), points, material.looks[str(label)])
     for axes in list(grid.flat)[len(rivals) :]:
         axes.set_visible(False)
     for axes in list(grid.flat)[: len(rivals)][-columns:]:
         axes.tick_params(labelbottom=True)
     figure.supxlabel("rival: accuracy minus its mean in the setting (points)", fontsize=8)
-    figure.supylabel(f"{us}: the same", fontsize=8)
+    figure.supylabel(f"{material.name(us)}: accuracy minus its mean (points)", fontsize=8)
     used = list(grid.flat)[: len(rivals)]
     what, paired = _words(data, material.plan)
     head(figure, material.title, clauses(what, cut(used, "x"), cut(used, "y")), paired)
@@ -83,7 +87,7 @@ def _pairs(shown: DataFrame, us: str) -> DataFrame:
             for who in ("rival", "reference")
         },
     )
-    data = data[data["n"] > 1]
+    data = data[data["n"] >= FEWEST]
     parts = [
         points.assign(correlation=_correlation(points), settings=points.groupby(SETTING).ngroups)
         for _, points in data.groupby("label", sort=False)
@@ -101,14 +105,15 @@ def _correlation(points: DataFrame) -> float:
 def _words(data: DataFrame, plan: Plan) -> tuple[str, str]:
     settings, seeds = int(data["settings"].max()), int(data["n"].max())
     known = data.groupby("label", sort=False)["correlation"].first().dropna()
-    spread = f"{_signed(known.min())} to {_signed(known.max())}" if len(known) else "not defined"
+    ends = dict.fromkeys(_signed(it) for it in (known.min(), known.max())) if len(known) else {}
+    spread = " to ".join(ends) or "not defined"
     alone = worthwhile_correlation(seeds - 1, plan.alpha)
     pooled = worthwhile_correlation(settings * (seeds - 1), plan.alpha)
     return (
         f"A point per setting and seed: {counts(data['settings'], 'setting')}, "
         f"{number(data['n'])}; r: correlation within settings, {spread}",
-        f"Paired {plan.confidence} t intervals are the shorter ones above r = {alone:.2f} in a "
-        f"setting alone, {pooled:.2f} with pooled variance",
+        f"Pairing by seed shortens the {plan.confidence} interval only if r > {alone:.2f} (one "
+        f"setting) or r > {pooled:.2f} (variance pooled over settings)",
     )
 
 

@@ -15,8 +15,8 @@ from fggp.analysis.catalogue import figure
 from fggp.analysis.collect.rows import KEYS, keys
 from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
-from fggp.analysis.figures.captions import WINDOW, called, number, squeezed
-from fggp.analysis.figures.label_groups import alike
+from fggp.analysis.figures.captions import WINDOW, called, everyone, number, squeezed
+from fggp.analysis.figures.label_groups import SHARED, alike
 from fggp.analysis.figures.layout import Drawn, blank, head, legend, over_epochs, places
 from fggp.analysis.study_tables import Material
 from fggp.foundation.errors import ResultError
@@ -38,8 +38,8 @@ def sparsity_schedule(material: Material) -> Drawn:
 
     Sparsity of the whole network after each recorded mask update (steps) and what the schedule asks
     for at that update (thin black line), for every sparsity of the study. Labels with the same
-    steps are one line. The pruning window is shaded. Every seed is drawn; their number n stands
-    above the panels. Methods that train in rounds are squeezed into the epochs of the study.
+    steps are one line. The pruning window is shaded. Every seed is drawn; their number n is
+    below. Methods that train in rounds are squeezed into the epochs of the study.
 
     Returns:
         The figure, and a row per training and recorded update, and one before the first (``update``
@@ -53,15 +53,17 @@ def sparsity_schedule(material: Material) -> Drawn:
     figure, grid = over_epochs(material, data, ["sparsity (%)"], 2.2)
     moved = data.groupby(RUN)["realised_sparsity"].diff().fillna(1) != 0
     groups = alike(data[moved], ["realised_sparsity"])
+    looks = {it: SHARED if others else material.looks[it] for it, others in groups.items()}
     for axes, (_, facet) in zip(grid[0], places(data), strict=True):
         end = axes.get_xlim()[1]
-        for first in groups:
-            _steps(axes, facet[facet["label"] == first], material.looks[first], end)
-    looks = {first: material.looks[first] for first in groups}
-    legend(figure, looks | {"schedule": Look("black", "")}, **called(groups))
+        for first, look in looks.items():
+            _steps(axes, facet[facet["label"] == first], look, end)
+    names = called(groups, material.names)
+    legend(figure, looks | {"schedule": Look("black", "")}, names)
     many = number(data.groupby(LINE)["seed"].nunique())
     meaning = f"Steps: after each recorded mask update, {many}; thin black: the schedule"
-    head(figure, material.title, f"{meaning}; {WINDOW}" + squeezed(material, list(looks)))
+    words = f"{meaning}; {WINDOW}" + squeezed(material, list(looks))
+    head(figure, material.title, words, everyone(groups, material.names))
     return figure, data
 
 

@@ -15,31 +15,37 @@ from fggp.analysis.tables.formats import records
 from fggp.foundation.quantities import count
 from fggp.methods import METHODS
 
-COLUMNS = ["entry", "label", "average_rank", "mean_points", "least_points", "most_points", "length"]
+COLUMNS = [
+    "entry", "label", "average_rank", "mean_points", "least_seed_points", "most_seed_points",
+    "length",
+]  # fmt: skip
 
 
 def standings(material: Material) -> Drawn:
-    """Draw the gap to dense of every method, once per start, over backbone, sparsity and seed.
+    """Draw the gap to dense of every method, once per start: the mean, and that of each seed.
 
-    The data has a row per entry, best average rank first; ``length`` is how many
-    trainings as long as the study's it takes. Where a dense network is missing, the points are
+    Means are over backbone and sparsity, so that the range is that of seeds and not of the settings
+    that the study chose. The data has a row per entry, best average rank first; ``length`` is how
+    many trainings as long as the study's it takes. Where a dense network is missing, the points are
     accuracies in per cent.
     """
     counts = all_entries(material.runs)
     if counts is None:
-        return blank("it takes two methods with results in the same settings", COLUMNS)
+        return blank("this takes two methods with results in the same settings", COLUMNS)
     paired = not np.isnan(counts.dense).any()
     data = DataFrame(list(_rows(counts, _lengths(material), paired=paired)), columns=COLUMNS)
     figure = canvas(1.0 + 0.155 * len(data))
     axes = figure.subplots()
     for y, row in enumerate(records(data)):
         look = material.looks[row["label"]]
-        axes.plot([row["least_points"], row["most_points"]], [y, y], color=look.colour, lw=1)
+        axes.plot(
+            [row["least_seed_points"], row["most_seed_points"]], [y, y], color=look.colour, lw=1
+        )
         axes.plot(
             row["mean_points"], y, look.marker or "o", color=look.colour, markersize=4.5,
             markerfacecolor="white", markeredgewidth=1.2,
         )  # fmt: skip
-    categories(axes, list(data["entry"]), names=[_name(row) for row in records(data)])
+    categories(axes, list(data["entry"]), names=[_name(row, material) for row in records(data)])
     axes.set_xlabel(
         "test accuracy minus that of the dense network (points)" if paired else "accuracy (%)"
     )
@@ -62,8 +68,8 @@ def _rows(
             "label": counts.labels[entry],
             "average_rank": average[column],
             "mean_points": own.mean(),
-            "least_points": own.min(),
-            "most_points": own.max(),
+            "least_seed_points": own.mean(axis=0).min(),
+            "most_seed_points": own.mean(axis=0).max(),
             "length": lengths[counts.labels[entry]],
         }
 
@@ -83,10 +89,10 @@ def _lengths(material: Material) -> dict[str, float]:
     return {str(label): before[str(label)] + n / study for label, n in epochs.items()}
 
 
-def _name(row: dict[str, Any]) -> str:
+def _name(row: dict[str, Any], material: Material) -> str:
     times = "" if row["length"] == 1 else f" ({row['length']:g} trainings)"
     rank = f"{row['average_rank']:5.2f}".replace(" ", "\N{FIGURE SPACE}")
-    return f"{row['entry']}{times}  {rank}"
+    return f"{material.name(row['entry'])}{times}  {rank}"
 
 
 def _words(counts: Counts, material: Material) -> Iterator[str]:
@@ -95,7 +101,7 @@ def _words(counts: Counts, material: Material) -> Iterator[str]:
         f"Average rank beside each name (1 is best): mean accuracy, {settings} of backbone "
         f"and sparsity, n = {seeds}"
     )
-    if len(counts.seeds) * len(counts.settings) > 1:
-        yield "Markers: mean over settings and seeds; lines: from the worst to the best training"
+    if len(counts.seeds) > 1:
+        yield "Markers: mean over settings and seeds; lines: from the worst to the best seed"
     if len(counts.seeds) < material.plan.fewest_seeds:
-        yield f"{seeds[0].upper()}{seeds[1:]} cannot tell neighbours apart"
+        yield f"{seeds[0].upper()}{seeds[1:]} cannot separate neighbours"

@@ -21,7 +21,7 @@ def training_curves(material: Material) -> Drawn:
     """Training loss and test accuracy by epoch, with the pruning window shaded.
 
     At the highest sparsity of the study, and of the dense network (dashed grey). Thick lines with
-    marks are means over seeds, thin lines single seeds, whose number n stands above the panels.
+    marks are means over seeds, thin lines single seeds, whose number n is below.
     With many labels, those that differ most from ``fggp`` are drawn in colour, the others in grey.
 
     Returns:
@@ -40,6 +40,6 @@ def training_curves(material: Material) -> Drawn:
     for column, (_, facet) in enumerate(places(data)):
         for row, quantity in enumerate(ROWS):
             curves(grid[row, column], facet, "x", quantity, every)
-    legend(figure, shown)
+    legend(figure, shown, material.names)
     head(figure, material.title, f"{seen(data, ['x'])}; {WINDOW}" + squeezed(material, list(every)))
     return figure, data

@@ -7,11 +7,11 @@ from matplotlib.patches import Patch
 from pandas import DataFrame
 
 from fggp.analysis.catalogue import figure
-from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, head
+from fggp.analysis.figures.layout import Drawn, blank, canvas, categories, fitting, head
 from fggp.analysis.pairs import STARTS, nothing
 from fggp.analysis.study_tables import Material
 from fggp.analysis.tables.comparisons import comparisons
-from fggp.analysis.tables.formats import records
+from fggp.analysis.tables.formats import missing, records
 from fggp.foundation.quantities import count
 
 COLUMNS = [
@@ -31,7 +31,7 @@ def win_tie_loss(material: Material) -> Drawn:
     share of single runs, paired by seed, that the reference wins (a tie counts half), and the p of
     Wilcoxon's signed-rank test over the settings, adjusted by Holm over the rivals on the same
     settings. Rivals with one start meet the reference once per start of it. The number of seeds n
-    stands above the panels.
+    is below.
 
     Returns:
         The figure, and a row per rival as `fggp.analysis.tables.comparisons.comparisons` has it.
@@ -45,13 +45,14 @@ def win_tie_loss(material: Material) -> Drawn:
     figure = canvas(1.0 + sum(heights))
     grid = figure.subplots(len(blocks), 1, height_ratios=heights, squeeze=False)[:, 0]
     for axes, part in zip(grid, blocks, strict=True):
-        _bars(axes, part, material.plan.reference)
+        _bars(axes, part, material)
     grid[-1].set_xlabel("settings")
+    texts = [f"{material.name(material.plan.reference)} {NAMES[name]}" for name in COLOURS]
     figure.legend(
         [Patch(facecolor=colour) for colour in COLOURS.values()],
-        [f"{material.plan.reference} {NAMES[name]}" for name in COLOURS],
+        texts,
         loc="outside lower center",
-        ncols=3,
+        ncols=fitting(texts, figure.get_figwidth()),
     )
     head(
         figure,
@@ -64,11 +65,11 @@ def win_tie_loss(material: Material) -> Drawn:
     return figure, data
 
 
-def _bars(axes: Axes, data: DataFrame, reference: str) -> None:
-    names = []
+def _bars(axes: Axes, data: DataFrame, material: Material) -> None:
+    names, reference = [], material.plan.reference
     for y, row in enumerate(records(data)):
         start = row["reference"].removeprefix(reference)
-        names.append(f"{row['rival']}{start}")
+        names.append(f"{material.name(row['rival'])}{start}")
         left = 0
         for kind, colour in COLOURS.items():
             width = int(row[kind])
@@ -80,7 +81,7 @@ def _bars(axes: Axes, data: DataFrame, reference: str) -> None:
                 )  # fmt: skip
             left += width
         share, p = 100 * row["run_wins_share"], row["wilcoxon_p_holm"]
-        beside = f" {share:.0f} %, p = {p:.2g}"
+        beside = f" {share:.0f} %" + ("" if missing(p) else f", p = {p:.2g}")
         axes.text(1.01 * left, y, beside, ha="left", va="center", fontsize=6)
     categories(axes, names)
     axes.grid(visible=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fggp.analysis.catalogue import PAGE
 from fggp.analysis.page.contents import contents
-from fggp.analysis.page.facts import facts, power_line
+from fggp.analysis.page.facts import facts, finding, power_line
 from fggp.analysis.page.pictures import pictures
 from fggp.analysis.plan import read_plan
 from fggp.analysis.spreads import few_seeds
@@ -40,7 +40,7 @@ def environment(templates: Path, *, html: bool) -> Environment:
 def write_page(study_folder: Path) -> list[Path]:
     """Write ``page.html`` from the tables of a study, beside them.
 
-    Figures are shown where they are there already. Raises ResultError where a table of the study
+    It holds the figures that are there already. Raises ResultError where a table of the study
     cannot be read, or one of the page cannot be made.
     """
     path = study_folder / PAGE
@@ -61,6 +61,7 @@ def page(study_folder: Path) -> str:
             name=name,
             description=material.title,
             marks=list(filter(None, [*material.marks, few_seeds(runs, plan)])),
+            finding=finding(runs, plan),
             facts=facts(material, plan, origin),
             contents=contents(runs, plan, name),
             plan=plan,

@@ -7,14 +7,19 @@ from typing import Any, NamedTuple
 
 from pandas import DataFrame
 
+from fggp.analysis.complete_grids import both_starts
 from fggp.analysis.pairs import STARTS, nothing
 from fggp.analysis.plan import Plan
 from fggp.analysis.study_tables import Material
+from fggp.analysis.tables.comparisons import comparisons
 from fggp.analysis.tables.formats import missing
 from fggp.analysis.tables.power import study_power
 from fggp.analysis.tables.provenance import SHORT
-from fggp.foundation.quantities import count
+from fggp.foundation.quantities import count, counts
 from fggp.study.verdict import ENDINGS
+
+FEWEST_SEEDS = 3
+"""Fewer decide nothing: they say too little about how much seeds differ."""
 
 
 class Fact(NamedTuple):
@@ -31,6 +36,44 @@ def facts(material: Material, plan: Plan, origin: str) -> list[Fact]:
         Fact("Data", _data(material)),
         Fact("Plan", _plan(plan, origin)),
     ]
+
+
+def finding(runs: DataFrame, plan: Plan) -> str:
+    """Return in one sentence how the reference method compares with its rivals, and of what n.
+
+    A difference is decided where Wilcoxon's test over settings, by Holm, is below alpha and there
+    are `FEWEST_SEEDS`.
+    """
+    data = comparisons(runs, plan)
+    if data.empty:
+        return f"Nothing is decided. {nothing(plan)}"
+    if (data["blocks"] == STARTS).any():
+        data = data[data["blocks"] == STARTS]
+    sizes = f"{counts(data['settings'], 'setting')}, n = {counts(data['seeds'], 'seed')}"
+    head = f"{plan.reference}{_rank(runs, plan.reference)} over {sizes}"
+    if data["seeds"].min() < FEWEST_SEEDS:
+        few = f"fewer than {count(FEWEST_SEEDS, 'seed')} decide nothing"
+        return f"{head}; {few}, so this is a demonstration."
+    decided = data[data["wilcoxon_p_holm"] < plan.alpha]
+    above = decided["difference_points"] > 0
+    rivals = {"better than": decided[above]["rival"], "worse than": decided[~above]["rival"]}
+    parts = [f"{word} {', '.join(names)}" for word, names in rivals.items() if len(names)]
+    if open_ := len(data) - len(decided):
+        parts.append(f"not separated from {open_} of {count(len(data), 'rival')}")
+    test = f"Wilcoxon's test over settings, Holm, alpha {plan.alpha:g}"
+    return f"{head}, is {', '.join(parts)} ({test})."
+
+
+def _rank(runs: DataFrame, reference: str) -> str:
+    """Return the average rank of the reference in words, where it has one."""
+    grid = both_starts(runs)
+    if grid is None or reference not in grid.entries:
+        return ""
+    average = grid.ranks.mean(axis=0)
+    own = average[list(grid.entries).index(reference)]
+    place, shared = 1 + (average < own).sum(), (average == own).sum() > 1
+    words = f"{'shared ' * bool(shared)}place {place} of {count(len(average), 'method')}"
+    return f", with average rank {own:.2f} ({words})"
 
 
 def power_line(runs: DataFrame, plan: Plan) -> str:

@@ -69,13 +69,6 @@
     location.replace(`#${new URLSearchParams(chosen.filter(([, key]) => key !== ""))}`);
   }
 
-  // Where the page was taken out of its folder, as into a report, its pictures are not beside it.
-  for (const image of document.images) {
-    const lacking = () => image.replaceWith(`${image.alt} (In ${image.getAttribute("src")})`);
-    if (image.complete && image.naturalWidth === 0) lacking();
-    else image.addEventListener("error", lacking);
-  }
-
   form.addEventListener("change", choose);
   form.addEventListener("reset", () => setTimeout(choose));
   form.addEventListener("submit", (event) => event.preventDefault());

@@ -1,40 +1,61 @@
-"""The figures beside a page, each with its alternative text."""
+"""The figures of a page, inside it, each with its alternative text and its caption."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 from typing import NamedTuple
 
 from fggp.analysis.catalogue import FIGURES, Declaration, Head, by_head
 
+TYPES = {"svg": "image/svg+xml", "png": "image/png"}
+"""What a browser calls the formats that it can show."""
+
 
 class Picture(NamedTuple):
-    """A figure: its name in words, where it lies from the page, and its other forms."""
+    """A figure: its name in words, itself as a data URI, and its texts.
+
+    ``alt`` says what it shows, ``notes`` the numbers of this study, ``caption`` how to read it.
+    """
 
     name: str
-    path: str
+    source: str
     alt: str
-    others: dict[str, str]
+    notes: list[str]
+    caption: list[str]
+    files: str
 
 
 def pictures(study_folder: Path) -> dict[Head, list[Picture]]:
     """Return the figures of a study that are there, by head."""
     found = {
-        head: [_picture(study_folder, it) for it in those if _path(study_folder, it.name).exists()]
+        head: [_picture(folder, it) for it in those if _forms(folder, it.name)]
         for head, those in by_head(FIGURES).items()
+        for folder in [study_folder / "figures"]
     }
     return {head: those for head, those in found.items() if those}
 
 
-def _picture(study_folder: Path, figure: Declaration) -> Picture:
+def _picture(folder: Path, figure: Declaration) -> Picture:
     name = figure.name
-    others = {
-        form: f"figures/{name}.{form}"
-        for form in ("pdf", "csv")
-        if _path(study_folder, name, form).exists()
-    }
-    return Picture(name.replace("_", " "), f"figures/{name}.png", figure.alt, others)
+    form, content = min(_forms(folder, name).items(), key=lambda it: len(it[1]))
+    source = f"data:{TYPES[form]};base64,{b64encode(content).decode()}"
+    text = folder / f"{name}.rst"
+    written = text.read_text() if text.exists() else ""
+    lines = [it.strip() for it in written.replace("``", "").replace("*", "").split("\n\n")][1:]
+    declared = len(figure.docstring.text)
+    kinds = ", ".join(f".{it.suffix[1:]}" for it in sorted(folder.glob(f"{name}.*")))
+    return Picture(
+        name.replace("_", " "),
+        source,
+        figure.alt,
+        lines[declared:],
+        lines[:declared],
+        f"figures/{name} ({kinds})",
+    )
 
 
-def _path(study_folder: Path, name: str, form: str = "png") -> Path:
-    return study_folder / "figures" / f"{name}.{form}"
+def _forms(folder: Path, name: str) -> dict[str, bytes]:
+    """Return the contents of the forms of a figure that a browser can show."""
+    paths = {form: folder / f"{name}.{form}" for form in TYPES}
+    return {form: path.read_bytes() for form, path in paths.items() if path.exists()}

@@ -20,7 +20,7 @@ from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
 from fggp.foundation.validation import nearest
 
-__all__ = ["INTERPRETATION", "TABLES", "write_table"]
+__all__ = ["TABLES", "write_table"]
 
 
 def write_table(name: str, study_folder: Path) -> list[Path]:

@@ -8,13 +8,13 @@ from fggp.analysis.catalogue import table
 from fggp.analysis.plan import Plan
 from fggp.analysis.tables.fields import Field, frame, visible
 from fggp.analysis.tables.formats import Row, Table, missing
-from fggp.foundation.quantities import count, percent, rounded
+from fggp.foundation.quantities import count, duration, percent, prefixed, rounded, size
 from fggp.study import costs
 
 HOUR = 3600
 KWH = 3.6e6
 MEASURED = (
-    "Energy was measured in {of} ({kwh} kWh, estimated {estimated}), by the counter of the GPU's "
+    "Energy was measured in {of} ({energy}, estimated {estimated}), by the counter of the GPU's "
     "board or of the processor packages, where a training had the device to itself. So sums count "
     "nothing twice; the machine around is left out."
 )
@@ -74,7 +74,20 @@ def _measured(row: Row) -> str:
     if not row["measured"]:
         return "-"
     some = "" if row["measured"] == row["cells"] else f" ({row['measured']} of {row['cells']})"
-    return f"{rounded(row['measured_kwh'])}{some}"
+    return f"{_energy(row['measured_kwh'])}{some}"
+
+
+def _time(hours: float) -> str:
+    """Return a time with its unit; tenths of seconds tell trainings of a few of them apart."""
+    return duration(hours * HOUR) if hours * HOUR >= 10 else prefixed(hours * HOUR, "s")
+
+
+def _energy(kwh: float) -> str:
+    return prefixed(1000 * kwh, "Wh")
+
+
+def _memory(megabytes: float) -> str:
+    return size(1e6 * megabytes)
 
 
 def _verdicts(others: Series[str]) -> str:
@@ -88,13 +101,13 @@ FIELDS: tuple[Field[DataFrame], ...] = (
     Field(
         "hours_median", "float64", "median hours of a training, of a GPU or of a core (seconds "
         "times threads on a CPU)",
-        lambda part: part["hours"].median(), "hours per cell", rounded,
+        lambda part: part["hours"].median(), "time per cell", _time,
     ),
-    Field("hours", "float64", "their sum", lambda part: part["hours"].sum(), "hours", rounded),
+    Field("hours", "float64", "their sum", lambda part: part["hours"].sum(), "time", _time),
     Field(
         "estimated_hours", "float64", "the sum that `fggp.study.costs` expects on that device; "
         "empty without a rate on record",
-        lambda part: part["estimated_hours"].sum(skipna=False), "estimated", rounded,
+        lambda part: part["estimated_hours"].sum(skipna=False), "estimated", _time,
     ),
     Field(
         "ratio", "float64", "hours by estimated hours",
@@ -103,7 +116,7 @@ FIELDS: tuple[Field[DataFrame], ...] = (
     ),
     Field(
         "peak_memory_mb", "int64", "the most memory of the host that a training took",
-        lambda part: part["peak_memory_mb"].max(), "peak memory (MB)", "d",
+        lambda part: part["peak_memory_mb"].max(), "peak memory", _memory,
     ),
     Field(
         "not_completed", "int64", "the number of trainings that failed",
@@ -115,7 +128,7 @@ FIELDS: tuple[Field[DataFrame], ...] = (
     ),
     Field(
         "kwh", "float64", "hours times the rough power of the device",
-        lambda part: part["kwh"].sum(), "kWh, estimated", rounded,
+        lambda part: part["kwh"].sum(), "energy, estimated", _energy,
     ),
     Field(
         "measured", "int64", "the number of trainings whose energy was measured",
@@ -123,7 +136,8 @@ FIELDS: tuple[Field[DataFrame], ...] = (
     ),
     Field(
         "measured_kwh", "float64", "the energy that the counters of the device give for these",
-        lambda part: part["energy_joules"].sum(min_count=1) / KWH, "kWh, measured", cell=_measured,
+        lambda part: part["energy_joules"].sum(min_count=1) / KWH,
+        "energy, measured", cell=_measured,
     ),
     Field(
         "images_per_second", "float64", "median speed of training",
@@ -147,15 +161,17 @@ def _note(runs: DataFrame, data: DataFrame) -> str:
     power = ", ".join(
         f"{name} {it.power:g} W ({it.power_from})" for name, it in sorted(devices.items())
     )
-    hours, kwh = (rounded(float(data[name].sum())) for name in ("hours", "kwh"))
+    time, energy = _time(float(data["hours"].sum())), _energy(float(data["kwh"].sum()))
     estimated = data["estimated_hours"].sum(skipna=False)
-    expected = "without an estimate" if missing(estimated) else f"estimated {rounded(estimated)}"
+    expected = (
+        "without an estimate" if missing(estimated) else f"estimated {_time(float(estimated))}"
+    )
     return (
-        f"What {count(len(runs), 'training')} took, in {units} (one that shares a GPU counts all "
-        "its time): the median of a cell, the sum, the sum estimated before any training for the "
-        "device that was used, and their ratio; the highest peak of the host's memory. In all "
-        f"{hours} hours, {expected}, and {kwh} kWh. Energy is an estimate, "
-        f"hours times a rough power: {power}. {_known(runs, data)}"
+        f"What {count(len(runs), 'training')} took, time in {units} (one that shares a GPU counts "
+        "all its time): the median of a cell, the sum, the sum estimated before any training for "
+        "the device that was used, and their ratio; the highest peak of the host's memory. In all "
+        f"{time}, {expected}, and {energy}. Energy is an estimate, "
+        f"time multiplied by a rough power: {power}. {_known(runs, data)}"
     ).strip()
 
 
@@ -166,7 +182,7 @@ def _known(runs: DataFrame, data: DataFrame) -> str:
         estimated = _kwh(runs)[measured].sum()
         found = runs["energy_joules"].sum() / KWH
         of = f"{measured.sum()} of {count(len(runs), 'training')}"
-        said.append(MEASURED.format(of=of, kwh=rounded(found), estimated=rounded(estimated)))
+        said.append(MEASURED.format(of=of, energy=_energy(found), estimated=_energy(estimated)))
     if data["images_per_second"].notna().any():
         said.append(SPEED)
     return " ".join(said)

@@ -20,12 +20,13 @@ from fggp.analysis.tables.formats import (
     Row,
     Table,
     interval,
+    missing,
     number,
     remarks,
     shown,
     text,
 )
-from fggp.foundation.quantities import count, counts, percent
+from fggp.foundation.quantities import count, counts, percent, prefixed
 from fggp.study.verdict import ENDINGS, FAILURES
 
 COLUMNS = {
@@ -130,12 +131,18 @@ def settings_table(runs: DataFrame, plan: Plan) -> Table:
         number("gap to dense", "gap_points", "+.2f"),
         interval(f"{plan.confidence} interval", "gap_low", "gap_high", "+.2f"),
         Column("realised sparsity", lambda row: f"{100 * row['realised_sparsity']:.2f} %"),
-        *(number(name.replace("_flops", " FLOPs"), name, ".3g") for name in FLOPS if name in data),
+        *(_flops(name) for name in FLOPS if name in data),
         *remarks(data),
     ]
     bold = {"accuracy (%)": (data["best"] & (data["n"] >= plan.interval_seeds)).to_list()}
     near = {"accuracy (%)": data["near_best"].to_list()}
     return Table(data, columns, _note(data, plan), bold, near)
+
+
+def _flops(name: str) -> Column:
+    """Return a column of FLOPs with SI prefixes: "10.2 M"."""
+    head = name.replace("_flops", " FLOPs")
+    return Column(head, lambda row: "-" if missing(row[name]) else prefixed(row[name], ""))
 
 
 def _measured(part: DataFrame, percent: Series[float]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from fggp.analysis.collect.runs_csv import DENSE, read_runs
 from fggp.analysis.complete_grids import all_entries
 from fggp.analysis.figure_style import styled
 from fggp.analysis.figures import draw
+from fggp.analysis.figures.critical_difference import separable
 from fggp.analysis.figures.layout import Drawn, warn
 from fggp.analysis.figures.standings import standings
 from fggp.analysis.plan import read_plan
@@ -208,7 +209,7 @@ def telling(material: Material) -> str:
     labels = compared["label"].nunique()
     several = compared[["backbone", "sparsity", "start"]].drop_duplicates().shape[0] > 1
     if several and labels > MANY:
-        return "critical_difference"
+        return "critical_difference" if separable(material) else "standings"
     if compared["sparsity"].nunique() > 1:
         return "accuracy_vs_sparsity"
     return "drop_to_dense" if labels < FEW else "standings"
