@@ -71,7 +71,7 @@ test-cluster: $(READY) ## run the profile in a one-node Slurm; as root, with slu
 faults: $(READY) ## kill trainings, mutate studies and damage files; nothing may be lost or wrong (10 minutes)
 	PYTHONPATH=src:tests/support python tests/faults/campaign.py --jobs $(JOBS)
 
-compare-authors: $(READY) ## compare masks with the authors' code in AUTHORS=PATH, into docs/ (4 minutes)
+compare-authors: $(READY) ## compare masks with the authors' code, AUTHORS=PATH [IMAGES=ARCHIVE], into docs/ (4 minutes)
 	@test -n "$(AUTHORS)" || { echo "compare-authors: name a clone of" \
 	    "https://github.com/LingkaiZhu1999/NetworkPruning: make compare-authors AUTHORS=PATH"; exit 2; } >&2
 	python tests/authors/compare.py "$(AUTHORS)" $(if $(IMAGES),--images "$(IMAGES)")

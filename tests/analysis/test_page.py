@@ -146,7 +146,7 @@ def test_what_is_shown_is_the_text_of_the_tables(folder: Path, root: Element) ->
         "provenance": "What ran where",
     }
     for name, caption in captions.items():
-        made, shown = TABLES[name](runs, plan), table(root, caption)
+        made, shown = tabulate(name, runs, plan), table(root, caption)
         texts = made.shown.to_dict("records")
         assert len(rows(shown)) == len(texts) > 0
         for row, wanted in zip(rows(shown), texts, strict=True):

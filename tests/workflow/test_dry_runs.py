@@ -49,16 +49,16 @@ def test_every_study_plans_one_training_per_cell_and_touches_nothing(
     assert {path.name for path in fresh.path.iterdir()} <= before | {".snakemake"}
 
 
-def test_without_a_configfile_it_is_the_220_trainings_of_the_paper(fresh: Checkout) -> None:
+def test_without_a_configfile_it_is_the_670_trainings_of_the_paper(fresh: Checkout) -> None:
     ran = fresh.dry(study="")
-    assert len(ran.trained) == 220
+    assert len(ran.trained) == 670
     assert ran.trained == set(listed(fresh, "paper"))
     assert "results/paper/runs.csv" in ran.out
 
 
 def test_the_advertised_slurm_command_finds_its_profile_in_the_repository(fresh: Checkout) -> None:
     ran = fresh.snakemake("-n", "--quiet", "rules", "--profile", "slurm", study="")
-    assert ran.jobs["train"] == 220, ran
+    assert ran.jobs["train"] == 670, ran
     assert "Using profile slurm" in ran.err, ran
 
 
@@ -129,7 +129,6 @@ def test_the_full_study_of_all_methods_is_1030_trainings_and_leaves_no_ranking_m
     named = {method["name"] for method in study.methods.values()}
     # The lottery ticket costs 12 to 19 trainings per cell.
     assert set(METHODS) - named == {"imp"}
-    assert len(cells(load(ROOT / "config/paper.yaml"))) == 220
 
 
 @pytest.mark.parametrize("name", ["demo-all", "mini-all-folder"])

@@ -113,10 +113,12 @@ def magnitude_alone(material: Material, rest: str) -> list[str]:
     settings = json.loads(rest)
     if settings.get("floor"):
         return []
+    alike = ("scope", "weights")
     return [
         label
         for label, method in material.configuration["methods"].items()
-        if method["name"] == "gmp" and method["settings"].get("scope") == settings.get("scope")
+        if method["name"] == "gmp"
+        and all(method["settings"].get(key) == settings.get(key) for key in alike)
     ]
 
 

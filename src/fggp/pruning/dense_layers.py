@@ -33,8 +33,11 @@ class DenseLayers:
     ) -> None:
         if isinstance(dense, str):
             raise ValueError(f"dense: {dense!r} is one name; give a list of names")
+        try:
+            kept = prunable(model, dense) if dense else {}
+        except ValueError as error:
+            raise ValueError(str(error).replace("params:", "dense:", 1)) from None
         base = prunable(model, None if params is None else [*params, *dense])
-        kept = prunable(model, dense) if dense else {}
         for name in kept.keys() - base.keys():
             raise ValueError(f"dense: {name!r} is not prunable; leave it out")
         self._order = list(base)

@@ -88,7 +88,7 @@ class Pruner:
         self._forward = ForwardPass(list(own.values()), optimizer, self._needed)
         initial, soft = method.recipe.initial(beginning), method.recipe.soft
         self._masking = Masking(own, self.optimizer, soft, initial)
-        self._attachment = Attachment(self.optimizer, self._step, self.apply)
+        self._attachment = Attachment(self.optimizer, self._step, self._skip)
         self._rewinding = None if method.recipe.rounds is None else Rewinding(model, self.optimizer)
         if state is not None:
             self.load_state_dict(state)
@@ -195,6 +195,10 @@ class Pruner:
         Raises RuntimeError where it is attached already.
         """
         return self._attachment.attach()
+
+    def _skip(self) -> None:
+        self._forward.clear()
+        self.apply()
 
     def apply(self) -> None:
         """Zero weights and optimizer buffers off the masks, in place.

@@ -33,6 +33,11 @@ class SoftMasking:
         self._inside = False
         self._hook = optimizer.register_step_pre_hook(self._before)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        # A copied optimizer has lost its hooks.
+        self._hook = self.optimizer.register_step_pre_hook(self._before)
+
     @torch.no_grad()
     def take(self) -> None:
         """Keep what the optimizer made of the full weights, if it made a step."""

@@ -105,7 +105,7 @@ class Training(Record):
     momentum: Share = Field(default=0.9, validate_default=True)
     nesterov: Flag = True
     weight_decay: Share = Field(default=0.0005, validate_default=True)
-    label_smoothing: Share = Field(default=0, validate_default=True)
+    label_smoothing: Annotated[Share, Field(lt=1)] = Field(default=0, validate_default=True)
     pad: Index = 4
     pad_mode: Literal["reflect", "zero"] = "reflect"
     flip: Flag = True

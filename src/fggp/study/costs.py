@@ -8,7 +8,7 @@ and says so. A network without figures has no estimate: what returns None here i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import ceil, log
@@ -241,12 +241,6 @@ def parameters(cell: Cell) -> int | None:
     """Return about how many weights and biases a network has; None where that is not known."""
     whole = _figures(cell.backbone.name).get("parameters")
     return None if whole is None else round(int(whole) * float(cell.backbone.width) ** 2)
-
-
-def without_rate(cells: Iterable[Cell], device: Device) -> list[str]:
-    """Return the networks of cells that have no rate on record for a device, each once."""
-    names = [cell.backbone.name for cell in cells if rate_of(cell, device) is None]
-    return list(dict.fromkeys(names))
 
 
 def _recipe(cell: Cell) -> Recipe:

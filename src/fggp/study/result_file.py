@@ -46,11 +46,6 @@ def make(cell: Cell, outcome: Outcome, provenance: dict[str, Any]) -> Result:
     }
 
 
-def same(one: Result, other: Result) -> bool:
-    """Whether two results agree in the canonical bytes of ``cell`` and ``outcome``."""
-    return fingerprint(one) == fingerprint(other)
-
-
 def fingerprint(result: Result) -> str:
     """Return the canonical text of ``cell`` and ``outcome``."""
     return canonical([result["cell"], result["outcome"]])
@@ -108,9 +103,8 @@ def checked(name: str, model: type[Model], result: Result) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         text = f"{name}.{explain(error, model)}"
-        raise (_AnotherVersionError if first["type"] == "extra_forbidden" else ValueError)(
-            text
-        ) from None
+        newer = first["type"] in {"extra_forbidden", "literal_error"}
+        raise (_AnotherVersionError if newer else ValueError)(text) from None
 
 
 def _content(path: Path) -> Result:

@@ -61,7 +61,7 @@ def failure(signs: Sequence[Sign], epochs: int, guessing: float) -> str | None:
     Args:
         signs: of all epochs so far.
         epochs: of one training.
-        guessing: training loss of the best constant answer, see `entropy`.
+        guessing: training loss of the best constant answer (`fggp.training.loss.best_constant`).
 
     """
     if not signs:

@@ -35,11 +35,11 @@ def rate_ablation(material: Material) -> Drawn:
     weights that the second criterion chooses from (with the pool "kept": the share of the kept
     weights that it decides). A line joins the labels that differ in nothing but the rate, one line
     per order of the criteria. The ends are the gradient alone and GMP, whichever labels have them:
-    with the gradient first, rate 0 is the gradient alone and rate 1 is GMP, with the magnitude
-    first it is the reverse. Dash-dotted lines are the means of annealed rates, the dashed grey one
-    is the dense network. Dots are single seeds, hollow marks means; bars and the band are one
-    sample standard deviation over seeds. The number of seeds n is below. A curve has three rates
-    at least; where no order has so many there is no figure.
+    with the gradient first, rate 0 is the gradient alone and rate 1 is GMP that reads the same
+    ``weights``, with the magnitude first it is the reverse. Dash-dotted lines are the means of
+    annealed rates, the dashed grey one is the dense network. Dots are single seeds, hollow marks
+    means; bars and the band are one sample standard deviation over seeds. The number of seeds n is
+    below. A curve has three rates at least; where no order has so many there is no figure.
 
     Returns:
         The figure, and a row per training; ``rate`` is missing for annealed rates and dense.

@@ -95,13 +95,19 @@ def _elsewhere(cell: Cell) -> dict[str, Any]:
     return cell.model_dump(exclude={"label", "method"})
 
 
-def _limit(cell: Cell) -> tuple[str, Any, dict[str, Any]] | None:
-    """Return the one criterion that a method comes down to, its scope, and the rest of the cell."""
+def _limit(cell: Cell) -> tuple[tuple[str, ...], Any, dict[str, Any]] | None:
+    """Return the one criterion that a method comes down to, its scope, and the rest of the cell.
+
+    The magnitude is a criterion together with the weights that it reads.
+    """
     name, settings = cell.method.name, cell.method.settings
     if name == "gmp":
-        return "magnitude", settings["scope"], _elsewhere(cell)
+        return ("magnitude", settings["weights"]), settings["scope"], _elsewhere(cell)
     plain = {"grow": "none", "gradient_steps": 1, "floor": 0}
     if name != "fggp" or any(settings[key] != value for key, value in plain.items()):
         return None
     criterion = alone(settings)
-    return None if criterion is None else (criterion, settings["scope"], _elsewhere(cell))
+    if criterion is None:
+        return None
+    reads = (criterion, settings["weights"]) if criterion == "magnitude" else (criterion,)
+    return reads, settings["scope"], _elsewhere(cell)

@@ -40,6 +40,7 @@ def why_not(configuration: dict[str, Any], cells: Sequence[Cell]) -> list[str]:
         "label_smoothing": float(first.training.label_smoothing),
         "pad_mode": first.training.pad_mode,
         "dense": ", ".join(first.pruning.dense) or "none",
+        "initialization": first.backbone.initialization or "fan-out",
     }
     reasons = [
         f"{key} is {found[key]:g} and not {wanted:g}"

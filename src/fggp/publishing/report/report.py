@@ -54,6 +54,7 @@ REFERENCE = Path("results/reference")
 FIGURES = Path("figures")
 CONFIG = Path("config")
 MEASURED = Path("docs/measured.json")
+AUTHORS = Path("docs/authors-comparison.md")
 Material = dict[str, Any]
 
 
@@ -115,6 +116,7 @@ def material(root: Path = Path()) -> Material:
         "measured": _measured(root / MEASURED),
         "plan": read_plan()[0],
         "choice": default_choice(root / FIGURES),
+        "authors": _authors(root / AUTHORS),
     }
     return known | {"widest": widest(_tables(known, root))}
 
@@ -156,6 +158,15 @@ def _measured(path: Path) -> Material:
     except (OSError, ValueError):
         raise Failure(f"{path}: no measurements; make them with `make measure`") from None
     return content | {"by_id": {step["id"]: step for step in content["steps"]}}
+
+
+def _authors(path: Path) -> dict[str, str]:
+    """Return the shares that the comparison with the authors' code has for `fggp`."""
+    for line in path.read_text().splitlines() if path.exists() else ():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[0] == "`fggp`" and len(cells) == 6:
+            return {"counts": cells[3], "stepped": cells[5]}
+    raise Failure(f"{path}: no comparison of fggp; write it with `make compare-authors`")
 
 
 def _total(items: Sequence[Item]) -> Material:
