@@ -17,7 +17,7 @@ from fggp.analysis.figures import FIGURES
 from fggp.analysis.page import HERE, page, write_page
 from fggp.analysis.page.contents import RESAMPLES
 from fggp.analysis.plan import default_plan
-from fggp.analysis.tables import TABLES, write_table
+from fggp.analysis.tables import tabulate, write_table
 from fggp.analysis.tables.formats import Table
 from fggp.cli import main
 from fggp.foundation.errors import ResultError
@@ -99,7 +99,7 @@ def test_every_part_has_the_numbers_that_the_tables_give_for_its_trainings(
     view = view_of(root, *part)
     held = csvs(view)
     for name in BY_PART:
-        made = TABLES[name](runs, plan)
+        made = tabulate(name, runs, plan)
         file = file_of(*part) + (".csv" if name == "ranking" else f"-{name}.csv")
         if made.data.empty:
             assert file not in held
@@ -131,7 +131,7 @@ def test_what_is_shown_is_the_text_of_the_tables(folder: Path, root: Element) ->
         "provenance": "What ran where",
     }
     for name, caption in captions.items():
-        made, shown = TABLES[name](runs, plan), table(root, caption)
+        made, shown = tabulate(name, runs, plan), table(root, caption)
         texts = made.shown.to_dict("records")
         assert len(rows(shown)) == len(texts) > 0
         for row, wanted in zip(rows(shown), texts, strict=True):
@@ -156,7 +156,7 @@ def test_a_p_stands_beside_the_smallest_that_is_possible(root: Element) -> None:
 
 
 def test_best_and_not_separable_are_marked_as_in_the_tables(folder: Path, root: Element) -> None:
-    made = TABLES["settings"](read_runs(folder), default_plan())
+    made = tabulate("settings", read_runs(folder), default_plan())
     shown = table(root, "Every method in every setting")
     texts = [row["accuracy (%)"] for row in rows(shown)]
     for tag, marked in (("strong", made.bold), ("u", made.underlined)):
