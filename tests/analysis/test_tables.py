@@ -11,7 +11,6 @@ from fggp.analysis.collect.runs_csv import read_runs
 from fggp.analysis.tables import TABLES, write_table
 from fggp.analysis.tables.formats import p_value, shown
 from fggp.analysis.tables.ranking import ranking
-from fggp.cli import analyse as verb
 from fggp.foundation.errors import ResultError
 from fggp.study.cell import Cell
 from fggp.study.result_file import Result
@@ -26,10 +25,6 @@ def folder(tmp_path: Path) -> Path:
 
 def text(folder: Path, name: str) -> str:
     return (folder / "tables" / name).read_text()
-
-
-def test_the_names_on_the_command_line_are_those_of_the_registry() -> None:
-    assert tuple(TABLES) == verb.TABLES
 
 
 @pytest.mark.parametrize("name", TABLES)
