@@ -20,7 +20,7 @@ from fggp.analysis.page import HERE, page, write_page
 from fggp.analysis.page.contents import RESAMPLES
 from fggp.analysis.page.facts import finding
 from fggp.analysis.plan import default_plan
-from fggp.analysis.tables import TABLES, write_table
+from fggp.analysis.tables import tabulate, write_table
 from fggp.analysis.tables.comparisons import comparisons
 from fggp.analysis.tables.formats import Table
 from fggp.cli import main
@@ -114,7 +114,7 @@ def test_every_part_has_the_numbers_that_the_tables_give_for_its_trainings(
     view = view_of(root, *part)
     held = csvs(view)
     for name in BY_PART:
-        made = TABLES[name](runs, plan)
+        made = tabulate(name, runs, plan)
         file = file_of(*part) + (".csv" if name == "ranking" else f"-{name}.csv")
         if made.data.empty:
             assert file not in held
@@ -171,7 +171,7 @@ def test_a_p_stands_beside_the_smallest_that_is_possible(root: Element) -> None:
 
 
 def test_best_and_not_separable_are_marked_as_in_the_tables(folder: Path, root: Element) -> None:
-    made = TABLES["settings"](read_runs(folder), default_plan())
+    made = tabulate("settings", read_runs(folder), default_plan())
     shown = table(root, "Every method in every setting")
     texts = [row["accuracy (%)"] for row in rows(shown)]
     for tag, marked in (("strong", made.bold), ("u", made.underlined)):

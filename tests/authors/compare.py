@@ -18,12 +18,11 @@ from typing import Any
 import torch
 from arms import ARMS, RANKS, Arm
 from differences import Differences, Plan, RankDifferences, compare, compare_ranks, moments
-from fggp.data.digits import read_digits
-from fggp.data.image_folder import read_folder
 from page import Run, page
 from their_code import COMMIT, REPOSITORY, Authors, Missing
 
 from fggp.data import Dataset
+from fggp.data.registry import SOURCES, Request
 
 OUT = Path(__file__).parents[2] / "docs/authors-comparison.md"
 STARTS = (Fraction(0), Fraction(1, 2))
@@ -34,9 +33,10 @@ ALL = {arm.label: arm for arm in (*ARMS, *RANKS)}
 
 def datasets(images: Path | None) -> Iterator[tuple[str, Dataset]]:
     """Yield the digits, and the images of a folder or an archive where there is one."""
-    yield "digits", read_digits({})
+    yield "digits", SOURCES["digits"].read(Request(Path()))
     if images is not None:
-        yield images.name.partition(".")[0], read_folder(images, {}, None)
+        read = SOURCES["folder"].read
+        yield images.name.partition(".")[0], read(Request(images.parent, images))
 
 
 def runs(authors: Authors, images: Path | None, plan: Plan, arms: Sequence[Arm]) -> Iterator[Run]:

@@ -71,7 +71,7 @@ def test_the_snakefile_that_catalogs_look_for_plans_the_same_jobs(fresh: Checkou
 def test_a_thousand_cells_still_plan(fresh: Checkout) -> None:
     fresh.study("thousand", base="paper.yaml", seeds=list(range(1, 24)))
     ran = fresh.snakemake("-n", "--quiet", "rules", study="thousand")
-    assert ran.jobs["train"] == len(listed(fresh, "thousand")) == 23 * 44, ran
+    assert ran.jobs["train"] == len(listed(fresh, "thousand")) == 23 * 134, ran
 
 
 def test_two_studies_at_once_are_refused_in_one_line(fresh: Checkout) -> None:

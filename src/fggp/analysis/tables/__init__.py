@@ -20,7 +20,17 @@ from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
 from fggp.foundation.validation import nearest
 
-__all__ = ["TABLES", "write_table"]
+__all__ = ["TABLES", "tabulate", "write_table"]
+
+
+def tabulate(name: str, runs: DataFrame, plan: Plan) -> Table:
+    """Return a table; raises ResultError where none has that name, or it cannot be made."""
+    if name not in TABLES:
+        raise ResultError(f"no table is called {name!r}{nearest(name, list(TABLES))}")
+    declared = TABLES[name]
+    module = import_module(f"{__name__}.{declared.module}")
+    made: Callable[[DataFrame, Plan], Table] = getattr(module, declared.function)
+    return made(runs, plan)
 
 
 def write_table(name: str, study_folder: Path) -> list[Path]:
@@ -28,14 +38,9 @@ def write_table(name: str, study_folder: Path) -> list[Path]:
 
     Raises ResultError where no table has that name, or the table cannot be made.
     """
-    if name not in TABLES:
-        raise ResultError(f"no table is called {name!r}{nearest(name, list(TABLES))}")
     runs = read_runs(study_folder)
     plan, origin = read_plan()
-    declared = TABLES[name]
-    module = import_module(f"{__name__}.{declared.module}")
-    made: Callable[[DataFrame, Plan], Table] = getattr(module, declared.function)
-    table = made(runs, plan)
+    table = tabulate(name, runs, plan)
     parts = [_sentence(title(study_folder)), few_seeds(runs, plan), table.note]
     note = " ".join(filter(None, parts))
     note += f" The plan of the analysis is {origin}."
