@@ -207,8 +207,9 @@ def test_what_a_part_does_not_declare_is_taken_to_be_read() -> None:
     assert read_by(None) == set()
 
 
-def test_a_copied_training_still_sees_the_forward_pass() -> None:
-    loop = Loop("fggp", overwriting).run(BATCHES[:7])
+@pytest.mark.parametrize("name", ["fggp", "dpf"])
+def test_a_copied_training_goes_on_as_the_original(name: str) -> None:
+    loop = Loop(name, overwriting).run(BATCHES[:7])
     other = copy.deepcopy(loop)
     assert same_bits(other.run(BATCHES[7:]), loop.run(BATCHES[7:]))
 

@@ -1,19 +1,39 @@
-"""Studies that are kept as a record still describe the trainings that were shipped for them."""
+"""Shipped results keep their canonical bytes, and studies that are a record still describe them."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from fggp.study.config import cells, load
+from fggp.study.result_file import fingerprint, read
 from fggp.study.stored_results import finished
 from fggp.study.study_folder import run_path
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "results/reference"
+DIGESTS = {
+    "confirm-folder": "06033d2ee88888cd13745b851970ab8ef71771b774e8cdc0ccfbc5a6a01766ec",
+    "mini-95-folder": "27276f3e510aec542b2b592b9203efa45c27bc84178eea1db582da3264b3dcb6",
+    "mini-all-folder": "53600eb43bdccddaf0addcc3629069c4c6c3144759328137a091c4b7b4171adb",
+    "mini-folder": "f11f7223b59d9cd7d9f813b89ad02e26149aaf77156f6fa143da86503401aeca",
+    "reading-folder": "6f9788e7e5923a6a0ef0b2258dbe83778fbaa6a342fcaaeaa4fd9a208554bbe0",
+}
+"""SHA-256 over the paths of a study's results and the SHA-256 of their canonical text."""
+
+
+@pytest.mark.parametrize("study", DIGESTS)
+def test_the_canonical_bytes_of_shipped_results_never_change(study: str) -> None:
+    digest = hashlib.sha256()
+    for path in sorted((SHIPPED / study / "runs").rglob("seed*.json")):
+        own = hashlib.sha256(fingerprint(read(path)).encode()).hexdigest()
+        digest.update(f"{path.relative_to(SHIPPED).as_posix()} {own}\n".encode())
+    assert digest.hexdigest() == DIGESTS[study]
 
 
 @pytest.mark.parametrize("name", ["reading-folder", "confirm-folder", "mini-95-folder"])
 def test_the_results_that_are_shipped_are_those_of_the_configuration(name: str) -> None:
-    folder = ROOT / "results/reference" / name
+    folder = SHIPPED / name
     asked = cells(load(ROOT / f"config/{name}.yaml"))
     assert [cell.id for cell in asked if not finished(cell, run_path(folder, cell))] == []
     assert len(list((folder / "runs").rglob("seed*.json"))) == len(asked)

@@ -38,6 +38,16 @@ def cell(
     )
 
 
+def by_the_authors(asked: Cell) -> Cell:
+    """Return a cell with the keys of the authors' protocol (config/README.md)."""
+    plain = asked.plain()
+    plain["backbone"] |= {"initialization": "fan-in"}
+    plain["data"] |= {"validation": 0}
+    plain["training"] |= {"label_smoothing": 0.1, "pad_mode": "zero", "pad": 2}
+    plain["pruning"] |= {"end_epoch": None, "end_share": 0.8, "dense": ["first"]}
+    return Cell(**plain)
+
+
 class Forgetful:
     """A store of checkpoints that keeps nothing."""
 

@@ -27,13 +27,7 @@ METHODS = {
 
 
 def cell(method: str, start: float = 0) -> Cell:
-    asked = small.cell(method, start=start, settings=METHODS[method])
-    plain = asked.plain()
-    plain["backbone"] |= {"initialization": "fan-in"}
-    plain["data"] |= {"validation": 0}
-    plain["training"] |= {"label_smoothing": 0.1, "pad_mode": "zero", "pad": 2}
-    plain["pruning"] |= {"end_epoch": None, "end_share": 0.8, "dense": ["first"]}
-    return Cell(**plain)
+    return small.by_the_authors(small.cell(method, start=start, settings=METHODS[method]))
 
 
 class Kept:
@@ -91,3 +85,23 @@ def test_no_constant_answer_has_a_lower_loss(smoothing: Fraction) -> None:
 
     found = minimize(of_constant, np.zeros(3), method="Nelder-Mead", options={"fatol": 1e-12})
     assert best_constant(counts, smoothing) == pytest.approx(found.fun, abs=1e-6)
+
+
+FULL_WIDTH = {
+    "vgg19": (20_024_000, 1_001_200, 1728),
+    "resnet50": (23_467_712, 1_173_386, 1728),
+}
+"""Prunable weights, those that 95 % keeps, and those of the first convolution among them."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", FULL_WIDTH)
+def test_at_full_width_the_counts_are_exact(digits: Dataset, backbone: str) -> None:
+    plain = small.by_the_authors(small.cell("fggp", sparsity=0.95, every=1)).plain()
+    plain["backbone"] = {"name": backbone, "width": 1}
+    plain["data"] |= {"train": 96}
+    plain["training"] |= {"epochs": 1, "lr": 0.01}
+    outcome = train(Cell(**plain), digits, device=torch.device("cpu"), store=small.Forgetful())
+    prunable, kept, first = FULL_WIDTH[backbone]
+    assert (outcome.prunable, outcome.target, outcome.kept) == (prunable, kept, kept)
+    assert outcome.layers[0].kept == first

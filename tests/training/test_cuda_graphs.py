@@ -76,14 +76,20 @@ def outcome(wanted: Cell, dataset: Dataset, device: torch.device = CPU) -> dict[
 
 
 @pytest.mark.parametrize(
-    "method", ["dense", "gmp", "granet", "rigl", "fggp", "decaying-mask", "imp"]
+    "wanted",
+    [
+        *map(cell, ["dense", "gmp", "granet", "rigl", "fggp", "combined", "decaying-mask", "imp"]),
+        small.by_the_authors(cell("fggp")),
+        small.by_the_authors(cell("combined", settings={"score": "rank-sum"})),
+    ],
+    ids=lambda wanted: f"{wanted.label}{'-authors' * bool(wanted.pruning.dense)}",
 )
 def test_a_recorded_training_comes_to_the_same_bytes(
-    method: str, digits: Dataset, request: pytest.FixtureRequest
+    wanted: Cell, digits: Dataset, request: pytest.FixtureRequest
 ) -> None:
-    plain = outcome(cell(method), digits)
+    plain = outcome(wanted, digits)
     recorder = request.getfixturevalue("recorded")
-    assert canonical(outcome(cell(method), digits)) == canonical(plain)
+    assert canonical(outcome(wanted, digits)) == canonical(plain)
     assert recorder.replayed > 0
 
 
