@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo paper report release measure bench bench-peers test test-slow test-docs \
+.PHONY: help setup demo paper report release measure bench bench-peers test test-slow test-extending test-docs \
     test-cluster faults compare-authors check format lock clean
 
 help: ## print this list
@@ -61,6 +61,9 @@ test: $(READY) ## run the tests that need minutes at most
 
 test-slow: $(READY) ## run the tests that need longer
 	pytest -n $(JOBS) --dist worksteal -m slow
+
+test-extending: $(READY) ## add a network, a data set and a figure as one file each, and try every command (a minute)
+	pytest -n $(JOBS) tests/promises/test_extensions.py tests/promises/test_new_figure.py
 
 test-docs: $(READY) ## run the command blocks of all pages in a copy, and say which are not run and why (a minute)
 	pytest -n $(JOBS) -m docs tests/docs

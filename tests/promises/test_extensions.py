@@ -110,6 +110,7 @@ def copy(tmp_path: Path) -> Checkout:
     return Checkout.fresh(tmp_path / "copy")
 
 
+@pytest.mark.slow
 def test_a_network_is_one_file(copy: Checkout) -> None:
     (copy / "src/fggp/models/strided.py").write_text(NETWORK)
     copy.study("wide", **SMALL | {"backbones": {"strided": {"width": 0.125}}})
@@ -120,6 +121,7 @@ def test_a_network_is_one_file(copy: Checkout) -> None:
     assert "'stride' is not valid; did you mean 'strided'?" in refusal(copy, "typo")
 
 
+@pytest.mark.slow
 def test_a_kind_of_data_is_one_file(copy: Checkout) -> None:
     (copy / "src/fggp/data/sources/noise.py").write_text(DATA)
     data = {"kind": "noise", "name": "noise", "validation": 40}

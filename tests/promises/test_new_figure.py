@@ -38,6 +38,7 @@ def python(copy: Path, *arguments: str) -> str:
     return ran.stdout
 
 
+@pytest.mark.slow
 def test_a_new_figure_is_drawn_by_its_name_with_all_others_and_on_the_page(copy: Path) -> None:
     written = python(copy, "-m", "fggp", "analyse", "results/made").split()
     forms = ("pdf", "png", "svg", "csv", "rst")

@@ -207,9 +207,28 @@ def test_what_a_part_does_not_declare_is_taken_to_be_read() -> None:
     assert read_by(None) == set()
 
 
-@pytest.mark.parametrize("name", ["fggp", "dpf"])
-def test_a_copied_training_goes_on_as_the_original(name: str) -> None:
-    loop = Loop(name, overwriting).run(BATCHES[:7])
+def test_a_copied_training_with_soft_masking_goes_on_as_the_original() -> None:
+    def run(parts: Any, batches: Any) -> None:
+        model, optimizer, pruner = parts
+        for x, y in batches:
+            nn.functional.cross_entropy(model(x.float()), y).backward()
+            optimizer.step()
+            pruner.step()
+            optimizer.zero_grad()
+
+    model = network()
+    optimizer = overwriting(model)
+    parts = model, optimizer, fggp.Pruner(model, optimizer, method("dpf"))
+    run(parts, BATCHES[:5])
+    copied = copy.deepcopy(parts)
+    for each in (parts, copied):
+        run(each, BATCHES[5:])
+    for name, tensor in parts[0].state_dict().items():
+        assert torch.equal(tensor, copied[0].state_dict()[name]), name
+
+
+def test_a_copied_training_still_sees_the_forward_pass() -> None:
+    loop = Loop("fggp", overwriting).run(BATCHES[:7])
     other = copy.deepcopy(loop)
     assert same_bits(other.run(BATCHES[7:]), loop.run(BATCHES[7:]))
 

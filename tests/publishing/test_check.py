@@ -335,7 +335,8 @@ def test_equal_weights_of_two_methods_are_found_but_not_at_a_limit(tmp_path: Pat
         "floor": {"floor": 0.001},
         "fggp": {},
     }
-    methods = {label: {"method": "fggp"} | settings for label, settings in variants.items()}
+    read_after = {"method": "fggp", "weights": "stepped"}  # as gmp reads them
+    methods = {label: read_after | settings for label, settings in variants.items()}
     folder = sound_study(tmp_path / "made", methods={"gmp": {}} | methods, seeds=[1])
     for one, other in (("gmp", "whole"), ("none", "exact"), ("fggp", "floor")):
         digest = read(path_of(folder, f"vgg19/s90/i0/{one}/seed1"))["outcome"]["weights_sha256"]
