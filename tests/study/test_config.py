@@ -318,6 +318,11 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"pruning": {"end_epoch": 3, "dense": ["first", "clasifier"]}},
         ["pruning.dense: in vgg19, 'clasifier'", "did you mean 'classifier'"],
     ),
+    "dense layers with more weights than the target": (
+        {"pruning": {"end_epoch": 3, "dense": ["conv5_1", "conv5_2", "conv5_3", "conv5_4"]}},
+        ["pruning.dense: these layers of vgg19 hold", "leave a layer out"],
+    ),
+    "smoothing everything": ({"training": {"label_smoothing": 1}}, ["training.label_smoothing: 1"]),
     "an unknown padding": (
         {"training": {"pad_mode": "edge"}},
         ["training.pad_mode: 'edge'"],

@@ -10,7 +10,7 @@ from torch import nn
 
 
 class Rewinding:
-    """Keeps a state of a network and its optimizer, from the beginning that of its making.
+    """A snapshot of a network and its optimizer, first taken at construction.
 
     Args:
         model: the network.

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from fggp.data import SOURCES
 from fggp.data.sizes import Size
-from fggp.foundation.exact import Share, percent, plain
+from fggp.foundation.exact import Share, kept_count, percent, plain
 from fggp.foundation.validation import ConfigError, explain, nearest, of_file
 from fggp.methods import METHODS
 from fggp.study.cell import (
@@ -246,9 +246,16 @@ def _check_dense(study: Study) -> None:
         with torch.device("meta"):
             model = build(name, width=block.width)
         try:
-            named_layers(model, study.pruning.dense)
+            dense = named_layers(model, study.pruning.dense)
         except ValueError as error:
             raise ConfigError(f"pruning.dense: in {name}, {error}") from None
+        sizes = {key: p.numel() for key, p in model.named_parameters() if p.ndim > 1}
+        held, sparsity = sum(sizes[key] for key in set(dense)), max(study.sparsities)
+        if held > (kept := kept_count(sum(sizes.values()), sparsity)):
+            raise ConfigError(
+                f"pruning.dense: these layers of {name} hold {held} weights, and a sparsity of "
+                f"{plain(sparsity)} keeps {kept}; leave a layer out"
+            )
 
 
 def _listed(values: tuple[Any, ...]) -> str:

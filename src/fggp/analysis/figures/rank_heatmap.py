@@ -85,9 +85,9 @@ def _map(axes: Axes, counts: Counts, material: Material) -> None:
     # The averages are apart from the settings, and have no accuracy to be coloured by.
     behind[""], texts[""], behind[AVERAGE] = np.nan, "", 0.0
     texts[AVERAGE] = [f"{rank:.2f}" for rank in counts.ranks.mean(axis=0)[order]]
-    # The lighter half of the colours, on all of which black numbers are legible.
+    # seaborn writes numbers in white on dark colours.
     heatmap(
-        behind, annot=texts, fmt="", annot_kws={"size": 6, "color": "black"}, cmap="Blues", vmin=0,
+        behind, annot=texts, fmt="", annot_kws={"size": 6}, cmap="Blues", vmin=0,
         vmax=2 * DARKEST, cbar=False, xticklabels=True, yticklabels=True, ax=axes,
     )  # fmt: skip
     axes.tick_params(axis="x", length=0, labelsize=6)
