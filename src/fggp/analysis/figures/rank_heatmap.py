@@ -88,7 +88,7 @@ def _map(axes: Axes, counts: Counts, material: Material) -> None:
     # seaborn writes numbers in white on dark colours.
     heatmap(
         behind, annot=texts, fmt="", annot_kws={"size": 6}, cmap="Blues", vmin=0,
-        vmax=2 * DARKEST, cbar=False, xticklabels=True, yticklabels=True, ax=axes,
+        vmax=DARKEST, cbar=False, xticklabels=True, yticklabels=True, ax=axes,
     )  # fmt: skip
     axes.tick_params(axis="x", length=0, labelsize=6)
     axes.tick_params(axis="y", length=0, labelsize=6 if len(rows) > 10 else 7)
