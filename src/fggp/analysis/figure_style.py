@@ -1,8 +1,8 @@
 """How figures look and are saved: one size, one colour per label, the same bytes every time.
 
-Figures are drawn with matplotlib. seaborn draws the heat map of ranks, where it is simpler. The others
-show paired seeds, intervals that are computed elsewhere, or lines cut at an axis limit, for which its
-functions would have to be undone.
+Figures are drawn with matplotlib. seaborn draws the heat map of ranks, where it is simpler. The
+others show paired seeds, intervals that are computed elsewhere, or lines cut at an axis limit, for
+which its functions would have to be undone.
 """
 
 from __future__ import annotations
