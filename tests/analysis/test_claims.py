@@ -248,7 +248,7 @@ def test_a_claim_of_several_rivals_holds_where_every_one_is_beaten(declare: Any)
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"rule": "bettermost"}, "'beter' is not valid; did you mean 'better'?"),
+        ({"rule": "bettermost"}, "'bettermost' is not valid; did you mean 'better'?"),
         ({"rivals": []}, "the rule 'better' needs `rivals`"),
         ({"rule": "first-rank"}, "the rule 'first-rank' takes no `rivals`"),
         ({"changes": "rate"}, "claims.better.changes"),
