@@ -137,7 +137,10 @@ def test_a_bare_make_prints_the_targets_and_sets_nothing_up(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("broken", "called"),
-    [("", ["check", "test", "test-docs", "test-cluster"]), ("check", ["check"])],
+    [
+        ("", ["check", "test", "test-extending", "test-docs", "test-cluster"]),
+        ("check", ["check"]),
+    ],
 )
 def test_ci_runs_the_checks_and_then_the_tests_and_fails_with_them(
     broken: str, called: list[str], tmp_path: Path
