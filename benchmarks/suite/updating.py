@@ -44,7 +44,16 @@ def measure(options: Options) -> list[Row]:
             "GraNet, prune": partial(granet, state, options.granet, False),
             "torch.nn.utils.prune": partial(torch_prune, state),
         }
-        for kind, contenders in (("prune and exchange", whole), ("prune", pruning)):
+        with_step = {
+            f"ours, fggp, weights {weights}": partial(stepped, state, weights)
+            for weights in ("stepped", "forward")
+        }
+        kinds = {
+            "prune and exchange": whole,
+            "prune": pruning,
+            "optimizer step and prune": with_step,
+        }
+        for kind, contenders in kinds.items():
             rows += side_by_side(
                 "mask update",
                 f"{kind}, {case}",
@@ -52,17 +61,6 @@ def measure(options: Options) -> list[Row]:
                 rounds=options.times(3),
                 threads=options.threads,
             )
-        with_step = {
-            f"ours, fggp, weights {weights}": partial(stepped, state, weights)
-            for weights in ("stepped", "forward")
-        }
-        rows += side_by_side(
-            "mask update",
-            f"optimizer step and prune, {case}",
-            with_step,
-            rounds=options.times(3),
-            threads=options.threads,
-        )
     return rows
 
 

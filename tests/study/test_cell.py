@@ -6,7 +6,7 @@ import pytest
 from fabricate import grid
 from pydantic import ValidationError
 
-from fggp.study.cell import Cell, canonical
+from fggp.study.cell import Cell, Record, canonical
 from fggp.study.config import cells
 
 PLAIN: dict[str, Any] = {
@@ -163,3 +163,11 @@ def test_canonical_text_has_no_place_for_what_json_lacks() -> None:
     assert canonical({"b": [1, 2.5, None], "a": "é"}) == '{"a":"\\u00e9","b":[1,2.5,null]}'
     with pytest.raises(ValueError, match="JSON"):
         canonical(float("nan"))
+
+
+def test_a_setting_that_is_not_written_at_its_default_has_no_other_value_in_older_files() -> None:
+    blocks = Record.__subclasses__()
+    assert {"Training", "Pruning", "Backbone"} <= {it.__name__ for it in blocks if it.later}
+    for block in blocks:
+        assert block.later <= block.model_fields.keys(), block
+        assert not block.later & block.earlier.keys(), block

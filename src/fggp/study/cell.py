@@ -50,7 +50,8 @@ class Record(BaseModel):
     Attributes:
         earlier: what files that lack a setting were written with, where that is not its default.
         later: settings that came after the first results. At their defaults they are not written,
-            so that a cell that does without them has the text that it had before.
+            so that a cell that does without them has the text that it had before. So a file
+            without one is of its default: that never changes, and none of them is in ``earlier``.
 
     """
 

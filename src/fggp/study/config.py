@@ -240,21 +240,20 @@ def _check_dense(study: Study) -> None:
     import torch
 
     from fggp.models import build
-    from fggp.pruning.dense_layers import named_layers
+    from fggp.pruning.dense_layers import DenseLayers, named_layers
 
     for name, block in study.backbones.items():
         with torch.device("meta"):
             model = build(name, width=block.width)
         try:
-            dense = named_layers(model, study.pruning.dense)
+            layers = DenseLayers(model, None, named_layers(model, study.pruning.dense))
         except ValueError as error:
             raise ConfigError(f"pruning.dense: in {name}, {error}") from None
-        sizes = {key: p.numel() for key, p in model.named_parameters() if p.ndim > 1}
-        held, sparsity = sum(sizes[key] for key in set(dense)), max(study.sparsities)
-        if held > (kept := kept_count(sum(sizes.values()), sparsity)):
+        sparsity = max(study.sparsities)
+        if layers.weights > (kept := kept_count(layers.total, sparsity)):
             raise ConfigError(
-                f"pruning.dense: these layers of {name} hold {held} weights, and a sparsity of "
-                f"{plain(sparsity)} keeps {kept}; leave a layer out"
+                f"pruning.dense: these layers of {name} hold {layers.weights} weights, and a "
+                f"sparsity of {plain(sparsity)} keeps {kept}; leave a layer out"
             )
 
 

@@ -18,9 +18,6 @@ from fggp.analysis.tables.provenance import SHORT
 from fggp.foundation.quantities import count, counts
 from fggp.study.verdict import ENDINGS
 
-FEWEST_SEEDS = 3
-"""Fewer decide nothing: they say too little about how much seeds differ."""
-
 
 class Fact(NamedTuple):
     """A line of the head."""
@@ -42,7 +39,7 @@ def finding(runs: DataFrame, plan: Plan) -> str:
     """Return in one sentence how the reference method compares with its rivals, and of what n.
 
     A difference is decided where Wilcoxon's test over settings, by Holm, is below alpha and there
-    are `FEWEST_SEEDS`.
+    are as many seeds as the plan asks for.
     """
     data = comparisons(runs, plan)
     if data.empty:
@@ -51,8 +48,8 @@ def finding(runs: DataFrame, plan: Plan) -> str:
         data = data[data["blocks"] == STARTS]
     sizes = f"{counts(data['settings'], 'setting')}, n = {counts(data['seeds'], 'seed')}"
     head = f"{plan.reference}{_rank(runs, plan.reference)} over {sizes}"
-    if data["seeds"].min() < FEWEST_SEEDS:
-        few = f"fewer than {count(FEWEST_SEEDS, 'seed')} decide nothing"
+    if data["seeds"].min() < plan.interval_seeds:
+        few = f"fewer than {count(plan.interval_seeds, 'seed')} decide nothing"
         return f"{head}; {few}, so this is a demonstration."
     decided = data[data["wilcoxon_p_holm"] < plan.alpha]
     above = decided["difference_points"] > 0

@@ -26,7 +26,7 @@ from fggp.analysis.stats.paired import (
     wilcoxon,
 )
 from fggp.analysis.stats.power import LARGEST
-from fggp.analysis.tables.fields import Field, between, frame, visible
+from fggp.analysis.tables.fields import Field, between, frame, of_pair, visible
 from fggp.analysis.tables.formats import Row, Table, missing, remarks, text
 from fggp.foundation.quantities import count
 
@@ -173,12 +173,7 @@ def _chances(row: Row) -> str:
 
 
 FIELDS: tuple[Field[Compared], ...] = (
-    Field("blocks", "str", "what a setting is, see `pairs`", lambda it: it.pair.blocks),
-    Field("reference", "str", "the reference, with a start where it has one here",
-          lambda it: it.pair.reference),
-    Field("rival", "str", "the other method", lambda it: it.pair.rival, "rival"),
-    Field("settings", "Int64", "the number of settings", lambda it: it.pair.images.shape[0]),
-    Field("seeds", "Int64", "the number of seeds", lambda it: it.pair.images.shape[1]),
+    *of_pair(Compared),
     Field("difference_points", "float64", "mean difference, reference minus rival, in points",
           lambda it: it.grid.mean, "difference (points)", "+.2f"),
     Field("grid_low", "float64", "its interval on this grid, from the noise of seeds",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pandas import DataFrame
 
+from fggp.analysis.pairs import Pair
 from fggp.analysis.tables.formats import Column, Row, interval, missing, shown
 
 Source = TypeVar("Source")
@@ -46,6 +47,29 @@ class Field(Generic[Source]):
         if isinstance(self.form, str):
             return shown(value, self.form)
         return "-" if missing(value) or value == "" else self.form(value)
+
+
+class HasPair(Protocol):
+    """What a row of a table about pairs of methods is made from."""
+
+    @property
+    def pair(self) -> Pair:
+        """The pair that the row is about."""
+
+
+Paired = TypeVar("Paired", bound=HasPair)
+
+
+def of_pair(source: type[Paired]) -> tuple[Field[Paired], ...]:
+    """Return the first columns of a table with a row per pair: who, and over how much."""
+    return (
+        Field("blocks", "str", "what a setting is, see `pairs`", lambda it: it.pair.blocks),
+        Field("reference", "str", "the reference, with a start where it has one here",
+              lambda it: it.pair.reference),
+        Field("rival", "str", "the other method", lambda it: it.pair.rival, "rival"),
+        Field("settings", "Int64", "the number of settings", lambda it: it.pair.images.shape[0]),
+        Field("seeds", "Int64", "the number of seeds", lambda it: it.pair.images.shape[1]),
+    )  # fmt: skip
 
 
 def types(fields: Sequence[Field[Any]]) -> dict[str, str]:

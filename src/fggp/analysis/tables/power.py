@@ -14,7 +14,7 @@ from fggp.analysis.plan import Plan
 from fggp.analysis.spreads import SPREADS, Noise
 from fggp.analysis.stats.paired import Numbers, number_needed, pooled, smallest_p
 from fggp.analysis.stats.power import LARGEST, LEVELS, Grid, smallest_differences
-from fggp.analysis.tables.fields import Field, frame, visible
+from fggp.analysis.tables.fields import Field, frame, of_pair, visible
 from fggp.analysis.tables.formats import (
     Column,
     Row,
@@ -170,12 +170,7 @@ def _of_level(level: str) -> tuple[Field[Measured], Field[Measured]]:
 
 
 FIELDS: tuple[Field[Measured], ...] = (
-    Field("blocks", "str", "what a setting is, see `pairs`", lambda it: it.pair.blocks),
-    Field("reference", "str", "the reference, with a start where it has one here",
-          lambda it: it.pair.reference),
-    Field("rival", "str", "the other method", lambda it: it.pair.rival, "rival"),
-    Field("settings", "Int64", "the number of settings", lambda it: it.pair.images.shape[0]),
-    Field("seeds", "Int64", "the number of seeds", lambda it: it.pair.images.shape[1]),
+    *of_pair(Measured),
     Field("sd", "float64", "of the difference between paired runs, pooled over settings",
           lambda it: it.sd, "sd", ".3f"),
     Field("interaction_sd", "float64", "of the true difference between settings, in points",
