@@ -38,12 +38,14 @@ class Claim(Record):
     """A statement about a label, and the rule that decides it.
 
     ``rivals`` are the labels that the rule "better" compares with, any that the study has.
+    ``study`` is the study that decides the claim; without one, each study speaks for itself.
     """
 
     says: str
     rule: RuleName
     label: Name
     rivals: tuple[Name, ...] = ()
+    study: Name | None = None
 
     @model_validator(mode="after")
     def _rivals_where_it_compares(self) -> Self:
@@ -78,10 +80,12 @@ COLUMNS = {
     "rule": "str",
     "settings": "Int64",
     "seeds": "Int64",
+    "study": "str",
     "note": "str",
 }
 """Columns: the name of the claim, its words, the verdict (`HOLDS`, `FAILS`, `UNDECIDED`, `ABSENT`),
-the figure behind it, the rule in words, and how many settings and seeds decided."""
+the figure behind it, the rule in words, how many settings and seeds there were here, and the study
+that decides the claim (empty: each for itself)."""
 
 
 def read_claims() -> tuple[Claims, str]:
@@ -149,17 +153,33 @@ def claims_table(runs: DataFrame, plan: Plan) -> Table:
         text("verdict", "verdict"),
         text("figure", "figure"),
         text("decided by", "rule"),
+        text("decisive study", "study"),
         *remarks(data),
     ]
     bold = {"verdict": [verdict in {HOLDS, FAILS} for verdict in data["verdict"]]}
     _, origin = read_claims()
-    note = (
+    note = f"{_primary_test(runs, plan)} " + (
         "The claims of the paper's abstract, each decided on its own, by the rules behind it, in "
-        f"this study; the claims are {origin}. Ranks are among "
+        f"this study; the claims are {origin}. A claim that names another study is decided "
+        "there, and this one shows how it does here. Ranks are among "
         "the methods here, without variants of the one that the claim is about. Where neither rule "
         "is met, the study is too small or the difference too near to nothing to decide."
     )
     return Table(data, columns, note, bold)
+
+
+def _primary_test(runs: DataFrame, plan: Plan) -> str:
+    """Say what the primary test of the plan, Wilcoxon over settings, can reach at best here."""
+    known = comparisons(runs, plan).dropna(subset=["smallest_p_holm"])
+    if known.empty:
+        return "The primary test, Wilcoxon over settings, has no p here."
+    best = known.loc[known["smallest_p_holm"].idxmin()]
+    p = float(best["smallest_p_holm"])
+    reach = "can" if p < plan.alpha else "cannot"
+    return (
+        f"The primary test, Wilcoxon over {best['settings']} settings, {reach} reach a p below "
+        f"{plan.alpha:g}: its smallest is {best['smallest_p']:.2g}, and {p:.2g} after Holm."
+    )
 
 
 def _among_methods(runs: DataFrame, label: str) -> DataFrame:
@@ -171,7 +191,12 @@ def _among_methods(runs: DataFrame, label: str) -> DataFrame:
 def _decided(claim: Claim, frame: DataFrame, known: set[str], plan: Plan) -> dict[str, Any]:
     rule = claim.decided_by
     rows = [row for row in records(frame) if claim.chooses(row)]
-    said = {"says": claim.says, "rule": rule.words(len(rows) > 1), "figure": ""}
+    said = {
+        "says": claim.says,
+        "rule": rule.words(len(rows) > 1),
+        "figure": "",
+        "study": claim.study or "",
+    }
     for labels in ([claim.label], claim.rivals):
         if labels and not known & set(labels):
             return said | {"verdict": ABSENT, "note": f"no {' or '.join(labels)}"}

@@ -17,6 +17,7 @@ from fggp.analysis.default_choice import default_choice
 from fggp.analysis.fggp_variants import apart
 from fggp.analysis.page import environment
 from fggp.analysis.plan import read_plan
+from fggp.analysis.tables.claims import read_claims
 from fggp.foundation.errors import Failure
 from fggp.foundation.files import write_text
 from fggp.foundation.quantities import count, duration, size
@@ -90,7 +91,7 @@ def _pages(
         if name == STUDY:
             for study in known["studies"]:
                 page = root / REFERENCE / study["name"] / "README.md"
-                yield name, page, {"study": study, "notes": notes}
+                yield name, page, known | {"study": study, "notes": notes}
         else:
             yield name, root / page_of(name), known
 
@@ -118,7 +119,25 @@ def material(root: Path = Path()) -> Material:
         "choice": default_choice(root / FIGURES),
         "authors": _authors(root / AUTHORS),
     }
-    return known | {"widest": widest(_tables(known, root))}
+    tables = _tables(known, root)
+    return known | _verdicts(known["studies"]) | {"widest": widest(tables)}
+
+
+def _verdicts(studies: list[Material]) -> Material:
+    """Return ``decided``, each claim as the study that decides it has it, and ``leading``.
+
+    Those are the studies that decide claims, in the order of the claims.
+    """
+    by_name = {study["name"]: study for study in studies}
+    decided, leading = [], {}
+    for name, claim in read_claims()[0].claims.items():
+        if claim.study in by_name:
+            leading[claim.study] = by_name[claim.study]
+            row = next(row for row in leading[claim.study]["claims"] if row["claim"] == name)
+        else:
+            row = {"verdict": "no results yet", "figure": "", "settings": "", "seeds": ""}
+        decided.append(row | {"says": claim.says, "study": claim.study or ""})
+    return {"decided": decided, "leading": list(leading.values())}
 
 
 def catalogued() -> Material:
