@@ -43,9 +43,6 @@ MEASURED: dict[str, Any] = {
         for number, step in enumerate(STEPS, start=1)
     ],
 }
-CLAIMS = (
-    "claim,says,verdict,figure,note\nbest,It is the best,not decidable with this n,rank 2,few\n"
-)
 
 
 @pytest.fixture
@@ -71,9 +68,8 @@ def with_studies(path: Path) -> None:
     analysed(made, partial=True, skip=lambda cell: cell.seed == 2)
     tables = path / "figures/made/tables"
     aggregate(made, tables.parent, partial=True)
-    for name in ("ranking", "ranking_all", "power", "comparisons"):
+    for name in ("ranking", "ranking_all", "power", "comparisons", "claims"):
         write_table(name, tables.parent)
-    (tables / "claims.csv").write_text(CLAIMS)
     (tables / "ranking.md").write_text("| method |\n|---|\n| fggp |\n\nA caption.\n")
     (path / "docs/measured.json").write_text(json.dumps(MEASURED))
 
@@ -92,7 +88,7 @@ def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
         assert "{%" not in text
         assert "make report" in text
     told = written["reproducibility-report.md"]
-    assert "| It is the best | not decidable with this n |" in told
+    assert "| FGGP has the highest ranking over all settings | not decidable with this n |" in told
     assert "| fggp |" in told
     assert "A caption" not in told
     assert "11 of 22 trainings" in told.replace("**", "")
@@ -102,6 +98,24 @@ def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
         assert f"| `{step['command']}` | {duration(step['seconds'])} | 77 s | 321 MB" in appendix
     hours = 11 * 60.5 / 3600
     assert f"{hours:.1f} hours" in appendix
+
+
+def test_each_claim_is_told_from_the_study_that_decides_it(root: Path) -> None:
+    """A study that decides nothing has a line in the table; one that decides leads the page."""
+    results = root / report.page_of("results.md.j2")
+    report.write_reports(root)
+    before = results.read_text()
+    assert "| FGGP has the highest ranking over all settings | no results yet |" in before
+    assert "## made\n" not in before
+    claims = root / "config/claims.yaml"
+    claims.write_text(claims.read_text().replace("study: small-folder", "study: made"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(root)
+        report.write_reports()
+    after = results.read_text()
+    assert "| FGGP has the highest ranking over all settings | not decidable with this n |" in after
+    assert "## made\n" in after
+    assert "| Two stages are better than the sum of ranks | no results yet |" in after
 
 
 def test_a_training_that_is_in_two_studies_counts_once(root: Path) -> None:
@@ -141,11 +155,13 @@ def test_what_is_missing_is_named_with_its_fix(
     (root / "docs/templates/wrong.md.j2").write_text("{{ nothing.here }}")
     with pytest.raises(Failure, match=r"wrong\.md\.j2: 'nothing' is undefined"):
         report.write_reports(root)
-    (root / "figures/made/tables/claims.csv").unlink()
+    claims = root / "figures/made/tables/claims.csv"
+    before = claims.read_text()
+    claims.unlink()
     assert main(["report"]) == 1
     assert "make paper" in capsys.readouterr().err
     (root / "docs/measured.json").unlink()
-    (root / "figures/made/tables/claims.csv").write_text(CLAIMS)
+    claims.write_text(before)
     assert main(["report"]) == 1
     assert "make measure" in capsys.readouterr().err
 

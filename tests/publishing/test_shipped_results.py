@@ -16,7 +16,7 @@ from fggp.analysis.tables import write_table
 from fggp.analysis.tables.ranking import ranking_all
 from fggp.foundation.errors import ResultError
 from fggp.publishing.report.shipped_results import (
-    RANKING,
+    DIFFERENCES,
     completeness,
     headline,
     least_p,
@@ -71,6 +71,16 @@ def test_one_setting_or_one_seed_is_no_headline(made: dict[str, Path], tmp_path:
     assert min(map(completeness, wide.values())) > completeness(made["whole"])
     assert headline([*made.values(), *wide.values()]) == "whole"
     assert headline(list(wide.values())) in wide
+
+
+def test_a_study_that_decides_claims_is_the_headline_once_it_has_intervals(
+    made: dict[str, Path], three_seeds: Path
+) -> None:
+    folders = [made["whole"], three_seeds]
+    assert completeness(three_seeds) > completeness(made["whole"])
+    assert headline(folders, ["whole"]) == three_seeds.name, "two seeds have no interval"
+    small = [made["whole"], made["small"], three_seeds]
+    assert headline(small, [three_seeds.name]) == three_seeds.name
 
 
 def test_every_entry_stands_where_the_ranking_has_it(made: dict[str, Path]) -> None:
@@ -142,22 +152,22 @@ def test_a_missing_table_is_named(made: dict[str, Path], tmp_path: Path) -> None
         power(tmp_path)
 
 
-def test_each_study_has_one_picture_and_the_widest_the_ranking(
+def test_each_study_has_one_picture_and_the_headline_its_differences(
     made: dict[str, Path], tmp_path: Path
 ) -> None:
     drawn = pictures(list(made.values()), "whole", tmp_path)
-    assert drawn["whole"] == RANKING.relative_to("docs")
+    assert drawn["whole"] == DIFFERENCES.relative_to("docs")
     assert len(set(drawn.values())) == 2
     other = tmp_path / "docs/pictures/other.png"
     other.touch()
     first = {name: (tmp_path / "docs" / path).read_bytes() for name, path in drawn.items()}
     assert all(len(content) < SIZE for content in first.values())
-    # Few colours, but those of the labels: here that of fggp.
-    points = imread(tmp_path / RANKING)[..., :3]
-    assert (abs(points - [0xD5 / 255, 0x5E / 255, 0]) < 0.02).all(axis=-1).sum() > 20
+    # Few colours, but those of the labels: here that of gmp.
+    points = imread(tmp_path / DIFFERENCES)[..., :3]
+    assert (abs(points - [0, 0x72 / 255, 0xB2 / 255]) < 0.02).all(axis=-1).sum() > 20
     pictures(list(made.values()), "whole", tmp_path)
-    assert first["whole"] == (tmp_path / RANKING).read_bytes()
-    assert not other.exists(), "of a study that is not there, or has the ranking now"
+    assert first["whole"] == (tmp_path / DIFFERENCES).read_bytes()
+    assert not other.exists(), "of a study that is not there, or is the headline now"
 
 
 @pytest.mark.parametrize(

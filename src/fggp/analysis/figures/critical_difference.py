@@ -41,7 +41,7 @@ ROOMY = 16
 NAMES = {"nemenyi": "Nemenyi", "wilcoxon": "Wilcoxon, Holm over all pairs"}
 
 
-@figure("Results", place=7)
+@figure("Results", place=8)
 def critical_difference(material: Material) -> Drawn:
     """Average ranks on a line, and the methods that Nemenyi's and Wilcoxon's tests do not separate.
 

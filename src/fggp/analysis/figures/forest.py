@@ -31,7 +31,7 @@ ACROSS = 4
 """Panels side by side: names of settings are long."""
 
 
-@figure("Results", place=4)
+@figure("Results", place=5)
 def forest(material: Material) -> Drawn:
     """The reference method minus each rival: intervals in every setting and over all of them.
 

@@ -22,7 +22,7 @@ DARKEST = 5.0
 """Points below the best of a setting at which the colours end: most differences are of a few."""
 
 
-@figure("Results", place=6)
+@figure("Results", place=7)
 def rank_heatmap(material: Material) -> Drawn:
     """The rank of every method in every setting, and its average.
 

@@ -22,7 +22,7 @@ COLOURS = {"wins": "#009E73", "ties": "#dddddd", "losses": "#D55E00"}
 NAMES = {"wins": "won", "ties": "tied", "losses": "lost"}
 
 
-@figure("Results", place=5)
+@figure("Results", place=6)
 def win_tie_loss(material: Material) -> Drawn:
     """Settings won, tied and lost by the reference method against each rival.
 

@@ -68,7 +68,8 @@ def write_reports(root: Path = Path()) -> list[Path]:
     """
     known = material(root)
     tables = _tables(known, root)
-    drawn = known["pictures"] = pictures(tables, headline(tables), root)
+    decisive = [study["name"] for study in known["leading"]]
+    drawn = known["pictures"] = pictures(tables, headline(tables, decisive), root)
     written = [root / TEMPLATES.parent / path for path in drawn.values()]
     templates = environment(root / TEMPLATES, html=False)
     templates.filters |= {word.__name__: word for word in WORDS}

@@ -22,7 +22,8 @@ from fggp.analysis.tables.ranking import REFERENCE
 from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_bytes
 
-RANKING = Path("docs/ranking.png")
+DIFFERENCES = Path("docs/differences.png")
+"""The picture of the README."""
 PICTURES = Path("docs/pictures")
 DPI = 200
 """Of the pictures in the texts: sharp on a screen, and small."""
@@ -96,13 +97,19 @@ def widest(folders: Sequence[Path]) -> Row:
     }
 
 
-def headline(folders: Sequence[Path]) -> str:
-    """Return the study whose ranking stands for all: several settings and seeds, then `widest`."""
+def headline(folders: Sequence[Path], decisive: Sequence[str] = ()) -> str:
+    """Return the study whose differences stand for all.
 
-    def key(folder: Path) -> tuple[bool, int]:
+    It has several settings and seeds where there is one; a study that decides claims (``decisive``)
+    and has the seeds for intervals comes before the most complete one.
+    """
+    fewest = read_plan()[0].interval_seeds
+
+    def key(folder: Path) -> tuple[bool, bool, int]:
         counts = all_entries(read_runs(folder))
         several = counts is not None and len(counts.settings) > 1 and len(counts.seeds) > 1
-        return several, completeness(folder)
+        enough = counts is not None and len(counts.seeds) >= fewest
+        return several and enough and folder.name in decisive, several, completeness(folder)
 
     return max(folders, key=key).name
 
@@ -171,21 +178,22 @@ def least_p(folder: Path) -> float:
 def pictures(folders: Sequence[Path], best: str, root: Path) -> dict[str, Path]:
     """Draw a picture of each study from its tables; returns the paths below ``docs`` by study.
 
-    The study ``best``, by `headline`, gets the one of all methods, `RANKING`.
+    That of the study ``best``, by `headline`, is `DIFFERENCES`.
     """
     drawn = {}
     for folder in folders:
-        path = RANKING if folder.name == best else PICTURES / f"{folder.name}.png"
+        path = DIFFERENCES if folder.name == best else PICTURES / f"{folder.name}.png"
         with styled():
             material = Material(folder)
-            figure, _ = _drawn("standings" if folder.name == best else telling(material), material)
+            name = "paired_differences" if folder.name == best else telling(material)
+            figure, _ = _drawn(name, material)
             buffer = BytesIO()
             figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
         write_bytes(root / path, _small(buffer))
         drawn[folder.name] = path.relative_to("docs")
     for path in (root / PICTURES).glob("*.png"):
         if path.relative_to(root / "docs") not in drawn.values():
-            path.unlink()  # of a study that went, or has the ranking now
+            path.unlink()  # of a study that went, or is the headline now
     return drawn
 
 
