@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from gpu_machine import is_running
 
-from fggp.running.commands import NOT_RUN, TIMED_OUT, run
+from fggp.running.commands import NOT_RUN, TIMED_OUT, if_killed, run
 
 on_linux = pytest.mark.skipif(
     not os.path.exists("/proc/self/stat"), reason="how a process fares is read from /proc"
@@ -80,3 +80,10 @@ def test_ctrl_c_in_the_terminal_does_not_reach_a_command() -> None:
 def test_systems_without_files_in_memory_have_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create", raising=False)
     assert run(["cat"], 60, entered="text").out == "text"
+
+
+def test_what_is_to_run_after_a_kill_does_not_run_after_another_end(tmp_path: Path) -> None:
+    noted = tmp_path / "noted"
+    with pytest.raises(ZeroDivisionError), if_killed('touch "$NOTED"', {"NOTED": str(noted)}):
+        raise ZeroDivisionError
+    assert not noted.exists()

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,6 +146,27 @@ def test_what_asks_a_job_to_stop_leaves_the_service_to_its_trainings(machine: Ma
 def test_the_service_ends_also_when_what_it_served_failed(machine: Machine) -> None:
     with pytest.raises(ZeroDivisionError), mps(limits=NEVER_MET):
         raise ZeroDivisionError
+    assert_nothing_left(machine)
+
+
+def test_the_service_ends_also_when_the_process_that_started_it_is_killed(
+    machine: Machine,
+) -> None:
+    script = (
+        "import time, fggp.running.mps as module\n"
+        f"module.SOCKETS = {str(machine.sockets)!r}\n"
+        "with module.mps():\n"
+        "    print('shared', flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "shared\n"
+        process.kill()
+    deadline = time.monotonic() + 120
+    while machine.left() and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert_nothing_left(machine)
 
 

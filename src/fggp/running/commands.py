@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
@@ -68,6 +68,28 @@ def run(
             return Ran(status, _text(out), _text(err))
     except OSError as error:
         return Ran(NOT_RUN, "", f"{command[0]}: {error.strerror}")
+
+
+@contextmanager
+def if_killed(script: str, environment: Mapping[str, str]) -> Iterator[None]:
+    """Have a shell run a script if this process is killed, or ends otherwise, before the context.
+
+    The shell waits for the end of a pipe, of which this process alone holds the other side.
+    """
+    with uninterrupted():
+        shell = subprocess.Popen(
+            ["sh", "-c", f'trap "" HUP INT TERM USR1; read -r never || {{ {script}; }}'],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | environment,
+            start_new_session=True,
+        )
+    try:
+        yield
+    finally:
+        with shell:  # closes the pipe and waits, after the shell can no longer run the script
+            shell.kill()
 
 
 def _file() -> IO[bytes]:

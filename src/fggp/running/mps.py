@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fggp.running.commands import TIMED_OUT, run
+from fggp.running.commands import TIMED_OUT, if_killed, run
 from fggp.running.processes import kill, wait_until_none
 from fggp.running.signals import uninterrupted
 
@@ -28,6 +28,9 @@ SOCKETS = "/tmp"
 START = ("sh", "-c", 'trap "" HUP INT TERM USR1; exec "$@"', "sh", CONTROL, "-d")
 """Starts the daemon, which ignores from then on what a scheduler sends to all processes of a job,
 as does its server: the trainings need it to copy their state off the GPU before they stop."""
+
+QUIT = f'while echo quit | {CONTROL}; do sleep 1; done; rm -rf "$FOLDER"'
+"""Ends the daemon once it has no client, and then its folders; for when this process cannot."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +90,18 @@ def mps(
         raise NoMps(f"its sockets have no place in {SOCKETS}: {error.strerror}") from None
     own = {PIPES: f"{home}/pipe", LOGS: f"{home}/log"}
     try:
-        _start(own, limits)
-        _serve(own, limits, stop)
-        # The service numbers the devices that it was given from 0.
-        yield {PIPES: own[PIPES], "CUDA_VISIBLE_DEVICES": "0"}
+        with if_killed(QUIT, own | {"FOLDER": home}):
+            _start(own, limits)
+            _serve(own, limits, stop)
+            # The service numbers the devices that it was given from 0.
+            yield {PIPES: own[PIPES], "CUDA_VISIBLE_DEVICES": "0"}
     finally:
         with uninterrupted():
-            _end(own, limits)
+            left = _end(own, limits)
             shutil.rmtree(home, ignore_errors=True)
+        if left:
+            numbers = ", ".join(map(str, left))
+            print(f"MPS had not ended {limits.end:g} s after `quit` and was killed: {numbers}")
 
 
 def _start(own: Mapping[str, str], limits: Limits) -> None:
@@ -165,13 +172,15 @@ def _logged(own: Mapping[str, str]) -> str:
     return ""
 
 
-def _end(own: Mapping[str, str], limits: Limits) -> None:
-    """End the daemon and its server, so that the GPU is free for what follows."""
+def _end(own: Mapping[str, str], limits: Limits) -> list[int]:
+    """End the daemon and its server, so that the GPU is free; returns those that had to be killed.
+
+    Their folders are the mark by which they are known.
+    """
     with suppress(NoMps):
         _order(own, limits, "quit -t 5")
     left = wait_until_none(LOGS, own[LOGS], limits.end)
     if left:
         kill(left)
-        numbers = ", ".join(map(str, left))
-        print(f"MPS had not ended {limits.end:g} seconds after `quit` and was killed: {numbers}")
         wait_until_none(LOGS, own[LOGS], limits.end)
+    return left
