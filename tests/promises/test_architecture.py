@@ -233,3 +233,33 @@ def test_a_method_imports_its_parts_in_one_line() -> None:
         path.stem: [it for it in imports(path) if room_of(it) == "pruning"] for path in METHOD_FILES
     }
     assert {name: found for name, found in rooms.items() if found != ["pruning"]} == {}
+
+
+WAITED_FOR = {"running.commands", "running.workers"}
+"""Those that start processes and wait for them with limits of their own; trainings take days."""
+
+
+def without_limit(module: str, text: str) -> list[str]:
+    """Calls in a file that wait for a command for ever."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.module == "subprocess":
+            found.append("an import of a name from subprocess hides its calls")
+        called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        limited = isinstance(node, ast.Call) and "timeout" in [key.arg for key in node.keywords]
+        if called in ("os.system", "os.popen", "subprocess.Popen"):
+            limited = called == "subprocess.Popen" and module in WAITED_FOR
+        if called.startswith(("os.system", "os.popen", "subprocess.")) and not limited:
+            found.append(called)
+    return found
+
+
+def test_no_command_is_waited_for_without_a_limit() -> None:
+    for module, path in MODULES.items():
+        assert without_limit(module, path.read_text()) == [], (
+            f"{module}: a driver or Slurm can hang"
+        )
+    assert without_limit("running.status", "subprocess.run(['squeue'])") == ["subprocess.run"]
+    assert without_limit("running.status", "subprocess.run(['squeue'], timeout=60)") == []
+    assert without_limit("running.status", "subprocess.Popen([])") == ["subprocess.Popen"]
+    assert len(without_limit("running.status", "from subprocess import run")) == 1

@@ -4,19 +4,27 @@ No GPU is needed: stand-ins for NVIDIA's two programs write down how they are ca
 """
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fabricate import grid
+from gpu_machine import NEVER_MET, Machine, gpu_machine
 
 from fggp.running.gpu_sharing import cores_of, has_gpu, share
-from fggp.running.mps import CONTROL, NoMps, mps
-from fggp.running.workers import Task
+from fggp.running.mps import CONTROL
+from fggp.running.workers import STOPPED, Task
 from fggp.study.config import cells
 
 CELLS = cells(grid())[:3]
-CONTROL_SCRIPT = """#!/bin/sh
+on_linux = pytest.mark.skipif(
+    not os.path.exists("/proc/self/environ"), reason="MPS is there on Linux alone"
+)
+SCRIPT = """#!/bin/sh
 said=$(cat)
 echo "control:$*:$said:$CUDA_VISIBLE_DEVICES:$CUDA_MPS_PIPE_DIRECTORY" >> "{notes}"
 test ! -e "{notes}.broken" || {{ echo "no server" >&2; exit 1; }}
@@ -28,7 +36,7 @@ notes = pathlib.Path({notes!r})
 def note(what):
     with notes.open("a") as file:
         names = ("CUDA_VISIBLE_DEVICES", "CUDA_MPS_PIPE_DIRECTORY")
-        print(what, *map(os.environ.get, names), sep=":", file=file)
+        print(what, "", os.getpid(), *map(os.environ.get, names), sep=":", file=file)
 note("begin")
 end = time.monotonic() + 60
 while notes.read_text().count("begin") < {together} and time.monotonic() < end:
@@ -46,28 +54,15 @@ class Scripted(Task):
 
 
 @pytest.fixture
-def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine with a GPU, and no service yet; returns where its programs write."""
-    programs, path = tmp_path / "bin", tmp_path / "notes"
-    programs.mkdir()
-    path.touch()
-    program(programs / "nvidia-smi", "#!/bin/sh\necho 'GPU 0: a stand-in'\n")
-    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}/usr/bin{os.pathsep}/bin")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
-    monkeypatch.delenv("CUDA_MPS_PIPE_DIRECTORY", raising=False)
-    return path
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """A machine with a GPU, and no service yet."""
+    with gpu_machine(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
-def served(notes: Path) -> Path:
-    """The same machine with the service."""
-    program(notes.parent / "bin" / CONTROL, CONTROL_SCRIPT.format(notes=notes))
-    return notes
-
-
-def program(path: Path, text: str) -> None:
-    path.write_text(text)
-    path.chmod(0o755)
+def notes(machine: Machine) -> Path:
+    return machine.notes
 
 
 def tasks(notes: Path, *statuses: int, together: int = 1) -> list[Scripted]:
@@ -83,94 +78,117 @@ def tasks(notes: Path, *statuses: int, together: int = 1) -> list[Scripted]:
     ]
 
 
-def lines(notes: Path) -> list[list[str]]:
-    return [line.split(":") for line in notes.read_text().splitlines()]
+@contextmanager
+def none_unhandled() -> Iterator[None]:
+    """Check that SIGTERM comes only while it is handled."""
+    unhandled: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: unhandled.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert unhandled == [], "it would have ended this process, and left the service"
 
 
-def test_the_service_starts_before_the_processes_and_ends_after_them(served: Path) -> None:
-    assert share(tasks(served, 0, 0, together=2), "auto").status == 0
-    what = lines(served)
-    assert [line[0] for line in what[:2]] == ["control", "control"]
-    assert [line[1:3] for line in what if line[0] == "control"] == [
-        ["-d", ""],
-        ["", "get_server_list"],
-        ["", "quit -t 5"],
-    ]
-    assert what[-1][0] == "control"
-    pipes = {line[-1] for line in what}
-    assert len(pipes) == 1, "one pipe directory for the service and for all processes"
-    assert not Path(pipes.pop()).exists(), "it is taken away at the end"
-    # The service sees the device by its number on the machine, its processes by their own.
-    assert {line[3] for line in what if line[0] == "control"} == {"2"}
-    assert {line[1] for line in what if line[0] in ("begin", "end")} == {"0"}
-    assert [line[0] for line in what[2:4]] == ["begin", "begin"], "they ran at once"
+@on_linux
+def test_the_service_starts_before_the_processes_and_ends_after_them(machine: Machine) -> None:
+    machine.with_mps()
+    assert share(tasks(machine.notes, 0, 0, together=2), "auto", NEVER_MET).status == 0
+    what = [note.what for note in machine.noted()]
+    assert [each for each in what if each in ("begin", "end")] == ["begin", "begin", "end", "end"]
+    assert what.index("server") < what.index("begin")
+    assert machine.noted()[-1].detail == "quit -t 5"
+    assert len({note.pipes for note in machine.noted()}) == 1, "for the service and all processes"
+    assert {note.devices for note in machine.noted("begin", "end")} == {"0"}
+    assert machine.left() == []
 
 
-def test_without_the_service_the_processes_take_the_gpu_in_turn(
-    notes: Path, capfd: pytest.CaptureFixture[str]
+@on_linux
+@pytest.mark.parametrize(
+    ("conduct", "why"),
+    [
+        (None, f"{CONTROL} is not on PATH"),
+        ("refuse", f"{CONTROL} -d failed: exit status 1; control.log: Failed to open the device"),
+        ("break", f"{CONTROL} -d failed: broken after its start"),
+        ("fault", "its server is not active (FAULT)"),
+    ],
+)
+def test_without_the_service_the_processes_take_the_gpu_in_turn_and_it_is_said_why(
+    machine: Machine, conduct: str | None, why: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert share(tasks(notes, 0, 0), "auto").status == 0
-    assert [line[0] for line in lines(notes)] == ["begin", "end", "begin", "end"]
-    assert f"in turn: sharing it needs MPS, and {CONTROL} is not on PATH" in capfd.readouterr().out
+    if conduct is not None:
+        machine.with_mps(conduct)
+    assert share(tasks(machine.notes, 0, 0), "cuda", NEVER_MET).status == 0
+    ran = machine.noted("begin", "end")
+    assert [note.what for note in ran] == ["begin", "end", "begin", "end"]
+    assert {(note.devices, note.pipes) for note in ran} == {("2", "None")}
+    assert f"take the GPU in turn: sharing it needs MPS, and {why}\n" in capfd.readouterr().out
+    what = [note.detail if note.what == "order" else note.what for note in machine.noted()]
+    assert "quit -t 5" not in what[what.index("begin") :], "the GPU is free before the first begins"
+    assert machine.left() == []
 
 
-def test_a_service_that_does_not_start_is_said_and_not_needed(
-    served: Path, capfd: pytest.CaptureFixture[str]
+@on_linux
+def test_a_stop_while_the_service_starts_ends_it_and_starts_nothing(machine: Machine) -> None:
+    machine.with_mps("signal")
+    with none_unhandled():
+        ended = share(tasks(machine.notes, 0, 0), "auto", NEVER_MET)
+    assert (ended.status, len(ended.waiting)) == (STOPPED, 2)
+    assert machine.noted("begin") == []
+    assert machine.noted("start"), "the service was started"
+    assert machine.left() == []
+
+
+@on_linux
+def test_a_stop_of_the_whole_job_lets_the_processes_use_the_service_until_they_have_stopped(
+    machine: Machine,
 ) -> None:
-    Path(f"{served}.broken").touch()
-    assert share(tasks(served, 0, 0), "cuda").status == 0
-    ran = [line[0] for line in lines(served) if line[0] != "control"]
-    assert ran == ["begin", "end", "begin", "end"]
-    assert f"{CONTROL}: no server" in capfd.readouterr().out
+    machine.with_mps()
+    # As Slurm does, send the signal to every process; then use the service once more, and stop.
+    text = f"""
+import os, pathlib, signal, socket, time
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
+notes = [line.split(":") for line in pathlib.Path({str(machine.notes)!r}).read_text().splitlines()]
+for number in [int(n[2]) for n in notes if n[0] in ("daemon", "server")] + [os.getppid()]:
+    os.kill(number, signal.SIGTERM)
+while not asked:
+    time.sleep(0.01)
+with socket.socket(socket.AF_UNIX) as service:
+    service.connect(os.environ["CUDA_MPS_PIPE_DIRECTORY"] + "/control")
+    service.sendall(b"get_server_list")
+    raise SystemExit({STOPPED} if service.recv(100) else 1)
+"""
+    task = tasks(machine.notes, 0)[0]
+    with none_unhandled():
+        ended = share([replace(task, after=text)], "auto", NEVER_MET)
+    assert (ended.failed, len(ended.waiting)) == ([], 1)
+    assert machine.left() == []
 
 
-def test_a_service_that_answers_late_is_asked_again(
-    served: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fggp.running.mps.PAUSE", 0.01)
-    Path(f"{served}.late").touch()
-    with mps() as shared:
-        assert shared["CUDA_VISIBLE_DEVICES"] == "0"
-    said = [line[2] for line in lines(served)]
-    assert said == ["", "get_server_list", "get_server_list", "quit -t 5"]
-
-
-def test_a_service_that_never_answers_is_ended(
-    served: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fggp.running.mps.UP_SECONDS", -1)
-    Path(f"{served}.late").touch()
-    with pytest.raises(NoMps), mps():
-        pass
-    assert lines(served)[-1][2] == "quit -t 5"
-
-
+@on_linux
 def test_a_service_of_the_site_is_used_and_left_alone(
-    served: Path, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", "/run/site")
-    assert share(tasks(served, 0, 0), "auto").status == 0
-    assert {(line[0], line[2]) for line in lines(served)} == {
-        ("begin", "/run/site"),
-        ("end", "/run/site"),
-    }
+    machine.with_mps()
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    (tmp_path / "control").touch()
+    assert share(tasks(machine.notes, 0, 0), "auto", NEVER_MET).status == 0
+    assert {note.what for note in machine.noted()} == {"begin", "end"}
+    given = {(note.devices, note.pipes) for note in machine.noted()}
+    assert given == {("2", str(tmp_path))}
 
 
-def test_the_service_ends_also_when_what_it_served_failed(served: Path) -> None:
-    with pytest.raises(ZeroDivisionError), mps():
-        raise ZeroDivisionError
-    assert lines(served)[-1][2] == "quit -t 5"
-
-
-def test_a_failing_process_leaves_its_neighbours_alone(served: Path) -> None:
-    ended = share(tasks(served, 0, 3, 0), "auto")
+def test_a_failing_process_leaves_its_neighbours_alone(notes: Path) -> None:
+    ended = share(tasks(notes, 0, 3, 0), "cpu")
     assert [(task.cell.id, why) for task, why in ended.failed] == [(CELLS[1].id, "exit status 3")]
-    assert sum(line[0] == "end" for line in lines(served)) == 3
+    assert notes.read_text().count("end") == 3
 
 
-def test_processes_on_the_cpu_run_at_once_and_need_no_service(served: Path) -> None:
-    assert share(tasks(served, 0, 0, together=2), "cpu").status == 0
-    assert [line[0] for line in lines(served)] == ["begin", "begin", "end", "end"]
+def test_processes_on_the_cpu_run_at_once_and_need_no_service(machine: Machine) -> None:
+    machine.with_mps()
+    assert share(tasks(machine.notes, 0, 0, together=2), "cpu").status == 0
+    assert [note.what for note in machine.noted()] == ["begin", "begin", "end", "end"]
 
 
 def test_a_process_that_is_killed_is_named_with_its_signal(notes: Path) -> None:
@@ -187,12 +205,21 @@ def test_a_hidden_gpu_is_no_gpu(notes: Path, monkeypatch: pytest.MonkeyPatch, vi
     assert not has_gpu()
 
 
-def test_no_program_is_no_gpu_and_no_service(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_program_is_no_gpu(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.delenv("CUDA_MPS_PIPE_DIRECTORY", raising=False)
     assert not has_gpu()
-    with pytest.raises(NoMps, match="not on PATH"), mps():
-        pass
+
+
+def test_a_driver_without_a_gpu_is_no_gpu(machine: Machine) -> None:
+    machine.program("nvidia-smi", "echo 'No devices were found'")
+    assert not has_gpu()
+    machine.program("nvidia-smi", "echo 'GPU: no driver'; exit 9")
+    assert not has_gpu()
+
+
+def test_a_driver_that_does_not_answer_has_a_gpu_in_trouble(machine: Machine) -> None:
+    machine.program("nvidia-smi", "exec sleep 600")
+    assert has_gpu(0.2)
 
 
 def test_cores_are_divided_without_overlap_and_not_where_there_are_too_few(
@@ -207,14 +234,15 @@ def test_cores_are_divided_without_overlap_and_not_where_there_are_too_few(
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no such call on this system")
-def test_each_process_is_held_to_its_cores(notes: Path) -> None:
+def test_each_process_is_held_to_its_cores(notes: Path, tmp_path: Path) -> None:
+    held_to = tmp_path / "held"
     cores = cores_of(2)
     if not cores:
         pytest.skip("one core")
     made = tasks(notes, 0, 0)
     text = (
         "import os, time; time.sleep(0.5)\n"
-        f"print(sorted(os.sched_getaffinity(0)), file=open({str(notes)!r}, 'a'))"
+        f"print(sorted(os.sched_getaffinity(0)), file=open({str(held_to)!r}, 'a'))"
     )
     share([Scripted(task.cell, task.data, task.out, after=text) for task in made], "cpu")
-    assert sorted(notes.read_text().splitlines()) == sorted(str(sorted(held)) for held in cores)
+    assert sorted(held_to.read_text().splitlines()) == sorted(str(sorted(held)) for held in cores)

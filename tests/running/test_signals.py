@@ -1,4 +1,7 @@
-"""Ctrl-C while libraries are imported, which then raise whatever they like."""
+"""Requests to stop, held back or as a flag, and Ctrl-C while libraries are imported.
+
+These then raise whatever they like.
+"""
 
 import json
 import os
@@ -11,7 +14,7 @@ import pytest
 from fabricate import grid
 
 import fggp
-from fggp.running.signals import ending_at_once
+from fggp.running.signals import SIGNALS, ending_at_once, stopping, uninterrupted
 from fggp.study.config import cells
 
 CELL = json.dumps(cells(grid())[0].plain())
@@ -57,3 +60,32 @@ def test_where_it_is_ignored_it_stays_so() -> None:
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_request_to_stop_is_a_flag(number: int) -> None:
+    before = signal.getsignal(number)
+    with stopping() as asked:
+        assert not asked()
+        signal.raise_signal(number)
+        assert asked()
+    assert signal.getsignal(number) is before
+
+
+def test_a_closed_terminal_is_no_request_under_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stopping() as asked:
+            signal.raise_signal(signal.SIGHUP)
+            assert not asked()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_may_not_be_interrupted_delays_a_request_until_it_is_finished() -> None:
+    with stopping() as asked:
+        with uninterrupted():
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+                signal.raise_signal(number)
+            assert not asked()
+        assert asked()

@@ -1,8 +1,11 @@
 """What `Workers` says of trainings that end in different ways."""
 
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fabricate import grid, result_of
@@ -73,3 +76,31 @@ def test_a_training_among_others_does_not_requeue_their_job(tmp_path: Path) -> N
     script = 'import os; raise SystemExit(os.environ["FGGP_REQUEUE"] != "no")'
     task = Scripted(CELLS[0], tmp_path / "data", tmp_path / "seed1.json", after=script)
     assert not Workers(1, time.monotonic() + 60, "cpu").train([task]).failed
+
+
+def test_an_interruption_of_the_start_of_a_training_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, started = subprocess.Popen, []
+
+    def interrupted(number: int, frame: object) -> None:
+        raise ZeroDivisionError
+
+    def started_with_a_signal(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(start(*arguments, **options))
+        signal.raise_signal(signal.SIGUSR1)
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", started_with_a_signal)
+    task = Scripted(
+        CELLS[0], tmp_path / "data", tmp_path / "seed1.json", after="import time; time.sleep(600)"
+    )
+    before = signal.signal(signal.SIGUSR1, interrupted)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            Workers(1, time.monotonic() + 600, "cpu").train([task])
+        assert [process.returncode for process in started] == [-signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        for process in started:
+            process.kill()

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from tempfile import TemporaryFile
+from typing import IO, NamedTuple
+
+from fggp.running.signals import uninterrupted
 
 TIMED_OUT, NOT_RUN = 124, 127
 """The status of a command that took too long, and of one that cannot be run, as in a shell."""
+KILL_SECONDS = 5.0
+"""How long a killed command is waited for: one that waits for a broken driver does not end."""
 
 
 class Ran(NamedTuple):
@@ -39,6 +46,10 @@ def run(
 ) -> Ran:
     """Run a command that may take so many seconds (``patience``); raises nothing.
 
+    Its output goes to files and not to pipes, whose end would be waited for as long as a process
+    that the command leaves behind keeps them open. It runs in a session of its own, so that Ctrl-C
+    in a terminal does not reach it, and so that its children are killed with it.
+
     Args:
         command: the program and its arguments.
         patience: after so many seconds it is killed, and its status is `TIMED_OUT`.
@@ -47,18 +58,82 @@ def run(
 
     """
     try:
-        ran = subprocess.run(
-            command,
-            input=entered,
-            env=os.environ | (environment or {}),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=patience,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Ran(TIMED_OUT, "", f"{command[0]} has not answered in {patience:g} seconds")
+        with _file() as given, _file() as out, _file() as err:
+            given.write(entered.encode())
+            given.seek(0)
+            status = _status(command, (given, out, err), os.environ | (environment or {}), patience)
+            if status is None:
+                late = f"{command[0]} has not answered in {patience:g} seconds"
+                return Ran(TIMED_OUT, "", late)
+            return Ran(status, _text(out), _text(err))
     except OSError as error:
         return Ran(NOT_RUN, "", f"{command[0]}: {error.strerror}")
-    return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+@contextmanager
+def if_killed(script: str, environment: Mapping[str, str]) -> Iterator[None]:
+    """Have a shell run a script if this process is killed, or ends otherwise, before the context.
+
+    The shell waits for the end of a pipe, of which this process alone holds the other side.
+    """
+    with uninterrupted():
+        shell = subprocess.Popen(
+            ["sh", "-c", f'trap "" HUP INT TERM USR1; read -r never || {{ {script}; }}'],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | environment,
+            start_new_session=True,
+        )
+    try:
+        yield
+    finally:
+        with shell:  # closes the pipe and waits, after the shell can no longer run the script
+            shell.kill()
+
+
+def _file() -> IO[bytes]:
+    """Open an empty file; in memory where the system can, so that a full disk does not matter."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("output"), "w+b")
+    return TemporaryFile()
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
+
+
+def _status(
+    command: Sequence[str],
+    files: tuple[IO[bytes], IO[bytes], IO[bytes]],
+    environment: Mapping[str, str],
+    patience: float,
+) -> int | None:
+    """Run a command to its end and return its exit status; None where it had to be killed."""
+    given, out, err = files
+    process = None
+    try:
+        with uninterrupted():  # it would be left behind by an interruption of its start
+            process = subprocess.Popen(
+                command,
+                stdin=given,
+                stdout=out,
+                stderr=err,
+                env=environment,
+                start_new_session=True,
+            )
+        return process.wait(patience)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process is not None and process.poll() is None:
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process with its children."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(KILL_SECONDS)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fggp.running.mps import NoMps, mps
+from fggp.running.commands import TIMED_OUT, run
+from fggp.running.mps import Limits, NoMps, mps
 from fggp.running.signals import stopping
 from fggp.running.workers import Ended, Workers
 
@@ -21,30 +20,37 @@ if TYPE_CHECKING:
     from fggp.running.workers import Task
 
 
-def share(tasks: Sequence[Task], device: str) -> Ended:
+def share(tasks: Sequence[Task], device: str, limits: Limits | None = None) -> Ended:
     """Train tasks at once, each in a process of its own with cores of its own.
 
     Args:
         tasks: what to train.
         device: ``auto``, ``cpu`` or ``cuda``.
+        limits: how long NVIDIA's programs may take.
 
     """
-    if device == "cpu" or (device == "auto" and not has_gpu()):
-        return _train(tasks, len(tasks), device, {})
-    try:
-        with mps() as environment:
-            return _train(tasks, len(tasks), device, environment)
-    except NoMps as error:
-        print(f"the cells take the GPU in turn: sharing it needs MPS, and {error}", flush=True)
-        return _train(tasks, 1, device, {})
+    limits = limits or Limits()
+    # From here on a signal is a request, so that it cannot leave the service behind.
+    with stopping() as stop:
+        if device == "cpu" or (device == "auto" and not has_gpu(limits.listing)):
+            return _train(tasks, len(tasks), device, {}, stop)
+        try:
+            with mps(stop, limits) as environment:
+                return _train(tasks, len(tasks), device, environment, stop)
+        except NoMps as error:
+            print(f"the cells take the GPU in turn: sharing it needs MPS, and {error}", flush=True)
+        return _train(tasks, 1, device, {}, stop)
 
 
-def has_gpu() -> bool:
-    """Whether the driver shows a GPU to this process; importing PyTorch would cost seconds."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") or not shutil.which("nvidia-smi"):
+def has_gpu(seconds: float = Limits.listing) -> bool:
+    """Whether the driver shows a GPU to this process; importing PyTorch would cost seconds.
+
+    A driver that does not answer in so many ``seconds`` has a GPU in trouble, rather than none.
+    """
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return False
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return listed.returncode == 0 and "GPU" in listed.stdout
+    listed = run(["nvidia-smi", "-L"], seconds)
+    return listed.status == TIMED_OUT or (listed.status == 0 and "GPU" in listed.out)
 
 
 def cores_of(jobs: int) -> list[set[int]]:
@@ -59,14 +65,19 @@ def cores_of(jobs: int) -> list[set[int]]:
     return [set(cores[i * size : (i + 1) * size]) for i in range(jobs)] if size else []
 
 
-def _train(tasks: Sequence[Task], jobs: int, device: str, environment: Mapping[str, str]) -> Ended:
-    with stopping() as stop:
-        workers = Workers(
-            jobs,
-            math.inf,
-            device,
-            stop=stop,
-            cores=cores_of(jobs),
-            environment=environment,
-        )
-        return workers.train(tasks)
+def _train(
+    tasks: Sequence[Task],
+    jobs: int,
+    device: str,
+    environment: Mapping[str, str],
+    stop: Callable[[], bool],
+) -> Ended:
+    workers = Workers(
+        jobs,
+        math.inf,
+        device,
+        stop=stop,
+        cores=cores_of(jobs),
+        environment=environment,
+    )
+    return workers.train(tasks)

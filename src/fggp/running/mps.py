@@ -1,4 +1,10 @@
-"""NVIDIA's Multi-Process Service, which lets several processes compute on one GPU at once."""
+"""NVIDIA's Multi-Process Service, which lets several processes compute on one GPU at once.
+
+A control daemon (``nvidia-cuda-mps-control -d``) starts a server, which holds the GPU for all
+processes that find the daemon's sockets by the variable ``CUDA_MPS_PIPE_DIRECTORY``. Orders are
+entered into another ``nvidia-cuda-mps-control``, which answers with status 0 whenever it reaches
+the daemon. Source: NVIDIA, Multi-Process Service, "nvidia-cuda-mps-control" (its man page too).
+"""
 
 from __future__ import annotations
 
@@ -6,18 +12,49 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from fggp.running.commands import run
+from fggp.running.commands import TIMED_OUT, if_killed, run
+from fggp.running.processes import kill, wait_until_none
+from fggp.running.signals import uninterrupted
 
 CONTROL = "nvidia-cuda-mps-control"
-PIPES = "CUDA_MPS_PIPE_DIRECTORY"
-SECONDS = 30
-"""How long the daemon may take over one order."""
-UP_SECONDS, PAUSE = 10, 0.2
-"""How long it may refuse to answer after its start, and how often it is asked."""
+PIPES, LOGS = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"
+SOCKETS = "/tmp"
+"""Where a folder for its sockets is made; their names may not be long, unlike those in TMPDIR."""
+START = ("sh", "-c", 'trap "" HUP INT TERM USR1; exec "$@"', "sh", CONTROL, "-d")
+"""Starts the daemon, which ignores from then on what a scheduler sends to all processes of a job,
+as does its server: the trainings need it to copy their state off the GPU before they stop."""
+
+QUIT = f'while echo quit | {CONTROL}; do sleep 1; done; rm -rf "$FOLDER"'
+"""Ends the daemon once it has no client, and then its folders; for when this process cannot."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many seconds NVIDIA's programs may take.
+
+    Attributes:
+        start: the daemon, until its parent returns.
+        answer: an order to the daemon.
+        server: the server, from the start of the daemon until it is active.
+        end: the daemon and its server, after the order to quit.
+        listing: ``nvidia-smi``, which hangs where a driver is broken.
+
+    """
+
+    start: float = 15
+    answer: float = 10
+    server: float = 30
+    end: float = 10
+    listing: float = 30
+
+
+PAUSE_SECONDS = 0.2
+"""Between two questions whether the server is active."""
 
 
 class NoMps(Exception):  # noqa: N818 - the cells then take the GPU in turn
@@ -25,55 +62,125 @@ class NoMps(Exception):  # noqa: N818 - the cells then take the GPU in turn
 
 
 @contextmanager
-def mps() -> Iterator[Mapping[str, str]]:
+def mps(
+    stop: Callable[[], bool] = lambda: False, limits: Limits | None = None
+) -> Iterator[Mapping[str, str]]:
     """Run the service for one GPU, and end it; yields the environment of the processes to share.
 
-    A service that the site already runs for us (``CUDA_MPS_PIPE_DIRECTORY`` is set) is used as it
-    is, and left alone.
+    A service that the site already runs for us (``CUDA_MPS_PIPE_DIRECTORY`` names its sockets) is
+    used as it is, and left alone. Ours runs beside any other, with sockets and logs of its own.
+
+    Args:
+        stop: asked again and again whether to wait no longer for the service.
+        limits: how long its programs may take.
 
     Raises:
-        NoMps: where the service is not installed or does not start.
+        NoMps: where the service is not installed, does not start, or gets no hold of the GPU.
 
     """
-    if os.environ.get(PIPES):
+    if (site := os.environ.get(PIPES)) and Path(site, "control").exists():
         yield {}
         return
     if shutil.which(CONTROL) is None:
         raise NoMps(f"{CONTROL} is not on PATH")
-    # Names of sockets may not be long, so that TMPDIR is not asked.
-    with tempfile.TemporaryDirectory(prefix="mps-", dir="/tmp", ignore_cleanup_errors=True) as home:
-        own = {PIPES: f"{home}/pipe", "CUDA_MPS_LOG_DIRECTORY": f"{home}/log"}
+    limits = limits or Limits()
+    try:
+        home = tempfile.mkdtemp(prefix="mps-", dir=SOCKETS)
+    except OSError as error:
+        raise NoMps(f"its sockets have no place in {SOCKETS}: {error.strerror}") from None
+    own = {PIPES: f"{home}/pipe", LOGS: f"{home}/log"}
+    try:
+        with if_killed(QUIT, own | {"FOLDER": home}):
+            _start(own, limits)
+            _serve(own, limits, stop)
+            # The service numbers the devices that it was given from 0.
+            yield {PIPES: own[PIPES], "CUDA_VISIBLE_DEVICES": "0"}
+    finally:
+        with uninterrupted():
+            left = _end(own, limits)
+            shutil.rmtree(home, ignore_errors=True)
+        if left:
+            numbers = ", ".join(map(str, left))
+            print(f"MPS had not ended {limits.end:g} s after `quit` and was killed: {numbers}")
+
+
+def _start(own: Mapping[str, str], limits: Limits) -> None:
+    with suppress(OSError):  # the daemon then complains of it
         for path in own.values():
             Path(path).mkdir()
-        _control(own, "-d")
+    ran = run(START, limits.start, environment=own)
+    if ran.status == TIMED_OUT:
+        raise NoMps(f"{CONTROL} -d has not returned in {limits.start:g} seconds{_logged(own)}")
+    if ran.status:
+        complaint = ran.complaint.removeprefix(f"{CONTROL}: ")[:200]
+        raise NoMps(f"{CONTROL} -d failed: {complaint}{_logged(own)}")
+
+
+def _serve(own: Mapping[str, str], limits: Limits, stop: Callable[[], bool]) -> None:
+    """Have a server started, and wait until it is active.
+
+    A daemon starts in any case; whether the GPU can be had, for example beside the service of a
+    site and in compute mode EXCLUSIVE_PROCESS, is known only from a server.
+    """
+    deadline, ordered = time.monotonic() + limits.server, False
+    while not stop():
+        trouble = ""
         try:
-            _answered(own)
-            # The service numbers what it was given anew, from 0.
-            yield own | {"CUDA_VISIBLE_DEVICES": "0"}
-        finally:
-            _end(own)
+            if not ordered:  # the daemon may answer only some time after it was started
+                _order(own, limits, f"start_server -uid {os.getuid()}")
+                ordered = True
+            state = _state(own, limits)
+        except NoMps as error:
+            state, trouble = "", str(error)
+        if "ACTIVE" in state.split():
+            return
+        if "FAULT" in state.split() or time.monotonic() > deadline:
+            trouble = trouble or f"its server is not active ({state or 'there is none'})"
+            raise NoMps(f"{trouble}{_exclusive(limits)}{_logged(own)}")
+        time.sleep(PAUSE_SECONDS)
 
 
-def _answered(own: Mapping[str, str]) -> None:
-    """Wait until the daemon answers, which it may do only some time after it was started."""
-    deadline = time.monotonic() + UP_SECONDS
-    while True:
-        try:
-            return _control(own, entered="get_server_list\n")
-        except NoMps:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(PAUSE)
+def _state(own: Mapping[str, str], limits: Limits) -> str:
+    """Return what the daemon answers about the state of its server; nothing without one."""
+    servers = [word for word in _order(own, limits, "get_server_list").split() if word.isdigit()]
+    if not servers:
+        return ""
+    return _order(own, limits, f"get_server_status {servers[-1]}").strip().upper()[:80]
 
 
-def _control(own: Mapping[str, str], *arguments: str, entered: str = "") -> None:
-    ran = run([CONTROL, *arguments], SECONDS, entered=entered, environment=own)
+def _order(own: Mapping[str, str], limits: Limits, order: str) -> str:
+    ran = run([CONTROL], limits.answer, entered=f"{order}\n", environment=own)
     if ran.status:
         raise NoMps(f"{CONTROL}: {ran.complaint.removeprefix(f'{CONTROL}: ')[:200]}")
+    return ran.out
 
 
-def _end(own: Mapping[str, str]) -> None:
-    try:
-        _control(own, entered="quit -t 5\n")
-    except NoMps as error:
-        print(f"the service did not end by itself ({error})")
+def _exclusive(limits: Limits) -> str:
+    """Name the compute mode in which a server gets no GPU that another process holds."""
+    asked = ["nvidia-smi", "--query-gpu=compute_mode", "--format=csv,noheader"]
+    if "Exclusive_Process" not in run(asked, limits.listing).out:
+        return ""
+    return "; the GPU is in mode Exclusive_Process, and another process may hold it"
+
+
+def _logged(own: Mapping[str, str]) -> str:
+    """Return the last line that the service logged, to be appended to a reason."""
+    for name in ("server.log", "control.log"):
+        with suppress(OSError, IndexError):
+            last = Path(own[LOGS], name).read_text(errors="replace").splitlines()[-1]
+            return f"; {name}: {last.rpartition('] ')[2][:200]}"
+    return ""
+
+
+def _end(own: Mapping[str, str], limits: Limits) -> list[int]:
+    """End the daemon and its server, so that the GPU is free; returns those that had to be killed.
+
+    Their folders are the mark by which they are known.
+    """
+    with suppress(NoMps):
+        _order(own, limits, "quit -t 5")
+    left = wait_until_none(LOGS, own[LOGS], limits.end)
+    if left:
+        kill(left)
+        wait_until_none(LOGS, own[LOGS], limits.end)
+    return left

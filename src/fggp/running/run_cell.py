@@ -40,8 +40,9 @@ def run_cell(
 
     The test logits and the packed weights are written beside it.
 
-    SIGTERM, SIGINT and SIGUSR1 end the training at the next step with a checkpoint, and so does the
-    end of its ``allocation``. In one it also waits for another process that trains the cell.
+    SIGTERM, SIGINT, SIGUSR1 and SIGHUP end the training at the next step with a checkpoint, and so
+    does the end of its ``allocation``. In one it also waits for another process that trains the
+    cell.
 
     Raises:
         Failure: where another process trains this cell, or the data file is unusable.

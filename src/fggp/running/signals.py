@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+"""Sent by schedulers, by Ctrl-C, by Slurm on demand, and by a terminal that is closed."""
 
 
 @contextmanager
@@ -15,10 +17,13 @@ def stopping() -> Iterator[Callable[[], bool]]:
     """Turn the signals that ask to stop into a flag; yields a function that reads it.
 
     A scheduler, a shell and a parent may each send the same request, so that a repeated one changes
-    nothing. A second Ctrl-C acts at once: whoever presses it again does not want to wait.
+    nothing. A second Ctrl-C acts at once: whoever presses it again does not want to wait. A closed
+    terminal is no request where it is ignored, as under ``nohup``.
     """
     asked: list[int] = []
     before: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+    if before[signal.SIGHUP] is signal.SIG_IGN:
+        del before[signal.SIGHUP]
 
     def ask(number: int, frame: object) -> None:
         asked.append(number)
@@ -32,6 +37,29 @@ def stopping() -> Iterator[Callable[[], bool]]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold back the signals that ask to stop until something short is finished.
+
+    They then take effect as they would have before. Those that are ignored stay so, also in
+    processes started meanwhile; and threads besides the main one are never interrupted.
+    """
+    caught: list[int] = []
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {each: handler for each, handler in before.items() if handler != signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, lambda number, frame: caught.append(number))
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for each in dict.fromkeys(caught):
+            signal.raise_signal(each)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fggp.running.signals import uninterrupted
 from fggp.running.slurm_allocation import REQUEUE
 from fggp.study.cell import Cell
 from fggp.study.stored_results import finished
@@ -152,7 +153,8 @@ class Workers:
 
     def _start(self, task: Task) -> None:
         task.log.parent.mkdir(parents=True, exist_ok=True)
-        with task.log.open("ab") as log:
+        # A process that an interruption hides from us would train on for hours.
+        with task.log.open("ab") as log, uninterrupted():
             # In a session of its own it does not get Ctrl-C; we pass that on as a request to stop.
             process = subprocess.Popen(
                 task.command(self.device),
@@ -161,7 +163,7 @@ class Workers:
                 env=self.environment,
                 start_new_session=True,
             )
-        self.running[process] = task
+            self.running[process] = task
         free = [cores for cores in self.cores if cores not in self.held.values()]
         if free:
             self.held[process] = free[0]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
+
+from fggp.running.commands import TIMED_OUT, run
 
 PATIENCE_SECONDS = 120
 
@@ -59,16 +60,13 @@ class Probed:
 def probe(precision: str) -> Probed:
     """Ask PyTorch what it can do here; never raises because of what is broken."""
     command = [sys.executable, "-m", "fggp.running.doctor.torch_probe", precision]
-    try:
-        ran = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
+    ran = run(command, PATIENCE_SECONDS)
+    if ran.status == TIMED_OUT:
         return Probed(failure=f"PyTorch has not answered in {PATIENCE_SECONDS} seconds")
     try:
-        facts = json.loads(ran.stdout.splitlines()[-1])
+        facts = json.loads(ran.out.splitlines()[-1])
     except (ValueError, IndexError):
-        last = (ran.stderr.strip().splitlines() or [f"exit status {ran.returncode}"])[-1]
+        last = (ran.err.strip().splitlines() or [f"exit status {ran.status}"])[-1]
         return Probed(failure=last[:200])
     gpus = tuple(Gpu(**gpu | {"capability": tuple(gpu["capability"])}) for gpu in facts["gpus"])
     return Probed(**facts | {"gpus": gpus, "warnings": tuple(facts["warnings"])})
