@@ -27,8 +27,8 @@ BESIDE = {
     ),
     *("study/outcome", "study/result_file", "study/stored_results", "study/study_folder"),
     "study/yaml_files",
-    *("training/device", "training/energy", "training/malloc"),
-    *("training/provenance", "training/speed"),
+    *("training/device", "training/energy", "training/given_gpu", "training/gpu_use"),
+    *("training/malloc", "training/provenance", "training/speed"),
 }
 """Files and folders of these packages that cannot change a training: they word messages, plan,
 keep results or measure."""
