@@ -412,6 +412,24 @@ def test_the_pace_is_that_of_completed_cells_on_such_a_device(look: Look) -> Non
     assert look("small", "--device", "h200")["cell"]["left"] == pytest.approx(15 + 8)
 
 
+def test_a_cell_that_was_trained_on_several_types_of_devices_is_named(
+    look: Look, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finish()
+    assert main(["status", "small"]) == 0
+    assert "types of devices" not in capsys.readouterr().out
+    for cell in cells(load(Path("config/small.yaml"))):
+        if cell.id == NAME:
+            result = result_of(cell, likely(cell))
+            names = ["NVIDIA A100", "NVIDIA H100"]
+            result["provenance"] |= {"device_name": names[-1], "device_names": names}
+            write(result, run_path(HOME, cell))
+    assert look()["cell"]["moved"] == "NVIDIA A100, then NVIDIA H100"
+    assert main(["status", "small"]) == 0
+    (line,) = [it for it in capsys.readouterr().out.splitlines() if it.startswith("warning: ")]
+    assert f"bits differ: 1 ({NAME}: NVIDIA A100, then NVIDIA H100)" in line
+
+
 def test_the_page_names_what_needs_a_look(capsys: pytest.CaptureFixture[str]) -> None:
     finish(lambda cell: cell.label in {"gmp", "dense"})
     log(TRACEBACK)

@@ -39,6 +39,7 @@ class Standing:
         verdict: of its result.
         images_per_second: of its result; None where that does not say.
         joules: of its result; None where they were not measured.
+        moved: the names of the devices of its result, where it was trained on several types.
         note: what to know of it, in one line.
         log: the path of its log, empty where there is none.
 
@@ -56,6 +57,7 @@ class Standing:
     verdict: str = ""
     images_per_second: float | None = None
     joules: float | None = None
+    moved: str = ""
     note: str = ""
     log: str = ""
 
@@ -113,6 +115,11 @@ class Progress:
     def joules(self) -> list[float]:
         """Energy of the finished cells in which it was measured."""
         return [cell.joules for cell in self.cells if cell.joules is not None]
+
+    @property
+    def moved(self) -> list[Standing]:
+        """The finished cells that were trained on several types of devices."""
+        return [cell for cell in self.cells if cell.moved]
 
     @property
     def begun(self) -> float:
@@ -202,6 +209,7 @@ def _done(name: str, epochs: int, result: Done) -> Standing:
         verdict=result.verdict,
         images_per_second=result.images_per_second,
         joules=result.joules,
+        moved=result.moved,
     )
 
 
