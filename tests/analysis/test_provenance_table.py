@@ -63,3 +63,24 @@ def test_it_reads_in_days_and_short_checksums_and_names_its_n(tmp_path: Path) ->
 def test_no_result_is_told() -> None:
     runs = runs_of(grid(methods={"dense": {}})).iloc[:0]
     assert provenance_table(runs, default_plan()).note == "Nothing to show: no result yet."
+
+
+def moving(cell: Cell, result: Result) -> None:
+    """One training began on one type of GPU and ended on another, the others stayed."""
+    names = ["NVIDIA A100", "NVIDIA H100"] if cell.id == "vgg19/s90/i0/gmp/seed1" else None
+    result["provenance"] |= {"device": "cuda", "device_name": "NVIDIA H100"}
+    result["provenance"] |= {"device_names": names or ["NVIDIA H100"]}
+
+
+def test_a_training_that_moved_between_types_of_devices_has_a_row_of_its_own_and_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = read_runs(analysed(tmp_path, change=moving))
+    assert "several types of devices, whose bits differ: 1 of 22 results" in capsys.readouterr().err
+    rows = provenance(runs).set_index("device_name")["runs"].to_dict()
+    assert rows == {"NVIDIA A100, then NVIDIA H100": 1, "NVIDIA H100": 21}
+    assert (
+        "1 training moved between types of devices" in provenance_table(runs, default_plan()).note
+    )
+    still = read_runs(analysed(tmp_path / "still"))
+    assert "moved" not in provenance_table(still, default_plan()).note

@@ -155,3 +155,27 @@ def test_images_that_nobody_counted_are_called_assumed(
     assert "50 000 training images assumed" in plan(capsys)
     study()
     assert "assumed" not in plan(capsys)
+
+
+def test_a_gpu_that_is_not_known_is_priced_as_the_slowest_and_the_plan_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study()
+    first = next(cell for cell in listed() if cell.label == "gmp")
+    result = result_of(first, 900)
+    result["provenance"] |= {"device": "cuda", "device_name": "Tesla V100-SXM2-32GB"}
+    write(result, run_path(Path("results/small"), first))
+    text = plan(capsys)
+    assert "GPU hours (a100)" in text
+    line = "basis: Tesla V100-SXM2-32GB is not in costs.yaml: priced as a100, the slowest GPU there"
+    assert line in text.splitlines()
+    assert "costs.yaml" not in plan(capsys, "--device", "a100"), "what was asked for is known"
+
+
+def test_updates_after_every_step_are_said_to_be_missing_from_an_estimate_for_a_gpu(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study(methods={"gmp": {}, "deep-r": {}}, **PAPER)
+    (line,) = [it for it in plan(capsys).splitlines() if "deep-r:" in it]
+    assert "the host draws a random number per active weight, is not counted" in line
+    assert "deep-r:" not in plan(capsys, "--device", "cpu")

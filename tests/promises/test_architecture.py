@@ -37,7 +37,8 @@ WITH_TORCH = {
     *("training.diagnostics", "training.outputs", "training.connectivity", "training.cuda_graphs"),
     *("training.memory_format", "training.small_dense", "training.initialization"),
     *("training.loss", "training.optimizer"),
-    *("training.step", "training.loop", "training.train", "training.device", "training.speed"),
+    *("training.step", "training.loop", "training.train", "training.device", "training.gpu_use"),
+    "training.speed",
     "running.run_cell",
 }
 

@@ -219,6 +219,15 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         provenance(energy_joules=3.0, counter_joules=None),
         "3.0 joules of a counter",
     ),
+    "a device that ended it and is not the last": (
+        provenance(device_names=["NVIDIA A100", "NVIDIA H100"]),
+        "ended it, and NVIDIA H100 is listed",
+    ),
+    "no device at all": (provenance(device_names=[]), "provenance.device_names"),
+    "steps of a graph in words": (
+        provenance(gpu={"driver": None, "peak_memory_mb": 1, "replayed_steps": "all"}),
+        "provenance.gpu.replayed_steps",
+    ),
     "a numerics version of the future": (outcome("numerics", to=99), "this program is of"),
     "another numerics version": (outcome("numerics", to=2), "numerics versions are mixed"),
     "another device": (provenance(device="cuda"), "devices are mixed"),
@@ -227,6 +236,16 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         "data checksums are mixed",
     ),
 }
+
+
+def test_a_training_that_moved_between_types_of_devices_is_a_warning(folder: Path) -> None:
+    names = ["NVIDIA A100", "NVIDIA H100"]
+    moved = provenance(device_names=names, device_name=names[-1])
+    path = damage(folder, moved)
+    assert not found(folder)
+    (problem,) = [it for it in found(folder, "warning") if it.kind == "devices"]
+    assert problem.path == path
+    assert problem.text.endswith("several types of devices: NVIDIA A100, then NVIDIA H100")
 
 
 @pytest.mark.parametrize(

@@ -337,7 +337,10 @@ def test_why_pytorch_sees_no_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found.state == "wrong"
     assert "driver on your system is too old" in found.found
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert one(gpus, place("demo")).fix == "unset CUDA_VISIBLE_DEVICES"
+    hidden = one(gpus, place("demo"))
+    assert (hidden.state, hidden.fix) == ("warning", "unset CUDA_VISIBLE_DEVICES")
+    monkeypatch.setenv("SLURM_JOB_GPUS", "0")
+    assert one(gpus, place("demo")).state == "wrong", "a training would refuse to start"
 
 
 def test_sharing_a_gpu_needs_the_service() -> None:

@@ -21,13 +21,16 @@ from fggp.running.doctor.slurm import (
     requeue,
     status_checks,
 )
-from fggp.running.doctor.slurm_jobs import accepted, largest, partition
+from fggp.running.doctor.slurm_jobs import accepted, gpu_types, largest, partition
 from fggp.running.doctor.slurm_output import Partition, minutes, partitions
 from fggp.running.doctor.torch_probe import Probed
 from fggp.study.config import load
 
 ROOT = Path(__file__).parents[2]
-CHECKS = (commands, controller, status_checks, requeue, preemption, partition, accepted)
+CHECKS = (
+    *(commands, controller, status_checks, requeue, preemption),
+    *(partition, gpu_types, accepted),
+)
 PROFILE = "executor: slurm\nslurm-status-command: squeue\nslurm-requeue: true\n"
 
 Answer = tuple[int, str, str]
@@ -260,6 +263,53 @@ def test_a_study_without_gpus_may_have_any_partition(at: At) -> None:
     assert "--gpus" not in found["job"].found
 
 
+MIXED = "gpu*|up|1-00:00:00|gpu:a100:4(S:0-1)\ngpu*|up|1-00:00:00|gpu:v100:2\n"
+
+
+def with_nodes(sinfo: str) -> Cluster:
+    answers = cluster()
+    answers["sinfo"] = {"--version": (0, said.VERSION, ""), "*": (0, sinfo, "")}
+    return answers
+
+
+def test_several_types_of_gpus_in_the_partition_are_a_warning_that_names_them(at: At) -> None:
+    found = at(with_nodes(MIXED))["gpu types"]
+    assert found.state == "warning"
+    assert found.found.startswith("gpu: v100, a100; a training that is queued again")
+    assert "set-resources: {train: {gpu_model: v100}}" in found.fix
+    unnamed = at(with_nodes(MIXED.replace("gpu:v100:2", "gpu:2")))["gpu types"]
+    assert unnamed.found.startswith("gpu: a100, others;")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "set-resources: {train: {gpu_model: a100}}\n",
+        'set-resources: {train: {gpu: 0, gres: "gpu:a100:1"}}\n',
+        "set-resources: ['train:gpu_model=a100']\n",
+        "default-resources: {slurm_extra: '--constraint=a100'}\n",
+    ],
+)
+def test_a_profile_that_asks_for_one_type_of_gpu_is_ok(line: str, at: At) -> None:
+    assert at(with_nodes(MIXED), PROFILE + line)["gpu types"].state == "ok"
+    gres = 'set-resources: {train: {gpu: 0, gres: "gpu:1"}}\n'
+    assert at(with_nodes(MIXED), PROFILE + gres)["gpu types"].state == "warning"
+
+
+def test_a_constraint_of_the_environment_asks_for_one_type_too(
+    at: At, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SBATCH_CONSTRAINT", "a100")
+    assert at(with_nodes(MIXED))["gpu types"].state == "ok"
+
+
+def test_gpus_of_one_type_are_ok_and_others_than_the_partitions_do_not_count(at: At) -> None:
+    one = "gpu*|up|1-00:00:00|gpu:a100:4\nother|up|1-00:00:00|gpu:v100:2\n"
+    found = at(with_nodes(one))["gpu types"]
+    assert (found.state, found.found) == ("ok", "gpu: a100")
+    assert "gpu types" not in at(with_nodes(MIXED), study="demo"), "it needs no GPU"
+
+
 REFUSALS = {
     "no such option": (
         {"*--gpus=*": (1, "", said.NO_GPUS), "*--gres=gpu:1*": (0, "", said.ACCEPTED)},
@@ -346,6 +396,6 @@ def test_partitions_with_several_kinds_of_nodes_have_the_gpus_of_the_best() -> N
         "many|up|infinite|gpu:a100:2,gpu:v100:3\n"
     )
     assert partitions(text) == [
-        Partition("mixed", True, 4, 1440, True),
-        Partition("many", False, 5, None, True),
+        Partition("mixed", True, 4, 1440, True, frozenset({"a100"})),
+        Partition("many", False, 5, None, True, frozenset({"a100", "v100"})),
     ]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import slurm_answers as said
 import yaml
 from fabricate import GRID, likely, measured, result_of
 
@@ -410,6 +411,84 @@ def test_the_pace_is_that_of_completed_cells_on_such_a_device(look: Look) -> Non
             write(result, run_path(HOME, cell))
     assert look("small", "--device", "cpu")["cell"]["left"] == pytest.approx(5 + 60.5)
     assert look("small", "--device", "h200")["cell"]["left"] == pytest.approx(15 + 8)
+
+
+def held_by(job: str, host: str = "node7") -> None:
+    """The process of a job of Slurm on another node held the cell, and is long silent."""
+    path = beside("owner")
+    path.write_text(f"process 41 on {host} (Slurm job {job})\n")
+    age(path, 100_000)
+
+
+def slurm_says(place: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    folder = place / "bin"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n/bin/cat <<'END'\n{text}END\n")
+    (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_a_training_that_slurm_killed_failed_with_state_status_time_and_memory(
+    look: Look, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_by("2")
+    rows = "2|OUT_OF_MEMORY|0:125|01:02:03|\n2.batch|OUT_OF_MEMORY|0:125|01:02:03|15998000K\n"
+    slurm_says(place, monkeypatch, "sacct", rows)
+    found = look()
+    assert found["cell"]["state"] == "failed"
+    assert found["status"] == 1
+    assert found["cell"]["note"].startswith(
+        "Slurm job 2: OUT_OF_MEMORY, exit status 0, signal 125, after 01:02:03, at most 16.4 GB of "
+        "memory; process 41 on node7 wrote nothing for "
+    )
+
+
+def test_a_training_whose_job_slurm_queued_again_waits(
+    look: Look, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_by("2")
+    slurm_says(place, monkeypatch, "scontrol", said.JOB_PENDING)
+    assert look()["cell"]["state"] == "waiting"
+    assert look()["status"] == 75
+
+
+def test_a_silent_training_whose_job_runs_or_is_unknown_has_stalled(
+    look: Look, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_by("2")
+    slurm_says(place, monkeypatch, "sacct", "")
+    assert look()["cell"]["state"] == "stalled"
+    assert "Slurm" not in look()["cell"]["note"]
+    slurm_says(place, monkeypatch, "scontrol", said.JOB_RUNNING)
+    assert look()["cell"]["state"] == "stalled"
+    assert look()["cell"]["note"].startswith("Slurm job 2: RUNNING, after 00:00:03; process 41")
+
+
+def test_slurm_is_not_asked_of_trainings_that_go_on(
+    look: Look, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_by("2")
+    age(beside("owner"), 0)
+    slurm_says(place, monkeypatch, "sacct", "2|FAILED|1:0|00:00:01|\n")
+    assert look()["cell"]["state"] == "running"
+
+
+def test_a_cell_that_was_trained_on_several_types_of_devices_is_named(
+    look: Look, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finish()
+    assert main(["status", "small"]) == 0
+    assert "types of devices" not in capsys.readouterr().out
+    for cell in cells(load(Path("config/small.yaml"))):
+        if cell.id == NAME:
+            result = result_of(cell, likely(cell))
+            names = ["NVIDIA A100", "NVIDIA H100"]
+            result["provenance"] |= {"device_name": names[-1], "device_names": names}
+            write(result, run_path(HOME, cell))
+    assert look()["cell"]["moved"] == "NVIDIA A100, then NVIDIA H100"
+    assert main(["status", "small"]) == 0
+    (line,) = [it for it in capsys.readouterr().out.splitlines() if it.startswith("warning: ")]
+    assert f"bits differ: 1 ({NAME}: NVIDIA A100, then NVIDIA H100)" in line
 
 
 def test_the_page_names_what_needs_a_look(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """What `Workers` says of trainings that end in different ways."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from fabricate import grid, result_of
 
+from fggp.running.progress.traces import read_log
 from fggp.running.workers import STOPPED, Task, Workers
 from fggp.study.cell import Cell
 from fggp.study.config import cells
@@ -104,3 +106,34 @@ def test_an_interruption_of_the_start_of_a_training_ends_it(
         signal.signal(signal.SIGUSR1, before)
         for process in started:
             process.kill()
+
+
+def log_of(tmp_path: Path, script: str, cell: Cell) -> str:
+    task = Scripted(cell, tmp_path / "data", tmp_path / f"{cell.id}.json", after=script)
+    Workers(1, time.monotonic() + 60, "cpu").train([task])
+    return task.log.read_text()
+
+
+def test_the_log_of_a_training_that_was_killed_says_by_what_when_and_with_how_much_memory(
+    tmp_path: Path,
+) -> None:
+    script = "import os; full = bytearray(300 * 2**20); os.kill(os.getpid(), 9)"
+    (line,) = log_of(tmp_path, script, CELLS[0]).splitlines()
+    said = re.fullmatch(
+        r"fggp: the training was ended by signal 9, Killed; so does a system that runs out of "
+        r"memory; after \d+ s and at most (\d+) MB of memory",
+        line,
+    )
+    assert said, line
+    assert 300 < int(said[1]) < 1000
+    assert line in read_log(line.encode(), 0).error, "status shows it"
+
+
+def test_the_log_of_a_training_that_ended_by_itself_or_was_asked_to_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    assert log_of(tmp_path, "print('why'); raise SystemExit(1)", CELLS[1]) == "why\n"
+    assert log_of(tmp_path, "", CELLS[2]) == ""
+    task = Scripted(CELLS[0], tmp_path, tmp_path / "asked.json", after="import time; time.sleep(9)")
+    Workers(1, time.monotonic() + 0.5, "cpu").train([task])
+    assert task.log.read_text() == ""

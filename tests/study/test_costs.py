@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import small
 from fabricate import grid
 
 from fggp.data.registry import SOURCES, size_of
@@ -132,11 +133,32 @@ def test_precision_says_which_device_a_study_is_for() -> None:
         ("cpu", "AMD EPYC", "cpu"),
         ("cuda", "NVIDIA H200", "h200"),
         ("cuda", "NVIDIA A100-SXM4-80GB", "a100"),
-        ("cuda", "a card of its own", "h200"),
+        ("cuda", "NVIDIA A100, then NVIDIA H100", "h100"),
+        ("cuda", "Tesla V100-SXM2-32GB", "a100"),
     ],
 )
 def test_the_device_of_a_result_is_known_by_name(kind: str, name: str, device: str) -> None:
-    assert costs.device_named(kind, name).name == device
+    found = costs.device_named(kind, name)
+    assert found.name == device
+    assert found.stands_for == (name if "V100" in name else "")
+
+
+def test_gpus_are_listed_from_the_fastest_to_the_slowest_which_prices_an_unknown_one() -> None:
+    gpus = [it for it in costs.devices().values() if it.kind == "gpu"]
+    for backbone in ("vgg19", "resnet50"):
+        for precision in ("tf32", "bf16", "fp32"):
+            images = [rate(gpu, backbone, 1, precision).image for gpu in gpus]
+            assert images == sorted(images)
+    unknown = costs.device_named("cuda", "NVIDIA L40S")
+    assert seconds(cell(), CIFAR, unknown) == seconds(cell(), CIFAR, gpus[-1])
+
+
+def test_what_an_estimate_leaves_out_is_an_update_after_every_step() -> None:
+    assert costs.left_out(small.cell("dense")) == costs.left_out(small.cell("rigl")) == ""
+    assert costs.left_out(small.cell("iss")) == "a mask update after every step"
+    assert "the host draws a random number per active weight" in costs.left_out(
+        small.cell("deep-r")
+    )
 
 
 def test_an_unknown_device_is_refused_with_the_nearest() -> None:

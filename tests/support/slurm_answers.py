@@ -54,3 +54,19 @@ NO_PARTITION = (
 DOWN = "allocation failure: Unable to contact slurm controller (connect failure)\n"
 NO_CONFIG = "slurm_load_ctl_conf error: Unable to contact slurm controller (connect failure)\n"
 NO_ACCOUNTING = "Slurm accounting storage is disabled\n"
+JOB = (
+    "JobId={job} JobName=wrap UserId=root(0) GroupId=root(0) MCS_label=N/A Priority=4294901759 "
+    "Nice=0 Account=(null) QOS=(null) JobState={state} Reason={reason} Dependency=(null) Requeue=0 "
+    "Restarts=0 BatchFlag=1 Reboot=0 ExitCode={code} RunTime={time} TimeLimit=365-00:00:00 "
+    "TimeMin=N/A Partition=gpu NodeList=node1 BatchHost=node1 NumNodes=1 NumCPUs=1 NumTasks=1 "
+    "Features=(null) Command=(null) WorkDir=/root StdErr=/root/A.log StdIn=/dev/null "
+    "StdOut=/root/A.log Power= TresPerJob=gres:gpu:1 \n"
+)
+JOB_KILLED = JOB.format(
+    job=1, state="FAILED", reason="JobLaunchFailure", code="0:9", time="00:00:00"
+)
+JOB_CANCELLED = JOB.format(job=2, state="CANCELLED", reason="None", code="0:15", time="00:00:03")
+JOB_RUNNING = JOB.format(job=2, state="RUNNING", reason="None", code="0:0", time="00:00:03")
+JOB_PENDING = JOB.format(job=2, state="PENDING", reason="BeginTime", code="0:0", time="00:00:00")
+NO_JOB = "slurm_load_jobs error: Invalid job id specified\n"
+CANCELLED = "slurmstepd-node1: error: *** JOB 2 ON node1 CANCELLED AT 2026-11-28T19:49:30 ***\n"

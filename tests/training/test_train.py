@@ -27,7 +27,6 @@ from fggp.study.result_file import NUMERICS, kept, logits_path, read, weights_pa
 from fggp.training import checkpoint
 from fggp.training.build import network_of
 from fggp.training.checkpoint import Checkpoint, Timed
-from fggp.training.device import choose_device
 from fggp.training.loop import Run, digest
 from fggp.training.torch_settings import arithmetic, autocast
 from fggp.training.train import Stopped, train
@@ -669,18 +668,6 @@ def test_missing_data_is_named_and_leaves_nothing_but_the_lock(tmp_path: Path) -
     with pytest.raises(Failure, match=r"digits\.npz does not exist"):
         run_cell(cell(), tmp_path / "digits.npz", out, device="cpu")
     assert files(out) == set()
-
-
-def test_an_unknown_device_is_refused() -> None:
-    with pytest.raises(Failure, match="'gpu' is not one of auto, cpu, cuda"):
-        choose_device("gpu")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_missing_cuda_device_is_named_and_auto_takes_the_cpu() -> None:
-    with pytest.raises(Failure, match="train with --device cpu"):
-        choose_device("cuda")
-    assert choose_device("auto")[0] == CPU
 
 
 def test_a_window_without_an_update_is_a_failure_of_one_line(tmp_path: Path, data: Path) -> None:

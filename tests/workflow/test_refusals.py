@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 from checkout import FEW, FEW_CELLS, TIMEOUT, Checkout
-from PIL import Image
+from pictures import PICTURES, add_pictures
 
 CELL = "vgg19/s90/i50/fggp/seed1"
-PICTURES = {"kind": "folder", "name": "pictures", "path": "pictures", "validation": 20}
 
 
 def mounts() -> bool:
@@ -51,14 +49,7 @@ def remount(folder: Path, options: str) -> None:
 @pytest.fixture
 def pictures(fresh: Checkout) -> Checkout:
     """A study of pictures, prepared: 120 to train on and 20 to test, of 16 pixels."""
-    random = np.random.default_rng(0)
-    for place in ("train/a", "train/b", "test/a", "test/b"):
-        folder = fresh / f"data/pictures/{place}"
-        folder.mkdir(parents=True)
-        for number in range(60 if "train" in place else 10):
-            pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / f"{number}.png")
-    fresh.study("few", **FEW | {"data": PICTURES})
+    add_pictures(fresh)
     fresh.fggp("prepare", "few")
     return fresh
 

@@ -147,11 +147,20 @@ def _number(text: str, fits: Callable[[float], bool], kind: str) -> float:
     return value
 
 
+def device_for(options: argparse.Namespace, study: Study) -> str:
+    """Return where to train cells of a study: off a GPU that the study does not ask for.
+
+    ``--device`` and ``FGGP_DEVICE`` are followed in any case.
+    """
+    return "cpu" if options.device == "auto" and not study.gpus else str(options.device)
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the --device option."""
     parser.add_argument(
         "--device",
         choices=("auto", "cpu", "cuda"),
-        default=os.environ.get("FGGP_DEVICE", "auto"),
-        help="default: $FGGP_DEVICE, else CUDA where there is one",
+        default=os.environ.get("FGGP_DEVICE") or "auto",
+        help="default: $FGGP_DEVICE, else CUDA where the study asks for a GPU and there is one; a "
+        "GPU that is given and cannot be used is an error unless this is cpu",
     )

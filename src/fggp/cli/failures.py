@@ -1,10 +1,11 @@
-"""What the machine refuses, memory, room on a disk, or a file, in one line with the fix."""
+"""What the machine refuses, memory, a GPU, a disk or a file, in one line with the fix."""
 
 from __future__ import annotations
 
 import errno
 import sys
 
+from fggp.cli.cuda_errors import cuda_error
 from fggp.running.workers import Ended
 
 FIXES = {
@@ -17,7 +18,10 @@ FIXES = {
     errno.ENOLCK: "use a file system with locks for results/ and data/",
     errno.ENOSYS: "use a file system with locks for results/ and data/",
 }
-NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+NO_MEMORY = (
+    *("out of memory", "can't allocate memory", "not enough memory"),
+    *("cublas_status_alloc_failed", "cudnn_status_alloc_failed"),
+)
 
 
 def explained(error: BaseException) -> str | None:
@@ -32,7 +36,7 @@ def explained(error: BaseException) -> str | None:
             f"not enough memory ({text[:120] or 'Python has none left'}); take a smaller "
             "training.batch_size or fewer trainings at once, or ask for more memory"
         )
-    return None
+    return cuda_error(text)
 
 
 def complain(ended: Ended) -> None:

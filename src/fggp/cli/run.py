@@ -9,16 +9,24 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from fggp.cli.arguments import add_device, load_study, positive_count, study_argument, verb
+from fggp.cli.arguments import (
+    add_device,
+    device_for,
+    load_study,
+    positive_count,
+    study_argument,
+    verb,
+)
 from fggp.cli.failures import complain
 from fggp.cli.prepare import prepare_data
 from fggp.foundation.errors import Failure
-from fggp.running.signals import stopping
+from fggp.running.signals import ending_at_once, stopping
 from fggp.running.workers import Task, Workers
 from fggp.study.config import Study, cells
 from fggp.study.dependencies import origin
 from fggp.study.stored_results import restore
 from fggp.study.study_folder import data_path, folder, run_path, write_expected
+from fggp.training.given_gpu import given_gpu
 
 
 def add(verbs: Any) -> None:
@@ -50,12 +58,14 @@ def do(options: argparse.Namespace) -> int:
         raise Failure(
             f"no cell of {path} contains {options.only!r}; see python -m fggp plan --cells"
         )
+    device = device_for(options, study)
+    _refuse_unusable(device)
     home = folder(path)
     write_expected(study, home / "cells.json")
     prepare_data(path, study)
     with _alone(home, options.only), stopping() as stop:
         tasks = _unfinished(study, home, options.only)
-        ended = Workers(options.jobs, deadline, _device(options, study), stop=stop).train(tasks)
+        ended = Workers(options.jobs, deadline, device, stop=stop).train(tasks)
     complain(ended)
     if ended.waiting:
         print(f"{len(ended.waiting)} cells wait for the next time; the same command continues")
@@ -64,9 +74,13 @@ def do(options: argparse.Namespace) -> int:
     return ended.status
 
 
-def _device(options: argparse.Namespace, study: Study) -> str:
-    """Return where to train: off a GPU that nobody asked for."""
-    return "cpu" if options.device == "auto" and not study.gpus else str(options.device)
+def _refuse_unusable(device: str) -> None:
+    """Raise Failure where every cell would fail for want of a GPU; loads PyTorch only if needed."""
+    if device == "cuda" or (device == "auto" and given_gpu()):
+        with ending_at_once():
+            from fggp.training.device import usable
+
+        usable(device)
 
 
 def _unfinished(study: Study, home: Path, only: str) -> list[Task]:

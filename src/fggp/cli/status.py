@@ -35,14 +35,15 @@ MEANING = """
 done      its result is there, or the hidden copy of it, of exactly this cell
 running   a process holds it: on this machine it lives, and its files change
 stalled   a process holds it, but is gone, or wrote nothing for ten minutes and five epochs
-failed    its log ends with an error; a rerun tries again
+failed    its log ends with an error, or Slurm says that its job ended; a rerun tries again
 waiting   everything else; with a checkpoint it continues where it stopped
 
 Hours of finished cells are those in their results, all of them; what unfinished ones used and what
 is left are estimates. A training that shares a GPU with others counts all its time. Energy was
 measured where the counter of the GPU or of the processors can be read; other estimates say so.
-Known from files alone, so it works from any shell that sees the results folder. Exit status: 0 all
-is done, 75 some cells wait or run, 1 some failed or stalled."""
+Known from files alone, so it works from any shell that sees the results folder; Slurm, where it
+answers, is only asked how the jobs of lost cells ended. Exit status: 0 all is done, 75 some cells
+wait or run, 1 some failed or stalled."""
 
 
 def add(verbs: Any) -> None:

@@ -25,6 +25,12 @@ def _lines(found: Progress, top: int) -> Iterator[str]:
     yield f"{bar(found.share)} of the {what}, {found.count('done')} of {len(found.cells)} cells"
     yield ", ".join(_counts(found))
     yield _time(found)
+    if found.moved:
+        first = found.moved[0]
+        yield (
+            f"warning: cells trained on several types of devices, whose bits differ: "
+            f"{len(found.moved)} ({first.name}: {first.moved})"
+        )
     for state, title in SHOWN.items():
         cells = found.among(state)
         if cells:

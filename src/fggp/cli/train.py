@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fggp.cli.arguments import add_device, load_study, verb
+from fggp.cli.arguments import add_device, device_for, load_study, verb
 from fggp.cli.failures import complain
 from fggp.cli.prepare import prepare_data
 from fggp.foundation.errors import Failure
@@ -56,14 +56,17 @@ def add(verbs: Any) -> None:
 
 def do(options: argparse.Namespace) -> int:
     """Train one cell in this process, or several in one each."""
-    tasks = _given(options) if options.cell else [_named(options)]
+    if options.cell:
+        tasks, device = _given(options), options.device
+    else:
+        tasks, device = _named(options)
     allocation = Allocation.here()
     if len(tasks) == 1:
-        status = _train(tasks[0], options.device, allocation)
+        status = _train(tasks[0], device, allocation)
     else:
         from fggp.running.gpu_sharing import share
 
-        ended = share(tasks, options.device)
+        ended = share(tasks, device)
         complain(ended)
         status = ended.status
         if allocation is not None:
@@ -141,7 +144,7 @@ def _cell(text: str) -> Cell:
     return cell.model_copy(update={"method": MethodSettings(name=name, settings=settings)})
 
 
-def _named(options: argparse.Namespace) -> Task:
+def _named(options: argparse.Namespace) -> tuple[list[Task], str]:
     if options.study is None or options.id is None:
         raise Failure("train needs a study and a cell; see python -m fggp train --help")
     if options.data or options.out:
@@ -152,7 +155,7 @@ def _named(options: argparse.Namespace) -> Task:
         raise Failure(f"{path} has no cell {options.id!r}{nearest(options.id, list(known))}")
     cell = known[options.id]
     out = run_path(folder(path), cell)
-    return Task(cell, prepare_data(path, study), out)
+    return [Task(cell, prepare_data(path, study), out)], device_for(options, study)
 
 
 def _line(row: dict[str, Any], last: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -18,8 +19,9 @@ from fggp.study.cell import Cell
 from fggp.study.dependencies import origin
 from fggp.study.result_file import kept, logits_path, make, read, weights_path, write
 from fggp.study.stored_results import finished, restore
-from fggp.training.checkpoint import Timed
+from fggp.training.checkpoint import Located
 from fggp.training.device import choose_device
+from fggp.training.gpu_use import gpu_use, torch_build
 from fggp.training.loop import Run, digest
 from fggp.training.provenance import now, provenance
 from fggp.training.speed import speed
@@ -58,13 +60,17 @@ def run_cell(
         dataset = load(data)
         chosen, name = choose_device(device)
         tied = cell.with_data(dataset.sha256)
-        store = Timed(out.with_name(f".{out.stem}.ckpt"), tied, chosen.type)
+        store = Located(out.with_name(f".{out.stem}.ckpt"), tied, chosen.type, name)
         started = now()
 
         def stop() -> bool:
             return asked() or (allocation is not None and allocation.ends())
 
+        used: dict[str, Any] = {}
+
         def finish(run: Run) -> None:
+            if chosen.type == "cuda":
+                used.update(gpu_use(store.peak_memory_mb, run.replayed_steps))
             if run.logits is not None:
                 write_logits(logits_path(out), run.logits, dataset.test_labels)
             pack(run.weights(), weights_path(out))
@@ -81,7 +87,12 @@ def run_cell(
             finish=finish,
         )
         record = provenance(
-            started=started, seconds=store.seconds, device=chosen.type, device_name=name
+            started=started,
+            seconds=store.seconds,
+            device=chosen.type,
+            devices=store.devices,
+            torch_build=torch_build(chosen.type),
+            gpu=used or None,
         )
         record |= store.meter.record() | speed(tied, outcome, record["seconds"], chosen)
         write(make(tied, outcome, record), out)

@@ -164,9 +164,13 @@ class Grid:
         return self.study.gpus
 
     def set_device(self) -> None:
-        """Keep trainings that ask for no GPU off one that happens to be there."""
-        if not self.gpus:
-            os.environ.setdefault("FGGP_DEVICE", "cpu")
+        """Keep trainings that ask for no GPU off one that happens to be there.
+
+        The others take the GPU of their job, and fail where they cannot use it
+        (`fggp.training.device.usable`). ``FGGP_DEVICE`` is followed in any case.
+        """
+        if not self.gpus and not os.environ.get("FGGP_DEVICE"):
+            os.environ["FGGP_DEVICE"] = "cpu"
 
     def threads(self, wildcards: Any) -> int:
         """Return the threads of one cell."""

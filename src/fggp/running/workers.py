@@ -15,6 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fggp.running.signals import uninterrupted
+from fggp.foundation.quantities import duration, size
 from fggp.running.slurm_allocation import REQUEUE
 from fggp.study.cell import Cell
 from fggp.study.stored_results import finished
@@ -107,6 +108,7 @@ class Workers:
         self.environment = os.environ | own | dict(environment or {})
         self.running: dict[subprocess.Popen[bytes], Task] = {}
         self.held: dict[subprocess.Popen[bytes], Set[int]] = {}
+        self.began: dict[subprocess.Popen[bytes], float] = {}
         self.asked = False
 
     def train(self, tasks: Sequence[Task]) -> Ended:
@@ -163,7 +165,7 @@ class Workers:
                 env=self.environment,
                 start_new_session=True,
             )
-            self.running[process] = task
+            self.running[process], self.began[process] = task, time.monotonic()
         free = [cores for cores in self.cores if cores not in self.held.values()]
         if free:
             self.held[process] = free[0]
@@ -180,10 +182,21 @@ class Workers:
             process.terminate()
 
     def _ended(self) -> list[tuple[Task, int]]:
-        ended = [process for process in self.running if process.poll() is not None]
-        for process in ended:
+        """Return the tasks whose process has ended, with its status.
+
+        One that was killed could not write why: that is added to its log.
+        """
+        ended = []
+        for process in list(self.running):
+            memory = _reap(process)
+            if process.returncode is None:
+                continue
             self.held.pop(process, None)
-        return [(self.running.pop(process), process.returncode) for process in ended]
+            task, took = self.running.pop(process), time.monotonic() - self.began.pop(process)
+            if process.returncode < 0 and not self.asked:
+                _write_end(task, process.returncode, took, memory)
+            ended.append((task, process.returncode))
+        return ended
 
     def _word(self, task: Task, status: int) -> str:
         # One that was ended after its result was written, and before it had left, is trained.
@@ -192,6 +205,29 @@ class Workers:
         # One that had not got as far as catching the signal when it came has nothing to lose.
         killed = self.asked and status == -signal.SIGTERM
         return "stopped" if killed or status == STOPPED else "failed"
+
+
+def _reap(process: subprocess.Popen[bytes]) -> int:
+    """Set the status of a process that has ended; returns the most memory (bytes) it took, or 0.
+
+    ``poll`` would do, and does not tell of one process how much that was.
+    """
+    if process.returncode is not None:
+        return 0
+    try:
+        number, status, used = os.wait4(process.pid, os.WNOHANG)
+    except ChildProcessError:  # somebody else has waited for it
+        process.poll()
+        return 0
+    if number:
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return used.ru_maxrss * (1 if sys.platform == "darwin" else 2**10)
+
+
+def _write_end(task: Task, status: int, seconds: float, memory: int) -> None:
+    most = f" and at most {size(memory)} of memory" if memory else ""
+    with task.log.open("a", encoding="utf-8") as log:
+        log.write(f"fggp: the training was {_reason(status)}; after {duration(seconds)}{most}\n")
 
 
 def _reason(status: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil, log
 from pathlib import Path
@@ -22,6 +22,7 @@ from fggp.foundation.errors import Failure
 from fggp.foundation.validation import nearest
 from fggp.methods import METHODS
 from fggp.models.registry import costs_path
+from fggp.pruning.deep_rewiring import Rewire
 from fggp.pruning.recipe import Recipe
 from fggp.pruning.timing import epochs_of
 from fggp.study.cell import Cell, Training, canonical
@@ -60,6 +61,7 @@ class Device:
         start: seconds until the first step.
         power: watts; of a CPU, per core.
         power_from: where that figure comes from.
+        stands_for: the full name of a GPU that ``costs.yaml`` lacks and that is priced as this one.
 
     """
 
@@ -68,6 +70,7 @@ class Device:
     start: float
     power: float
     power_from: str
+    stands_for: str = ""
 
     @property
     def unit(self) -> str:
@@ -110,11 +113,15 @@ def device_for(training: Training) -> Device:
 
 @cache
 def device_named(kind: str, name: str) -> Device:
-    """Return the device of a result: its kind there ("cpu" or "cuda") and its full name."""
+    """Return the device of a result, by its kind there ("cpu" or "cuda") and its full name.
+
+    A GPU that is not known is taken for the slowest that is.
+    """
     if kind == "cpu":
         return device("cpu")
     gpus = [it for it in devices().values() if it.kind == "gpu"]
-    return next((it for it in gpus if it.name in name.lower()), gpus[0])
+    known = next((it for it in gpus if it.name in name.lower()), None)
+    return known or replace(gpus[-1], stands_for=name)
 
 
 def rate(device: Device, backbone: str, width: float, precision: str) -> Rate | None:
@@ -171,6 +178,17 @@ def seconds(cell: Cell, size: Size, device: Device) -> float | None:
     """Return the seconds of a whole training, its start included; None where it is not known."""
     each = epoch_seconds(cell, size, device)
     return None if each is None else device.start + epochs(cell) * each
+
+
+def left_out(cell: Cell) -> str:
+    """Return what the estimate of a training on a GPU leaves out, in words; empty for most."""
+    recipe = _recipe(cell)
+    if recipe.period != 1:
+        return ""
+    drawn = isinstance(recipe.rule, Rewire) and recipe.rule.noise
+    return "a mask update after every step" + (
+        ", for which the host draws a random number per active weight" * bool(drawn)
+    )
 
 
 def memory_mb(cell: Cell, size: Size, kind: Kind) -> int:

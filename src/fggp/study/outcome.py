@@ -11,6 +11,9 @@ from fggp.study.verdict import COMPLETED, FAILURES
 MOST_SHARE = 1.2
 """Of a measured peak. Beyond it the peak was not one: others used the device just then."""
 
+THEN = ", then "
+"""Between the names of devices that trained one after the other."""
+
 AtLeast0 = Annotated[int, Field(ge=0)]
 AtLeast1 = Annotated[int, Field(ge=1)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -157,8 +160,27 @@ class Versions(Block):
     torchvision: str | None = None
 
 
+class TorchBuild(Block):
+    """The whole version of PyTorch, "2.15.0+cu132", and what it brings; no cuDNN on a CPU."""
+
+    version: str
+    cuda: str | None
+    cudnn: int | None
+
+
+class GpuUse(Block):
+    """The driver of a GPU, the most memory held there, the steps replayed from a CUDA graph."""
+
+    driver: str | None
+    peak_memory_mb: AtLeast0 | None
+    replayed_steps: AtLeast0
+
+
 class Provenance(Block):
-    """Where, when and with what; older results lack speed and energy."""
+    """Where, when and with what; older results lack speed, energy, build and GPU use.
+
+    ``device_names`` are those of all devices that trained, in order, ``device_name`` the last one.
+    """
 
     started: str
     finished: str
@@ -166,8 +188,11 @@ class Provenance(Block):
     peak_memory_mb: AtLeast0
     device: Literal["cpu", "cuda"]
     device_name: str
+    device_names: list[str] | None = Field(default=None, min_length=1)
     host: Host
     versions: Versions
+    torch_build: TorchBuild | None = None
+    gpu: GpuUse | None = None
     code_sha256: Digest
     energy_joules: Real | None = None
     counter_joules: Real | None = None
@@ -175,3 +200,13 @@ class Provenance(Block):
     images_per_second: Real | None = None
     peak_gflops: Real | None = None
     share_of_peak: Annotated[float, Field(ge=0, le=MOST_SHARE, allow_inf_nan=False)] | None = None
+
+    @property
+    def devices(self) -> str:
+        """The names of the devices that trained, in order, as text."""
+        return THEN.join(self.device_names or [self.device_name])
+
+    @property
+    def moved(self) -> bool:
+        """Whether devices of different names trained, whose bits differ."""
+        return len(set(self.device_names or ())) > 1

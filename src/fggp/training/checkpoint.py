@@ -19,6 +19,7 @@ from fggp.study.result_file import NUMERICS
 from fggp.training.energy.cpu import packages
 from fggp.training.energy.gpu import current_board
 from fggp.training.energy.meter import Meter, Reading
+from fggp.training.gpu_use import peak_memory_mb
 from fggp.training.train import Tick
 
 CONTENT = 3
@@ -126,4 +127,52 @@ class Timed(Metered):
         """Return the saved state and take its seconds over."""
         state = super().load()
         self.before = state["seconds"] if state else 0.0
+        return state
+
+
+class Located(Timed):
+    """A checkpoint that also carries which devices trained, and the GPU memory that it took.
+
+    Args:
+        path: where it lies.
+        cell: what it belongs to, the checksum of the data included.
+        device: kind of device that trains.
+        name: of the device that trains now.
+
+    Attributes:
+        devices: the names of all devices that trained, in order; a repeated one stands once.
+
+    """
+
+    def __init__(self, path: Path, cell: Cell, device: str, name: str) -> None:
+        super().__init__(path, cell, device)
+        self.devices, self._kind = [name], device
+        self._peak_before: int | None = None
+
+    @property
+    def peak_memory_mb(self) -> int | None:
+        """The most memory (MiB) held on a GPU in any attempt; None where none was used."""
+        known = [it for it in (self._peak_before, peak_memory_mb(self._kind)) if it is not None]
+        return max(known, default=None)
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the file by ``state``, the names of devices and the GPU memory."""
+        super().save(state | {"devices": self.devices, "gpu_peak_mb": self.peak_memory_mb})
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the saved state, and warn where another type of device wrote it.
+
+        Checkpoints from before these were carried count as of this device.
+        """
+        state = super().load()
+        if state is not None:
+            name, before = self.devices[-1], list(state.get("devices", ()))
+            self._peak_before = state.get("gpu_peak_mb")
+            if before and before[-1] != name:
+                print(
+                    f"warning: {before[-1]} trained until here, and {name} goes on; bits of "
+                    "different types of devices differ, and the result names both",
+                    file=sys.stderr,
+                )
+            self.devices = before if before[-1:] == [name] else [*before, name]
         return state

@@ -68,6 +68,9 @@ class Replay:
         constants: returns the numbers that it reads on the host, such as the learning rate.
         record: makes a recording, see `cuda_graph`; None never records.
 
+    Attributes:
+        replayed: how many steps came from a recording.
+
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class Replay:
         self._work, self._parameters = work, list(parameters)
         self._changed, self._read, self._constants = changed, read, constants
         self._record = record
-        self._plain = 0
+        self._plain = self.replayed = 0
         self._recordings: dict[torch.Size, _Recording] = {}
         self._made_of: list[float] = []
 
@@ -92,6 +95,7 @@ class Replay:
         recording = self._recordings.get(x.shape)
         if recording is not None:
             recording.run(x, y, self._parameters)
+            self.replayed += 1
         elif self._record is None or self._plain < WARM:
             self._work(x, y)
             self._plain += 1

@@ -87,6 +87,7 @@ class Run:
         self.protocol = epochs_of(method.recipe, training.epochs, cell.sparsity)
         self.diagnostics = Diagnostics(self.model, self.pruner, self.shape)
         self.epoch, self.step = 1, 0
+        self._replayed_before = 0
         self.train_step = Step(cell, self.model, self.optimizer, self.pruner, self.diagnostics)
         self.epochs: list[Row] = []
         self.signs: list[Sign] = []
@@ -120,6 +121,11 @@ class Run:
         self.epoch, self.step = self.epoch + 1, 0
         self.train_step.loss.zero_()
         return row
+
+    @property
+    def replayed_steps(self) -> int:
+        """How many steps were replayed from a CUDA graph, in this process and in those before."""
+        return self._replayed_before + self.train_step.replayed
 
     @property
     def lr(self) -> Fraction:
@@ -179,6 +185,7 @@ class Run:
             "epochs": self.epochs,
             "updates": self.train_step.updates,
             "signs": self.signs,
+            "replayed_steps": self.replayed_steps,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -191,6 +198,7 @@ class Run:
         self.train_step.loss.copy_(state["loss"])
         self.epochs, self.train_step.updates = state["epochs"], state["updates"]
         self.signs = state["signs"]
+        self._replayed_before = state.get("replayed_steps", 0)  # older checkpoints count none
 
     def outcome(self) -> Outcome:
         """Return what the training came to."""

@@ -7,6 +7,7 @@ import os
 import platform
 import resource
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,8 +28,8 @@ BESIDE = {
     ),
     *("study/outcome", "study/result_file", "study/stored_results", "study/study_folder"),
     "study/yaml_files",
-    *("training/device", "training/energy", "training/malloc"),
-    *("training/provenance", "training/speed"),
+    *("training/device", "training/energy", "training/given_gpu", "training/gpu_use"),
+    *("training/malloc", "training/provenance", "training/speed"),
 }
 """Files and folders of these packages that cannot change a training: they word messages, plan,
 keep results or measure."""
@@ -39,14 +40,24 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def provenance(*, started: str, seconds: float, device: str, device_name: str) -> dict[str, Any]:
+def provenance(
+    *,
+    started: str,
+    seconds: float,
+    device: str,
+    devices: Sequence[str],
+    torch_build: Mapping[str, Any],
+    gpu: Mapping[str, Any] | None,
+) -> dict[str, Any]:
     """Return the provenance block of a training that ends now.
 
     Args:
         started: when this process began the cell.
         seconds: spent on the cell, earlier attempts that were resumed included.
         device: "cpu" or "cuda".
-        device_name: of the processor that trained.
+        devices: the names of all devices that trained, in order; the last one trains now.
+        torch_build: of this process, see `fggp.training.gpu_use.torch_build`.
+        gpu: what was used of it, see `fggp.training.gpu_use.gpu_use`; None on a CPU.
 
     """
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -56,13 +67,16 @@ def provenance(*, started: str, seconds: float, device: str, device_name: str) -
         "seconds": round(seconds, 3),
         "peak_memory_mb": peak // (2**20 if sys.platform == "darwin" else 2**10),
         "device": device,
-        "device_name": device_name,
+        "device_name": devices[-1],
+        "device_names": list(devices),
         "host": {
             "system": platform.system(),
             "machine": platform.machine(),
             "cores": os.cpu_count(),
         },
         "versions": {"python": platform.python_version()} | _versions(),
+        "torch_build": dict(torch_build),
+        "gpu": None if gpu is None else dict(gpu),
         "code_sha256": code_digest(),
     }
 

@@ -57,6 +57,11 @@ class Step:
             record=recorder(self._device),
         )
 
+    @property
+    def replayed(self) -> int:
+        """How many steps of this process came from a recording."""
+        return self._replay.replayed
+
     def start(self, lr: float) -> None:
         """Begin an epoch, or go on in it, with its learning rate."""
         for group in self._optimizer.param_groups:

@@ -51,7 +51,8 @@ def check(found: Sequence[StoredResult], study: str, *, allow_mixed_device: bool
     """Check that results may share a table; returns whether CPU and CUDA are mixed.
 
     Raises ResultError on results off their target, and on mixed numerics versions, data or (unless
-    ``allow_mixed_device``) devices. Mixed code or PyTorch versions are told on stderr.
+    ``allow_mixed_device``) devices. Mixed code or PyTorch versions are told on stderr, and so
+    are trainings that moved between types of devices.
     """
     _refuse_off_target(found, study)
     numerics = _groups(found, lambda item: item.outcome.numerics)
@@ -74,6 +75,7 @@ def check(found: Sequence[StoredResult], study: str, *, allow_mixed_device: bool
         )
     _warn("code versions", _groups(found, lambda it: it.provenance.code_sha256[:12]))
     _warn("PyTorch versions", _groups(found, lambda it: it.provenance.versions.torch))
+    _warn_of_moved(found)
     return len(devices) > 1
 
 
@@ -157,6 +159,16 @@ def _groups(
 def _warn(what: str, groups: dict[Any, list[Path]]) -> None:
     if len(groups) > 1:
         print(f"fggp: {what} are mixed: {_tally(groups)}", file=sys.stderr)
+
+
+def _warn_of_moved(found: Sequence[StoredResult]) -> None:
+    moved = [f"{it.path}: {it.provenance.devices}" for it in found if it.provenance.moved]
+    if moved:
+        print(
+            f"fggp: trained on several types of devices, whose bits differ: {len(moved)} of "
+            f"{len(found)} results ({_some(moved, '; ')})",
+            file=sys.stderr,
+        )
 
 
 def _tally(groups: dict[Any, list[Path]]) -> str:

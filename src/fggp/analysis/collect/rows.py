@@ -180,9 +180,10 @@ def _jaccard(update: MaskUpdate) -> float | None:
 
 def _origin(item: StoredResult) -> Row:
     origin = item.provenance
-    taken = ("started", "finished", "seconds", "peak_memory_mb", "device", "device_name")
+    taken = ("started", "finished", "seconds", "peak_memory_mb", "device")
     return {name: getattr(origin, name) for name in (*taken, "code_sha256", *MEASURED)} | {
         **{name: getattr(origin.versions, name) for name in ("python", "numpy", "torch")},
+        "device_name": origin.devices,
         "data_sha256": item.data_sha256,
     }
 

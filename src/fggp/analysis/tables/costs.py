@@ -152,11 +152,19 @@ FIELDS: tuple[Field[DataFrame], ...] = (
 """The columns of the table of costs; a row is about the trainings of a backbone and label."""
 
 
+def _called(device: costs.Device) -> str:
+    """Return the name of a device, or of the one that it stands for."""
+    if device.stands_for:
+        return f"{device.stands_for}, which costs.yaml lacks, as {device.name}"
+    return device.name
+
+
 def _note(runs: DataFrame, data: DataFrame) -> str:
     if data.empty:
         return "Nothing to show: no result yet."
     names = dict.fromkeys(zip(runs["device"], runs["device_name"], strict=True))
-    devices = {it.name: it for it in (costs.device_named(str(k), str(n)) for k, n in names)}
+    found = (costs.device_named(str(kind), str(name)) for kind, name in names)
+    devices = {_called(it): it for it in found}
     units = " and ".join(dict.fromkeys(it.unit for it in devices.values()))
     power = ", ".join(
         f"{name} {it.power:g} W ({it.power_from})" for name, it in sorted(devices.items())

@@ -12,6 +12,7 @@ from fggp.analysis.plan import Plan
 from fggp.analysis.tables.fields import Field, frame, visible
 from fggp.analysis.tables.formats import Table
 from fggp.foundation.quantities import count
+from fggp.study.outcome import THEN
 
 SHORT = 12
 """So many digits of a checksum are shown."""
@@ -36,7 +37,13 @@ def _shared(
 
 COMMON = (
     _shared("device", "str", '"cpu" or "cuda"', "device", place=0),
-    _shared("device_name", "str", "the processor or GPU", "processor", place=0),
+    _shared(
+        "device_name",
+        "str",
+        'the processor or GPU; "A, then B" where a training moved',
+        "processor",
+        place=0,
+    ),
     _shared("python", "str", "its version", "Python"),
     _shared("numpy", "str", "its version", "NumPy"),
     _shared("torch", "str", "its version", "PyTorch"),
@@ -103,10 +110,13 @@ def provenance_table(runs: DataFrame, plan: Plan) -> Table:
 def _note(runs: DataFrame, data: DataFrame) -> str:
     if data.empty:
         return "Nothing to show: no result yet."
+    moved = int(runs["device_name"].str.contains(THEN).sum())
     return (
         f"What ran where: {count(len(runs), 'training')}, n = "
         f"{count(runs['seed'].nunique(), 'seed')}, a row for what has processor, versions, code "
         "and data in common. Only results of one numerics version share a table. Code and data: "
         "the first digits of SHA-256. Hours are wall-clock, earlier attempts of resumed trainings "
         "included; they depend on what else a machine did."
+        + (f" **{count(moved, 'training')} moved between types of devices, whose bits differ.**")
+        * bool(moved)
     )

@@ -1,4 +1,4 @@
-"""Time stamps and what else is known of a run."""
+"""Time stamps, devices and what else is known of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from fggp.publishing.check.problems import Item, Problem
 
-KIND = "times"
+KIND, DEVICES = "times", "devices"
 CLOCKS = timedelta(minutes=10)
 """How far the clocks of two machines may lie apart."""
 ROUNDING = 2.0
@@ -15,8 +15,12 @@ ROUNDING = 2.0
 
 
 def times(item: Item) -> Iterator[Problem]:
-    """Check that the run began before it ended, both in the past, and took its own energy alone."""
+    """Check that the run began before it ended, both in the past, and took its own energy alone.
+
+    A run that moved between types of devices is a warning: its bits are those of neither.
+    """
     yield from _energy(item)
+    yield from _devices(item)
     provenance = item.provenance
     try:
         started, finished = (
@@ -42,3 +46,14 @@ def _energy(item: Item) -> Iterator[Problem]:
     own, counter = item.provenance.energy_joules, item.provenance.counter_joules
     if (own is None) != (counter is None) or (own or 0) > (counter or 0):
         yield item.problem(KIND, f"{own} joules of a counter that rose by {counter}")
+
+
+def _devices(item: Item) -> Iterator[Problem]:
+    provenance = item.provenance
+    names = provenance.device_names
+    if names is not None and names[-1] != provenance.device_name:
+        yield item.problem(DEVICES, f"{provenance.device_name} ended it, and {names[-1]} is listed")
+    if provenance.moved:
+        text = f"it was trained on several types of devices: {provenance.devices}"
+        fix = "to have the bits of one, delete it and train the cell again there"
+        yield item.problem(DEVICES, text, fix, "warning")

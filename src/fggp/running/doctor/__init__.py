@@ -11,7 +11,7 @@ from fggp.running.doctor.finding import Finding, wrong
 from fggp.running.doctor.images import images
 from fggp.running.doctor.memory import fits_memory
 from fggp.running.doctor.slurm import commands, controller, preemption, requeue, status_checks
-from fggp.running.doctor.slurm_jobs import accepted, partition
+from fggp.running.doctor.slurm_jobs import accepted, gpu_types, partition
 from fggp.running.doctor.software import packages, python, source
 from fggp.running.doctor.workflow import profile, snakemake_locks, study
 
@@ -23,7 +23,7 @@ CHECKS: tuple[Check, ...] = (
     *(torch_build, cpu, gpus, sharing, fits_memory),
     *(images, writable, locks, clock, room, descriptors),
     *(snakemake_locks, profile),
-    *(commands, controller, status_checks, requeue, preemption, partition, accepted),
+    *(commands, controller, status_checks, requeue, preemption, partition, gpu_types, accepted),
 )
 
 

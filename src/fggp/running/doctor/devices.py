@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from fggp.running.doctor.context import Place
 from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
 from fggp.running.mps import CONTROL
+from fggp.training.given_gpu import given_gpu, hides
 
 TENSOR_CORES = (8, 0)
 """The least capability of a GPU that computes tf32 and bf16."""
@@ -77,11 +78,14 @@ def _driver(place: Place) -> str:
 def _without(place: Place) -> Finding:
     """Say why PyTorch sees no GPU, and whether that matters."""
     probed, listed = place.probed, place.ask("nvidia-smi", "-L")
-    if listed.status == 0 and "GPU" in listed.out:
+    there = listed.out if listed.status == 0 else ""
+    given = given_gpu(lambda: there)
+    if given or "GPU" in there:
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-        if hidden is not None and hidden.strip() in ("", "-1"):
+        if hidden is not None and hides(hidden):
+            found = "there are some, and CUDA_VISIBLE_DEVICES hides them"
             fix = "unset CUDA_VISIBLE_DEVICES"
-            return warning("gpu", "there are some, and CUDA_VISIBLE_DEVICES hides them", fix)
+            return wrong("gpu", found, fix) if given else warning("gpu", found, fix)
         if probed.cuda is None:
             fix = "install a PyTorch built with CUDA: make setup on Linux"
             return wrong("gpu", "there are some, and this PyTorch is built without CUDA", fix)

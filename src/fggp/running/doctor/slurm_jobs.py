@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -39,7 +41,7 @@ def partition(place: Place) -> Iterator[Finding]:
     """Check the partition: that it is there, has GPUs, and time for the longest training."""
     if not answers(place):
         return
-    known = partitions(place.ask("sinfo", "--noheader", "--format=%P|%a|%l|%G").out)
+    known = _partitions(place)
     chosen = _chosen(place, known)
     if isinstance(chosen, Finding):
         yield chosen
@@ -60,6 +62,34 @@ def partition(place: Place) -> Iterator[Finding]:
         yield wrong("partition", asked, fix)
     else:
         yield ok("partition", found)
+
+
+def gpu_types(place: Place) -> Iterator[Finding]:
+    """Check that a training which is queued again goes on on the type of GPU that it began on."""
+    if not answers(place):
+        return
+    chosen, job = _chosen(place, _partitions(place)), largest(place)
+    if isinstance(chosen, Finding) or job is None or not job.gpus or not any(chosen.types):
+        return
+    named = [kind or "others" for kind in sorted(chosen.types, reverse=True)]
+    found = f"{chosen.name}: {', '.join(named)}"
+    if len(named) == 1 or _one_type(place):
+        yield ok("gpu types", found)
+    else:
+        fix = (
+            f"put `set-resources: {{train: {{gpu_model: {named[0]}}}}}` into {place.profile_file}, "
+            "or export SBATCH_CONSTRAINT"
+        )
+        text = f"{found}; a training that is queued again may go on on another, to other bits"
+        yield warning("gpu types", text, fix)
+
+
+def _one_type(place: Place) -> bool:
+    """Whether profile or environment ask for one type of GPU."""
+    if os.environ.get("SBATCH_CONSTRAINT"):
+        return True
+    text = str([place.settings.get(name) for name in ("set-resources", "default-resources")])
+    return re.search(r"gpu_model|constraint|gpu:[A-Za-z]", text) is not None
 
 
 def accepted(place: Place) -> Iterator[Finding]:
@@ -94,6 +124,10 @@ def largest(place: Place) -> Job | None:
         memory_mb=max(grid.memory_mb(wildcards, 1) for wildcards in asked),
         minutes=max(grid.minutes(wildcards, 1) for wildcards in asked),
     )
+
+
+def _partitions(place: Place) -> list[Partition]:
+    return partitions(place.ask("sinfo", "--noheader", "--format=%P|%a|%l|%G").out)
 
 
 def _chosen(place: Place, known: list[Partition]) -> Partition | Finding:

@@ -12,7 +12,8 @@ from fggp.running.slurm_time import seconds_of
 class Partition(NamedTuple):
     """A partition: its name, whether it is the default, its GPUs per node, its limit in minutes.
 
-    ``minutes`` is None where it has no limit, and ``gpus`` 0 where its nodes have none.
+    ``minutes`` is None where it has no limit, and ``gpus`` 0 where its nodes have none. ``types``
+    are those of its GPUs, "" where Slurm was told none.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Partition(NamedTuple):
     gpus: int
     minutes: float | None
     up: bool
+    types: frozenset[str] = frozenset()
 
 
 def settings(text: str) -> dict[str, str]:
@@ -43,9 +45,11 @@ def partitions(text: str) -> list[Partition]:
             continue
         name, up, limit, gres = words
         before = found.get(name.rstrip("*"))
-        gpus = max(_gpus(gres), before.gpus if before else 0)
+        kinds = _gpus(gres)
+        gpus = max(sum(count for _, count in kinds), before.gpus if before else 0)
+        types = {kind for kind, count in kinds if count} | (before.types if before else set())
         found[name.rstrip("*")] = Partition(
-            name.rstrip("*"), name.endswith("*"), gpus, minutes(limit), up == "up"
+            name.rstrip("*"), name.endswith("*"), gpus, minutes(limit), up == "up", frozenset(types)
         )
     return list(found.values())
 
@@ -65,7 +69,7 @@ def seconds(text: str) -> int | None:
     return int(matched.group(1)) if matched else None
 
 
-def _gpus(gres: str) -> int:
-    """Count the GPUs in «gpu:4», «gpu:a100:4(S:0-1),shard:8» or «(null)»."""
-    kinds = re.findall(r"(?:^|,)(?:gres/)?gpu(?::[^,:(]+)?:(\d+)", gres)
-    return sum(map(int, kinds))
+def _gpus(gres: str) -> list[tuple[str, int]]:
+    """Return type and number of GPUs in «gpu:4», «gpu:a100:4(S:0-1),shard:8» or «(null)»."""
+    kinds = re.findall(r"(?:^|,)(?:gres/)?gpu(?::([^,:(]+))?:(\d+)", gres)
+    return [(kind.lower(), int(count)) for kind, count in kinds]

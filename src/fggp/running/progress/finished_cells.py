@@ -34,6 +34,7 @@ class Done:
         device: "cpu" or "cuda", and the full name.
         images_per_second: of training; None in older results.
         joules: its part of the energy; None where that was not measured.
+        moved: the names of its devices, in order, where they differ; else empty.
 
     """
 
@@ -42,6 +43,7 @@ class Done:
     device: tuple[str, str]
     images_per_second: float | None = None
     joules: float | None = None
+    moved: str = ""
 
     @classmethod
     def of(cls, result: StoredResult) -> Done:
@@ -53,6 +55,7 @@ class Done:
             (origin.device, origin.device_name),
             origin.images_per_second,
             origin.energy_joules,
+            origin.devices if origin.moved else "",
         )
 
 

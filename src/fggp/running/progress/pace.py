@@ -60,11 +60,20 @@ class Pace:
         return None if each is None else self.device.start + self.epochs(cell) * each
 
     def basis(self, cells: Iterable[Cell]) -> list[str]:
-        """Return where the figures come from, one line for each backbone."""
+        """Return where the figures come from, one line for each backbone, and what they lack."""
         first: dict[str, Cell] = {}
+        more: dict[str, str] = {}
         for cell in cells:
             first.setdefault(cell.backbone.name, cell)
-        return [f"{backbone}: {self._basis(cell)}" for backbone, cell in first.items()]
+            if self.device.kind == "gpu" and (what := costs.left_out(cell)):
+                more.setdefault(cell.method.name, what)
+        lines = [f"{backbone}: {self._basis(cell)}" for backbone, cell in first.items()]
+        if self.device.stands_for:
+            lines.append(
+                f"{self.device.stands_for} is not in costs.yaml: priced as {self.device.name}, the "
+                "slowest GPU there"
+            )
+        return [*lines, *(f"{method}: {what}, is not counted" for method, what in more.items())]
 
     def _basis(self, cell: Cell) -> str:
         backbone, each = cell.backbone.name, self.epoch_seconds(cell)
@@ -97,7 +106,7 @@ def with_measured_power(device: Device, training: Training, results: Iterable[Do
     measured = [
         (it.joules, it.seconds)
         for it in results
-        if it.joules and it.seconds and device_of_result(it).name == device.name
+        if it.joules and it.seconds and _same(device_of_result(it), device)
     ]
     if not measured:
         return device
@@ -108,6 +117,10 @@ def with_measured_power(device: Device, training: Training, results: Iterable[Do
         power=watts / device.count(training),
         power_from=f"measured in {cells} of this study",
     )
+
+
+def _same(one: Device, other: Device) -> bool:
+    return (one.name, one.stands_for) == (other.name, other.stands_for)
 
 
 def device_of(training: Training, results: Iterable[Done]) -> Device:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from fggp.data.sizes import Size
+from fggp.foundation.quantities import duration
 from fggp.running.progress.finished_cells import Done, Expected, FinishedCells
 from fggp.running.progress.pace import Pace
+from fggp.running.progress.slurm_endings import Ending, endings
 from fggp.running.progress.traces import Trace, Traces
 from fggp.study.cell import Cell, Training
 from fggp.study.costs import Device
@@ -39,8 +41,10 @@ class Standing:
         verdict: of its result.
         images_per_second: of its result; None where that does not say.
         joules: of its result; None where they were not measured.
+        moved: the names of the devices of its result, where it was trained on several types.
         note: what to know of it, in one line.
         log: the path of its log, empty where there is none.
+        job: the number of the Slurm job of the process that holds it, empty without one.
 
     """
 
@@ -56,8 +60,10 @@ class Standing:
     verdict: str = ""
     images_per_second: float | None = None
     joules: float | None = None
+    moved: str = ""
     note: str = ""
     log: str = ""
+    job: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,11 @@ class Progress:
     def joules(self) -> list[float]:
         """Energy of the finished cells in which it was measured."""
         return [cell.joules for cell in self.cells if cell.joules is not None]
+
+    @property
+    def moved(self) -> list[Standing]:
+        """The finished cells that were trained on several types of devices."""
+        return [cell for cell in self.cells if cell.moved]
 
     @property
     def begun(self) -> float:
@@ -174,7 +185,7 @@ def progress(
     return Progress(
         study=wanted.study,
         description=str(wanted.configuration.get("description", "")),
-        cells=standings,
+        cells=_with_endings(standings),
         pace=pace,
         basis=pace.basis(wanted.cells.values()),
         units=device.count(Training(**wanted.configuration["training"])),
@@ -202,6 +213,7 @@ def _done(name: str, epochs: int, result: Done) -> Standing:
         verdict=result.verdict,
         images_per_second=result.images_per_second,
         joules=result.joules,
+        moved=result.moved,
     )
 
 
@@ -232,7 +244,29 @@ def _unfinished(name: str, cell: Cell, traces: Traces, pace: Pace, now: float) -
         changed=trace.changed,
         note=note,
         log=traces.log_path(name) if log else "",
+        job=trace.owner.job if trace.owner else "",
     )
+
+
+def _with_endings(cells: Sequence[Standing]) -> list[Standing]:
+    """Let Slurm say what became of the jobs of cells that seem to have ended; it is asked once.
+
+    A cell whose job has ended failed, whatever machine it was on; one whose job is queued again
+    waits.
+    """
+    lost = {cell.job for cell in cells if cell.job and cell.state in ("stalled", "failed")}
+    found = endings(lost)
+    return [
+        _ended(cell, found[cell.job])
+        if cell.job in found and cell.state in ("stalled", "failed")
+        else cell
+        for cell in cells
+    ]
+
+
+def _ended(cell: Standing, ending: Ending) -> Standing:
+    state = "waiting" if ending.waits else "failed" if ending.over else cell.state
+    return replace(cell, state=state, note=f"{ending.text}; {cell.note}")
 
 
 def _state(trace: Trace, epoch: int, silent: float, limit: float) -> tuple[str, str]:
@@ -256,7 +290,9 @@ def _state(trace: Trace, epoch: int, silent: float, limit: float) -> tuple[str, 
         if ended and error:
             return "failed", f"{error}; {again}"
         if ended:
-            return "stalled", f"{who} ended without a result; {again}"
+            took = trace.changed - owner.since
+            after = f" after about {duration(took)}" if took >= 1 else ""
+            return "stalled", f"{who} ended without a result{after}; {again}"
         if silent > limit:
             lives = "lives and " if owner.here else ""
             return "stalled", f"{who} {lives}wrote nothing for {silent / 60:.0f} minutes"

@@ -15,7 +15,7 @@ from pathlib import Path
 from fggp.study.study_folder import RUNS
 
 TAIL = 16_384
-OWNER = re.compile(r"process (\d+) on (\S+)")
+OWNER = re.compile(r"process (\d+) on (\S+)(?: \(Slurm job (\S+)\))?")
 EPOCH = re.compile(
     rb"epoch +(\d+)/(\d+) .*?(?:validation +(\d+), test +(\d+).*)?", re.DOTALL | re.ASCII
 )
@@ -40,12 +40,14 @@ class Owner:
         since: when the file was written, in seconds of the epoch.
         pid: the process, None where the file cannot be read.
         host: the machine, empty where the file cannot be read.
+        job: the number of the Slurm job that it belongs to, empty outside of one.
 
     """
 
     since: float
     pid: int | None = None
     host: str = ""
+    job: str = ""
 
     @property
     def here(self) -> bool:
@@ -157,7 +159,7 @@ def _owner(path: str) -> Owner | None:
         found = OWNER.match(Path(path).read_text(errors="replace"))
     except OSError:
         found = None
-    return Owner(since, int(found[1]), found[2]) if found else Owner(since)
+    return Owner(since, int(found[1]), found[2], found[3] or "") if found else Owner(since)
 
 
 def _changed(path: str) -> float | None:

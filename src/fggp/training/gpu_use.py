@@ -1,0 +1,62 @@
+"""What decides the bits of a training on a GPU beside the code, and the memory that it took there.
+
+Source of the driver's version: ``nvmlSystemGetDriverVersion`` of the NVML API reference.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+MEGABYTE = 2**20
+
+
+def torch_build(device: str) -> dict[str, Any]:
+    """Return the build of PyTorch for the provenance of a result.
+
+    Args:
+        device: kind of device that trained; the version of cuDNN is None on a CPU.
+
+    """
+    return {
+        "version": str(torch.__version__),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version() if device == "cuda" else None,  # type: ignore[no-untyped-call]
+    }
+
+
+def gpu_use(peak_mb: int | None, replayed_steps: int) -> dict[str, Any]:
+    """Return what a training on a GPU used of it, for the provenance of a result.
+
+    Args:
+        peak_mb: the most memory (MiB) that PyTorch held there, in any attempt.
+        replayed_steps: steps of all attempts that were replayed from a CUDA graph.
+
+    """
+    return {
+        "driver": driver(),
+        "peak_memory_mb": peak_mb,
+        "replayed_steps": replayed_steps,
+    }
+
+
+def driver() -> str | None:
+    """Return the version of NVIDIA's driver; None where its library cannot be asked."""
+    try:
+        import pynvml as nvml
+    except ImportError:
+        return None
+    try:
+        nvml.nvmlInit()
+        return str(nvml.nvmlSystemGetDriverVersion())
+    except nvml.NVMLError:
+        return None
+
+
+def peak_memory_mb(device: str) -> int | None:
+    """Return the most memory (MiB) that this process held on its GPU up to now; None on a CPU.
+
+    CUDA itself takes some hundred MiB more, of which PyTorch knows nothing.
+    """
+    return torch.cuda.max_memory_reserved() // MEGABYTE if device == "cuda" else None
