@@ -153,3 +153,15 @@ def test_recordings_keep_their_memory_and_may_share_it(gpu: GPU) -> None:
     del second
     cuda.empty_cache()
     assert gpu.memory.pools == {}
+
+
+def test_a_replay_spoils_what_a_later_recording_has_in_the_same_pool(gpu: GPU) -> None:
+    x, results = on(gpu, 1), []
+    first = recorded(gpu, lambda: results.append(x + 1))
+    second = recorded(gpu, lambda: results.append(x + 2), first.pool())
+    apart = recorded(gpu, lambda: results.append(x + 3))
+    for graph in (first, second, apart, first):
+        graph.replay()
+    assert [result.isnan().item() for result in results] == [False, True, False]
+    second.replay()
+    assert [result.item() for result in results] == [2, 3, 4]

@@ -3,6 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from stand_in_gpu import GPU
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fggp.foundation.exact import kept_count, largest_remainder
@@ -207,3 +208,15 @@ def test_a_gpu_sorts_a_sample_and_the_few_scores_that_may_be_the_smallest_kept()
         largest_on_gpu(score, size // 10, torch.ones(size, dtype=torch.bool), size)
     assert len(seen.lengths) == 2
     assert max(seen.lengths) < 2 * SAMPLE
+
+
+def test_on_a_gpu_the_largest_are_those_of_the_cpu_after_a_few_waits(gpu: GPU) -> None:
+    random = np.random.default_rng(5)
+    score = torch.from_numpy(KINDS["few levels"](random, LARGE).astype(np.float32))
+    among = torch.from_numpy(random.random(LARGE) < 0.5)
+    there = score.to(gpu.device), among.to(gpu.device)
+    for count in (1, LARGE // 9, LARGE // 4):
+        before = gpu.waits.total()
+        kept = keep_largest(there[0], count, there[1])
+        assert gpu.waits.total() <= before + 8
+        assert torch.equal(kept.cpu(), keep_largest(score, count, among))

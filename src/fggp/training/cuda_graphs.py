@@ -30,8 +30,9 @@ def recorder(device: torch.device) -> CudaGraphs | None:
 class CudaGraphs:
     """Records work as CUDA graphs, which share one pool of memory.
 
-    They never run at the same time, so each may write where the intermediate results of another
-    were.
+    They never run at the same time, so each may compute where another does. A replay may write over
+    the gradients of recordings made after it; so these are read before the next replay, as they are
+    after any step.
 
     Args:
         device: where the work runs; its module has the interface of `torch.cuda`.

@@ -69,6 +69,11 @@ class Recording:
         for whole, copy in self._before.values():
             whole.copy_(copy)
         self._before.clear()
+        self.spoil()
+
+    @torch.no_grad()
+    def spoil(self) -> None:
+        """Make the numbers in its own memory useless."""
         for tensor in self._own.values():
             if tensor.is_floating_point():
                 tensor.fill_(torch.nan)
@@ -92,9 +97,16 @@ class Graph:
         self._recording: Recording | None = None
 
     def replay(self) -> None:
-        """Launch what was recorded."""
+        """Launch what was recorded.
+
+        Later recordings in the same pool may have results where this one computes.
+        """
         assert self._recording is not None, "nothing was recorded"
         HERE.replays += 1
+        made = [*self._memory.recordings]
+        for later in made[made.index(self._recording) + 1 :]:
+            if later.pool == self._recording.pool:
+                later.spoil()
         self._recording.replay()
 
     def pool(self) -> Pool:
@@ -105,6 +117,7 @@ class Graph:
     def begin(self, pool: Pool | None) -> Recording:
         """Return what follows the operations from now on."""
         self._recording = Recording(self._memory.open(pool))
+        self._memory.recordings[self._recording] = None
         return self._recording
 
     def __del__(self) -> None:

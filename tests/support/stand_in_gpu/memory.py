@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -31,7 +33,8 @@ class Memory:
         pool_limit: bytes that a pool can have of them, as where what is free is in pieces.
         peak: the most bytes of tensors at any time.
         pools: bytes that each pool takes.
-        users: recordings by pool.
+        users: how many recordings there are, by pool.
+        recordings: those that there are, in the order in which they were made.
 
     """
 
@@ -40,6 +43,7 @@ class Memory:
         self.peak = 0
         self.pools: dict[Pool, int] = {}
         self.users: dict[Pool, int] = {}
+        self.recordings: WeakKeyDictionary[Any, None] = WeakKeyDictionary()
         self._allocated: dict[Pool | None, int] = {None: 0}
         self._names = count(1)
 
