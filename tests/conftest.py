@@ -1,8 +1,12 @@
 """Fixtures for all tests; the modules that tests share are in tests/support."""
 
+from __future__ import annotations
+
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from checkouts import (
@@ -16,6 +20,9 @@ from checkouts import (
 )
 
 from fggp.data import Dataset, load, prepare
+
+if TYPE_CHECKING:
+    from stand_in_gpu import GPU
 
 __all__ = ["by_hand", "fresh", "study", "study_by_hand", "trained", "undisturbed", "untrained"]
 
@@ -39,3 +46,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def digits(data: Path) -> Dataset:
     """The digits of that file."""
     return load(data)
+
+
+@pytest.fixture
+def gpu() -> Iterator[GPU]:
+    """A stand-in GPU, on which nothing has happened yet."""
+    from stand_in_gpu import stand_in_gpu
+
+    with stand_in_gpu() as gpu:
+        yield gpu

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from stand_in_gpu import GPU
 from torch import Tensor
 
 from fggp.pruning.float_masks import FloatMasks
@@ -88,3 +89,36 @@ def test_the_memory_layout_of_a_mask_is_kept() -> None:
     FloatMasks([marked]).zero([(0, laid)])
     assert torch.equal(laid, expected)
     assert laid.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_on_a_gpu_numbers_stay_where_they_are_and_full_masks_have_none(gpu: GPU) -> None:
+    full, sparse = (torch.tensor(x, device=gpu.device) for x in ([True, True], [True, False]))
+    factors, tensors = FloatMasks([full, sparse]), [torch.ones(2, device=gpu.device) for _ in "ab"]
+
+    def zeroed() -> list[list[float]]:
+        factors.zero(enumerate(tensors))
+        return [tensor.tolist() for tensor in tensors]
+
+    assert zeroed() == [[1, 1], [1, 0]]
+    (number,) = factors.tensors
+    sparse.logical_not_()
+    assert zeroed() == [[1, 1], [0, 0]]
+    (same,) = factors.tensors
+    assert same.data_ptr() == number.data_ptr()
+    full[0] = False  # it gets a number now, and keeps it when it is full again
+    assert zeroed() == [[0, 1], [0, 0]]
+    full.fill_(True)
+    assert len(factors.tensors) == 2
+    assert factors.tensors[1].data_ptr() == number.data_ptr()
+
+
+def test_on_a_gpu_the_host_waits_once_for_a_change_of_all_masks(gpu: GPU) -> None:
+    masks = [torch.ones(3, dtype=torch.bool, device=gpu.device) for _ in range(5)]
+    factors, tensors = FloatMasks(masks), [torch.ones(3, device=gpu.device) for _ in masks]
+    for mask in masks:
+        mask[0] = False
+        before = gpu.waits.total()
+        for _ in range(3):
+            factors.zero(enumerate(tensors))
+            assert factors.counts == [int(mask.held.sum()) for mask in masks]
+        assert gpu.waits.total() == before + 1

@@ -3,9 +3,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from stand_in_gpu import GPU
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fggp.foundation.exact import kept_count, largest_remainder
 from fggp.pruning.topk import keep_largest, keep_largest_plainly
+from fggp.pruning.topk_gpu import SAMPLE, largest_on_gpu
 
 VGG19, RESNET50 = 20_024_000, 23_467_712
 LARGE = 65_536  # scores, enough for the passes over large vectors on a CPU
@@ -118,6 +121,19 @@ def test_selecting_changes_neither_scores_nor_positions() -> None:
     assert among.tolist() == [True, True, True]
 
 
+class Sorted(TorchDispatchMode):
+    """Notes how many numbers are sorted at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lengths: list[int] = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function.overloadpacket in {torch.ops.aten.sort, torch.ops.aten.topk}:
+            self.lengths.append(args[0].numel())
+        return function(*args, **(kwargs or {}))
+
+
 KINDS = {
     "all different": lambda random, size: random.normal(size=size),
     "few levels": lambda random, size: np.round(random.normal(size=size) * 2) / 2,
@@ -133,9 +149,12 @@ KINDS = {
 
 
 def assert_same_mask(score: torch.Tensor, count: int, among: torch.Tensor) -> None:
-    fast, plain = keep_largest(score, count, among), keep_largest_plainly(score, count, among)
-    assert fast.dtype == torch.bool
-    assert torch.equal(fast, plain)
+    """The ways of a CPU and of a GPU give the mask of a look at the whole order."""
+    plain, total = keep_largest_plainly(score, count, among), int(among.sum())
+    for fast in (keep_largest(score, count, among), largest_on_gpu(score, count, among, total)):
+        assert fast is not None
+        assert fast.dtype == torch.bool
+        assert torch.equal(fast, plain)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -176,4 +195,28 @@ def test_scores_of_every_precision_are_told_apart_exactly(dtype: torch.dtype) ->
 def test_scores_that_are_no_numbers_are_kept_as_they_were_before() -> None:
     score = torch.from_numpy(np.random.default_rng(3).normal(size=LARGE))
     score[7::100] = float("nan")
-    assert_same_mask(score, LARGE // 2, torch.ones(len(score), dtype=torch.bool))
+    count, among = LARGE // 2, torch.ones(len(score), dtype=torch.bool)
+    kept = keep_largest(score, count, among)
+    assert torch.equal(kept, keep_largest_plainly(score, count, among))
+    assert largest_on_gpu(score, count, among, LARGE) is None  # left to the same look at all
+
+
+def test_a_gpu_sorts_a_sample_and_the_few_scores_that_may_be_the_smallest_kept() -> None:
+    size = 2_000_000
+    score = torch.from_numpy(np.random.default_rng(4).normal(size=size).astype(np.float32))
+    with Sorted() as seen:
+        largest_on_gpu(score, size // 10, torch.ones(size, dtype=torch.bool), size)
+    assert len(seen.lengths) == 2
+    assert max(seen.lengths) < 2 * SAMPLE
+
+
+def test_on_a_gpu_the_largest_are_those_of_the_cpu_after_a_few_waits(gpu: GPU) -> None:
+    random = np.random.default_rng(5)
+    score = torch.from_numpy(KINDS["few levels"](random, LARGE).astype(np.float32))
+    among = torch.from_numpy(random.random(LARGE) < 0.5)
+    there = score.to(gpu.device), among.to(gpu.device)
+    for count in (1, LARGE // 9, LARGE // 4):
+        before = gpu.waits.total()
+        kept = keep_largest(there[0], count, there[1])
+        assert gpu.waits.total() <= before + 8
+        assert torch.equal(kept.cpu(), keep_largest(score, count, among))

@@ -375,6 +375,10 @@ def test_a_training_that_does_not_fit_is_wrong_and_says_that_it_is_an_estimate(
     }
     assert [it.state for it in states.values()] == ["ok", "wrong", "warning"]
     assert all("by an estimate for resnet50/" in it.found for it in states.values())
+    plain = one(memory.fits_memory, place("paper", with_gpus(Gpu("5", (8, 0), 2**34, 5 * 2**30))))
+    assert plain.state == "warning"
+    assert "with CUDA graphs" in plain.found
+    assert "works without CUDA graphs" in plain.fix
     monkeypatch.setattr(memory, "MEMINFO", meminfo(20 * 2**20, 24 * 2**20))
     assert one(memory.fits_memory, place("paper")).state == "ok"
     monkeypatch.setattr(memory, "MEMINFO", meminfo(2**18, 24 * 2**20))

@@ -230,3 +230,14 @@ def test_a_network_without_figures_has_no_estimate_and_asks_for_something() -> N
     assert costs.minutes(unrecorded, CIFAR, "gpu", 2) == 2 * costs.minutes(
         unrecorded, CIFAR, "gpu", 1
     )
+
+
+def test_recorded_steps_need_the_memory_of_another_step_and_soft_masking_records_none() -> None:
+    hard = cell()
+    soft = hard.model_copy(update={"method": hard.method.model_copy(update={"name": "dpf"})})
+    plain, recorded = (costs.needed_mb(hard, CIFAR, recorded=it) for it in (False, True))
+    assert plain is not None
+    assert recorded is not None
+    state = (costs.parameters(hard) or 0) * costs.STATE_BYTES / 1e6
+    assert recorded - plain == pytest.approx(plain - costs.BASE_MB - state)
+    assert costs.needed_mb(soft, CIFAR, recorded=True) == costs.needed_mb(soft, CIFAR)

@@ -14,18 +14,19 @@ class FloatMasks:
 
     A boolean is turned into a number each time it is multiplied by: eight times the work of the
     product on a CPU, a launch per tensor on a GPU. So the numbers stay, four bytes per weight for
-    float32. On a CPU, masks that mark everything are left out: a product with 1 changes no bit.
+    float32. Masks that mark everything have none: a product with 1 changes no bit.
 
     Args:
-        masks: bool; they may be changed in place at any time.
+        masks: bool, on one device; they may be changed in place at any time.
 
     """
 
     def __init__(self, masks: Sequence[Tensor]) -> None:
         self._masks = list(masks)
-        # To look at a mask on a GPU would be to wait for it.
-        self._looks = all(mask.device.type == "cpu" for mask in masks)
+        # Recorded steps of a GPU go on reading numbers where they were when they were recorded.
+        self._stays = any(mask.device.type != "cpu" for mask in masks)
         self._made_of: list[int] | None = None
+        self._counts: list[int] | None = None
         self._numbers: dict[torch.dtype, list[Tensor | None]] = {}
 
     @torch.no_grad()
@@ -47,29 +48,48 @@ class FloatMasks:
         self.follow()
         return [x for numbers in self._numbers.values() for x in numbers if x is not None]
 
+    @property
+    def counts(self) -> list[int]:
+        """How many positions each mask marks; on a GPU the host waits once for each change."""
+        self.follow()
+        return self._counted()
+
     @torch.no_grad()
     def follow(self) -> None:
-        """Bring the numbers up to masks that have changed; on a GPU they stay where they are."""
+        """Bring the numbers up to masks that have changed; on a GPU they stay where they are.
+
+        There a mask that no longer marks everything gets its number now, and keeps it.
+        """
         tracked = not any(mask.is_inference() for mask in self._masks)
         now = [mask._version for mask in self._masks] if tracked else None
-        if now is None or now != self._made_of:
-            if self._looks:
-                self._numbers.clear()
-            for numbers in self._numbers.values():
-                for number, mask in zip(numbers, self._masks, strict=True):
-                    if number is not None:
-                        number.copy_(mask)
-        self._made_of = now
+        if now is not None and now == self._made_of:
+            return
+        self._made_of, self._counts = now, None
+        if not self._stays:
+            self._numbers.clear()
+        for dtype, numbers in self._numbers.items():
+            for index, (number, mask) in enumerate(zip(numbers, self._masks, strict=True)):
+                if number is None:
+                    numbers[index] = self._number(index, dtype)
+                else:
+                    number.copy_(mask)
 
     def _of(self, dtype: torch.dtype) -> list[Tensor | None]:
         if dtype not in self._numbers:
-            self._numbers[dtype] = [self._number(mask, dtype) for mask in self._masks]
+            indices = range(len(self._masks))
+            self._numbers[dtype] = [self._number(index, dtype) for index in indices]
         return self._numbers[dtype]
 
-    def _number(self, mask: Tensor, dtype: torch.dtype) -> Tensor | None:
-        full = self._looks and mask.count_nonzero() == mask.numel()
-        return None if full else mask.to(dtype)
+    def _number(self, index: int, dtype: torch.dtype) -> Tensor | None:
+        mask = self._masks[index]
+        return None if self._counted()[index] == mask.numel() else mask.to(dtype)
+
+    def _counted(self) -> list[int]:
+        if self._counts is None:
+            counts = torch.stack([mask.count_nonzero() for mask in self._masks])
+            self._counts = [int(count) for count in counts.tolist()]
+        return self._counts
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies of masks count their changes anew.
-        return self.__dict__ | {"_made_of": None, "_numbers": {}}
+        return self.__dict__ | {"_made_of": None, "_counts": None, "_numbers": {}}

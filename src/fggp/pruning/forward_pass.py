@@ -97,7 +97,7 @@ class ForwardPass:
         hooked(self._optimizer).register_step_pre_hook(before)
 
     def _before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step | None:
-        if self._parameters[0].is_cuda and torch.cuda.is_current_stream_capturing():
+        if _capturing(self._parameters[0].device):
             return None  # a copy would become part of the graph
         self.clear()
         needed = self._needed()
@@ -128,6 +128,14 @@ class ForwardPass:
     def _present(self) -> Tensor | None:
         gradients = [p.grad.to_dense() for p in self._parameters if p.grad is not None]
         return flat(gradients) if len(gradients) == len(self._parameters) else None
+
+
+def _capturing(device: torch.device) -> bool:
+    """Whether what is launched on a device now is recorded, as into a CUDA graph, and not run."""
+    if device.type in {"cpu", "meta"}:
+        return False
+    asked = getattr(torch.get_device_module(device), "is_current_stream_capturing", None)
+    return asked is not None and bool(asked())
 
 
 def condition_of(gradient: Tensor | None) -> Literal["missing", "not finite", "zero", "usable"]:

@@ -45,10 +45,9 @@ class Masks:
 
     def layers(self) -> list[Layer]:
         """Return the prunable tensors with their counts, in layer order."""
-        kept = torch.stack([mask.count_nonzero() for mask in self.by_name.values()]).tolist()
         return [
             Layer(name, tuple(mask.shape), count, mask.numel())
-            for (name, mask), count in zip(self.by_name.items(), kept, strict=True)
+            for (name, mask), count in zip(self.by_name.items(), self._floats.counts, strict=True)
         ]
 
     def newly_emptied(self) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -176,13 +177,15 @@ def _apart(
     if tensors is None:
         tensors = {name: buffer.clone() for name, buffer in model.named_buffers()}
     modes = [(module, module.training) for module in model.modules()]
-    devices = {p.device for p in model.parameters() if p.is_cuda}
-    with torch.random.fork_rng(devices), torch.enable_grad():
+    devices = {p.device for p in model.parameters() if p.device.type not in {"cpu", "meta", "mps"}}
+    kind = next((device.type for device in devices), "cpu")
+    with torch.random.fork_rng(devices, device_type=kind), torch.enable_grad():
         # torch.manual_seed would seed devices whose state is not kept here.
         torch.default_generator.manual_seed(seed)
+        accelerator: Any = torch.get_device_module(kind)
         for device in devices:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
+            with accelerator.device(device):
+                accelerator.manual_seed(seed)
         try:
             model.train(training)
             yield lambda x: functional_call(model, dict(tensors), (x,))

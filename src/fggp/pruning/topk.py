@@ -13,6 +13,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from fggp.pruning.topk_cpu import write_largest
+from fggp.pruning.topk_gpu import largest_on_gpu
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,13 +45,17 @@ def keep_largest(score: Tensor, count: int, among: Tensor) -> Tensor:
         kept = among.new_empty(among.shape)
         write_largest(values.numpy(), count, among.contiguous().numpy(), total, kept.numpy())
         return kept
+    if len(score) >= MANY and score.device.type != "cpu":
+        found = largest_on_gpu(score, count, among, total)
+        if found is not None:
+            return found
     return keep_largest_plainly(score, count, among)
 
 
 def keep_largest_plainly(score: Tensor, count: int, among: Tensor) -> Tensor:
     """Return what `keep_largest` does, by one look at the order of all marked scores.
 
-    For GPUs, and for vectors so short that it is faster; ``count`` is at least 1.
+    For vectors so short that it is faster, and for scores with NaN; ``count`` is at least 1.
     """
     positions = among.nonzero().squeeze(1)
     kept = among.new_zeros(among.shape)
@@ -58,9 +63,8 @@ def keep_largest_plainly(score: Tensor, count: int, among: Tensor) -> Tensor:
     smallest_kept = _ascending(values, len(positions) - count)
     chosen = values > smallest_kept
     ties = (values == smallest_kept).nonzero().squeeze(1)
-    chosen[ties[len(ties) - (count - int(chosen.sum())) :]] = True
-    kept[positions[chosen]] = True
-    return kept
+    chosen.index_fill_(0, ties[len(ties) - (count - int(chosen.sum())) :], True)
+    return kept.index_fill_(0, positions[chosen], True)
 
 
 def keep_share(score: Tensor, share: Fraction, sizes: Sequence[int], among: Tensor) -> Tensor:
@@ -106,6 +110,6 @@ def _is_ordered(score: Tensor) -> bool:
 
 def _ascending(values: Tensor, rank: int) -> Tensor:
     """Return the value at ``rank`` (from 0) of the ascending order."""
-    if values.is_cuda:  # kthvalue is an order of magnitude slower than a sort there
+    if values.device.type != "cpu":  # kthvalue is an order of magnitude slower than a sort there
         return values.sort().values[rank]
     return values.kthvalue(rank + 1).values

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fggp.running.signals import uninterrupted
 from fggp.foundation.quantities import duration, size
+from fggp.running.signals import uninterrupted
 from fggp.running.slurm_allocation import REQUEUE
 from fggp.study.cell import Cell
 from fggp.study.stored_results import finished

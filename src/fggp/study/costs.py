@@ -197,15 +197,20 @@ def memory_mb(cell: Cell, size: Size, kind: Kind) -> int:
     return UNKNOWN_MB if needed is None else max(LEAST_MB[kind], ceil(SPARE * needed))
 
 
-def needed_mb(cell: Cell, size: Size) -> float | None:
-    """Return the memory of one training, on a GPU or, without one, of its host; None: not known."""
+def needed_mb(cell: Cell, size: Size, *, recorded: bool = False) -> float | None:
+    """Return the memory of one training, on a GPU or, without one, of its host; None: not known.
+
+    ``recorded`` is with the CUDA graphs of a GPU, which keep what a step takes and are made only
+    where as much stays free. Soft masking has none.
+    """
     figures, weights = _figures(cell.backbone.name), parameters(cell)
     if weights is None or "activations_mb" not in figures:
         return None
     each = float(figures["activations_mb"])
     each *= float(cell.backbone.width) * (size.side / SIDE) ** 2
-    images = cell.training.batch_size * each
-    state = weights * STATE_BYTES * (2 if _recipe(cell).soft else 1) / 1e6
+    soft = _recipe(cell).soft is not None
+    images = cell.training.batch_size * each * (2 if recorded and not soft else 1)
+    state = weights * STATE_BYTES * (2 if soft else 1) / 1e6
     return BASE_MB + images + state
 
 

@@ -6,35 +6,92 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 Work = Callable[[Tensor, Tensor], None]
 Again = Callable[[], None]
-Record = Callable[[Again], Again]
 
 WARM = 2
 """Plain steps before the first recording, in which libraries set themselves up."""
 SWITCH = "FGGP_GRAPHS"
 
 
-def recorder(device: torch.device) -> Record | None:
+def recorder(device: torch.device) -> CudaGraphs | None:
     """Return what records on a device, None where nothing can or ``FGGP_GRAPHS=no`` forbids it."""
-    if device.type != "cuda" or os.environ.get(SWITCH, "").lower() in {"no", "0", "false"}:
+    if os.environ.get(SWITCH, "").lower() in {"no", "0", "false"}:
         return None
-    return cuda_graph
+    # Any backend with the interface of torch.cuda records; the CPU has no graphs.
+    return CudaGraphs(device) if hasattr(torch.get_device_module(device), "CUDAGraph") else None
 
 
-def cuda_graph(work: Again) -> Again:
-    """Record what ``work`` launches, without running it; returns what launches it at once."""
-    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
-    try:
-        with torch.cuda.graph(graph):
-            work()
-    finally:  # older versions stay on the stream of a recording that failed
-        torch.cuda.set_stream(stream)
-    return graph.replay
+class CudaGraphs:
+    """Records work as CUDA graphs, which share one pool of memory.
+
+    They never run at the same time, so each may compute where another does. A replay may write over
+    the gradients of recordings made after it; so these are read before the next replay, as they are
+    after any step.
+
+    Args:
+        device: where the work runs; its module has the interface of `torch.cuda`.
+
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda: Any = torch.get_device_module(device)
+        self._graphs: list[Any] = []
+        self._pool_bytes = 0
+
+    def __call__(self, work: Again) -> Again:
+        """Record what ``work`` launches, without running it; returns what launches it at once.
+
+        Raises RuntimeError for what cannot be recorded, torch.OutOfMemoryError among them.
+        """
+        cuda = self._cuda
+        graph, stream = cuda.CUDAGraph(), cuda.current_stream()
+        cuda.empty_cache()  # so that what grows is the pool
+        before = cuda.memory_reserved()
+        try:
+            with cuda.graph(graph, pool=self._graphs[0].pool() if self._graphs else None):
+                work()
+        finally:  # older versions stay on the stream of a recording that failed
+            cuda.set_stream(stream)
+        self._graphs.append(graph)
+        self._pool_bytes += max(0, cuda.memory_reserved() - before)
+        again: Again = graph.replay
+        return again
+
+    @property
+    def allocated(self) -> int:
+        """The bytes of all tensors on the device now."""
+        return int(self._cuda.memory_allocated())
+
+    def shortage(self, allocated: int) -> str | None:
+        """Return why memory is too short for a recording, None where it is not.
+
+        A recording keeps what a plain step takes at its peak. As much has to stay free beside it,
+        for evaluations and for plain steps.
+
+        Args:
+            allocated: what `allocated` was before a plain step of the same work, just made.
+
+        """
+        cuda = self._cuda
+        step = cuda.max_memory_allocated() - allocated
+        needed = max(0, step - self._pool_bytes) + step
+        cached = cuda.memory_reserved() - self._pool_bytes - cuda.memory_allocated()
+        free = cuda.mem_get_info()[0] + max(0, cached)
+        if needed <= free:
+            return None
+        return f"it needs {needed / 2**30:.1f} GiB of memory, of which {free / 2**30:.1f} are free"
+
+    def forget(self) -> None:
+        """Give the memory of all recordings back, once nobody holds what replays them."""
+        self._graphs.clear()
+        self._pool_bytes = 0
+        self._cuda.empty_cache()
 
 
 @dataclass(frozen=True)
@@ -43,13 +100,10 @@ class _Recording:
     gradients: list[Tensor | None]
     again: Again
 
-    def run(self, x: Tensor, y: Tensor, parameters: Sequence[Tensor]) -> None:
+    def run(self, x: Tensor, y: Tensor) -> None:
         for own, new in zip(self.inputs, (x, y), strict=True):
             own.copy_(new)
         self.again()
-        for parameter, gradient in zip(parameters, self.gradients, strict=True):
-            if gradient is not None:  # the same memory at each replay
-                parameter.grad = gradient
 
 
 class Replay:
@@ -60,13 +114,15 @@ class Replay:
     with a plain step on the spot, once. Where it differs, or where nothing can be recorded,
     training goes on with plain steps and says so.
 
+    A replay writes its gradients to the same memory each time, and they stay in ``.grad``.
+
     Args:
         work: takes a batch; forward and backward pass, optimizer, masks. It leaves gradients.
         parameters: whose gradients these are.
         changed: returns the tensors that ``work`` changes in place.
         read: returns the tensors that it only reads, and that others change in place.
         constants: returns the numbers that it reads on the host, such as the learning rate.
-        record: makes a recording, see `cuda_graph`; None never records.
+        record: makes recordings; None never records.
 
     Attributes:
         replayed: how many steps came from a recording.
@@ -81,26 +137,40 @@ class Replay:
         changed: Callable[[], list[Tensor]],
         read: Callable[[], list[Tensor]],
         constants: Callable[[], list[float]],
-        record: Record | None,
+        record: CudaGraphs | None,
     ) -> None:
         self._work, self._parameters = work, list(parameters)
         self._changed, self._read, self._constants = changed, read, constants
         self._record = record
         self._plain = self.replayed = 0
         self._recordings: dict[torch.Size, _Recording] = {}
+        self._attached: _Recording | None = None
         self._made_of: list[float] = []
 
     def __call__(self, x: Tensor, y: Tensor) -> None:
         """Do the work of one batch (B, …) with targets (B,); gradients are there afterwards."""
         recording = self._recordings.get(x.shape)
         if recording is not None:
-            recording.run(x, y, self._parameters)
+            self._attach(recording)
+            recording.run(x, y)
             self.replayed += 1
-        elif self._record is None or self._plain < WARM:
+            return
+        self.detach()
+        if self._record is None or self._plain < WARM:
             self._work(x, y)
             self._plain += 1
         else:
             self._try(x, y, self._record)
+
+    def release(self) -> None:
+        """Free the gradients of a plain step; those of a recording stay for its next replay."""
+        if self._attached is None:
+            self._put_gradients(None)
+
+    def detach(self) -> None:
+        """Take the gradients of a recording away, to which a plain backward pass would add."""
+        if self._attached is not None:
+            self._put_gradients(None)
 
     def check(self) -> None:
         """Forget the recordings where what they were made of is no longer there.
@@ -108,41 +178,71 @@ class Replay:
         To be called after everything that may put a tensor or a number in the place of another.
         """
         if self._recordings and self._origin() != self._made_of:
-            self._recordings.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        self.detach()
+        self._recordings.clear()
+        if self._record is not None:
+            self._record.forget()
+
+    def _attach(self, recording: _Recording) -> None:
+        if self._attached is not recording:
+            self._put_gradients(recording.gradients)
+            self._attached = recording
+
+    def _put_gradients(self, gradients: Sequence[Tensor | None] | None) -> None:
+        self._attached = None
+        for number, parameter in enumerate(self._parameters):
+            parameter.grad = None if gradients is None else gradients[number]
 
     def _origin(self) -> list[float]:
         return [*_places(self._changed()), *_places(self._read()), *self._constants()]
 
-    def _try(self, x: Tensor, y: Tensor, record: Record) -> None:
+    def _try(self, x: Tensor, y: Tensor, record: CudaGraphs) -> None:
         """Do the work plainly and from a recording, and keep that where they agree to the bit."""
         own = self._changed()
         before = _copies(own)
+        allocated = record.allocated
         self._work(x, y)
         if _places(self._changed()) != _places(own):
             return  # an optimizer made its buffers, as at the first step and after a rewinding
-        after, gradients = _copies(own), self._gradients()
-        _put(own, before)
+        if (trouble := record.shortage(allocated)) is None:
+            after, gradients = _copies(own), self._gradients()
+            _put(own, before)
+            trouble = self._tried(x, y, record, after, gradients)
+            if trouble is not None:
+                _put(own, after)
+                self._put_gradients(gradients)
+        if trouble is not None:
+            self._recordings.clear()
+            record.forget()
+            self._record = None
+            print(f"fggp: no CUDA graph is used ({trouble}); training is slower", file=sys.stderr)
+
+    def _tried(
+        self,
+        x: Tensor,
+        y: Tensor,
+        record: CudaGraphs,
+        after: Sequence[Tensor],
+        gradients: Sequence[Tensor | None],
+    ) -> str | None:
+        """Keep a recording that leaves ``after`` and ``gradients``; returns why there is none."""
         try:
             recording = self._made(x, y, record)
-            recording.run(x, y, self._parameters)
-            right = _same(own, after) and _same(self._gradients(), gradients)
-            trouble = None if right else "a recorded step differs from a plain one"
+            self._attach(recording)
+            recording.run(x, y)
         except RuntimeError as error:  # whatever CUDA cannot record, or has no memory for
-            trouble = str(error).partition("\n")[0]
-        if trouble is None:
-            self._recordings[x.shape], self._made_of = recording, self._origin()
-            return
-        self._record = None
-        self._recordings.clear()
-        _put(own, after)
-        for parameter, gradient in zip(self._parameters, gradients, strict=True):
-            parameter.grad = gradient
-        print(f"fggp: no CUDA graph is used ({trouble}); training is slower", file=sys.stderr)
+            return str(error).partition("\n")[0]
+        if not _same([*self._changed(), *self._gradients()], [*after, *gradients]):
+            return "a recorded step differs from a plain one"
+        self._recordings[x.shape], self._made_of = recording, self._origin()
+        return None
 
-    def _made(self, x: Tensor, y: Tensor, record: Record) -> _Recording:
+    def _made(self, x: Tensor, y: Tensor, record: CudaGraphs) -> _Recording:
         inputs = x.clone(), y.clone()
-        for parameter in self._parameters:
-            parameter.grad = None  # so that gradients get memory that belongs to the recording
+        self._put_gradients(None)  # so that they get memory that belongs to the recording
         again = record(lambda: self._work(*inputs))
         return _Recording(inputs, self._gradients(), again)
 
@@ -166,11 +266,12 @@ def _put(tensors: Sequence[Tensor], values: Sequence[Tensor]) -> None:
 
 def _same(some: Sequence[Tensor | None], others: Sequence[Tensor | None]) -> bool:
     """Whether tensors agree to the bit; a NaN equals itself, zeros of two signs differ."""
-    return all(
-        (a is None and b is None)
-        or (a is not None and b is not None and torch.equal(_bits(a), _bits(b)))
-        for a, b in zip(some, others, strict=True)
-    )
+    pairs = [*zip(some, others, strict=True)]
+    if any((a is None) != (b is None) for a, b in pairs):
+        return False
+    there = [(a, b) for a, b in pairs if a is not None and b is not None]
+    # One answer for all, as each makes the host wait.
+    return bool(torch.stack([(_bits(a) == _bits(b)).all() for a, b in there]).all())
 
 
 def _bits(tensor: Tensor) -> Tensor:

@@ -73,11 +73,12 @@ class Step:
         leak = self._pruner.leak
         self._descend(x, y, soft=leak is not None)  # forward, backward, optimizer
         update = self._pruner.step(masked=leak is None)
-        self._optimizer.zero_grad()
+        self._replay.release()
         self._record(len(y), update, leak)
 
     def _descend(self, x: Tensor, y: Tensor, *, soft: bool) -> None:
         if soft:  # not recorded: the share of a pruned weight that the model sees may change
+            self._replay.detach()
             self._forward_backward_optimizer(x, y)
         else:
             self._pruner.copy_weights()  # a replayed step calls no hook

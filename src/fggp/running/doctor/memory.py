@@ -39,8 +39,19 @@ def fits_memory(place: Place) -> Iterator[Finding]:
     elif need > free:
         fix = "end what else uses it, or take a smaller training.batch_size"
         yield warning("memory", f"{found}, {where} has {free / 2**30:.1f} free now", fix)
+    elif (most := _recorded(place)) > free:
+        found = f"{found}, {most / 2**30:.1f} with CUDA graphs; {where} has {free / 2**30:.1f} free"
+        fix = f"training works without CUDA graphs but is slower; to have them, {SMALLER}"
+        yield warning("memory", found, fix)
     else:
         yield ok("memory", f"{found}; {where} has {free / 2**30:.1f} free")
+
+
+def _recorded(place: Place) -> float:
+    """Return the bytes of the largest training with recorded steps; 0 without a GPU."""
+    if not any(not gpu.trouble for gpu in place.probed.gpus):
+        return 0
+    return 1e6 * max(needed_mb(cell, place.size, recorded=True) or 0 for cell in place.cells)
 
 
 def _free(place: Place) -> tuple[str, float, float]:
