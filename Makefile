@@ -4,6 +4,9 @@ JOBS ?= 2
 GRANET ?=
 AUTHORS ?=
 IMAGES ?=
+# Of `make gpu-check`.
+STUDY ?= paper
+DEVICE ?= cuda
 # As envs/setup.sh has it; looked for when it is used, since the first setup brings it.
 UV = $(or $(shell command -v uv),$(VENV)/uv/bin/uv)
 
@@ -93,6 +96,9 @@ test-extending: $(READY) ## add a network, a data set and a figure as one file e
 
 test-docs: $(READY) ## run the command blocks of all pages in a copy, and say which are not run and why (a minute)
 	pytest -n $(JOBS) -m docs tests/docs
+
+gpu-check: $(READY) ## check a GPU before a grid is trained there, in five minutes [STUDY=paper] [DEVICE=cpu]
+	python -m fggp doctor $(STUDY) --gpu --device $(DEVICE)
 
 test-cluster: $(READY) ## run the profile in a one-node Slurm; as root, with slurm-wlm and munge installed
 	pytest -rs -m "cluster and not slow" tests/cluster

@@ -39,6 +39,7 @@ WITH_TORCH = {
     *("training.loss", "training.optimizer"),
     *("training.step", "training.loop", "training.train", "training.device", "training.speed"),
     "running.run_cell",
+    *("running.gpu_check.training", "running.gpu_check.masks", "running.gpu_check.steps"),
 }
 
 

@@ -85,7 +85,7 @@ def found(probed: Probed, driver: str = "", capability: str = "") -> Finding:
     for asked, answer in answers.items():
         command = ("nvidia-smi", "-L")
         if asked != "-L":
-            command = ("nvidia-smi", f"--query-gpu={asked}", "--format=csv,noheader")
+            command = ("nvidia-smi", f"--query-gpu={asked}", "--format=csv,noheader,nounits")
         place._answers[command] = Ran(0 if answer else 6, answer, "")
     (finding,) = gpus(place)
     return finding

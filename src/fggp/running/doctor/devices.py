@@ -75,8 +75,8 @@ def _gpu(place: Place, name: str, gpu: Gpu) -> Finding:
     if precision != "fp32" and gpu.capability < TENSOR_CORES:
         fix = "set training.precision to fp32, or take an A100 or newer"
         return warning(name, f"{found}; too old for {precision}", fix)
-    driver = _driver(place)
-    return ok(name, f"{found}, a training step works{f', driver {driver}' if driver else ''}")
+    version = driver(place)
+    return ok(name, f"{found}, a training step works{f', driver {version}' if version else ''}")
 
 
 def _without(place: Place) -> Finding:
@@ -98,8 +98,8 @@ def _without(place: Place) -> Finding:
 
 def _unseen(place: Place) -> Finding:
     """Say why PyTorch does not see the GPUs that the driver lists, and which build would."""
-    probed, driver, branch = place.probed, _driver(place), _branch(place)
-    with_driver = f", with driver {driver}" if driver else ""
+    probed, version, branch = place.probed, driver(place), _branch(place)
+    with_driver = f", with driver {version}" if version else ""
     if probed.cuda is None:
         found = f"there are some{with_driver}, and this PyTorch is built without CUDA"
         return wrong("gpu", found, installation(branch, _capability(place)))
@@ -114,28 +114,35 @@ def _unseen(place: Place) -> Finding:
     return wrong("gpu", found, installation(branch, _capability(place)))
 
 
-def _driver(place: Place) -> str:
+def driver(place: Place) -> str:
     """Return the version of NVIDIA's driver, such as 580.65.06; nothing where it is not known."""
-    return _asked(place, "driver_version", r"\d{3,}(\.\d+)*")
+    return query(place, "driver_version", r"\d{3,}(\.\d+)*")
 
 
 def _branch(place: Place) -> int | None:
-    version = _driver(place)
+    version = driver(place)
     return int(version.partition(".")[0]) if version else None
 
 
 def _capability(place: Place) -> tuple[int, int] | None:
     """Return the capability of the oldest GPU by its driver; PyTorch may see none of them."""
-    version = _asked(place, "compute_cap", r"\d{1,2}\.\d")
+    version = query(place, "compute_cap", r"\d{1,2}\.\d")
     if not version:
         return None
     major, minor = version.split(".")
     return int(major), int(minor)
 
 
-def _asked(place: Place, field: str, pattern: str) -> str:
-    """Return the lowest answer for a field of nvidia-smi over all GPUs; nothing without one."""
-    asked = place.ask("nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader")
+def query(place: Place, field: str, pattern: str) -> str:
+    """Return the lowest answer for a field of nvidia-smi over all GPUs; nothing without one.
+
+    Args:
+        place: what is examined.
+        field: as ``nvidia-smi --help-query-gpu`` lists it.
+        pattern: what an answer looks like, a number with dots; others do not count.
+
+    """
+    asked = place.ask("nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader,nounits")
     answers = asked.out.splitlines() if asked.status == 0 else []
     valid = [it.strip() for it in answers if re.fullmatch(pattern, it.strip())]
     return min(valid, key=lambda it: [int(part) for part in it.split(".")], default="")

@@ -86,7 +86,7 @@ def _facts(precision: str) -> dict[str, Any]:
 
     facts: dict[str, Any] = {"torch": torch.__version__, "cuda": torch.version.cuda}
     if torch.version.cuda is not None:
-        facts["cudnn"] = torch.backends.cudnn.version()
+        facts["cudnn"] = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     try:
         import_module("torchvision.datasets")
     except Exception as error:
