@@ -37,7 +37,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo paper report release measure bench bench-peers test test-slow test-extending test-docs \
-    test-cluster test-older-torch gpu-check faults compare-authors check format lock lock-cuda12 lock-check clean
+    test-cluster test-older-torch gpu-check faults compare-authors check format lock lock-older lock-check clean
 
 help: ## print this list
 	@echo "usage: make TARGET [JOBS=2] [PYTHON=python3]"
@@ -129,9 +129,9 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --all-extr
 
 lock: $(READY) ## choose the newest versions, with their hashes, for both lock files
 	$(COMPILE) --upgrade -o requirements.lock
-	$(MAKE) lock-cuda12
+	$(MAKE) lock-older
 
-lock-cuda12: $(READY) ## write requirements-cuda12.lock: requirements.lock with the PyTorch of envs/cuda12.txt
+lock-older: $(READY) ## write requirements-cuda12.lock: requirements.lock with the PyTorch of envs/cuda12.txt
 	cp requirements.lock requirements-cuda12.lock
 	$(COMPILE) --constraint envs/cuda12.txt -o requirements-cuda12.lock
 
