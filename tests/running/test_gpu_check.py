@@ -398,7 +398,7 @@ def test_the_command_prints_a_last_line_and_its_status_says_whether_it_passed(
 
 ABSENT = (
     *("matplotlib", "pandas", "pytest", "safetensors", "scipy", "seaborn"),
-    *("sklearn", "snakemake", "statsmodels", "tabulate", "torchvision", "zstandard"),
+    *("sklearn", "snakemake", "statsmodels", "tabulate", "zstandard"),
 )
 BLOCK = f"""
 import sys

@@ -17,11 +17,7 @@ Facts = dict[str, str | int | float | None]
 
 def machine(bench: Bench) -> Iterator[Finding]:
     """Check PyTorch, and on a GPU the driver, the capability, and what sharing it needs."""
-    for finding in torch_build(bench.place):
-        if finding.name == "torchvision":  # it unpacks CIFAR-10; no training needs it
-            yield replace(finding, state="warning")
-        else:
-            yield finding
+    yield from torch_build(bench.place)
     if bench.device == "cpu":
         yield from cpu(bench.place)
         yield unchecked("gpu", "--device cpu: this only shows that the check works")
