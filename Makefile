@@ -4,26 +4,51 @@ JOBS ?= 2
 GRANET ?=
 AUTHORS ?=
 IMAGES ?=
+# Of `make gpu-check`.
+STUDY ?= paper
+DEVICE ?= cuda
 # As envs/setup.sh has it; looked for when it is used, since the first setup brings it.
 UV = $(or $(shell command -v uv),$(VENV)/uv/bin/uv)
-READY := $(VENV)/.ready
+
+# The build of PyTorch: CUDA=13 (requirements.lock), CUDA=12 (requirements-cuda12.lock) or TORCH=cpu.
+# The one that is installed stays until the command line names another; clusters set a CUDA of their own.
+ASKED :=
+ifeq ($(origin CUDA),command line)
+    ASKED += cuda$(CUDA)
+endif
+ifeq ($(origin TORCH),command line)
+    ASKED += $(TORCH)
+endif
+ifneq ($(filter-out cuda13 cuda12 cpu,$(ASKED))$(word 2,$(ASKED)),)
+    $(error No such build of PyTorch; name one of CUDA=13, CUDA=12 and TORCH=cpu)
+endif
+# A marker has the build in its name, so that another build is a file to make; a setup that was
+# interrupted leaves the name of what it was making.
+MARKS := $(wildcard $(VENV)/.ready-* $(VENV)/.unfinished-*)
+BUILD := $(or $(strip $(ASKED)),$(lastword $(subst -, ,$(firstword $(notdir $(MARKS))))),cuda13)
+READY := $(VENV)/.ready-$(BUILD)
+# The environment and the tests of `make test-older-torch`.
+OLDER := .venv-cuda12
+ENGINE := tests/training/test_cuda_graphs.py tests/training/test_train.py tests/pruning/test_pruner.py \
+    tests/pruning/test_saliency.py tests/pruning/test_topk.py
 # Recipes see the environment first, so that Snakemake's jobs find the same Python.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo paper report release measure bench bench-peers test test-slow test-extending test-docs \
-    test-cluster faults compare-authors check format lock clean
+    test-cluster test-older-torch gpu-check faults compare-authors check format lock lock-older lock-check clean
 
 help: ## print this list
 	@echo "usage: make TARGET [JOBS=2] [PYTHON=python3]"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## make the virtual environment .venv, and nothing else
+setup: $(READY) ## make the virtual environment .venv [CUDA=12: older drivers, V100; TORCH=cpu: no GPU]
 
-$(READY): requirements.lock pyproject.toml envs/setup.sh
-	envs/setup.sh $(VENV)
-	@touch $@
+$(READY): requirements.lock requirements-cuda12.lock pyproject.toml envs/setup.sh
+	@mkdir -p $(VENV) && rm -f $(MARKS) && touch $(VENV)/.unfinished-$(BUILD)
+	envs/setup.sh $(VENV) $(BUILD)
+	@mv $(VENV)/.unfinished-$(BUILD) $@
 
 demo: $(READY) ## train the demo grid on digits, and make its tables, figures, page and report (5 to 8 minutes)
 	snakemake --cores $(JOBS) --configfile config/demo.yaml --quiet host rules
@@ -62,11 +87,18 @@ test: $(READY) ## run the tests that need minutes at most
 test-slow: $(READY) ## run the tests that need longer
 	pytest -n $(JOBS) --dist worksteal -m slow
 
+test-older-torch: ## run the tests of the engine with the PyTorch of requirements-cuda12.lock, in .venv-cuda12
+	$(MAKE) VENV=$(OLDER) CUDA=12 setup
+	$(OLDER)/bin/python -m pytest -n $(JOBS) --dist worksteal -m "not slow and not cluster and not docs" $(ENGINE)
+
 test-extending: $(READY) ## add a network, a data set and a figure as one file each, and try every command (a minute)
 	pytest -n $(JOBS) tests/promises/test_extensions.py tests/promises/test_new_figure.py
 
 test-docs: $(READY) ## run the command blocks of all pages in a copy, and say which are not run and why (a minute)
 	pytest -n $(JOBS) -m docs tests/docs
+
+gpu-check: $(READY) ## check a GPU before a grid is trained there, in five minutes [STUDY=paper] [DEVICE=cpu]
+	python -m fggp doctor $(STUDY) --gpu --device $(DEVICE)
 
 test-cluster: $(READY) ## run the profile in a one-node Slurm; as root, with slurm-wlm and munge installed
 	pytest -rs -m "cluster and not slow" tests/cluster
@@ -92,9 +124,19 @@ format: $(READY) ## let ruff and snakefmt rewrite what they can
 	ruff format .
 	snakefmt Snakefile workflow
 
-lock: $(READY) ## choose the newest versions anew, with their hashes
-	$(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
-	    --no-emit-index-url --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
+    --no-emit-index-url --no-header --no-annotate pyproject.toml
+
+lock: $(READY) ## choose the newest versions, with their hashes, for both lock files
+	$(COMPILE) --upgrade -o requirements.lock
+	$(MAKE) lock-older
+
+lock-older: $(READY) ## write requirements-cuda12.lock: requirements.lock with the PyTorch of envs/cuda12.txt
+	cp requirements.lock requirements-cuda12.lock
+	$(COMPILE) --constraint envs/cuda12.txt -o requirements-cuda12.lock
+
+lock-check: $(READY) ## check that both lock files still fit pyproject.toml, without installing (half a minute)
+	envs/lock-check.sh "$(COMPILE)"
 
 clean: ## delete the demo's results, caches and logs; keep data and other studies
 	rm -rf results/demo logs .snakemake .pytest_cache .mypy_cache .ruff_cache

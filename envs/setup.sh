@@ -1,9 +1,19 @@
 #!/bin/sh
-# Makes .venv from requirements.lock. Called by the Makefile; safe to repeat.
-# usage: envs/setup.sh [VENV]
+# Makes .venv from a lock file. Called by the Makefile; safe to repeat.
+# usage: envs/setup.sh [VENV [BUILD]], BUILD is the PyTorch: cuda13, cuda12 or cpu
 set -eu
 venv=${1:-.venv}
+build=${2:-cuda13}
 python=${PYTHON:-python3}
+
+case $build in
+cuda12) lock=requirements-cuda12.lock ;;
+cuda13 | cpu) lock=requirements.lock ;;
+*)
+    echo "$build is no build of PyTorch: cuda13, cuda12 or cpu." >&2
+    exit 1
+    ;;
+esac
 
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || {
     echo "fggp needs Python 3.11, 3.12 or 3.13, and $python is $("$python" --version 2>&1)." >&2
@@ -31,10 +41,24 @@ if [ -z "$uv" ]; then
     fi
 fi
 
-echo "Setting up $venv from requirements.lock (a minute or two; about 7 GB on Linux)"
 # Compiled bytecode saves seconds in every one of the many short processes of a grid.
 unset PYTHONDONTWRITEBYTECODE
 VIRTUAL_ENV=$(cd "$venv" && pwd)
 export VIRTUAL_ENV
-"$uv" pip sync --quiet --require-hashes --compile-bytecode requirements.lock
+if [ "$build" = cpu ] && [ "$(uname)" = Linux ]; then
+    # Only PyTorch's own index has builds without CUDA; their hashes are not in the lock, their
+    # versions are. Elsewhere the builds on PyPI have no CUDA.
+    echo "Setting up $venv from $lock, with the PyTorch for CPUs (a minute or two)"
+    others=$(mktemp)
+    trap 'rm -f "$others"' EXIT
+    awk '/^[^ ]/ {drop = /^(torch|torchvision|triton|cuda-[a-z]+|nvidia-[a-z0-9-]+)==/ && !/^nvidia-ml-py==/}
+        !drop' "$lock" >"$others"
+    "$uv" pip sync --quiet --require-hashes --compile-bytecode "$others"
+    # shellcheck disable=SC2046 # two words
+    "$uv" pip install --quiet --no-deps --compile-bytecode \
+        --index-url https://download.pytorch.org/whl/cpu $(grep -oE '^(torch|torchvision)==[0-9.]+' "$lock")
+else
+    echo "Setting up $venv from $lock (a minute or two; about 7 GB on Linux)"
+    "$uv" pip sync --quiet --require-hashes --compile-bytecode "$lock"
+fi
 "$uv" pip install --quiet --no-deps --no-build-isolation --compile-bytecode --editable .

@@ -20,6 +20,7 @@ from checkouts import (
 )
 
 from fggp.data import Dataset, load, prepare
+from fggp.study import gpu_measurements
 
 if TYPE_CHECKING:
     from stand_in_gpu import GPU
@@ -34,6 +35,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # start, even where a test sends it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unmeasured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Estimates as where no GPU was checked, whatever ``make gpu-check`` left in this checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gpu_measurements, "FOLDER", tmp_path_factory.mktemp("gpu-check"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import yaml
 from fabricate import GRID, measured, result_of
 
 from fggp.cli import main
-from fggp.study import costs
+from fggp.study import costs, gpu_measurements
 from fggp.study.cell import Cell
 from fggp.study.config import cells, load
 from fggp.study.result_file import write
@@ -179,3 +179,29 @@ def test_updates_after_every_step_are_said_to_be_missing_from_an_estimate_for_a_
     (line,) = [it for it in plan(capsys).splitlines() if "deep-r:" in it]
     assert "the host draws a random number per active weight, is not counted" in line
     assert "deep-r:" not in plan(capsys, "--device", "cpu")
+
+
+def test_it_estimates_by_what_was_measured_on_a_gpu(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_measurements, "FOLDER", tmp_path / "gpu-check")
+    study(**PAPER)
+    before = hours(plan(capsys))
+    shared = {"backbone": "vgg19", "width": 1, "precision": "tf32", "layout": "contiguous"}
+    step = gpu_measurements.StepTime(**shared, batch_size=128, side=32, milliseconds=100)
+    gpu_measurements.write(
+        gpu_measurements.Measured(
+            device="cuda",
+            device_name="NVIDIA L40S",
+            made="2026-11-28T12:00:00+00:00",
+            passed=True,
+            watts=350,
+            steps=(step,),
+        )
+    )
+    text = plan(capsys)
+    assert "GPU hours (nvidia-l40s)" in text
+    assert "measured on NVIDIA L40S by gpu-check on 2026-11-28" in text
+    assert "at 350 W per GPU (the board's limit by its driver)" in text
+    assert hours(text) > 10 * before
+    assert "GPU hours (h200)" in plan(capsys, "--device", "h200")

@@ -105,7 +105,10 @@ def copy(tmp_path: Path) -> Path:
             for name in names
             if name == "__pycache__"
             or name.endswith((".egg-info", "_cache"))
-            or (Path(path) == ROOT and name in MADE | {".git", ".venv", ".snakemake"})
+            or (
+                Path(path) == ROOT
+                and name in MADE | {".git", ".venv", ".venv-cuda12", ".snakemake"}
+            )
         ],
     )
     shutil.copytree(ROOT / "results/reference", folder / "results/reference")

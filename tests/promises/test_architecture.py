@@ -40,6 +40,7 @@ WITH_TORCH = {
     *("training.step", "training.loop", "training.train", "training.device", "training.gpu_use"),
     "training.speed",
     "running.run_cell",
+    *("running.gpu_check.training", "running.gpu_check.masks", "running.gpu_check.steps"),
 }
 
 

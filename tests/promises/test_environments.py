@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import fggp
+from fggp.running.doctor.torch_builds import CUDA12
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -20,7 +21,10 @@ CONDA_NAMES = {
     "matplotlib": "matplotlib-base",
     "seaborn": "seaborn-base",
 }
-LOCK = (ROOT / "requirements.lock").read_text()
+LOCKS = {
+    name: (ROOT / name).read_text() for name in ("requirements.lock", "requirements-cuda12.lock")
+}
+GPU_STACK = re.compile(r"torch|torchvision|triton|cuda-.*|nvidia-(?!ml-py$).*")
 
 
 def bounds(*extras: str) -> dict[str, SpecifierSet]:
@@ -70,26 +74,34 @@ def test_no_environment_takes_packages_from_where_it_does_not_say(name: str) -> 
     assert channels[-1] == "nodefaults"
 
 
-def locked() -> list[tuple[Requirement, str]]:
-    """Each locked requirement with the rest of its entry: its hashes."""
-    entries = re.split(r"\n(?=\S)", LOCK.strip())
+def locked(lock: str) -> list[tuple[Requirement, str]]:
+    """Each requirement of a lock file with the rest of its entry: its hashes."""
+    entries = re.split(r"\n(?=\S)", LOCKS[lock].strip())
     pairs = [entry.partition("\\\n") for entry in entries]
     return [(Requirement(first.strip()), rest) for first, _, rest in pairs]
 
 
-def test_the_lock_satisfies_every_bound() -> None:
-    pinned: dict[str, list[Requirement]] = {}
-    for requirement, _ in locked():
-        pinned.setdefault(canonicalize_name(requirement.name), []).append(requirement)
-    for name, bound in bounds("workflow", "dev", "examples").items():
+def versions(lock: str) -> dict[str, list[str]]:
+    """The versions of each package: one for all systems, or one for each marker."""
+    found: dict[str, list[str]] = {}
+    for requirement, _ in locked(lock):
+        name = canonicalize_name(requirement.name)
+        found.setdefault(name, []).extend(spec.version for spec in requirement.specifier)
+    return found
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_satisfies_every_bound(lock: str) -> None:
+    pinned = versions(lock)
+    for name, bound in bounds(*PROJECT["optional-dependencies"]).items():
         pins = pinned[canonicalize_name(name)]
-        versions = [spec.version for pin in pins for spec in pin.specifier]
-        assert versions, name
-        assert all(bound.contains(version, prereleases=True) for version in versions), name
+        assert pins, name
+        assert all(bound.contains(version, prereleases=True) for version in pins), name
 
 
-def test_the_lock_pins_every_package_to_one_version_with_hashes() -> None:
-    entries = locked()
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_pins_every_package_to_one_version_with_hashes(lock: str) -> None:
+    entries = locked(lock)
     assert len(entries) > 50
     for requirement, rest in entries:
         assert [spec.operator for spec in requirement.specifier] == ["=="], requirement
@@ -98,10 +110,41 @@ def test_the_lock_pins_every_package_to_one_version_with_hashes() -> None:
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value) for value in hashes), requirement
 
 
-def test_the_lock_names_no_address() -> None:
-    assert "://" not in LOCK
-    assert "--index-url" not in LOCK
-    assert " @ " not in LOCK
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_no_address(lock: str) -> None:
+    assert "://" not in LOCKS[lock]
+    assert "--index-url" not in LOCKS[lock]
+    assert " @ " not in LOCKS[lock]
+
+
+@pytest.mark.parametrize(
+    ("lock", "cuda", "other"),
+    [("requirements.lock", "cu13", "cu12"), ("requirements-cuda12.lock", "cu12", "cu13")],
+)
+def test_each_lock_has_the_libraries_of_one_cuda(lock: str, cuda: str, other: str) -> None:
+    names = versions(lock)
+    assert f"nvidia-cudnn-{cuda}" in names
+    assert f"nvidia-nccl-{cuda}" in names
+    assert [name for name in names if name.endswith(f"-{other}")] == []
+
+
+def test_the_locks_differ_in_pytorch_and_its_gpu_libraries_alone() -> None:
+    newest, older = map(versions, LOCKS)
+    names = newest.keys() | older.keys()
+    assert {it for it in names if newest.get(it) != older.get(it)} >= {"torch", "torchvision"}
+    others = {it for it in names if not GPU_STACK.fullmatch(it)}
+    assert {it: older.get(it) for it in others} == {it: newest.get(it) for it in others}
+
+
+def test_the_older_pytorch_is_that_of_its_constraints_and_of_the_lowest_bound() -> None:
+    text = (ROOT / "envs/cuda12.txt").read_text()
+    asked = dict(re.findall(r"^([\w-]+)==(\S+)$", text, re.MULTILINE))
+    assert asked.keys() == {"torch", "torchvision"}
+    pinned = versions("requirements-cuda12.lock")
+    assert {name: pinned[name] for name in asked} == {n: [it] for n, it in asked.items()}
+    assert CUDA12.pip.split() == [f"{name}=={it}" for name, it in asked.items()]
+    for name, version in asked.items():
+        assert str(bounds()[name]) == f">={version.rpartition('.')[0]}"
 
 
 def test_the_version_of_the_package_is_that_of_the_project() -> None:
@@ -138,7 +181,7 @@ def test_an_image_gets_every_file_that_its_environment_is_made_from() -> None:
         r"^    (\S+) /opt/fggp/\S+$", (ROOT / "envs/apptainer.def").read_text(), re.MULTILINE
     )
     assert all((ROOT / name).exists() for name in copied)
-    needed = {"Makefile", "pyproject.toml", "requirements.lock", "envs", "src"}
+    needed = {"Makefile", "pyproject.toml", *LOCKS, "envs", "src"}
     assert needed | {PROJECT["readme"], *PROJECT["license-files"]} <= set(copied)
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert {".venv", "data", "!results/reference"} <= set(ignored)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is n
 def make_paper(folder: Path, broken: str = "") -> subprocess.CompletedProcess[str]:
     shutil.copy(ROOT / "Makefile", folder)
     shutil.copytree(ROOT / "envs", folder / "envs")
-    for name in ("requirements.lock", "pyproject.toml"):
+    for name in ("requirements.lock", "requirements-cuda12.lock", "pyproject.toml"):
         (folder / name).touch()
     for study in STUDIES:
         (folder / "results/reference" / study).mkdir(parents=True)
@@ -34,7 +34,7 @@ def make_paper(folder: Path, broken: str = "") -> subprocess.CompletedProcess[st
     python.parent.mkdir(parents=True)
     python.write_text(STUB)
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    (folder / ".venv/.ready").touch()
+    (folder / ".venv/.ready-cuda13").touch()
     environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
     return subprocess.run(
         ["make", "paper"],

@@ -138,7 +138,13 @@ def test_a_bare_make_prints_the_targets_and_sets_nothing_up(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("broken", "called"),
     [
-        ("", ["check", "test", "test-extending", "test-docs", "test-cluster"]),
+        (
+            "",
+            [
+                *("check", "lock-check", "test", "test-extending", "test-docs"),
+                *("gpu-check", "DEVICE=cpu", "test-older-torch", "test-cluster"),
+            ],
+        ),
         ("check", ["check"]),
     ],
 )

@@ -133,9 +133,9 @@ def fig(seed=0):
     linears = [nn.Linear(shape[1], shape[0], bias=False) for shape in FIG]
     for linear in linears:
         linear.weight.data = torch.tensor(random.integers(-2, 3, linear.weight.shape)).float()
-    return nn.Sequential(
-        linears[0], nn.ReLU(), linears[1], nn.BatchNorm1d(4, eps=0), nn.ReLU(), linears[2]
-    )
+    # 1 + eps is 1, so that all flows are exact; PyTorch 2.10 refuses an eps of 0.
+    norm = nn.BatchNorm1d(4, eps=1e-300)
+    return nn.Sequential(linears[0], nn.ReLU(), linears[1], norm, nn.ReLU(), linears[2])
 
 
 def fig_flow(weights):

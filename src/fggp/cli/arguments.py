@@ -91,7 +91,7 @@ def add_costs(parser: argparse.ArgumentParser) -> None:
         "--device",
         choices=sorted(costs.devices()),
         help="reckon with this one (default: what most finished cells were trained on, "
-        "else what the precision of the study asks for)",
+        "else the GPU that gpu-check measured last, or a CPU where the precision is fp32)",
     )
     parser.add_argument(
         "--watts",

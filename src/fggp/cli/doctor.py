@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,9 @@ from fggp.study.config import load
 if TYPE_CHECKING:
     from fggp.running.doctor import Finding, Place
 
+WIDE = 34
+"""Columns of the names of the GPU check, which are printed before all are known."""
+
 
 def add(verbs: Any) -> None:
     """Add the verb to the parser."""
@@ -25,13 +29,15 @@ def add(verbs: Any) -> None:
         do,
         "say whether this machine can run a study, before hours are spent",
         "python -m fggp doctor paper --profile slurm\n"
-        "  (on this machine alone: python -m fggp doctor demo)",
+        "  (on this machine alone: python -m fggp doctor demo)\n"
+        "  (five minutes on a GPU: srun --gpus=1 -c 4 --mem=24G -t 15 "
+        "python -m fggp doctor paper --gpu)",
     )
     parser.epilog = (
         "exit status:\n"
         "  0  nothing is wrong, though there may be warnings\n"
         "  1  something is wrong; its line says how to mend it\n\n"
-        "Nothing is submitted, trained or kept. Estimates are rough.\n\n"
+        "Nothing is submitted, trained or kept, unless with --gpu. Estimates are rough.\n\n"
         f"{parser.epilog}"
     )
     parser.add_argument(
@@ -42,11 +48,25 @@ def add(verbs: Any) -> None:
         default="",
         help="check for `snakemake --profile PROFILE` too: its settings, and Slurm",
     )
+    parser.add_argument(
+        "--gpu",
+        action="store_true",
+        help="check the GPU instead, in about five minutes: short trainings recorded, plain and "
+        "resumed, two at once, masks, milliseconds per step; kept in results/gpu-check",
+    )
+    parser.add_argument(
+        "--device",
+        choices=("cuda", "cpu"),
+        default="cuda",
+        help="with --gpu: cpu only shows that the check works (default: cuda)",
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
 def do(options: argparse.Namespace) -> int:
     """Examine, and print what was found."""
+    if options.gpu:
+        return _check_gpu(options)
     from fggp.running.doctor import examine
 
     findings = examine(_place(options.study, options.profile))
@@ -69,16 +89,44 @@ def _place(name: str | None, profile: str) -> Place:
         return Place(study_file=path, complaint=str(failure), profile=profile)
 
 
+def _check_gpu(options: argparse.Namespace) -> int:
+    """Check the GPU, and print each finding as soon as it is there."""
+    from fggp.running.gpu_check.check import check, last_line
+
+    place = _place(options.study or "paper", options.profile)
+    if place.study is None:
+        raise Failure(place.complaint)
+    began = time.monotonic()
+    if options.json:
+        checked = check(place, options.device)
+        print(_json(checked.findings))
+    else:
+        checked = check(
+            place,
+            options.device,
+            heading=lambda text: print(text, flush=True),
+            tell=lambda it: print(*_lines(it, WIDE), sep="\n", flush=True),
+        )
+        print(f"\n{last_line(checked, time.monotonic() - began)}")
+    return int(not checked.measured.passed)
+
+
 def _table(findings: Sequence[Finding]) -> str:
     wide = max(len(it.name) for it in findings)
     lines = []
     for it in findings:
-        lines.append(f"{it.state:<11}  {it.name:<{wide}}  {it.found}")
-        if it.fix:
-            word = "to check" if it.state == "not checked" else "to mend"
-            lines.append(f"{'':<11}  {'':<{wide}}  {word}: {it.fix}")
+        lines += _lines(it, wide)
     counts = {state: sum(it.state == state for it in findings) for state in ("wrong", "warning")}
     return "\n".join([*lines, f"\n{counts['wrong']} wrong, {counts['warning']} to look at"])
+
+
+def _lines(it: Finding, wide: int) -> list[str]:
+    """Return the lines of a finding; names take so many columns (``wide``)."""
+    lines = [f"{it.state:<11}  {it.name:<{wide}}  {it.found}"]
+    if it.fix:
+        word = "to check" if it.state == "not checked" else "to mend"
+        lines.append(f"{'':<11}  {'':<{wide}}  {word}: {it.fix}")
+    return lines
 
 
 def _json(findings: Sequence[Finding]) -> str:

@@ -15,6 +15,7 @@ from fggp.running.commands import TIMED_OUT, run
 from fggp.running.mps import Limits, NoMps, mps
 from fggp.running.signals import stopping
 from fggp.running.workers import Ended, Workers
+from fggp.training.given_gpu import VISIBLE, hides
 
 if TYPE_CHECKING:
     from fggp.running.workers import Task
@@ -47,7 +48,8 @@ def has_gpu(seconds: float = Limits.listing) -> bool:
 
     A driver that does not answer in so many ``seconds`` has a GPU in trouble, rather than none.
     """
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+    visible = os.environ.get(VISIBLE)
+    if visible is not None and hides(visible):
         return False
     listed = run(["nvidia-smi", "-L"], seconds)
     return listed.status == TIMED_OUT or (listed.status == 0 and "GPU" in listed.out)

@@ -1,8 +1,9 @@
 """What a training costs: time, memory, energy and disk, before anything like it was trained.
 
-The figures of devices are in ``costs.yaml``, those of a network in the file beside it
-(`fggp.models.registry.costs_path`), each with its source. All that is made of them is an estimate
-and says so. A network without figures has no estimate: what returns None here is not known.
+What `gpu-check` measured on a GPU goes before the figures on record. Those of devices are in
+``costs.yaml``, those of a network in the file beside it (`fggp.models.registry.costs_path`), each
+with its source. All that is made of them is an estimate and says so. A network without figures has
+no estimate: what returns None here is not known.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from fggp.models.registry import costs_path
 from fggp.pruning.deep_rewiring import Rewire
 from fggp.pruning.recipe import Recipe
 from fggp.pruning.timing import epochs_of
+from fggp.study import gpu_measurements
 from fggp.study.cell import Cell, Training, canonical
+from fggp.study.gpu_measurements import Measured, StepTime, model_name
 
 SIDE = 32
 """Pixels along the side of the images that the rates are about."""
@@ -92,10 +95,10 @@ class Rate:
     source: str
 
 
-@cache
 def devices() -> dict[str, Device]:
-    """Return the devices of ``costs.yaml`` by name."""
-    return {name: Device(name, **row) for name, row in _table()["devices"].items()}
+    """Return the devices of ``costs.yaml``, and the GPUs that were checked, by name."""
+    measured = [_checked_device(it) for it in reversed(gpu_measurements.gpus())]  # the newest last
+    return {**_recorded_devices(), **{it.name: it for it in measured}}
 
 
 def device(name: str) -> Device:
@@ -107,11 +110,16 @@ def device(name: str) -> Device:
 
 
 def device_for(training: Training) -> Device:
-    """Return the device that a training protocol is made for: tf32 and bf16 ask for a GPU."""
-    return device("cpu" if training.precision == "fp32" else "h200")
+    """Return the device that a training protocol is made for: tf32 and bf16 ask for a GPU.
+
+    That is the one that was checked last; without any, an H200.
+    """
+    if training.precision == "fp32":
+        return device("cpu")
+    checked = gpu_measurements.gpus()
+    return _checked_device(checked[0]) if checked else device("h200")
 
 
-@cache
 def device_named(kind: str, name: str) -> Device:
     """Return the device of a result, by its kind there ("cpu" or "cuda") and its full name.
 
@@ -119,6 +127,9 @@ def device_named(kind: str, name: str) -> Device:
     """
     if kind == "cpu":
         return device("cpu")
+    checked = [it for it in gpu_measurements.gpus() if it.name == model_name(name)]
+    if checked:
+        return _checked_device(checked[0])
     gpus = [it for it in devices().values() if it.kind == "gpu"]
     known = next((it for it in gpus if it.name in name.lower()), None)
     return known or replace(gpus[-1], stands_for=name)
@@ -135,9 +146,20 @@ def rate(device: Device, backbone: str, width: float, precision: str) -> Rate | 
 
 
 def rate_of(cell: Cell, device: Device) -> Rate | None:
-    """Return the rate on record for a cell; None without any."""
+    """Return the rate for a cell, measured or else on record; None without any."""
     backbone = cell.backbone
-    return rate(device, backbone.name, float(backbone.width), cell.training.precision)
+    recorded = rate(device, backbone.name, float(backbone.width), cell.training.precision)
+    return _measured_rate(cell, device, recorded) or recorded
+
+
+def step_milliseconds(cell: Cell, side: int, device: Device) -> float | None:
+    """Return the milliseconds of a training step by the figures on record; None without any."""
+    backbone, training = cell.backbone, cell.training
+    row = rate(device, backbone.name, float(backbone.width), training.precision)
+    if row is None:
+        return None
+    work = (float(backbone.width) / row.width) ** 2 * (side / SIDE) ** 2
+    return 1e3 * max(row.step, training.batch_size * row.image * work)
 
 
 def first_layer_stride(backbone: str) -> int:
@@ -264,6 +286,51 @@ def parameters(cell: Cell) -> int | None:
     """Return about how many weights and biases a network has; None where that is not known."""
     whole = _figures(cell.backbone.name).get("parameters")
     return None if whole is None else round(int(whole) * float(cell.backbone.width) ** 2)
+
+
+def _measured_rate(cell: Cell, device: Device, recorded: Rate | None) -> Rate | None:
+    """Return the rate by the nearest step that was timed on a device; None where none was.
+
+    A step of less work than the timed one takes no less than it or than what is on record, if less.
+    """
+    training, width = cell.training, float(cell.backbone.width)
+
+    def distance(it: StepTime) -> tuple[float, bool, float]:
+        batch = abs(log(it.batch_size / training.batch_size))
+        return abs(log(it.width / width)), it.layout != training.layout, batch
+
+    for measured in gpu_measurements.gpus():
+        rows = [
+            it
+            for it in measured.steps
+            if (it.backbone, it.precision) == (cell.backbone.name, training.precision)
+        ]
+        if rows and _checked_device(measured).name == device.name:
+            row = min(rows, key=distance)
+            step = row.milliseconds * 1e-3
+            image = step / row.batch_size / (row.side / SIDE) ** 2
+            least = step if recorded is None else min(step, recorded.step)
+            return Rate(row.width, image, least, measured.source)
+    return None
+
+
+def _checked_device(measured: Measured) -> Device:
+    """Return a GPU that was checked, under its short name where ``costs.yaml`` knows it."""
+    known = [it for it in _recorded_devices().values() if it.kind == "gpu"]
+    found = next((it for it in known if it.name in measured.device_name.lower()), None)
+    usual = found or known[0]
+    if measured.watts is None:
+        power, power_from = usual.power, f"not known; that of {usual.name.upper()}"
+        power_from = usual.power_from if found else power_from
+    else:
+        power, power_from = measured.watts, "the board's limit by its driver"
+    name = found.name if found else measured.name
+    return Device(name, "gpu", usual.start, power, power_from)
+
+
+@cache
+def _recorded_devices() -> dict[str, Device]:
+    return {name: Device(name, **row) for name, row in _table()["devices"].items()}
 
 
 def _recipe(cell: Cell) -> Recipe:

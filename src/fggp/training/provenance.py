@@ -25,6 +25,7 @@ BESIDE = {
         "study/config_limits",
         "study/costs",
         "study/dependencies",
+        "study/gpu_measurements",
     ),
     *("study/outcome", "study/result_file", "study/stored_results", "study/study_folder"),
     "study/yaml_files",

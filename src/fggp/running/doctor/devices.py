@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 
 from fggp.running.doctor.context import Place
 from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
+from fggp.running.doctor.torch_builds import CUDA12, CUDA13, installation, runs_on
+from fggp.running.doctor.torch_probe import Gpu
 from fggp.running.mps import CONTROL
 from fggp.training.given_gpu import given_gpu, hides
 
@@ -20,7 +23,7 @@ def torch_build(place: Place) -> Iterator[Finding]:
     """Check that PyTorch and torchvision can be imported together."""
     probed = place.probed
     if probed.failure:
-        fix = "install torch and torchvision anew: make setup"
+        fix = "install torch and torchvision again: make setup"
         yield wrong("torch", f"cannot be used: {probed.failure}", fix)
         return
     build = f"built with CUDA {probed.cuda}" if probed.cuda else "built without CUDA"
@@ -36,7 +39,7 @@ def cpu(place: Place) -> Iterator[Finding]:
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if place.probed.cpu_trouble:
-        fix = "install torch anew: make setup"
+        fix = "install torch again: make setup"
         yield wrong("cpu", f"a training step fails: {place.probed.cpu_trouble}", fix)
         return
     threads = 1 if place.study is None else place.study.training.threads
@@ -55,29 +58,31 @@ def gpus(place: Place) -> Iterator[Finding]:
     if not probed.gpus:
         yield _without(place)
     for number, gpu in enumerate(probed.gpus):
-        name, capability = f"gpu {number}", ".".join(map(str, gpu.capability))
-        memory = f"{gpu.free / 2**30:.1f} of {gpu.memory / 2**30:.1f} GiB free"
-        found = f"{gpu.name}, capability {capability}, {memory}"
-        precision = "fp32" if place.study is None else place.study.training.precision
-        if gpu.trouble:
-            fix = "install a PyTorch built for this GPU and driver, or train with --device cpu"
-            yield wrong(name, f"{gpu.name}: a training step fails: {gpu.trouble}", fix)
-        elif precision != "fp32" and gpu.capability < TENSOR_CORES:
-            fix = "set training.precision to fp32, or take an A100 or newer"
-            yield warning(name, f"{found}; too old for {precision}", fix)
-        else:
-            yield ok(name, f"{found}, a training step works{_driver(place)}")
+        yield _gpu(place, f"gpu {number}", gpu)
 
 
-def _driver(place: Place) -> str:
-    asked = place.ask("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
-    versions = asked.out.split() if asked.status == 0 else []
-    return f", driver {versions[0]}" if versions else ""
+def _gpu(place: Place, name: str, gpu: Gpu) -> Finding:
+    """Compare one GPU with what PyTorch was built for, and with the precision of the study."""
+    built, capability = place.probed.architectures, ".".join(map(str, gpu.capability))
+    if built and not runs_on(gpu.capability, built):
+        found = f"{gpu.name}, capability {capability}: this PyTorch is built for {' '.join(built)}"
+        return wrong(name, found, installation(_branch(place), gpu.capability))
+    if gpu.trouble:
+        fix = f"install the PyTorch for it: {installation(_branch(place), gpu.capability)}"
+        return wrong(name, f"{gpu.name}: a training step fails: {gpu.trouble}", fix)
+    memory = f"{gpu.free / 2**30:.1f} of {gpu.memory / 2**30:.1f} GiB free"
+    found = f"{gpu.name}, capability {capability}, {memory}"
+    precision = "fp32" if place.study is None else place.study.training.precision
+    if precision != "fp32" and gpu.capability < TENSOR_CORES:
+        fix = "set training.precision to fp32, or take an A100 or newer"
+        return warning(name, f"{found}; too old for {precision}", fix)
+    version = driver(place)
+    return ok(name, f"{found}, a training step works{f', driver {version}' if version else ''}")
 
 
 def _without(place: Place) -> Finding:
     """Say why PyTorch sees no GPU, and whether that matters."""
-    probed, listed = place.probed, place.ask("nvidia-smi", "-L")
+    listed = place.ask("nvidia-smi", "-L")
     there = listed.out if listed.status == 0 else ""
     given = given_gpu(lambda: there)
     if given or "GPU" in there:
@@ -86,18 +91,65 @@ def _without(place: Place) -> Finding:
             found = "there are some, and CUDA_VISIBLE_DEVICES hides them"
             fix = "unset CUDA_VISIBLE_DEVICES"
             return wrong("gpu", found, fix) if given else warning("gpu", found, fix)
-        if probed.cuda is None:
-            fix = "install a PyTorch built with CUDA: make setup on Linux"
-            return wrong("gpu", "there are some, and this PyTorch is built without CUDA", fix)
-        reason = "; ".join(probed.warnings) or f"its CUDA is {probed.cuda}"
-        fix = "update the driver, or install a PyTorch built for an older CUDA"
-        return wrong("gpu", f"there are some, and PyTorch sees none ({reason})", fix)
+        return _unseen(place)
     if place.on_slurm:
         return unchecked("gpu", "none here, they are on other nodes", IN_A_JOB)
     if place.study is not None and place.study.training.precision != "fp32":
         fix = "train where there is one; on a CPU expect days"
         return warning("gpu", f"none, and {place.study.training.precision} is asked for", fix)
     return ok("gpu", "none; trainings use the CPU")
+
+
+def _unseen(place: Place) -> Finding:
+    """Say why PyTorch does not see the GPUs that the driver lists, and which build would."""
+    probed, version, branch = place.probed, driver(place), _branch(place)
+    with_driver = f", with driver {version}" if version else ""
+    if probed.cuda is None:
+        found = f"there are some{with_driver}, and this PyTorch is built without CUDA"
+        return wrong("gpu", found, installation(branch, _capability(place)))
+    needed = CUDA13.driver if probed.cuda.startswith("13") else CUDA12.driver
+    reasons = list(probed.warnings)
+    if branch is None and any("driver" in it and "too old" in it for it in reasons):
+        branch = needed - 1
+    if branch is not None and branch < needed:
+        reasons.insert(0, f"its CUDA {probed.cuda} needs driver {needed} or newer")
+    reason = "; ".join(reasons) or f"its CUDA is {probed.cuda}"
+    found = f"there are some{with_driver}, and PyTorch sees none ({reason})"
+    return wrong("gpu", found, installation(branch, _capability(place)))
+
+
+def driver(place: Place) -> str:
+    """Return the version of NVIDIA's driver, such as 580.65.06; nothing where it is not known."""
+    return query(place, "driver_version", r"\d{3,}(\.\d+)*")
+
+
+def _branch(place: Place) -> int | None:
+    version = driver(place)
+    return int(version.partition(".")[0]) if version else None
+
+
+def _capability(place: Place) -> tuple[int, int] | None:
+    """Return the capability of the oldest GPU by its driver; PyTorch may see none of them."""
+    version = query(place, "compute_cap", r"\d{1,2}\.\d")
+    if not version:
+        return None
+    major, minor = version.split(".")
+    return int(major), int(minor)
+
+
+def query(place: Place, field: str, pattern: str) -> str:
+    """Return the lowest answer for a field of nvidia-smi over all GPUs; nothing without one.
+
+    Args:
+        place: what is examined.
+        field: as ``nvidia-smi --help-query-gpu`` lists it.
+        pattern: what an answer looks like, a number with dots; others do not count.
+
+    """
+    asked = place.ask("nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader,nounits")
+    answers = asked.out.splitlines() if asked.status == 0 else []
+    valid = [it.strip() for it in answers if re.fullmatch(pattern, it.strip())]
+    return min(valid, key=lambda it: [int(part) for part in it.split(".")], default="")
 
 
 def sharing(place: Place) -> Iterator[Finding]:

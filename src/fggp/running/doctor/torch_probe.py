@@ -41,6 +41,8 @@ class Probed:
         failure: why it could not be asked; nothing where it could.
         torch: its version.
         cuda: the CUDA version that it was built with, None for a build without.
+        cudnn: the version of its cuDNN, such as 92600; None for a build without CUDA.
+        architectures: what it has kernels for, such as sm_80; empty where it sees no GPU.
         torchvision_trouble: why torchvision cannot be imported.
         warnings: what PyTorch warned of while it looked for GPUs.
         cpu_trouble: what came of a small training step on the CPU.
@@ -51,6 +53,8 @@ class Probed:
     failure: str = ""
     torch: str = ""
     cuda: str | None = None
+    cudnn: int | None = None
+    architectures: tuple[str, ...] = ()
     torchvision_trouble: str = ""
     warnings: tuple[str, ...] = ()
     cpu_trouble: str = ""
@@ -69,7 +73,8 @@ def probe(precision: str) -> Probed:
         last = (ran.err.strip().splitlines() or [f"exit status {ran.status}"])[-1]
         return Probed(failure=last[:200])
     gpus = tuple(Gpu(**gpu | {"capability": tuple(gpu["capability"])}) for gpu in facts["gpus"])
-    return Probed(**facts | {"gpus": gpus, "warnings": tuple(facts["warnings"])})
+    lists = {name: tuple(facts[name]) for name in ("warnings", "architectures")}
+    return Probed(**facts | {"gpus": gpus} | lists)
 
 
 def _facts(precision: str) -> dict[str, Any]:
@@ -78,6 +83,8 @@ def _facts(precision: str) -> dict[str, Any]:
     import torch
 
     facts: dict[str, Any] = {"torch": torch.__version__, "cuda": torch.version.cuda}
+    if torch.version.cuda is not None:
+        facts["cudnn"] = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     try:
         import_module("torchvision.datasets")
     except Exception as error:
@@ -85,6 +92,7 @@ def _facts(precision: str) -> dict[str, Any]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        facts["architectures"] = torch.cuda.get_arch_list()
         facts["gpus"] = [_gpu(number, precision) for number in range(count)]
         facts["cpu_trouble"] = _step("cpu", precision)
     facts["warnings"] = list(dict.fromkeys(_one_line(it.message) for it in caught))

@@ -1,0 +1,103 @@
+"""The whole check: its parts in their order, told as they go, and kept in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from fggp.running.doctor.context import Place
+from fggp.running.doctor.finding import Finding, wrong
+from fggp.running.gpu_check.facts import facts, machine, watts
+from fggp.running.gpu_check.gpu_tests import gpu_tests
+from fggp.running.gpu_check.parts import Bench, Part, masks, side_by_side, step_times, trainings
+from fggp.study.gpu_measurements import Check, Measured, write
+
+PARTS: tuple[tuple[str, Part], ...] = (
+    ("PyTorch, driver and GPU", machine),
+    ("the tests that need a GPU", gpu_tests),
+    ("trainings: recorded, plain, stopped and resumed", trainings),
+    ("two cells at once", side_by_side),
+    ("masks, beside those of the CPU", masks),
+    ("milliseconds of a training step", step_times),
+)
+
+
+class Checked(NamedTuple):
+    """What came of a check: its findings, and the file that they are in."""
+
+    findings: list[Finding]
+    path: Path
+    measured: Measured
+
+
+def check(
+    place: Place,
+    device: str,
+    *,
+    heading: Callable[[str], None] = lambda text: None,
+    tell: Callable[[Finding], None] = lambda finding: None,
+    parts: Sequence[tuple[str, Part]] = PARTS,
+) -> Checked:
+    """Make all parts of the check and write its file.
+
+    Args:
+        place: what is examined; it has a study.
+        device: "cuda", or "cpu" to see that the check works.
+        heading: called before each part, with its place in the order and what it is about.
+        tell: called with each finding as soon as it is there.
+        parts: what to do; where the first finds that nothing can be trained, the others are left.
+
+    """
+    findings: list[Finding] = []
+    with TemporaryDirectory(prefix="fggp-gpu-check-") as home:
+        bench = Bench(place, device, Path(home))
+        for number, (text, part) in enumerate(parts):
+            heading(f"[{number + 1}/{len(parts)}] {text}")
+            for finding in _guarded(part, bench):
+                findings.append(finding)
+                tell(finding)
+            if number == 0 and any(it.state == "wrong" for it in findings):
+                break
+    measured = _measured(bench, findings)
+    return Checked(findings, write(measured), measured)
+
+
+def last_line(checked: Checked, seconds: float) -> str:
+    """Return the last line of the output: how it went, on what, and where it is kept."""
+    failed = [it.name for it in checked.findings if it.state == "wrong"]
+    skipped = sum(it.state == "not checked" for it in checked.findings)
+    done = len(checked.findings) - skipped
+    took = f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
+    left = f", {skipped} not checked" if skipped else ""
+    where = f"on {checked.measured.device_name} in {took}; see {checked.path}"
+    if failed:
+        return f"gpu-check FAILED: {len(failed)} of {done} ({', '.join(failed)}){left}, {where}"
+    return f"gpu-check passed: all {done}{left}, {where}"
+
+
+def _guarded(part: Part, bench: Bench) -> Iterator[Finding]:
+    """Make a part; an error in it becomes a finding of its own."""
+    try:
+        yield from part(bench)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        name = part.__name__.replace("_", " ")
+        yield wrong(name, f"the check failed: {reason}", "repair that, and check again")
+
+
+def _measured(bench: Bench, findings: Sequence[Finding]) -> Measured:
+    place, now = bench.place, datetime.now(UTC).isoformat(timespec="seconds")
+    gpu = place.probed.gpus[0].name if place.probed.gpus and bench.device == "cuda" else ""
+    return Measured(
+        device="cuda" if gpu else "cpu",
+        device_name=gpu or "the CPU",
+        made=now,
+        passed=not any(it.state == "wrong" for it in findings),
+        watts=watts(place) if gpu else None,
+        facts=facts(place),
+        checks=tuple(Check(name=it.name, state=it.state, found=it.found) for it in findings),
+        steps=tuple(bench.steps),
+    )

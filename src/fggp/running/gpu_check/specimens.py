@@ -1,0 +1,103 @@
+"""The trainings that the check makes: the protocol of the study on a few random images."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fggp.data.dataset import Dataset, save
+from fggp.methods import METHODS
+from fggp.study.cell import Cell
+from fggp.study.config import Study
+
+EPOCHS, PRUNED_EPOCHS = 4, 2
+STEPS = 24
+"""Full batches of an epoch; one that is smaller comes on top."""
+ODD = 7
+"""Images of the last batch of an epoch, which has a recording of its own."""
+CLASSES = 10
+TINY_WIDTH, TINY_BATCH, TINY_SIDE, TINY_STEPS = Fraction(1, 32), 16, 16, 6
+"""What a CPU is given: enough to see that the check works, in seconds."""
+NAME = "gpu-check"
+
+
+def trainings(study: Study, *, tiny: bool) -> dict[str, Cell]:
+    """Return the cells that are trained in several ways, at most four, by a name in words."""
+    first, *_, last = [*study.backbones, *study.backbones]
+    own = study.training.precision, study.training.layout
+    other = ("bf16", "contiguous") if own != ("bf16", "contiguous") else ("tf32", "channels_last")
+    wanted = [
+        (first, "fggp", *own),
+        (first, "fggp", *other),
+        (last, "granet", *own),
+        (first, "dense", *own),
+    ]
+    return {
+        " ".join(it): training(study, *it[:2], tiny=tiny, precision=it[2], layout=it[3])
+        for it in wanted
+    }
+
+
+def training(study: Study, backbone: str, method: str, *, tiny: bool, **protocol: Any) -> Cell:
+    """Return a short training of a network of the study by a method with its default settings.
+
+    Args:
+        study: whose network, protocol and dense layers are taken.
+        backbone: one of its networks.
+        method: any that starts from a mask of its own or from none.
+        tiny: narrow, for a CPU.
+        protocol: in place of that of the study, such as ``precision``.
+
+    """
+    block, masked = study.backbones[backbone], METHODS[method].starts != "none"
+    plain = study.training.model_dump(mode="json") | {"epochs": EPOCHS} | protocol
+    if block.lr is not None:
+        plain["lr"] = str(block.lr)
+    if tiny:
+        plain |= {"batch_size": TINY_BATCH, "threads": 1}
+    sparsity = Fraction(1, 2) if tiny else min(study.sparsities)
+    return Cell.model_validate(
+        {
+            "backbone": {
+                "name": backbone,
+                "width": TINY_WIDTH if tiny else block.width,
+                "initialization": block.initialization,
+            },
+            "data": {"name": NAME, "validation": 0},
+            "label": method,
+            "method": {"name": method, "settings": METHODS[method].defaults},
+            "sparsity": sparsity if masked else 0,
+            "initial_sparsity": 0,
+            "seed": 1,
+            "training": plain,
+            "pruning": {
+                "update_every": 3 if tiny else 10,
+                "end_epoch": PRUNED_EPOCHS,
+                "dense": study.pruning.dense,
+            },
+        }
+    )
+
+
+def images(batch_size: int, side: int, *, steps: int, odd: int = ODD) -> Dataset:
+    """Return random images for epochs of so many full batches and one of ``odd`` images."""
+    random = np.random.default_rng(0)
+    count, test = steps * batch_size + odd, 50
+
+    def drawn(number: int) -> Any:
+        return random.integers(0, 256, (number, 3, side, side), dtype=np.uint8)
+
+    names, third = tuple(map(str, range(CLASSES))), (0.5, 0.5, 0.5)
+    labels, asked = np.arange(count) % CLASSES, np.arange(test) % CLASSES
+    return Dataset(drawn(count), labels, drawn(test), asked, names, third, third)
+
+
+def write_images(study: Study, side: int, path: Path, *, tiny: bool) -> None:
+    """Write the images of all `trainings` to a data file."""
+    if tiny:
+        save(images(TINY_BATCH, TINY_SIDE, steps=TINY_STEPS), path)
+    else:
+        save(images(study.training.batch_size, side, steps=STEPS), path)
