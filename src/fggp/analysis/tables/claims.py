@@ -170,10 +170,10 @@ def claims_table(runs: DataFrame, plan: Plan) -> Table:
 
 def _primary_test(runs: DataFrame, plan: Plan) -> str:
     """Say what the primary test of the plan, Wilcoxon over settings, can reach at best here."""
-    known = comparisons(runs, plan).dropna(subset=["smallest_p_holm"])
-    if known.empty:
+    known = [row for row in records(comparisons(runs, plan)) if not missing(row["smallest_p_holm"])]
+    if not known:
         return "The primary test, Wilcoxon over settings, has no p here."
-    best = known.loc[known["smallest_p_holm"].idxmin()]
+    best = min(known, key=lambda row: float(row["smallest_p_holm"]))
     p = float(best["smallest_p_holm"])
     reach = "can" if p < plan.alpha else "cannot"
     return (
