@@ -1,5 +1,6 @@
 """Fixtures for all tests; the modules that tests share are in tests/support."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -27,6 +28,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # start, even where a test sends it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of all collections of garbage what is there before the first test.
+
+    statsmodels asks for one with every family of p, each over all tests and modules otherwise.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
