@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -43,6 +44,15 @@ def unmeasured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gpu_measurements, "FOLDER", tmp_path_factory.mktemp("gpu-check"))
         yield
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of all collections of garbage what is there before the first test.
+
+    statsmodels asks for one with every family of p, each over all tests and modules otherwise.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from fork_server import clients
 from pausing import pause_after
 
 from fggp.study.result_file import fingerprint
@@ -118,10 +119,11 @@ class Checkout:
 
     def run(self, *command: str, status: int | None = 0, **changes: str) -> Ran:
         """Run a command to its end; ``status`` is the expected exit status, None for any."""
+        program, *arguments = command
         ended = subprocess.run(
-            command,
+            ["python" if program == sys.executable else program, *arguments],
             cwd=self.path,
-            env=self._environment() | changes,
+            env=self._environment(quick=True) | changes,
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
@@ -206,10 +208,14 @@ class Checkout:
         for folder in folders:
             yield from (path for path in (self / folder).rglob("*") if path.is_file())
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, *, quick: bool = False) -> dict[str, str]:
+        """Return the variables of a command; a ``quick`` one is forked where it can be."""
         # Bytecode saves seconds; a GPU would make other bits than the CPU.
         dropped = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "SNAKEMAKE_PROFILE"}
         kept = {name: value for name, value in os.environ.items() if name not in dropped}
-        path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
+        folders = [str(Path(sys.executable).parent), kept.get("PATH", os.defpath)]
+        if quick and not self.environment and (forking := clients()):
+            folders.insert(0, str(forking))
+        path = os.pathsep.join(folders)
         own = {"PATH": path, "PYTHONPATH": str(self / "src"), "FGGP_DEVICE": "cpu"}
         return kept | own | self.environment
