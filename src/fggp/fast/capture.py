@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,9 @@ from fggp.fast.modules import (
 from fggp.fast.refusal import CompileError
 from fggp.fast.steps import Convolve, Flatten, Network, Pointwise, Step
 
+LIMITS = {"start_dim": 0, "end_dim": -1}
+"""Arguments of ``flatten``, and what they are without a value."""
+
 
 def capture(model: nn.Module) -> Network:
     """Return the steps of a model, with a copy of its weights as they are now.
@@ -32,20 +36,33 @@ def capture(model: nn.Module) -> Network:
 
     """
     _check(model)
+    whole = nn.Sequential(model) if type(model) in MODULES else model
     try:
-        graph = fx.symbolic_trace(nn.Sequential(model) if type(model) in MODULES else model)
+        graph = _Tracer().trace(whole)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise CompileError(
             f"{type(model).__name__}: torch.fx cannot follow its forward ({reason}); write it "
             "without decisions that depend on the input"
         ) from None
-    reader = _Reader(dict(graph.named_modules()))
-    for node in graph.graph.nodes:
+    reader = _Reader(dict(whole.named_modules()))
+    for node in graph.nodes:
         reader.read(node)
     steps = fuse(reader.steps, reader.output)
     weights = sum(it.weight.size for it in reader.steps if isinstance(it, Convolve))
     return Network(steps, reader.output, weights)
+
+
+class _Value(fx.Proxy):
+    """A tensor of the trace that sees ``+=`` as work in place; torch.fx takes it for +."""
+
+    def __iadd__(self, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
+
+
+class _Tracer(fx.Tracer):
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _Value(node, self)
 
 
 def _check(model: nn.Module) -> None:
@@ -123,11 +140,11 @@ class _Reader:
         elif call in RELUS and len(arguments) == 1 and set(options) <= {"inplace"}:
             source = self._value(arguments[0], name)
             step = Pointwise(name, source, self.count + 1, relu=True)
-        elif call in FLATTENS and arguments and set(options) <= {"start_dim", "end_dim"}:
+        elif call in FLATTENS and arguments and set(options) <= set(LIMITS):
             source = self._value(arguments[0], name)
-            limits = dict(zip(("start_dim", "end_dim"), arguments[1:], strict=False)) | options
-            limits = {"start_dim": 0, "end_dim": -1} | limits
-            step = flatten(name, *limits.values(), source, self.count + 1)
+            named: dict[str, Any] = dict(zip(LIMITS, arguments[1:], strict=False)) | options
+            start, end = (named.get(it, default) for it, default in LIMITS.items())
+            step = flatten(name, start, end, source, self.count + 1)
         elif call in ADAPTIVE and len(arguments) == 2 and not options:
             source = self._value(arguments[0], name)
             step = adaptive_pool(name, arguments[1], source, self.count + 1)

@@ -1,10 +1,10 @@
 """How values lie in memory, and how each convolution reads its input.
 
-A value is ``[channel][pixel][image]`` of float32: one image at a time, or all images of a group side
-by side. A convolution adds, for each kept weight, that weight times a run of consecutive numbers to
-as many consecutive outputs. With one pixel per input and output that run is the input itself. Else the
-input is first laid out as shifted copies, in which the inputs of one weight for all outputs are
-consecutive, whatever the stride, the padding and the width of the plane.
+A value is ``[channel][pixel][image]`` of float32: one image at a time, or all images of a group
+side by side. A convolution adds, for each kept weight, that weight times a run of consecutive
+numbers to as many consecutive outputs. Where the kernel is one pixel, that run is the input
+itself. Else the input is first laid out as shifted copies, in which the inputs of one weight for
+all outputs are consecutive, whatever the stride, the padding and the width of the plane.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ LINE = 16
 CACHE = 22 * 1024
 """Bytes of its input that a tile may go through and still find in the first cache."""
 NEAR, FAR, VISIT, ROW, AGAIN = 1.3, 1.95, 1.2, 8.0, 2.0
-"""Cycles: of a product of vectors with its input in the first cache and beyond, of a kept weight, of
-an output channel, and of a vector of sums that is read and written once more. Measured on Zen 4;
+"""Cycles: of a product of vectors with its input in the first cache and beyond, of a kept weight,
+of an output channel, and of a vector of sums that is read and written once more. Measured on Zen 4;
 only their ratios choose."""
 
 
@@ -114,8 +114,8 @@ def _inside(first: int, stride: int, output: int, source: int) -> dict[int, int]
 class Copies:
     """Shifted copies of a value: ``[channel][phase][shift][row][column]``.
 
-    The element (phase p, shift k, row j, column i) is the input at row ``j · stride + p`` and column
-    ``i · stride + k``, both less the padding; 0 where that is outside.
+    The element (phase p, shift k, row j, column i) is the input at row ``j · stride + p`` and
+    column ``i · stride + k``, both less the padding; 0 where that is outside.
 
     Attributes:
         window: of the convolution that reads them.

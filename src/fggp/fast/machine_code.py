@@ -29,7 +29,7 @@ def llvm() -> Any:
         from llvmlite import binding
     except ImportError:
         raise CompileError(
-            "llvmlite, which writes the machine code, is not installed; pip install 'llvmlite>=0.45'"
+            "llvmlite, which makes the machine code, is not installed; pip install 'llvmlite>=0.45'"
         ) from None
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()

@@ -57,8 +57,8 @@ def _linear(name: str, module: nn.Linear, source: int, output: int) -> Step:
 def _batch_norm(name: str, module: nn.BatchNorm2d, source: int, output: int) -> Step:
     if module.running_mean is None or module.running_var is None:
         raise CompileError(
-            f"{name}: batch norm without running statistics depends on the other images of a batch; "
-            "train it with track_running_stats=True"
+            f"{name}: batch norm without running statistics depends on the whole batch; train it "
+            "with track_running_stats=True"
         )
     scale = 1 / np.sqrt(array(module.running_var) + module.eps)
     shift = -array(module.running_mean) * scale

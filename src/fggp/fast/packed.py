@@ -1,4 +1,4 @@
-"""A packed file as a module again: networks of fggp are recognised by the shapes of their weights."""
+"""A packed file as a module again; a network of fggp is recognised by the shapes of its weights."""
 
 from __future__ import annotations
 
@@ -50,14 +50,12 @@ def read(path: Path, into: nn.Module | None = None) -> nn.Module:
 def _recognised(weights: Mapping[str, Tensor]) -> nn.Module | None:
     """Return a network of fggp with weights of these names and shapes."""
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    linear = [shape for shape in found.values() if len(shape) == 2]
+    classes = linear[-1][0] if linear else 10
     for name in names():
-        width = _width(_sizes(name, Fraction(1), 10), found)
-        if width is None:
-            continue
-        last = [shape for shape in found.values() if len(shape) == 2]
-        classes = last[-1][0] if last else 10
-        if _sizes(name, width, classes) == found:
-            return build(name, width=width, classes=classes)
+        for width in _widths(_sizes(name, Fraction(1), classes), found):
+            if _sizes(name, width, classes) == found:
+                return build(name, width=width, classes=classes)
     return None
 
 
@@ -67,17 +65,17 @@ def _sizes(name: str, width: Fraction, classes: int) -> Sizes:
     return {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
 
 
-def _width(full: Sizes, found: Sizes) -> Fraction | None:
-    """Return a width factor that rounds the channels of all layers to those that were found."""
+def _widths(full: Sizes, found: Sizes) -> list[Fraction]:
+    """Return width factors that may have led to what was found, simple ones first.
+
+    A factor is rounded to whole channels, and so can be told only within a range.
+    """
     if full.keys() != found.keys():
-        return None
-    low, high = Fraction(0), Fraction(10**6)
-    for key, shape in full.items():
-        if len(shape) != 4 or len(found[key]) != 4:
-            continue
-        # channels = floor(full · width + 1/2), and at least 1
-        outputs, channels = shape[0], found[key][0]
-        if channels > 1:
-            low = max(low, (channels - Fraction(1, 2)) / outputs)
-        high = min(high, (channels + Fraction(1, 2)) / outputs)
-    return (low + high) / 2 if low < high else None
+        return []
+    ratios = {
+        Fraction(found[key][0], shape[0])
+        for key, shape in full.items()
+        if len(shape) == len(found[key]) == 4
+    }
+    near = {it.limit_denominator(most) for it in ratios for most in (10, 16, 32, 100)}
+    return sorted((ratios | near) - {Fraction(0)}, key=lambda it: it.denominator)

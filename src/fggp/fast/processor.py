@@ -25,6 +25,11 @@ class Processor:
     cpu: str
     features: str = ""
 
+    @property
+    def architecture(self) -> str:
+        """What its code is for: ``x86`` or ``arm``."""
+        return "arm" if self.triple.startswith(("aarch64", "arm64")) else "x86"
+
 
 SHAPES = {"avx512": (16, 16), "avx": (8, 8), "sse": (4, 8), "neon": (4, 16)}
 """Lanes and sums by instruction set."""

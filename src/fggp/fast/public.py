@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from torch import Tensor, nn
 
@@ -14,7 +15,7 @@ from fggp.fast import machine_code
 from fggp.fast.capture import capture
 from fggp.fast.compiled import CompiledNetwork
 from fggp.fast.packed import read
-from fggp.fast.processor import host, named
+from fggp.fast.processor import NAMED, Processor, host, named
 from fggp.fast.refusal import CompileError
 
 DENSE = 0.6
@@ -95,12 +96,24 @@ def compile(
         return module
 
 
+def _processor(llvm: Any, name: str | None) -> Processor:
+    here = host(llvm)
+    if name is None:
+        return here
+    if name not in NAMED:
+        raise CompileError(f"processor={name!r}; known are {', '.join(sorted(NAMED))}")
+    chosen = named(name)
+    if chosen.architecture != here.architecture:
+        raise CompileError(f"processor={name!r} has other code; this machine is {here.cpu}")
+    return replace(chosen, triple=here.triple)
+
+
 def _compiled(
     module: nn.Module, *, batched: bool, threads: int, processor: str | None
 ) -> CompiledNetwork:
     network = capture(module)
     llvm = machine_code.llvm()
-    chosen = named(processor) if processor else host(llvm)
+    chosen = _processor(llvm, processor)
     if network.kept > DENSE * network.weights:
         warnings.warn(
             f"{network.kept} of {network.weights} weights are kept; compiled code is faster than "

@@ -13,7 +13,7 @@ from fggp.fast.ir import Function
 from fggp.fast.kernels.convolution import convolution
 from fggp.fast.kernels.planes import make_copies, move, pointwise, pool
 from fggp.fast.kernels.side_by_side import gather, scatter, small_convolution, small_pool
-from fggp.fast.layout import Planes, Window, copies, planes, tile
+from fggp.fast.layout import Copies, Planes, Window, copies, planes, tile
 from fggp.fast.processor import Processor
 from fggp.fast.shapes import Shape, kernel, shapes, window
 from fggp.fast.steps import Convolve, Flatten, Network, Pointwise, Pool, Step
@@ -207,11 +207,7 @@ class Schedule:
                 lanes=self._lanes(self.images), registers=self.processor.registers,
             )  # fmt: skip
         else:
-            layout, read = source.planes, source.buffer
-            if not geometry.direct:
-                layout = copies(geometry)
-                read = self._buffer(layout.size)
-                self._call(make_copies(source.planes, layout), source.buffer, read)
+            layout, read = self._read(source, geometry)
             numbers = geometry.output.pixels * self.images
             way = tile(self.processor, numbers, geometry, layout, step.kept)
             arrays = (*by_block(weight, geometry, layout, way), bias)
@@ -219,6 +215,15 @@ class Schedule:
             function = convolution(way, len(weight), stored.planes.stride, stride, relu=step.relu)
         places = (read, stored.buffer, read if added is None else added.buffer)
         self._call(function, *places, arrays=arrays)
+
+    def _read(self, source: Stored, geometry: Window) -> tuple[Planes | Copies, Buffer]:
+        """Return what a convolution reads, laid out first where it cannot read its input."""
+        if geometry.direct:
+            return source.planes, source.buffer
+        layout = copies(geometry)
+        buffer = self._buffer(layout.size)
+        self._call(make_copies(source.planes, layout), source.buffer, buffer)
+        return layout, buffer
 
     def _pointwise(self, step: Pointwise) -> None:
         source = self.values[step.source]
@@ -250,7 +255,7 @@ class Schedule:
         mean = step.kind == "mean"
         if self.images > 1:
             lanes = self._lanes(self.images)
-            function = small_pool(geometry, source.planes, stored.planes, lanes, mean=mean)
+            function = small_pool(geometry, source.planes, stored.planes, lanes=lanes, mean=mean)
         else:
             function = pool(geometry, source.planes, stored.planes, mean=mean)
         self._call(function, source.buffer, stored.buffer)

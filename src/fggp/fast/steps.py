@@ -81,7 +81,7 @@ class Convolve(Fusable):
 
 @dataclass(eq=False)
 class Pointwise(Fusable):
-    """Per channel ``scale · x + shift``, in front of the sum and ReLU; both None leave x as it is."""
+    """Per channel ``scale · x + shift``, before the sum and ReLU; None leaves x as it is."""
 
     scale: Floats | None = None
     shift: Floats | None = None

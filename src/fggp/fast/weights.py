@@ -1,4 +1,4 @@
-"""Kept weights as the kernels read them: an offset and a value each, with pointers to rows of them."""
+"""Kept weights as the kernels read them: an offset and a value each, and pointers to rows."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def by_block(
     Weights that meet only padding are left out.
     """
     place = np.full(window.size, -1)
-    for row, column in window.taps:
-        place[row, column] = _place(window, source, row, column)
+    for tap in window.taps:
+        place[tap] = _place(window, source, *tap)
     output, channel, row, column = np.nonzero(np.where(place >= 0, weight, 0))
     line = channel // way.block * len(weight) + output
     order = np.argsort(line, kind="stable")

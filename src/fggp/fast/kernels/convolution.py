@@ -68,8 +68,9 @@ def _row(
     begin, end = code.integer(rows, 0), code.integer(rows, 4)
 
     def products(begin: str, groups: list[list[str]], together: int) -> tuple[list[list[str]], str]:
-        limits = (begin, end)
-        return add_products(code, "%entries", limits, source, places, groups, lanes, together)
+        return add_products(
+            code, source, places, groups, limits=(begin, end), lanes=lanes, together=together
+        )
 
     groups, begin = products(begin, groups, way.unroll)
     sums = groups[0]
@@ -78,10 +79,9 @@ def _row(
             sums = [code.add(one, other, lanes) for one, other in zip(sums, group, strict=True)]
         (sums,), _ = products(begin, [sums], 1)
     for place, total in zip(places, sums, strict=True):
+        result = total
         if not first:
-            total = code.add(total, code.load(output, place, lanes), lanes)
+            result = code.add(result, code.load(output, place, lanes), lanes)
         if residual:
-            total = code.add(total, code.load(added, place, lanes), lanes)
-        if relu:
-            total = code.relu(total, lanes)
-        code.store(total, output, place, lanes)
+            result = code.add(result, code.load(added, place, lanes), lanes)
+        code.store(code.relu(result, lanes) if relu else result, output, place, lanes)

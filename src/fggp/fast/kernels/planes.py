@@ -44,9 +44,16 @@ def _limits(window: Window, start: int, count: int) -> tuple[int, int]:
 
 
 def _shifted(
-    code: Function, window: Window, piece: Segment, start: int, count: int, shift: int, fill: float
+    code: Function,
+    window: Window,
+    piece: Segment,
+    part: tuple[int, int],
+    *,
+    shift: int,
+    fill: float = 0.0,
 ) -> Vector:
-    """Return the inputs that one column of the kernel meets for ``count`` outputs of each row."""
+    """Return the inputs that one column of the kernel meets for a part of each output row."""
+    start, count = part
     if piece.value is None:
         return everywhere(fill, count * piece.rows)
     columns = [(start + it) * window.stride[1] + shift - window.padding[1] for it in range(count)]
@@ -73,7 +80,7 @@ def make_copies(source: Planes, target: Copies) -> Function:
         for phase in range(target.phases):
             base = code.at(out, 4 * phase * target.shifts * target.one)
             for first, count, row in _runs(target, phase):
-                _copy_rows(code, target, (plane, base), first, count, row)
+                _copy_rows(code, target, (plane, base), (first, count), row)
     return code
 
 
@@ -110,11 +117,11 @@ def _copy_rows(
     code: Function,
     target: Copies,
     pointers: tuple[Pointer, Pointer],
-    first: int,
-    count: int,
+    rows: tuple[int, int],
     row: int | None,
 ) -> None:
     """Write rows of the copies of one phase; without an input row they are zeros."""
+    first, count = rows
     window, columns = target.window, target.window.output.columns
     out = code.at(pointers[1], 4 * first * columns)
     if row is None:
@@ -152,7 +159,7 @@ def _copy_vectors(
         value = code.load(line, 4 * left, width) if width else None
         piece = Segment(value, left, max(right - left, 0), rows)
         for shift in range(target.shifts):
-            copied = _shifted(code, window, piece, start, lanes, shift, 0.0)
+            copied = _shifted(code, window, piece, (start, lanes), shift=shift)
             code.store(copied, place, 4 * (shift * target.one + start), lanes * rows)
 
 
@@ -185,7 +192,7 @@ def _pooled(
     piece = Segment(value, left, max(width, 0))
     total: Vector | None = None
     for shift in range(window.size[1]):
-        met = _shifted(code, window, piece, *part, shift, fill)
+        met = _shifted(code, window, piece, part, shift=shift, fill=fill)
         total = met if total is None else join(total, met, part[1])
     assert total is not None
     return code.scale(total, 1 / (window.size[0] * window.size[1]), part[1]) if mean else total

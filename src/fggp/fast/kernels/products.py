@@ -11,23 +11,22 @@ ENTRY_BYTES = 8
 
 def add_products(
     code: Function,
-    entries: Pointer,
-    limits: tuple[str, str],
     source: Pointer,
     places: Sequence[int],
     groups: list[list[Vector]],
+    *,
+    limits: tuple[str, str],
     lanes: int,
     together: int = 1,
 ) -> tuple[list[list[Vector]], str]:
     """Add the products of a row of kept weights to sums, while ``together`` of them are left.
 
     Args:
-        code: where it is written.
-        entries: all kept weights.
-        limits: where the row begins and ends, in bytes after ``entries``.
+        code: where it is written, with all kept weights at ``%entries``.
         source: what the offsets of weights are counted from.
         places: bytes from there to the input of each sum.
         groups: the sums; weight n of those applied at once adds to group n.
+        limits: where the row begins and ends, in bytes after ``%entries``.
         lanes: of a vector.
         together: how many weights are applied at once.
 
@@ -54,7 +53,7 @@ def add_products(
     enough = code.let(f"icmp ule i64 {end}, {limits[1]}")
     code.emit(f"br i1 {enough}, label %{body}, label %{after}")
     code.begin(body)
-    first = code.at(entries, position)
+    first = code.at("%entries", position)
     for number in range(together):
         offset = code.integer(first, ENTRY_BYTES * number, signed=True)
         scalar = code.load(first, ENTRY_BYTES * number + 4, 1)

@@ -37,12 +37,14 @@ def small_convolution(
     for start in range(0, len(sums), registers):
         part = sums[start : start + registers]
         with code.loop(shape.channels, *moves) as (out, added, rows, bias):
-            totals = _totals(code, window, source, part, lanes, rows, bias)
+            totals = _totals(code, window, source, part, lanes=lanes, row=(rows, bias))
             for (pixel, vector), total in totals.items():
-                place = 4 * ((pixel[0] * shape.columns + pixel[1]) * output.images + vector * lanes)
+                number = pixel[0] * shape.columns + pixel[1]
+                place = 4 * (number * output.images + vector * lanes)
+                result = total
                 if residual is not None:
-                    total = code.add(total, code.load(added, place, lanes), lanes)
-                code.store(code.relu(total, lanes) if relu else total, out, place, lanes)
+                    result = code.add(total, code.load(added, place, lanes), lanes)
+                code.store(code.relu(result, lanes) if relu else result, out, place, lanes)
     return code
 
 
@@ -51,11 +53,12 @@ def _totals(
     window: Window,
     source: Planes,
     part: Sequence[tuple[Pair, int]],
+    *,
     lanes: int,
-    rows: Pointer,
-    bias: Pointer,
+    row: tuple[Pointer, Pointer],
 ) -> dict[tuple[Pair, int], Vector]:
     """Write the sums of some output pixels of a channel."""
+    rows, bias = row
     start = code.splat(code.load(bias, 0, 1), lanes)
     totals = dict.fromkeys(part, start)
     begin = code.integer(rows, 0)
@@ -68,8 +71,9 @@ def _totals(
                 for (row, column), vector in ((met[pixel], vector) for pixel, vector in use)
             ]
             groups = [[totals[it] for it in use]]
-            limits = (begin, end)
-            (after,), _ = add_products(code, "%entries", limits, "%source", places, groups, lanes)
+            (after,), _ = add_products(
+                code, "%source", places, groups, limits=(begin, end), lanes=lanes
+            )
             totals |= zip(use, after, strict=True)
         begin = end
     return totals
