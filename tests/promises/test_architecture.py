@@ -34,6 +34,7 @@ WITH_TORCH = {
     *("storage.packing", "storage.state_dicts"),
     *("data.batches", "data.crops"),
     *("fast.modules", "fast.capture", "fast.plan", "fast.compiled", "fast.packed", "fast.public"),
+    *("fast.contenders", "fast.stopwatch", "running.latency"),
     *("training.torch_settings", "training.checkpoint", "training.build", "training.flops"),
     *("training.diagnostics", "training.outputs", "training.connectivity", "training.cuda_graphs"),
     *("training.memory_format", "training.small_dense", "training.initialization"),

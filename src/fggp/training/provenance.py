@@ -25,6 +25,7 @@ BESIDE = {
         "study/costs",
         "study/dependencies",
     ),
+    "study/latency_file",
     *("study/outcome", "study/result_file", "study/stored_results", "study/study_folder"),
     "study/yaml_files",
     *("training/device", "training/energy", "training/malloc"),
