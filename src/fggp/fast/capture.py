@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import torch
@@ -49,7 +50,7 @@ def capture(model: nn.Module) -> Network:
     for node in graph.nodes:
         reader.read(node)
     steps = fuse(reader.steps, reader.output)
-    weights = sum(it.weight.size for it in reader.steps if isinstance(it, Convolve))
+    weights = sum(prod(it.weight.shape) for it in reader.steps if isinstance(it, Convolve))
     return Network(steps, reader.output, weights)
 
 

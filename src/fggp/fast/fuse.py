@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import cast
-
-import numpy as np
 
 from fggp.fast.steps import Convolve, Fusable, Pointwise, Step
 
@@ -59,10 +58,8 @@ def _host(step: Pointwise, done: list[Step], reads: Counter[int]) -> Fusable | N
 
 def _merge(host: Fusable, step: Pointwise) -> None:
     if step.scale is not None and step.shift is not None and isinstance(host, Convolve):
-        outputs = (-1, *[1] * (host.weight.ndim - 1))
-        # Where the scale is not finite, a pruned weight stays 0.
-        scaled = host.weight * step.scale.reshape(outputs)
-        host.weight = np.where(host.weight == 0, 0, scaled)
+        values = host.weight.values * step.scale[host.weight.outputs]
+        host.weight = replace(host.weight, values=values)
         host.bias = host.bias * step.scale + step.shift
     if step.residual is not None:
         (host.residual,) = (value for value in step.reads if value != host.output)

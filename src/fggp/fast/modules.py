@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from fggp.fast.refusal import CompileError
-from fggp.fast.steps import Convolve, Flatten, Floats, Pair, Pointwise, Pool, Step
+from fggp.fast.steps import Convolve, Flatten, Floats, Kept, Pair, Pointwise, Pool, Step
 
 Make = Callable[[str, Any, int, int], Step | None]
 """Name in the model, module, source and output in; the step, or None where nothing is computed."""
@@ -27,6 +27,13 @@ def pair(value: Any) -> Pair:
 def array(tensor: torch.Tensor) -> Floats:
     """Return a tensor as a copy in float64."""
     return tensor.detach().double().numpy().copy()
+
+
+def kept(tensor: torch.Tensor) -> Kept:
+    """Return what is not zero of a weight, in float64; NaN is not zero."""
+    flat = tensor.detach().contiguous().view(-1).numpy()
+    places = np.flatnonzero(flat)
+    return Kept(tuple(tensor.shape), places, flat[places].astype(np.float64))
 
 
 def _bias(module: nn.Conv2d | nn.Linear) -> Floats:
@@ -45,13 +52,13 @@ def _convolution(name: str, module: nn.Conv2d, source: int, output: int) -> Step
     if isinstance(module.padding, str):
         raise CompileError(f"{name}: padding={module.padding!r}; write it as numbers")
     return Convolve(
-        name, source, output, weight=array(module.weight), bias=_bias(module),
+        name, source, output, weight=kept(module.weight), bias=_bias(module),
         stride=pair(module.stride), padding=pair(module.padding),
     )  # fmt: skip
 
 
 def _linear(name: str, module: nn.Linear, source: int, output: int) -> Step:
-    return Convolve(name, source, output, weight=array(module.weight), bias=_bias(module))
+    return Convolve(name, source, output, weight=kept(module.weight), bias=_bias(module))
 
 
 def _batch_norm(name: str, module: nn.BatchNorm2d, source: int, output: int) -> Step:

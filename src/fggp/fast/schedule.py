@@ -212,7 +212,8 @@ class Schedule:
             way = tile(self.processor, numbers, geometry, layout, step.kept)
             arrays = (*by_block(weight, geometry, layout, way), bias)
             stored = self._store(step.output, way.written)
-            function = convolution(way, len(weight), stored.planes.stride, stride, relu=step.relu)
+            outputs = weight.shape[0]
+            function = convolution(way, outputs, stored.planes.stride, stride, relu=step.relu)
         places = (read, stored.buffer, read if added is None else added.buffer)
         self._call(function, *places, arrays=arrays)
 

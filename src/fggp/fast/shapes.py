@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from fggp.fast.refusal import CompileError
-from fggp.fast.steps import Convolve, Flatten, Floats, Network, Pair, Pointwise, Pool, Step
+from fggp.fast.steps import Convolve, Flatten, Kept, Network, Pair, Pointwise, Pool, Step
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,11 @@ def shapes(network: Network, image: tuple[int, ...]) -> dict[int, Shape]:
     return found
 
 
-def kernel(step: Convolve, source: Shape) -> Floats:
+def kernel(step: Convolve, source: Shape) -> Kept:
     """Return the weight as (outputs, inputs, rows, columns); a linear layer covers the plane."""
-    if step.weight.ndim == 2:
-        return step.weight.reshape(-1, source.channels, source.rows, source.columns)
+    if len(step.weight.shape) == 2:
+        whole = (step.weight.shape[0], source.channels, source.rows, source.columns)
+        return replace(step.weight, shape=whole)
     return step.weight
 
 
@@ -99,15 +100,15 @@ def _planes(channels: int, source: Shape, size: Pair, stride: Pair, padding: Pai
 
 
 def _convolve(step: Convolve, source: Shape) -> Shape:
-    linear = step.weight.ndim == 2
-    expected = step.weight.shape[1]
+    outputs, expected = step.weight.shape[:2]
+    linear = len(step.weight.shape) == 2
     if source.flat != linear or expected != (source.seen[0] if linear else source.channels):
         wanted = f"{expected} features" if linear else f"{expected} planes"
         raise CompileError(f"{step.name}: takes {wanted} and gets {source.seen}")
     if linear:
-        return Shape(len(step.weight), 1, 1, flat=True)
+        return Shape(outputs, 1, 1, flat=True)
     rows, columns = step.weight.shape[2:]
-    return _planes(len(step.weight), source, (rows, columns), step.stride, step.padding)
+    return _planes(outputs, source, (rows, columns), step.stride, step.padding)
 
 
 def _pointwise(step: Pointwise, source: Shape) -> Shape:

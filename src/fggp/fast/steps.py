@@ -7,6 +7,7 @@ in place of the original model is just another value.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +15,30 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The weights of a layer that are not zero.
+
+    Attributes:
+        shape: (outputs, inputs, rows, columns), or (outputs, features) of a linear layer.
+        places: of each in the flat tensor, ascending.
+        values: of each.
+
+    """
+
+    shape: tuple[int, ...]
+    places: NDArray[np.int64]
+    values: Floats
+
+    @property
+    def outputs(self) -> NDArray[np.int64]:
+        """The output channel of each."""
+        return self.places // max(1, prod(self.shape[1:]))
+
+
+NOTHING = Kept((0, 0), np.empty(0, np.int64), np.empty(0))
 
 
 @dataclass(eq=False)
@@ -61,14 +86,14 @@ class Convolve(Fusable):
     """A convolution, or a linear layer as one over the whole plane.
 
     Attributes:
-        weight: (outputs, inputs, rows, columns), or (outputs, features) of a linear layer.
+        weight: what is kept of it.
         bias: (outputs,)
         stride: rows and columns between outputs.
         padding: rows and columns of zeros on each side.
 
     """
 
-    weight: Floats = field(default_factory=lambda: np.empty(0))
+    weight: Kept = NOTHING
     bias: Floats = field(default_factory=lambda: np.empty(0))
     stride: Pair = (1, 1)
     padding: Pair = (0, 0)
@@ -76,7 +101,7 @@ class Convolve(Fusable):
     @property
     def kept(self) -> int:
         """The number of weights that are not zero."""
-        return int(np.count_nonzero(self.weight))
+        return len(self.weight.values)
 
 
 @dataclass(eq=False)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fggp.fast.layout import Copies, Planes, Tile, Window
 from fggp.fast.refusal import CompileError
-from fggp.fast.steps import Floats
+from fggp.fast.steps import Floats, Kept
 
 ENTRY = np.dtype([("offset", "<i4"), ("value", "<f4")])
 """A kept weight: bytes from the start of a tile to its inputs, and its value."""
@@ -17,30 +17,41 @@ LARGEST = 2**31 - 1
 
 
 def by_block(
-    weight: Floats, window: Window, source: Planes | Copies, way: Tile
+    weight: Kept, window: Window, source: Planes | Copies, way: Tile
 ) -> tuple[Pointers, Entries]:
     """Return pointers (one per block and output, and the end) and kept weights in that order.
 
     Weights that meet only padding are left out.
     """
     place = np.full(window.size, -1)
-    for tap in window.taps:
-        place[tap] = _place(window, source, *tap)
-    output, channel, row, column = np.nonzero(np.where(place >= 0, weight, 0))
-    line = channel // way.block * len(weight) + output
-    order = np.argsort(line, kind="stable")
-    offset = channel * source.stride + place[row, column]
-    values = weight[output, channel, row, column]
-    return _coded(line[order], way.blocks * len(weight), offset[order], values[order])
+    for row, column in window.taps:
+        place[row, column] = _place(window, source, row, column)
+    outputs, inputs = weight.shape[:2]
+    plane, tap = np.divmod(weight.places, place.size)
+    begin = place.ravel()[tap]
+    output, channel = np.divmod(plane, inputs)
+    line = channel // way.block * outputs + output
+    # A stable sort keeps the order inside a row, which is that of the tensor.
+    order = np.argsort(line.astype(np.int32), kind="stable")
+    order = order[begin[order] >= 0]
+    offset = (channel * source.stride + begin)[order]
+    return _coded(line[order], way.blocks * outputs, offset, weight.values[order])
 
 
-def by_tap(weight: Floats, window: Window, source: Planes) -> tuple[Pointers, Entries]:
+def by_tap(weight: Kept, window: Window, source: Planes) -> tuple[Pointers, Entries]:
     """Return pointers (one per output and position of `Window.taps`) and kept weights."""
-    rows, columns = np.array(window.taps).T
-    met = weight[:, :, rows, columns].transpose(0, 2, 1)
-    output, tap, channel = np.nonzero(met)
-    line = output * len(rows) + tap
-    return _coded(line, len(weight) * len(rows), channel * source.stride, met[output, tap, channel])
+    number = np.full(window.size, -1)
+    for count, (row, column) in enumerate(window.taps):
+        number[row, column] = count
+    outputs, inputs = weight.shape[:2]
+    plane, place = np.divmod(weight.places, number.size)
+    output, channel = np.divmod(plane, inputs)
+    position = number.ravel()[place]
+    line = output * len(window.taps) + position
+    order = np.argsort(line.astype(np.int32), kind="stable")
+    order = order[position[order] >= 0]
+    offset = channel[order] * source.stride
+    return _coded(line[order], outputs * len(window.taps), offset, weight.values[order])
 
 
 def _place(window: Window, source: Planes | Copies, row: int, column: int) -> int:
