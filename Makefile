@@ -75,7 +75,7 @@ release: $(READY) ## build dist/fggp-VERSION.tar.gz from the last commit, and ch
 measure: release ## time each step of docs/steps.yaml in the unpacked release (8 minutes; quiet machine)
 	python benchmarks/steps.py dist/fggp-$$(python -c 'import fggp; print(fggp.__version__)').tar.gz
 
-bench: $(READY) ## measure speed and memory beside other tools, on the CPU (about 10 minutes)
+bench: $(READY) ## measure speed and memory beside other tools, on the CPU (about 20 minutes)
 	python benchmarks/run.py $(if $(GRANET),--granet $(GRANET))
 
 bench-peers: $(READY) ## install the peers of `make bench` that are packages, into .venv

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from suite import augmentation, files, planning, starting, stepping, training, updating
+from suite import augmentation, files, inference, planning, starting, stepping, training, updating
 from suite.granet import for_cpu
 from suite.machine import machine
 from suite.report import run
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
     "training": training.measure,
     "starting": starting.measure,
     "files": files.measure,
+    "inference": inference.measure,
     "planning": planning.measure,
 }
 OUT = Path("results/benchmarks")

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fggp.fast.public import compile
     from fggp.methods import METHODS
     from fggp.methods.registry import method
     from fggp.pruning.pruner import Pruner
@@ -11,13 +12,14 @@ if TYPE_CHECKING:
     from fggp.storage.packing import pack, unpack
 
 __version__ = "0.1.0"
-__all__ = ["METHODS", "Pruner", "method", "pack", "sparsify", "unpack"]
+__all__ = ["METHODS", "Pruner", "compile", "method", "pack", "sparsify", "unpack"]
 
 HOMES = {
     "METHODS": "fggp.methods",
     "method": "fggp.methods.registry",
     "Pruner": "fggp.pruning.pruner",
     "sparsify": "fggp.pruning.sparsify",
+    "compile": "fggp.fast.public",
     "pack": "fggp.storage.packing",
     "unpack": "fggp.storage.packing",
 }

@@ -20,7 +20,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 ROOMS = (
     *("foundation", "models"),
     *("storage", "data", "pruning"),
-    "methods",
+    *("methods", "fast"),
     "study",
     *("training", "analysis"),
     *("running", "publishing"),
@@ -33,6 +33,8 @@ WITH_TORCH = {
     *("pruning.masking", "pruning.forward_pass", "pruning.attachment", "pruning.dense_layers"),
     *("storage.packing", "storage.state_dicts"),
     *("data.batches", "data.crops"),
+    *("fast.modules", "fast.capture", "fast.plan", "fast.compiled", "fast.packed", "fast.public"),
+    *("fast.contenders", "fast.stopwatch", "running.latency"),
     *("training.torch_settings", "training.checkpoint", "training.build", "training.flops"),
     *("training.diagnostics", "training.outputs", "training.connectivity", "training.cuda_graphs"),
     *("training.memory_format", "training.small_dense", "training.initialization"),

@@ -14,17 +14,19 @@ from lines_of_code import lines_of_code
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 NEEDS = {
+    "deployment": ["llvmlite"],
     "plain": [],
     "lightning_callback": ["lightning"],
     "hf_trainer": ["transformers", "accelerate"],
 }
+FRAMEWORKS = {"lightning_callback", "hf_trainer"}
 
 
 def ready(name: str) -> None:
     """Skip where the extra that an example needs is not installed."""
     absent = [package for package in NEEDS[name] if find_spec(package) is None]
     if absent:
-        pytest.skip(f"{', '.join(absent)} not installed: pip install -e '.[examples]'")
+        pytest.skip(f"{', '.join(absent)} not installed: pip install -e '.[examples,fast]'")
 
 
 def run(*command: str, folder: Path) -> str:
@@ -43,7 +45,7 @@ def run(*command: str, folder: Path) -> str:
 
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(it, marks=pytest.mark.slow if NEEDS.get(it.stem) else ()) for it in EXAMPLES],
+    [pytest.param(it, marks=pytest.mark.slow if it.stem in FRAMEWORKS else ()) for it in EXAMPLES],
     ids=lambda path: path.stem,
 )
 def test_an_example_prints_accuracy_and_target_sparsity_and_leaves_nothing_behind(

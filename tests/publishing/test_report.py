@@ -54,9 +54,16 @@ def root(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def with_studies(path: Path) -> None:
     path.mkdir()
-    for name in ("pyproject.toml", "docs/templates", "docs/authors-comparison.md", "config"):
+    measured = ("benchmarks/reference/inference.csv", "benchmarks/reference/inference.md")
+    for name in (
+        "pyproject.toml",
+        "docs/templates",
+        "docs/authors-comparison.md",
+        "config",
+        *measured,
+    ):
         target = path / name
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
     declared = default_plan().default_reading
     for study, other in ((declared.study, "fggp-active"), (declared.confirm, "fggp-kept")):

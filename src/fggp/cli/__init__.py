@@ -14,6 +14,7 @@ from fggp.cli import (
     claims,
     crate,
     doctor,
+    latency,
     methods,
     pack,
     plan,
@@ -29,7 +30,7 @@ from fggp.foundation.errors import Failure
 
 VERBS = (
     *(doctor, prepare, plan, train, run, status, aggregate, analyse, claims, power),
-    *(check_results, crate, report, methods, pack),
+    *(check_results, crate, report, methods, pack, latency),
 )
 
 

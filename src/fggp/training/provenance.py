@@ -27,6 +27,7 @@ BESIDE = {
         "study/dependencies",
         "study/gpu_measurements",
     ),
+    "study/latency_file",
     *("study/outcome", "study/result_file", "study/stored_results", "study/study_folder"),
     "study/yaml_files",
     *("training/device", "training/energy", "training/given_gpu", "training/gpu_use"),

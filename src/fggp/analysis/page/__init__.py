@@ -63,7 +63,7 @@ def page(study_folder: Path) -> str:
             marks=list(filter(None, [*material.marks, few_seeds(runs, plan)])),
             finding=finding(runs, plan),
             facts=facts(material, plan, origin),
-            contents=contents(runs, plan, name),
+            contents=contents(runs, plan, name, study_folder),
             plan=plan,
             power=power_line(runs, plan),
             pictures=pictures(study_folder),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from pandas import DataFrame
@@ -17,7 +18,8 @@ from fggp.analysis.plan import Plan
 from fggp.analysis.tables.claims import claims_table
 from fggp.analysis.tables.comparisons import comparisons_table
 from fggp.analysis.tables.costs import costs_table
-from fggp.analysis.tables.formats import Column, Row, missing, number, p_value, text
+from fggp.analysis.tables.formats import Column, Row, Table, missing, number, p_value, text
+from fggp.analysis.tables.latency import latency_table
 from fggp.analysis.tables.per_setting import per_setting_table
 from fggp.analysis.tables.provenance import provenance_table
 from fggp.analysis.tables.ranking import ranking_all_table, ranking_table
@@ -56,23 +58,26 @@ class Contents:
     per_setting: Sheet
     claims: Sheet
     costs: Sheet
+    latency: Sheet | None
     provenance: Sheet
 
 
-def contents(runs: DataFrame, plan: Plan, study: str) -> Contents:
+def contents(runs: DataFrame, plan: Plan, study: str, study_folder: Path | None = None) -> Contents:
     """Return what is shown of a study, called ``study`` in the names of files.
+
+    Latencies are shown where ``study_folder`` holds them.
 
     Raises ResultError where a table cannot be made.
     """
     # statsmodels collects garbage with every family of p, and there are hundreds.
     gc.freeze()
     try:
-        return _contents(runs, plan, study)
+        return _contents(runs, plan, study, latency_table(runs, plan, study_folder))
     finally:
         gc.unfreeze()
 
 
-def _contents(runs: DataFrame, plan: Plan, study: str) -> Contents:
+def _contents(runs: DataFrame, plan: Plan, study: str, latency: Table) -> Contents:
     choices = Choices.of(runs)
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", study)
     return Contents(
@@ -89,6 +94,10 @@ def _contents(runs: DataFrame, plan: Plan, study: str) -> Contents:
         sheet("costs", "What the trainings took", costs_table(runs, plan),
               Layout(METHOD, ("backbone",), group=lambda row: str(row["backbone"])),
               f"{stem}-costs.csv"),
+        None if latency.data.empty else sheet(
+            "latency", "Milliseconds on a CPU", latency,
+            Layout(METHOD, ("backbone",), group=lambda row: str(row["backbone"])),
+            f"{stem}-latency.csv"),
         sheet("provenance", "What ran where", provenance_table(runs, plan),
               Layout(text("device", "device")), f"{stem}-provenance.csv"),
     )  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 from pandas import DataFrame
@@ -23,14 +24,18 @@ from fggp.foundation.validation import nearest
 __all__ = ["TABLES", "tabulate", "write_table"]
 
 
-def tabulate(name: str, runs: DataFrame, plan: Plan) -> Table:
-    """Return a table; raises ResultError where none has that name, or it cannot be made."""
+def tabulate(name: str, runs: DataFrame, plan: Plan, study_folder: Path | None = None) -> Table:
+    """Return a table; raises ResultError where none has that name, or it cannot be made.
+
+    A table whose function has a third argument is of a file in ``study_folder``, too.
+    """
     if name not in TABLES:
         raise ResultError(f"no table is called {name!r}{nearest(name, list(TABLES))}")
     declared = TABLES[name]
     module = import_module(f"{__name__}.{declared.module}")
-    made: Callable[[DataFrame, Plan], Table] = getattr(module, declared.function)
-    return made(runs, plan)
+    made: Callable[..., Table] = getattr(module, declared.function)
+    more = [study_folder] if len(signature(made).parameters) > 2 else []
+    return made(runs, plan, *more)
 
 
 def write_table(name: str, study_folder: Path) -> list[Path]:
@@ -40,7 +45,7 @@ def write_table(name: str, study_folder: Path) -> list[Path]:
     """
     runs = read_runs(study_folder)
     plan, origin = read_plan()
-    table = tabulate(name, runs, plan)
+    table = tabulate(name, runs, plan, study_folder)
     parts = [_sentence(title(study_folder)), few_seeds(runs, plan), table.note]
     note = " ".join(filter(None, parts))
     note += f" The plan of the analysis is {origin}."

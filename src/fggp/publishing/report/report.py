@@ -25,6 +25,7 @@ from fggp.methods import METHODS
 from fggp.methods.registry import ordered
 from fggp.publishing.check.problems import Item
 from fggp.publishing.check.study import Report, check, studies
+from fggp.publishing.report.inference_times import inference_times, measured_on
 from fggp.publishing.report.method_facts import described
 from fggp.publishing.report.shipped_results import (
     headline,
@@ -119,6 +120,8 @@ def material(root: Path = Path()) -> Material:
         "plan": read_plan()[0],
         "choice": default_choice(root / FIGURES),
         "authors": _authors(root / AUTHORS),
+        "inference": inference_times(root),
+        "speed_machine": measured_on(root),
     }
     tables = _tables(known, root)
     return known | _verdicts(known["studies"]) | {"widest": widest(tables)}

@@ -1,0 +1,44 @@
+"""The latencies of a study as rows: a network, a batch and a number of threads each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from pandas import DataFrame
+
+from fggp.analysis.collect.rows import keys
+from fggp.foundation.errors import ResultError
+from fggp.study.latency_file import LATENCY, read_latency
+from fggp.study.study_folder import read_expected
+
+CONTENDERS = ("fggp", "fggp batched", "torch", "torch channels_last", "onnxruntime")
+"""The ways of computing a network, ours first, as `fggp.fast.contenders` names them."""
+ADVICE = "no latency was measured, python -m fggp latency STUDY does that"
+
+
+def latencies(study_folder: Path | None) -> DataFrame:
+    """Return a row per measured time of the cells of a study, in their order.
+
+    The columns are those of `fggp.study.latency_file.Latency`, and those that name a cell. Without
+    a file there are no rows.
+
+    Raises:
+        ResultError: where the file is damaged.
+
+    """
+    found = [] if study_folder is None else read_latency(study_folder / LATENCY)
+    if not found or study_folder is None:
+        return DataFrame()
+    cells = {cell.id: (place, cell) for place, cell in enumerate(read_expected(study_folder)[1])}
+    unknown = {it.cell for it in found} - cells.keys()
+    if unknown:
+        raise ResultError(
+            f"{study_folder / LATENCY}: {min(unknown)} is no cell of the study; delete the file, "
+            f"and measure again with `python -m fggp latency {study_folder.name}`"
+        )
+    found.sort(key=lambda it: (cells[it.cell][0], it.batch, it.threads))
+    rows = [keys(cells[it.cell][1]) | it.model_dump() for it in found]
+    data = DataFrame(rows)
+    data["place"] = pd.Categorical(data["contender"], CONTENDERS).codes
+    return data

@@ -1,0 +1,73 @@
+"""The ways of computing one network whose time is compared."""
+
+from __future__ import annotations
+
+import copy
+import io
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fggp.fast.public import compile
+
+Contender = Callable[[Tensor], object]
+"""Images in; the output is thrown away."""
+NAMES = ("fggp", "fggp batched", "torch", "torch channels_last", "onnxruntime")
+OPTIONAL = ("onnxruntime", "onnx")
+"""Packages that `onnxruntime` takes; without them it is left out."""
+
+
+def contenders(model: nn.Module, batch: Tensor, threads: int) -> dict[str, Contender]:
+    """Return what can compute a model here, by name, each with that many threads.
+
+    Torch takes the threads of the process, which the caller sets. The batched form of ours is left
+    out where the batch is too small for it.
+
+    Args:
+        model: in evaluation mode.
+        batch: the images that will be given.
+        threads: of each contender.
+
+    """
+    found: dict[str, Contender] = {
+        "fggp": compile(model, threads=threads),
+        "torch": model,
+        "torch channels_last": _channels_last(model),
+    }
+    if len(batch) >= 16:
+        found["fggp batched"] = compile(model, threads=threads, batched=True)
+    if all(find_spec(name) for name in OPTIONAL):
+        found["onnxruntime"] = onnxruntime(model, batch, threads)
+    return {name: found[name] for name in NAMES if name in found}
+
+
+def _channels_last(model: nn.Module) -> Contender:
+    """Return a copy with the weights, and each batch, in the layout with channels last."""
+    other = copy.deepcopy(model).to(memory_format=torch.channels_last)
+
+    def call(images: Tensor) -> object:
+        return other(images.contiguous(memory_format=torch.channels_last))
+
+    return call
+
+
+def onnxruntime(model: nn.Module, batch: Tensor, threads: int) -> Contender:
+    """Return a session of onnxruntime for the model."""
+    import onnxruntime
+
+    file: Any = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model, (batch[:1],), file, dynamo=False, input_names=["images"],
+                          dynamic_axes={"images": {0: "batch"}})  # fmt: skip
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        file.getvalue(), options, providers=["CPUExecutionProvider"]
+    )
+    return lambda images: session.run(None, {"images": images.numpy()})

@@ -1,0 +1,81 @@
+"""A packed file as a module again; a network of fggp is recognised by the shapes of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fggp.fast.refusal import CompileError
+from fggp.models import build
+from fggp.models.registry import names
+from fggp.storage.packing import unpack
+
+Sizes = dict[str, tuple[int, ...]]
+
+
+def read(path: Path, into: nn.Module | None = None) -> nn.Module:
+    """Return the network of a packed file in evaluation mode.
+
+    Args:
+        path: what `fggp.pack` wrote.
+        into: the module that its weights are loaded into; None recognises a network of fggp.
+
+    Raises:
+        CompileError: where the weights are not those of the module, or of a network of fggp.
+        PackError: where the file is absent, damaged or another kind of file.
+
+    """
+    weights = unpack(path)
+    if into is None:
+        module = _recognised(weights)
+        if module is None:
+            raise CompileError(
+                f"{path}: not the weights of a network of fggp ({', '.join(names())}); name the "
+                "module that they belong to with into="
+            )
+    else:
+        module = into
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CompileError(f"{path}: not the weights of that module ({reason})") from None
+    return module.eval()
+
+
+def _recognised(weights: Mapping[str, Tensor]) -> nn.Module | None:
+    """Return a network of fggp with weights of these names and shapes."""
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    linear = [shape for shape in found.values() if len(shape) == 2]
+    classes = linear[-1][0] if linear else 10
+    for name in names():
+        for width in _widths(_sizes(name, Fraction(1), classes), found):
+            if _sizes(name, width, classes) == found:
+                return build(name, width=width, classes=classes)
+    return None
+
+
+def _sizes(name: str, width: Fraction, classes: int) -> Sizes:
+    with torch.device("meta"):
+        model = build(name, width=width, classes=classes)
+    return {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+
+
+def _widths(full: Sizes, found: Sizes) -> list[Fraction]:
+    """Return width factors that may have led to what was found, simple ones first.
+
+    A factor is rounded to whole channels, and so can be told only within a range.
+    """
+    if full.keys() != found.keys():
+        return []
+    ratios = {
+        Fraction(found[key][0], shape[0])
+        for key, shape in full.items()
+        if len(shape) == len(found[key]) == 4
+    }
+    near = {it.limit_denominator(most) for it in ratios for most in (10, 16, 32, 100)}
+    return sorted((ratios | near) - {Fraction(0)}, key=lambda it: it.denominator)

@@ -1,0 +1,73 @@
+"""A network compiled for one size of image, with memory to work in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fggp.fast import machine_code
+from fggp.fast.processor import Processor
+from fggp.fast.program import ALIGNMENT, write
+from fggp.fast.schedule import Schedule
+from fggp.fast.steps import Network
+
+Memory = NDArray[np.uint8]
+
+
+class Plan:
+    """Machine code for images of one shape; any number of threads may call it.
+
+    Args:
+        processor: for which code is written.
+        network: as captured.
+        image: the shape of one image.
+        group: images that go through the last layers together; 1 computes each by itself.
+
+    """
+
+    def __init__(
+        self, processor: Processor, network: Network, image: tuple[int, ...], group: int = 1
+    ) -> None:
+        schedule = Schedule(processor, network, image, group)
+        program = write(schedule)
+        self.group = schedule.images
+        self.logits = schedule.output.seen
+        self._code = machine_code.load(program, processor)
+        self._arrays = _aligned(len(program.arrays))
+        self._arrays[:] = np.frombuffer(program.arrays, np.uint8)
+        self._bytes = 4 * program.floats
+        self._idle: list[Memory] = []
+
+    def run(self, images: Tensor, logits: Tensor) -> None:
+        """Compute images, contiguous and a multiple of the group, into logits."""
+        with self._memory() as memory:
+            self._code.forward(
+                images.data_ptr(), logits.data_ptr(), memory.ctypes.data, self._arrays.ctypes.data,
+                len(images) // self.group,
+            )  # fmt: skip
+
+    def empty(self, images: int) -> Tensor:
+        """Return room for the logits of a number of images."""
+        return torch.empty(images, *self.logits)
+
+    @contextmanager
+    def _memory(self) -> Iterator[Memory]:
+        """Give memory that no other call works in."""
+        try:
+            memory = self._idle.pop()
+        except IndexError:
+            memory = _aligned(self._bytes)
+        yield memory
+        self._idle.append(memory)
+
+
+def _aligned(size: int) -> Memory:
+    """Return zeros that begin at a line of the cache."""
+    whole = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -whole.ctypes.data % ALIGNMENT
+    return whole[start : start + size]

@@ -1,0 +1,64 @@
+"""For which processor code is written: its vectors, its registers, its name in LLVM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Processor:
+    """A kind of processor.
+
+    Attributes:
+        lanes: float32 numbers of its widest vector.
+        registers: vectors that may hold sums at once; half of all, the rest is for operands.
+        triple: architecture and system, as LLVM writes them.
+        cpu: its name in LLVM.
+        features: what it has beside, as LLVM writes it.
+
+    """
+
+    lanes: int
+    registers: int
+    triple: str
+    cpu: str
+    features: str = ""
+
+    @property
+    def architecture(self) -> str:
+        """What its code is for: ``x86`` or ``arm``."""
+        return "arm" if self.triple.startswith(("aarch64", "arm64")) else "x86"
+
+
+SHAPES = {"avx512": (16, 16), "avx": (8, 8), "sse": (4, 8), "neon": (4, 16)}
+"""Lanes and sums by instruction set."""
+NAMED = {
+    "x86-64": ("sse", "x86_64-unknown-linux-gnu"),
+    "nehalem": ("sse", "x86_64-unknown-linux-gnu"),
+    "haswell": ("avx", "x86_64-unknown-linux-gnu"),
+    "znver3": ("avx", "x86_64-unknown-linux-gnu"),
+    "skylake-avx512": ("avx512", "x86_64-unknown-linux-gnu"),
+    "sapphirerapids": ("avx512", "x86_64-unknown-linux-gnu"),
+    "znver4": ("avx512", "x86_64-unknown-linux-gnu"),
+    "neoverse-n1": ("neon", "aarch64-unknown-linux-gnu"),
+    "apple-m1": ("neon", "arm64-apple-darwin"),
+}
+"""Processors that code can be written for without being on one."""
+
+
+def named(cpu: str) -> Processor:
+    """Return a processor of `NAMED` by its name in LLVM; raises KeyError for another."""
+    kind, triple = NAMED[cpu]
+    return Processor(*SHAPES[kind], triple, cpu)
+
+
+def host(llvm: Any) -> Processor:
+    """Return this machine, as the module ``llvmlite.binding`` sees it."""
+    has = llvm.get_host_cpu_features()
+    triple = llvm.get_process_triple()
+    if triple.startswith(("aarch64", "arm64")):
+        kind = "neon"
+    else:
+        kind = "avx512" if has.get("avx512f") else "avx" if has.get("avx") else "sse"
+    return Processor(*SHAPES[kind], triple, llvm.get_host_cpu_name(), has.flatten())

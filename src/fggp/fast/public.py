@@ -1,0 +1,124 @@
+"""`compile`: a pruned network as machine code for this CPU, which multiplies kept weights alone."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, overload
+
+from torch import Tensor, nn
+
+from fggp.fast import machine_code
+from fggp.fast.capture import capture
+from fggp.fast.compiled import CompiledNetwork
+from fggp.fast.packed import read
+from fggp.fast.processor import NAMED, Processor, host, named
+from fggp.fast.refusal import CompileError
+
+DENSE = 0.6
+"""Share of kept weights above which dense code is expected to be as fast."""
+Source = nn.Module | str | os.PathLike[str]
+
+
+@overload
+def compile(
+    model: Source, *, into: nn.Module | None = ..., batched: bool = ..., threads: int = ...,
+    otherwise: None = ..., processor: str | None = ...,
+) -> CompiledNetwork: ...  # fmt: skip
+
+
+@overload
+def compile(
+    model: Source, *, into: nn.Module | None = ..., batched: bool = ..., threads: int = ...,
+    otherwise: Literal["dense"], processor: str | None = ...,
+) -> Callable[[Tensor], Tensor]: ...  # fmt: skip
+
+
+def compile(
+    model: Source,
+    *,
+    into: nn.Module | None = None,
+    batched: bool = False,
+    threads: int = 1,
+    otherwise: Literal["dense"] | None = None,
+    processor: str | None = None,
+) -> Callable[[Tensor], Tensor]:
+    """Compile a pruned network for inference on this CPU: its zeros are not multiplied.
+
+    For networks of convolutions, batch norm, ReLU, pooling, residual sums and linear layers, in
+    float32. What the result computes differs from the model by rounding alone, for finite inputs (a
+    pruned weight times infinity is NaN in torch, and nothing here). By default an image gives the
+    same bits whatever the size of its batch.
+
+    The weights are those of now: compile again after changing them. Code is made at the first call
+    for each size of image, and kept in memory only.
+
+    Args:
+        model: a module in evaluation mode, or a file that `fggp.pack` wrote.
+        into: for a file, the module that its weights belong to; not needed for networks of fggp,
+            which are recognised by the shapes of their weights.
+        batched: let whole groups of 16 images go through layers with small planes together: faster
+            for many images, and the last bits of an image depend on whether it is in such a group.
+        threads: among how many the images of a call are divided; one image uses one.
+        otherwise: ``"dense"`` returns the model as it is where it cannot be compiled.
+        processor: write code for another one, by its name in LLVM
+            (`fggp.fast.processor.NAMED`): for testing narrower vectors. Default: this machine.
+
+    Returns:
+        A callable, see `fggp.fast.compiled.CompiledNetwork`.
+
+    Raises:
+        CompileError: for a model that cannot be compiled to the same function; the line names what
+            is in the way, and the fix.
+
+    Warns:
+        RuntimeWarning: where so many weights are kept that dense code would be as fast.
+
+    """
+    if threads < 1:
+        raise CompileError(f"threads={threads}; give at least 1")
+    if otherwise not in {None, "dense"}:
+        raise CompileError(f"otherwise={otherwise!r}; give None or 'dense'")
+    if isinstance(model, nn.Module):
+        if into is not None:
+            raise CompileError("into= belongs to a packed file; give it as the first argument")
+        module = model
+    else:
+        module = read(Path(model), into)
+    try:
+        return _compiled(module, batched=batched, threads=threads, processor=processor)
+    except CompileError:
+        if otherwise is None:
+            raise
+        return module
+
+
+def _processor(llvm: Any, name: str | None) -> Processor:
+    here = host(llvm)
+    if name is None:
+        return here
+    if name not in NAMED:
+        raise CompileError(f"processor={name!r}; known are {', '.join(sorted(NAMED))}")
+    chosen = named(name)
+    if chosen.architecture != here.architecture:
+        raise CompileError(f"processor={name!r} has other code; this machine is {here.cpu}")
+    return replace(chosen, triple=here.triple)
+
+
+def _compiled(
+    module: nn.Module, *, batched: bool, threads: int, processor: str | None
+) -> CompiledNetwork:
+    network = capture(module)
+    llvm = machine_code.llvm()
+    chosen = _processor(llvm, processor)
+    if network.kept > DENSE * network.weights:
+        warnings.warn(
+            f"{network.kept} of {network.weights} weights are kept; compiled code is faster than "
+            f"dense code below about {DENSE:.0%}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return CompiledNetwork(network, chosen, batched=batched, threads=threads)

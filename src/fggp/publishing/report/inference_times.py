@@ -1,0 +1,93 @@
+"""What the shipped measurement says of pruned networks on one core, as a page shows it."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from fggp.foundation.errors import Failure
+
+MEASURED = Path("benchmarks/reference/inference.csv")
+ABOUT = Path("benchmarks/reference/inference.md")
+CASE = re.compile(r"(?P<network>\w+) (?P<sparsity>\d+ %), (?P<masks>[\w-]+), batch (?P<batch>\d+)")
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A network, its masks and a batch.
+
+    Attributes:
+        network: its name.
+        sparsity: of it, in percent.
+        masks: ``ERK`` or ``trained-like``.
+        batch: images in a call.
+        milliseconds: the median of each way of computing it; of ours, of the faster form.
+        times: how many times as fast as torch and onnxruntime ours is, by the fastest rounds.
+        demanded: the same as it was set before.
+
+    """
+
+    network: str
+    sparsity: str
+    masks: str
+    batch: int
+    milliseconds: dict[str, float]
+    times: dict[str, float]
+    demanded: dict[str, float]
+
+    @property
+    def met(self) -> bool:
+        """Whether all that was demanded is reached."""
+        return all(self.times[peer] >= least for peer, least in self.demanded.items())
+
+
+def inference_times(root: Path) -> list[Inference]:
+    """Return what was measured, in the order of the file.
+
+    Raises:
+        Failure: where the file is absent or not of this benchmark.
+
+    """
+    path = root / MEASURED
+    try:
+        with path.open(newline="") as file:
+            lines = list(csv.DictReader(file))
+        cases = dict.fromkeys(it["case"] for it in lines)
+        return [_one(case, [it for it in lines if it["case"] == case]) for case in cases]
+    except (OSError, KeyError, ValueError) as error:
+        raise Failure(
+            f"{path}: no measurement of inference ({error}); make it with "
+            "`python benchmarks/run.py --only inference`, and copy it there"
+        ) from None
+
+
+def measured_on(root: Path) -> dict[str, str]:
+    """Return the machine and the versions that the measurement names."""
+    lines = (root / ABOUT).read_text().splitlines()
+    pairs = (it.removeprefix("- ").partition(": ") for it in lines if it.startswith("- "))
+    return {name: value for name, _, value in pairs}
+
+
+def _one(case: str, lines: list[dict[str, str]]) -> Inference:
+    found = CASE.fullmatch(case)
+    if found is None:
+        raise ValueError(f"the case {case!r}")
+    took = {
+        it["contender"]: float(it["cpu_median"]) for it in lines if it["benchmark"] == "inference"
+    }
+    ours = min(value for name, value in took.items() if name.startswith("ours"))
+    peers = {name: value for name, value in took.items() if not name.startswith("ours")}
+    times: dict[str, float] = {}
+    demanded: dict[str, float] = {}
+    for line in lines:
+        _, of, peer = line["benchmark"].partition("times as fast as ")
+        if of:
+            times[peer] = float(line["wall_median"])
+            least = re.search(r"at least ([0-9.]+) demanded", line["contender"])
+            demanded |= {peer: float(least[1])} if least else {}
+    return Inference(
+        found["network"], found["sparsity"], found["masks"], int(found["batch"]),
+        {"ours": ours} | peers, times, demanded,
+    )  # fmt: skip

@@ -1,0 +1,144 @@
+"""How long the networks of a study, or one packed file, take on this CPU."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from fggp.data.registry import size_of
+from fggp.fast.packed import read
+from fggp.fast.refusal import CompileError
+from fggp.fast.stopwatch import cores, times
+from fggp.foundation.errors import Failure
+from fggp.study.latency_file import Latency
+from fggp.study.result_file import weights_path
+from fggp.study.study_folder import data_path, read_expected, run_path
+from fggp.training.device import choose_device
+from fggp.training.provenance import now
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured.
+
+    Attributes:
+        name: of the cell or the file.
+        path: of the packed weights.
+        side: pixels of an image.
+
+    """
+
+    name: str
+    path: Path
+    side: int
+
+
+def subjects(study_folder: Path, only: str = "") -> list[Subject]:
+    """Return a trained network per setting and label of a study: that of its first seed.
+
+    Args:
+        study_folder: of the study.
+        only: a part of the names of the cells that are taken.
+
+    Raises:
+        Failure: where none has its weights.
+
+    """
+    found: dict[tuple[str, ...], Subject] = {}
+    configuration, cells = read_expected(study_folder)
+    data = configuration["data"]
+    side = size_of(data["kind"], data_path(data["name"])).side
+    for cell in cells:
+        path = weights_path(run_path(study_folder, cell))
+        if only in cell.id and path.exists():
+            found.setdefault(cell.name[:-1], Subject(cell.id, path, side))
+    if not found:
+        which = f" with {only!r} in its name" if only else ""
+        raise Failure(
+            f"{study_folder}: no trained network{which} has its weights (….weights.fggp) here; "
+            f"train it with `python -m fggp run {study_folder.name}`"
+        )
+    return list(found.values())
+
+
+def measure(
+    subject: Subject,
+    *,
+    rounds: int,
+    threads: Sequence[int],
+    tick: Callable[[], None] = lambda: None,
+) -> list[Latency]:
+    """Return the rows of one network.
+
+    Raises:
+        Failure: where its file cannot be read, or its network not be compiled.
+
+    """
+    model = read(subject.path)
+    layers = [it for it in model.modules() if isinstance(it, nn.Conv2d | nn.Linear)]
+    image = (_channels(layers, subject), subject.side, subject.side)
+    found = times(model, image, threads=tuple(threads), rounds=rounds, tick=tick)
+    about = {
+        "cell": subject.name,
+        "weights_sha256": hashlib.sha256(subject.path.read_bytes()).hexdigest(),
+        "kept": sum(int(it.weight.count_nonzero()) for it in layers),
+        "weights": sum(it.weight.numel() for it in layers),
+        "side": subject.side,
+        "processor": choose_device("cpu")[1],
+        "cores": cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "torch": torch.__version__,
+        "onnxruntime": _version("onnxruntime"),
+        "measured": now(),
+    }
+    return [
+        Latency.model_validate(
+            about
+            | {
+                "contender": it.contender, "batch": it.batch, "threads": it.threads,
+                "least_ms": round(it.least, 4), "median_ms": round(it.median, 4),
+                "rounds": it.rounds, "clock": it.clock,
+            }
+        )
+        for it in found
+    ]  # fmt: skip
+
+
+def _channels(layers: Sequence[nn.Module], subject: Subject) -> int:
+    first = layers[0]
+    if not isinstance(first, nn.Conv2d):
+        raise CompileError(f"{subject.path}: begins with no convolution; measure it by hand")
+    return first.in_channels
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def thread_counts() -> list[int]:
+    """Return 1, and the number of all cores where there are more."""
+    return sorted({1, cores()})
+
+
+def lines(rows: Sequence[Latency]) -> Iterator[str]:
+    """Yield rows for reading: a line per batch, threads and way of computing."""
+    for row in rows:
+        base = next(
+            it.least_ms for it in rows
+            if (it.contender, it.batch, it.threads) == ("torch", row.batch, row.threads)
+        )  # fmt: skip
+        yield (
+            f"  batch {row.batch:>3}, {row.threads} thread{'s' if row.threads > 1 else ' '}  "
+            f"{row.contender:<20} {row.least_ms:>9.2f} ms (median {row.median_ms:.2f})  "
+            f"{base / row.least_ms:>6.1f} × torch"
+        )
