@@ -6,18 +6,18 @@ when it was planned, on a Zen 4: of the fastest rounds, as a busy machine only e
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import sys
+import warnings
+from collections.abc import Callable, Iterator
 from functools import partial
 
-import torch
 from torch import nn
 
-from fggp.fast.contenders import contenders
+from fggp.fast.contenders import NAMES as WAYS
+from fggp.fast.stopwatch import times
 from suite.ours import FULL, NARROW
 from suite.pruned_masks import own, pruned
-from suite.work import LeftOut, Options, Row, Work
-from suite.worker import side_by_side
+from suite.work import Options, Row
 
 Demands = dict[tuple[str, str, int], dict[int, tuple[float, float]]]
 DEMANDS: Demands = {
@@ -34,15 +34,14 @@ DEMANDS: Demands = {
 """Network, masks and percent pruned; per batch how many times as fast as torch and onnxruntime."""
 PEERS = ("torch", "onnxruntime")
 NAMES = {
-    "ours": "fggp",
-    "ours, batched": "fggp batched",
+    "fggp": "ours",
+    "fggp batched": "ours, batched",
     "torch": "torch",
-    "torch, channels last": "torch channels_last",
+    "torch channels_last": "torch, channels last",
     "onnxruntime": "onnxruntime",
 }
-REPEATS = {1: 3, 32: 1}
-
-Make = Callable[[], nn.Module]
+ROUNDS = {1: 9, 32: 5}
+IMAGE = (3, 32, 32)
 
 
 def measure(options: Options) -> list[Row]:
@@ -51,14 +50,11 @@ def measure(options: Options) -> list[Row]:
     width = NARROW if options.tiny else FULL
     demands = dict(list(DEMANDS.items())[:1]) if options.tiny else DEMANDS
     for (name, kind, percent), wanted in demands.items():
-        title = f"{name} {percent} %, {kind}"
-        for batch, least in wanted.items():
-            make = partial(pruned, name, kind, percent, width)
-            rows += _case(title, make, batch, least, options)
+        make = partial(pruned, name, kind, percent, width)
+        rows += _network(f"{name} {percent} %, {kind}", make, wanted, options)
     for name in () if options.tiny else ("vgg19", "resnet50"):
         for title, model in own(name, width):
-            for batch in REPEATS:
-                rows += _case(title, partial(_same, model), batch, None, options)
+            rows += _network(title, partial(_same, model), {}, options)
     return rows
 
 
@@ -66,26 +62,29 @@ def _same(model: nn.Module) -> nn.Module:
     return model
 
 
-def _case(
-    title: str, make: Make, batch: int, least: tuple[float, float] | None, options: Options
-) -> list[Row]:
-    case = f"{title}, batch {batch}"
-    factories = {
-        name: partial(work, make, wanted, batch, options.threads)
-        for name, wanted in NAMES.items()
-        if batch >= 16 or name != "ours, batched"
-    }
-    found = side_by_side(
-        "inference", case, factories, rounds=options.times(9 if batch == 1 else 5),
-        threads=options.threads,
-    )  # fmt: skip
-    each = REPEATS[batch]
-    rows = [replace(it, wall=_divided(it.wall, each), cpu=_divided(it.cpu, each)) for it in found]
-    return [*rows, *_ratios(rows, case, least)]
-
-
-def _divided(samples: tuple[float, ...], by: int) -> tuple[float, ...]:
-    return tuple(it / by for it in samples)
+def _network(
+    title: str,
+    make: Callable[[], nn.Module],
+    wanted: dict[int, tuple[float, float]],
+    options: Options,
+) -> Iterator[Row]:
+    """Yield the rows of one network; it is made once, as that takes longer than to measure it."""
+    print(f"inference: {title}", file=sys.stderr, flush=True)
+    model = make()
+    for batch, rounds in ROUNDS.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = times(
+                model, IMAGE, batches=(batch,), threads=(options.threads,),
+                rounds=options.times(rounds),
+            )  # fmt: skip
+        case = f"{title}, batch {batch}"
+        rows = [Row("inference", case, NAMES[it.contender], "ms", it.wall, it.cpu) for it in found]
+        missing = set(WAYS) - {it.contender for it in found} - {"fggp batched"}
+        why = "not installed, or without onnx"
+        rows += [Row("inference", case, NAMES[it], "ms", note=why) for it in sorted(missing)]
+        yield from rows
+        yield from _ratios(rows, case, wanted.get(batch))
 
 
 def _ratios(rows: list[Row], case: str, least: tuple[float, float] | None) -> list[Row]:
@@ -100,20 +99,3 @@ def _ratios(rows: list[Row], case: str, least: tuple[float, float] | None) -> li
             ratio = (fastest[peer] / ours,)
             found.append(Row(f"times as fast as {peer}", case, name, "times", ratio))
     return found
-
-
-def work(make: Make, name: str, batch: int, threads: int) -> Work:
-    """Return some calls of one way of computing a network."""
-    model = make()
-    images = torch.randn(batch, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    torch.set_grad_enabled(False)
-    found = contenders(model, images, threads)
-    if name not in found:
-        raise LeftOut("onnxruntime and onnx are not installed")
-    call = found[name]
-
-    def run() -> None:
-        for _ in range(REPEATS[batch]):
-            call(images)
-
-    return Work(run, lambda: call(images))

@@ -19,8 +19,8 @@ from fggp.fast.steps import Pair
 
 LINE = 16
 """Floats of a line of the cache."""
-CACHE = 22 * 1024
-"""Bytes of its input that a tile may go through and still find in the first cache."""
+SHARE = 2 / 3
+"""Of the first cache: what a tile may go through of its input and still find there."""
 NEAR, FAR, VISIT, ROW, AGAIN = 1.3, 1.95, 1.2, 8.0, 2.0
 """Cycles: of a product of vectors with its input in the first cache and beyond, of a kept weight,
 of an output channel, and of a vector of sums that is read and written once more. Measured on Zen 4;
@@ -221,17 +221,19 @@ def tile(
         for wide in range(1, min(vectors, processor.registers) + 1)
         for blocks in dict.fromkeys(ceil(inputs / depth) for depth in depths)
     ]
-    return min(ways, key=lambda way: _cycles(way, window, source, kept))
+    near = SHARE * processor.cache
+    return min(ways, key=lambda way: _cycles(way, window, source, kept=kept, near=near))
 
 
-def _cycles(way: Tile, window: Window, source: Planes | Copies, kept: int) -> float:
+def _cycles(way: Tile, window: Window, source: Planes | Copies, *, kept: int, near: float) -> float:
+    """Return about how long it takes; ``near`` bytes of input fit into the first cache."""
     outputs = window.output.channels
     if isinstance(source, Copies):
         below = (window.size[0] - 1) // window.stride[0] * window.output.columns
         touched = source.phases * source.shifts * (way.width + below)
     else:
         touched = way.width * window.source.pixels if window.output.pixels == 1 else way.width
-    product = NEAR if 4 * touched * way.block <= CACHE else FAR
+    product = NEAR if 4 * touched * way.block <= near else FAR
     weights = max(1, kept) * (way.vectors * product + VISIT)
     sums = ROW + (way.unroll - 1) * way.vectors + AGAIN * way.vectors * (way.blocks > 1)
     return way.tiles * (weights + outputs * way.blocks * sums)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -16,6 +18,7 @@ class Processor:
         triple: architecture and system, as LLVM writes them.
         cpu: its name in LLVM.
         features: what it has beside, as LLVM writes it.
+        cache: bytes of the first cache for data; 32 KiB where that is not known.
 
     """
 
@@ -24,6 +27,7 @@ class Processor:
     triple: str
     cpu: str
     features: str = ""
+    cache: int = 32 * 1024
 
     @property
     def architecture(self) -> str:
@@ -31,6 +35,8 @@ class Processor:
         return "arm" if self.triple.startswith(("aarch64", "arm64")) else "x86"
 
 
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache/index0")
+"""Where Linux describes the first cache."""
 SHAPES = {"avx512": (16, 16), "avx": (8, 8), "sse": (4, 8), "neon": (4, 16)}
 """Lanes and sums by instruction set."""
 NAMED = {
@@ -61,4 +67,15 @@ def host(llvm: Any) -> Processor:
         kind = "neon"
     else:
         kind = "avx512" if has.get("avx512f") else "avx" if has.get("avx") else "sse"
-    return Processor(*SHAPES[kind], triple, llvm.get_host_cpu_name(), has.flatten())
+    name, features = llvm.get_host_cpu_name(), has.flatten()
+    return Processor(*SHAPES[kind], triple, name, features, _first_cache())
+
+
+def _first_cache() -> int:
+    """Return the size of the first cache for data, where the system says it."""
+    try:
+        kind = (CACHES / "type").read_text().strip()
+        size = re.fullmatch(r"(\d+)K", (CACHES / "size").read_text().strip())
+    except OSError:
+        return Processor.cache
+    return 1024 * int(size[1]) if size and kind == "Data" else Processor.cache

@@ -28,21 +28,36 @@ class Time:
         contender: one of `fggp.fast.contenders.NAMES`.
         batch: images.
         threads: of the contender.
-        least: milliseconds of the fastest round.
-        median: of all rounds.
-        rounds: how many.
-        clock: ``cpu`` where the time of the processor was taken, with one thread: other processes
-            disturb it less; ``wall`` with several.
+        wall: milliseconds of each round on the wall.
+        cpu: the same of the processor, all threads together.
 
     """
 
     contender: str
     batch: int
     threads: int
-    least: float
-    median: float
-    rounds: int
-    clock: str
+    wall: tuple[float, ...]
+    cpu: tuple[float, ...]
+
+    @property
+    def clock(self) -> str:
+        """Which time counts: of one thread ``cpu``, which others disturb less, else ``wall``."""
+        return "cpu" if self.threads == 1 else "wall"
+
+    @property
+    def samples(self) -> tuple[float, ...]:
+        """Milliseconds of each round by that clock."""
+        return self.cpu if self.threads == 1 else self.wall
+
+    @property
+    def least(self) -> float:
+        """Milliseconds of the fastest round."""
+        return min(self.samples)
+
+    @property
+    def median(self) -> float:
+        """Milliseconds of the median round."""
+        return median(self.samples)
 
 
 def cores() -> int:
@@ -63,8 +78,8 @@ def times(
 ) -> list[Time]:
     """Measure a network in all ways that there are here.
 
-    In each round every contender is called once for nothing, and then timed, so that what disturbs
-    a machine for a while falls on all of them.
+    In each round every contender is timed once, so that what disturbs a machine for a while falls
+    on all of them. A single image is first computed once for nothing, so that its weights are near.
 
     Args:
         model: in evaluation mode, on the CPU.
@@ -95,22 +110,21 @@ def _rounds(
     rounds: int,
     tick: Callable[[], None],
 ) -> list[Time]:
-    clock = time.process_time if threads == 1 else time.perf_counter
     repeats = REPEATS.get(len(batch), 1)
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
+    wall: dict[str, list[float]] = {name: [] for name in calls}
+    cpu: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds):
         for name, call in calls.items():
-            call(batch)
-            start = clock()
+            if number == 0 or len(batch) == 1:
+                call(batch)
+            start, used = time.perf_counter(), time.process_time()
             for _ in range(repeats):
                 call(batch)
-            taken[name].append(1000 * (clock() - start) / repeats)
+            used, start = time.process_time() - used, time.perf_counter() - start
+            wall[name].append(1000 * start / repeats)
+            cpu[name].append(1000 * used / repeats)
         tick()
-    word = "cpu" if threads == 1 else "wall"
-    return [
-        Time(name, len(batch), threads, min(each), median(each), rounds, word)
-        for name, each in taken.items()
-    ]
+    return [Time(name, len(batch), threads, tuple(wall[name]), tuple(cpu[name])) for name in calls]
 
 
 @contextmanager

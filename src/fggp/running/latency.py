@@ -104,7 +104,7 @@ def measure(
             | {
                 "contender": it.contender, "batch": it.batch, "threads": it.threads,
                 "least_ms": round(it.least, 4), "median_ms": round(it.median, 4),
-                "rounds": it.rounds, "clock": it.clock,
+                "rounds": len(it.samples), "clock": it.clock,
             }
         )
         for it in found
