@@ -24,17 +24,16 @@ def status(checkout: Checkout) -> tuple[int, dict[str, Any]]:
 
 
 def wait_for(checkout: Checkout, run: subprocess.Popen[str], epoch: int) -> dict[str, Any]:
-    """Ask until a cell runs and has finished so many epochs."""
-    deadline = time.monotonic() + TIMEOUT
-    while True:
-        code, found = status(checkout)
-        cell = found["cell"]
-        if cell["state"] == "running" and cell["epoch"] >= epoch:
-            assert code == 75
-            return cell  # type: ignore[no-any-return]
-        assert cell["state"] in {"waiting", "running"}, found
+    """Ask once a cell that pauses after an epoch has written the line of it."""
+    log, deadline = checkout.log(CELL, "long"), time.monotonic() + TIMEOUT
+    while not (log.exists() and f"epoch {epoch:>4}/" in log.read_text()):
         assert run.poll() is None, run.communicate()[0]
         assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.05)
+    code, found = status(checkout)
+    cell: dict[str, Any] = found["cell"]
+    assert (code, cell["state"], cell["epoch"]) == (75, "running", epoch)
+    return cell
 
 
 def test_a_cell_waits_runs_stops_and_is_done(untrained: Checkout) -> None:
