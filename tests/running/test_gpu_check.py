@@ -308,6 +308,13 @@ def test_without_a_gpu_the_check_is_wrong_even_for_a_study_of_cpus(tmp_path: Pat
     assert "--device cpu" in gpu.fix
 
 
+def test_a_gpu_that_suits_its_driver_and_its_pytorch_lets_the_check_go_on(bench: Bench) -> None:
+    found = {it.name: it for it in machine(bench)}
+    assert {"torch", "gpu 0", "mps", "memory"} <= found.keys()
+    assert "NVIDIA H200, capability 9.0" in found["gpu 0"].found
+    assert [it for it in found.values() if it.state == "wrong"] == []
+
+
 def test_the_facts_are_those_of_driver_build_and_gpu() -> None:
     where = place(**{"power.limit": "700.00"})
     assert watts(where) == 700
