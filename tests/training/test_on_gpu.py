@@ -95,13 +95,13 @@ def test_the_odd_last_batch_of_an_epoch_has_a_recording_of_its_own(
     backbone: str, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
+    record = cuda_graphs.CudaGraphs.__call__
 
-    def counted(work: cuda_graphs.Again, *more: Any, **named: Any) -> cuda_graphs.Again:
+    def counted(self: cuda_graphs.CudaGraphs, work: cuda_graphs.Again) -> cuda_graphs.Again:
         made.append(work)
-        return record(work, *more, **named)
+        return record(self, work)
 
-    record = cuda_graphs.cuda_graph
-    monkeypatch.setattr(cuda_graphs, "cuda_graph", counted)
+    monkeypatch.setattr(cuda_graphs.CudaGraphs, "__call__", counted)
     wanted = cell(backbone, "channels_last", "granet")
     with arithmetic(wanted.training):
         run = Run(wanted, digits, CUDA)
