@@ -122,3 +122,14 @@ def test_on_a_gpu_the_host_waits_once_for_a_change_of_all_masks(gpu: GPU) -> Non
             factors.zero(enumerate(tensors))
             assert factors.counts == [int(mask.held.sum()) for mask in masks]
         assert gpu.waits.total() == before + 1
+
+
+def test_masks_of_one_model_may_be_on_several_devices(gpu: GPU) -> None:
+    marked = [True, False], [True, True], [False, False]
+    places = "cpu", gpu.device, "cpu"
+    masks = [torch.tensor(x, device=place) for x, place in zip(marked, places, strict=True)]
+    tensors = [torch.ones(2, device=place) for place in places]
+    factors = FloatMasks(masks)
+    assert factors.counts == [1, 2, 0]
+    factors.zero(enumerate(tensors))
+    assert [tensor.tolist() for tensor in tensors] == [[1, 0], [1, 1], [0, 0]]

@@ -17,7 +17,7 @@ class FloatMasks:
     float32. Masks that mark everything have none: a product with 1 changes no bit.
 
     Args:
-        masks: bool, on one device; they may be changed in place at any time.
+        masks: bool; they may be changed in place at any time.
 
     """
 
@@ -86,8 +86,12 @@ class FloatMasks:
 
     def _counted(self) -> list[int]:
         if self._counts is None:
-            counts = torch.stack([mask.count_nonzero() for mask in self._masks])
-            self._counts = [int(count) for count in counts.tolist()]
+            # One answer for all masks of a device, as each makes the host wait.
+            counts: dict[torch.device, list[Tensor]] = {}
+            for mask in self._masks:
+                counts.setdefault(mask.device, []).append(mask.count_nonzero())
+            answers = {device: iter(torch.stack(own).tolist()) for device, own in counts.items()}
+            self._counts = [int(next(answers[mask.device])) for mask in self._masks]
         return self._counts
 
     def __getstate__(self) -> dict[str, Any]:
