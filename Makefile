@@ -30,6 +30,7 @@ READY := $(VENV)/.ready-$(BUILD)
 # The environment and the tests of `make test-older-torch`.
 OLDER := .venv-cuda12
 ENGINE := tests/training/test_cuda_graphs.py tests/training/test_train.py tests/pruning/test_pruner.py \
+    tests/training/test_on_the_stand_in_gpu.py tests/training/test_planted_faults.py \
     tests/pruning/test_saliency.py tests/pruning/test_topk.py
 # Recipes see the environment first, so that Snakemake's jobs find the same Python.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)

@@ -32,10 +32,12 @@ __all__ = ["by_hand", "fresh", "study", "study_by_hand", "trained", "undisturbed
 # is imported, which nothing did so far; so do the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell in the background and nohup have Ctrl-C ignored, and so would all processes that tests
-# start, even where a test sends it.
+# A shell in the background has Ctrl-C ignored, and nohup the end of a terminal, and so would all
+# processes that tests start, even where a test sends them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,8 @@
 import shutil
 import subprocess
 import sys
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from fggp.analysis import figure_style as style
 from fggp.analysis.catalogue import TABLES
 from fggp.analysis.figures import FIGURES, draw, layout, write_figures
 from fggp.analysis.figures.layout import notes
+from fggp.analysis.latencies import CONTENDERS
 from fggp.analysis.study_tables import Material
 from fggp.cli import main
 from fggp.foundation.errors import ResultError
+from fggp.study.latency_file import LATENCY, Latency, write_latency
 
 FORMS = ("pdf", "png", "svg", "csv", "rst")
 RATES = (0.2, 0.4, 0.6, 0.8)
@@ -57,7 +60,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rates = {f"fggp-at-a-rate-of-{rate}": {"method": "fggp", "rho": rate} for rate in RATES}
-    return analysed(
+    folder = analysed(
         tmp_path_factory.mktemp("crowded"),
         description="A study of many labels with names that are long, on two narrow backbones",
         backbones={"vgg19": {"width": "1/8"}, "resnet50": {"width": "1/8"}},
@@ -65,6 +68,21 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         seeds=[1, 2, 3],
         methods={"random": {}, "granet": {}, **ARMS, **rates},
     )
+    write_latency(folder / LATENCY, list(latencies()))
+    return folder
+
+
+def latencies() -> Iterator[Latency]:
+    """Every way of computing two networks at two sparsities, one image and many."""
+    ways = product(("vgg19", "resnet50"), (95, 98), CONTENDERS, (1, 32))
+    for number, (backbone, rate, contender, batch) in enumerate(ways):
+        yield Latency(
+            cell=f"{backbone}/s{rate}/i0/granet/seed1", weights_sha256="0" * 64,
+            kept=(100 - rate) * 1000, weights=100_000, side=32, contender=contender, batch=batch,
+            threads=1, least_ms=number + 1, median_ms=number + 2, rounds=5, clock="cpu",
+            processor="a processor", cores=2, system="Linux", torch="2.15.0", onnxruntime=None,
+            measured="2026-11-28T12:00:00+00:00",
+        )  # fmt: skip
 
 
 def texts(figure: Figure) -> list[str]:
@@ -295,6 +313,7 @@ def test_results_of_older_versions_are_drawn_or_it_is_said_why_not(old: Path, na
     lacking = {
         "mask_churn": "before mask changes were",
         "accuracy_vs_flops": "before FLOPs were",
+        "latency": "no latency was measured",
         "critical_difference": "cannot differ by more than 4",
         "rate_ablation": "three constant rates",
         "seed_pairs": "3 seeds",

@@ -31,7 +31,7 @@ def bounds(*extras: str) -> dict[str, SpecifierSet]:
     texts = [*PROJECT["dependencies"]]
     for extra in extras:
         texts += PROJECT["optional-dependencies"][extra]
-    requirements = [Requirement(text) for text in texts]
+    requirements = [Requirement(text) for text in dict.fromkeys(texts)]  # extras may share one
     assert len({r.name for r in requirements}) == len(requirements)
     return {r.name: r.specifier for r in requirements}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from checkout import FEW_CELLS, Checkout
+from listed_gpu import nvidia_smi
 from pictures import add_pictures
-from stand_in_gpu import nvidia_smi
 
 from fggp.study.result_file import read
 

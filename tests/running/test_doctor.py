@@ -119,7 +119,7 @@ def test_for_scripts_there_is_json_and_the_status_says_whether_something_is_wron
     assert ran.returncode == 1
     assert found["study"]["state"] == "wrong"
     assert found["study"]["found"].startswith("config/demo.yaml: line 2, column 1")
-    assert found["study"]["fix"] == "mend the YAML there"
+    assert found["study"]["fix"] == "fix the YAML there"
     assert set(found["torch"]) == {"name", "state", "found", "fix"}
 
 
@@ -162,7 +162,7 @@ def test_a_study_that_does_not_exist_is_a_line_and_no_refusal(
     assert main(["doctor", "dmeo"]) == 1
     text = capsys.readouterr().out
     assert "config/dmeo.yaml: no such study" in text
-    assert "to mend: did you mean 'demo'?" in text
+    assert "to fix: did you mean 'demo'?" in text
 
 
 def test_a_missing_package_is_one_line_from_any_verb() -> None:

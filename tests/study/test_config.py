@@ -422,7 +422,7 @@ def test_a_bad_value_gives_one_line_with_file_key_value_and_fix(
         ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
         ("\x00", "special characters are not allowed"),
         ("data:\n\tkind: digits\n", "line 2, column 1: found character '\\t'"),
-        ("a: 1\n  b: 2\n", "line 2, column 4: mapping values are not allowed here; mend the YAML"),
+        ("a: 1\n  b: 2\n", "line 2, column 4: mapping values are not allowed here; fix the YAML"),
         ("a: " + "[" * 5000, "brackets stand too deep in each other"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from stand_in_gpu import LISTED, VARIABLES, nvidia_smi
+from listed_gpu import LISTED, VARIABLES, nvidia_smi
 
 from fggp.foundation.errors import Failure
 from fggp.training import given_gpu as asking

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import small
 import torch
+from stand_in_gpu import GPU
 
 from fggp.data import Dataset
 from fggp.running.run_cell import run_cell
@@ -124,9 +125,8 @@ def test_the_most_gpu_memory_of_any_attempt_is_kept(
 
 
 def test_steps_from_a_cuda_graph_are_counted_over_all_attempts(
-    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: Dataset, tmp_path: Path, gpu: GPU
 ) -> None:
-    monkeypatch.setattr("fggp.training.step.recorder", lambda device: lambda work: work)
     counts: list[int] = []
 
     def finish(run: Run) -> None:
@@ -134,17 +134,16 @@ def test_steps_from_a_cuda_graph_are_counted_over_all_attempts(
 
     asked = cell("random", epochs=4)
     at_once = small.Forgetful()
-    train(asked, digits, device=CPU, store=at_once, finish=finish)
+    train(asked, digits, device=gpu.device, store=at_once, finish=finish)
     store = Located(tmp_path / "c.ckpt", asked, "cpu", "a processor")
     left = iter([False] * 5 + [True])
     with pytest.raises(Stopped):
-        train(asked, digits, device=CPU, store=store, stop=lambda: next(left))
+        train(asked, digits, device=gpu.device, store=store, stop=lambda: next(left))
     kept = (store.load() or {})["replayed_steps"]
-    train(asked, digits, device=CPU, store=store, finish=finish)
+    train(asked, digits, device=gpu.device, store=store, finish=finish)
     alone, resumed = counts
     assert 0 < kept < alone < 12
     assert kept < resumed < 12
-    monkeypatch.undo()
     train(asked, digits, device=CPU, store=at_once, finish=finish)
     assert counts[-1] == 0, "on a CPU nothing is recorded"
 

@@ -36,7 +36,7 @@ def add(verbs: Any) -> None:
     parser.epilog = (
         "exit status:\n"
         "  0  nothing is wrong, though there may be warnings\n"
-        "  1  something is wrong; its line says how to mend it\n\n"
+        "  1  something is wrong; its line says how to fix it\n\n"
         "Nothing is submitted, trained or kept, unless with --gpu. Estimates are rough.\n\n"
         f"{parser.epilog}"
     )
@@ -124,7 +124,7 @@ def _lines(it: Finding, wide: int) -> list[str]:
     """Return the lines of a finding; names take so many columns (``wide``)."""
     lines = [f"{it.state:<11}  {it.name:<{wide}}  {it.found}"]
     if it.fix:
-        word = "to check" if it.state == "not checked" else "to mend"
+        word = "to check" if it.state == "not checked" else "to fix"
         lines.append(f"{'':<11}  {'':<{wide}}  {word}: {it.fix}")
     return lines
 

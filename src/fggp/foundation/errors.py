@@ -1,4 +1,4 @@
-"""What goes wrong in ways that the user can mend."""
+"""What goes wrong in ways that the user can fix."""
 
 
 class Failure(Exception):  # noqa: N818 - what the user reads, not what the code did

@@ -78,7 +78,7 @@ def _mapping(path: Path) -> dict[str, Any]:
 def _place(error: yaml.MarkedYAMLError) -> str:
     mark, problem = error.problem_mark, " ".join(str(error.problem).split())
     line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    fix = "indent with spaces" if r"'\t'" in problem else "mend the YAML there"
+    fix = "indent with spaces" if r"'\t'" in problem else "fix the YAML there"
     return f"{line}{problem}; {fix}"
 
 

@@ -55,7 +55,8 @@ def latency(material: Material) -> Drawn:
         name_row(line[-1], str(backbone))
     for axes, batch in zip(grid[0], batches, strict=True):
         axes.set_title(count(int(batch), "image"), fontsize=7)
-    figure.supxlabel("kept weights (share of all, log scale)", fontsize=8)
+    for axes in grid[-1]:  # a label of the whole figure would meet the legend
+        axes.set_xlabel("kept share of weights (log)")
     figure.supylabel("milliseconds of a call (log scale)", fontsize=8)
     _legend(figure, [it for it in CONTENDERS if (single["contender"] == it).any()])
     head(figure, material.title, *_words(single))

@@ -39,6 +39,6 @@ def examine(place: Place, checks: Sequence[Check] = CHECKS) -> list[Finding]:
             reason = " ".join(str(error).split())[:200]
             name = check.__name__.replace("_", " ")
             findings.append(
-                wrong(name, f"the check failed: {type(error).__name__}: {reason}", "mend that")
+                wrong(name, f"the check failed: {type(error).__name__}: {reason}", "fix that")
             )
     return findings

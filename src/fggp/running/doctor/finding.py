@@ -16,7 +16,7 @@ class Finding:
         name: of the check.
         state: how it stands.
         found: what was seen.
-        fix: what mends it, or what would let it be checked; nothing where all is well.
+        fix: what fixes it, or what would let it be checked; nothing where all is well.
 
     """
 

@@ -49,7 +49,7 @@ def profile(place: Place) -> Iterator[Finding]:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         yield wrong(
-            "profile", f"{file}: {' '.join(str(error).split())[:150]}", "mend the YAML there"
+            "profile", f"{file}: {' '.join(str(error).split())[:150]}", "fix the YAML there"
         )
         return
     if not isinstance(content, dict):
