@@ -59,8 +59,8 @@ JOB = (
     "Nice=0 Account=(null) QOS=(null) JobState={state} Reason={reason} Dependency=(null) Requeue=0 "
     "Restarts=0 BatchFlag=1 Reboot=0 ExitCode={code} RunTime={time} TimeLimit=365-00:00:00 "
     "TimeMin=N/A Partition=gpu NodeList=node1 BatchHost=node1 NumNodes=1 NumCPUs=1 NumTasks=1 "
-    "Features=(null) Command=(null) WorkDir=/root StdErr=/root/A.log StdIn=/dev/null "
-    "StdOut=/root/A.log Power= TresPerJob=gres:gpu:1 \n"
+    "Features=(null) Command=(null) WorkDir=/home/user StdErr=/home/user/A.log StdIn=/dev/null "
+    "StdOut=/home/user/A.log Power= TresPerJob=gres:gpu:1 \n"
 )
 JOB_KILLED = JOB.format(
     job=1, state="FAILED", reason="JobLaunchFailure", code="0:9", time="00:00:00"
