@@ -22,7 +22,9 @@ ADDED = {
         "    threads: Threads = 1\n": (
             '    threads: Threads = 1\n    optimizer: Literal["sgd", "adamw"] = "sgd"\n'
         ),
-        "    end_epoch: Count | None = 80\n": "    end_epoch: Count = 80\n    warm_up: Index = 0\n",
+        "    end_epoch: Count | None = 80\n": (
+            "    end_epoch: Count | None = 80\n    warm_up: Index = 0\n"
+        ),
     },
     "methods/gmp.py": {'"stepped") -> Recipe': '"stepped", *, twice: bool = False) -> Recipe'},
 }
@@ -73,6 +75,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         asked = read_configuration(SHIPPED / study)
         methods = asked["methods"].items()
         asked["methods"] = {k: {"method": v["name"], **v["settings"]} for k, v in methods}
+        there = {path.stem for path in (SHIPPED / study / "runs").rglob("seed*.json")}
+        asked["seeds"] = sorted(int(name.removeprefix("seed")) for name in there)  # whole ones
         (folder / f"config/{study}.yaml").write_text(yaml.safe_dump(asked, sort_keys=False))
     for file, changes in ADDED.items():
         path = folder / "src/fggp" / file
@@ -103,7 +107,7 @@ def test_a_new_setting_of_any_block_leaves_every_shipped_result_valid_everywhere
     new = (cell["backbone"]["head"], cell["data"]["kept"], cell["pruning"]["warm_up"])
     assert (*new, cell["training"]["optimizer"]) == (False, True, 0, "sgd")
     assert told["check"] == 0, told["checked"]
-    assert "440 results, 0 errors" in told["checked"]
+    assert "477 results, 0 errors" in told["checked"]
     for study, found in told["studies"].items():
         results = len(list((SHIPPED / study / "runs").rglob("*.json")))
         assert found["status"]["done"] == found["aggregate"] == results, study
