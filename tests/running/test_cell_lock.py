@@ -1,5 +1,7 @@
 """One process per cell."""
 
+import io
+import platform
 import subprocess
 import sys
 import time
@@ -7,17 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from checkout import TIMEOUT
 
 from fggp.foundation.errors import Failure
 from fggp.running.cell_lock import holder, locked
 
 HOLD = """
-import sys, time
+import sys
 from pathlib import Path
 from fggp.running.cell_lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(float(sys.argv[2]))
+    sys.stdin.read()
 """
 
 
@@ -29,10 +32,11 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "seed1.json"
 
 
-def held(out: Path, seconds: float) -> subprocess.Popen[str]:
-    """Start a process that holds a cell for some seconds."""
-    command = (sys.executable, "-c", HOLD, str(out), str(seconds))
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def held(out: Path) -> subprocess.Popen[str]:
+    """Start a process that holds a cell until its standard input is closed."""
+    command = (sys.executable, "-c", HOLD, str(out))
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     return process
@@ -41,10 +45,10 @@ def held(out: Path, seconds: float) -> subprocess.Popen[str]:
 @pytest.fixture
 def other(out: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the cell."""
-    process = held(out, 600)
+    process = held(out)
     yield process
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=TIMEOUT)
 
 
 def test_a_cell_is_held_by_nobody_before_and_after(out: Path) -> None:
@@ -76,22 +80,29 @@ def test_the_name_of_a_killed_holder_is_in_nobodys_way(
     out: Path, other: subprocess.Popen[str]
 ) -> None:
     other.kill()
-    other.wait(timeout=60)
+    other.wait(timeout=TIMEOUT)
     assert holder(out) is None
     with locked(out):
         assert out.with_name(".seed1.owner").exists()
 
 
-def test_patience_waits_until_the_cell_is_free(
-    out: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    first = held(out, 3)
-    with locked(out, patience=120):
-        assert first.wait(timeout=60) == 0
-    said = capsys.readouterr().err
-    assert f"process {first.pid} on " in said
-    assert said.endswith(" trains this cell; waiting for it\n")
-    first.communicate(timeout=60)
+def test_patience_waits_until_the_cell_is_free(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = held(out)
+    assert first.stdin is not None
+    assert first.stdout is not None
+    let_go = first.stdin.close
+
+    class Errors(io.StringIO):
+        def flush(self) -> None:
+            let_go()
+
+    errors = Errors()
+    monkeypatch.setattr(sys, "stderr", errors)
+    with first.stdout, locked(out, patience=TIMEOUT):
+        assert first.wait(timeout=TIMEOUT) == 0
+    assert errors.getvalue() == (
+        f"{out}: process {first.pid} on {platform.node()} trains this cell; waiting for it\n"
+    )
 
 
 def test_patience_ends(out: Path, other: subprocess.Popen[str]) -> None:

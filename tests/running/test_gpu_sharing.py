@@ -241,7 +241,8 @@ def test_each_process_is_held_to_its_cores(notes: Path, tmp_path: Path) -> None:
         pytest.skip("one core")
     made = tasks(notes, 0, 0)
     text = (
-        "import os, time; time.sleep(0.5)\n"
+        "import os, time\n"
+        f"while len(os.sched_getaffinity(0)) != {len(cores[0])}: time.sleep(0.01)\n"
         f"print(sorted(os.sched_getaffinity(0)), file=open({str(held_to)!r}, 'a'))"
     )
     share([Scripted(task.cell, task.data, task.out, after=text) for task in made], "cpu")

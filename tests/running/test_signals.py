@@ -72,14 +72,18 @@ def test_a_request_to_stop_is_a_flag(number: int) -> None:
     assert signal.getsignal(number) is before
 
 
-def test_a_closed_terminal_is_no_request_under_nohup() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_what_a_terminal_sends_is_no_request_where_it_is_ignored(number: int) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
     try:
         with stopping() as asked:
-            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(number)
             assert not asked()
+            signal.raise_signal(signal.SIGTERM)
+            assert asked()
+        assert signal.getsignal(number) is signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(number, before)
 
 
 def test_what_may_not_be_interrupted_delays_a_request_until_it_is_finished() -> None:

@@ -88,23 +88,36 @@ def test_a_task_of_an_array_is_named_by_the_array_and_its_number(
     assert job_id() == "40_3"
 
 
-def test_a_training_stops_at_the_margin_and_not_before() -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of an allocation, in seconds, as the only item."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_training_stops_at_the_margin_and_not_before(clock: list[float]) -> None:
     allocation = Allocation("42", 61.0, margin=60)
     assert not allocation.ends()
+    clock[0] += 0.99
+    assert not allocation.ends()
     assert not allocation.cut
-    time.sleep(1.01)
+    clock[0] += 0.01
     assert allocation.ends()
     assert allocation.cut
 
 
-def test_twice_the_longest_step_is_kept_where_that_is_more_than_the_margin() -> None:
+def test_twice_the_longest_step_is_kept_where_that_is_more_than_the_margin(
+    clock: list[float],
+) -> None:
     allocation = Allocation("42", 60.0, margin=0)
     assert not allocation.ends()
-    time.sleep(0.5)
+    clock[0] += 0.5
     assert not allocation.ends()
-    assert 58.0 < allocation.left < 58.6
-    assert not allocation.ends()  # a short one after the long one
-    assert allocation.left < 58.6
+    assert allocation.left == 58.5
+    clock[0] += 0.1
+    assert not allocation.ends()
+    assert allocation.left == pytest.approx(58.4), "a short step after the long one"
 
 
 def test_an_allocation_without_time_for_a_step_is_a_failure_and_not_another_try() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import slurm_answers as said
 import yaml
+from checkout import TIMEOUT
 from fabricate import GRID, likely, measured, result_of
 
 from fggp.cli import main
@@ -99,7 +100,7 @@ def finish(wanted: Callable[[Cell], bool] = lambda cell: True) -> None:
 
 def ended_process() -> int:
     process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait(timeout=60)
+    process.wait(timeout=TIMEOUT)
     return process.pid
 
 
@@ -184,12 +185,12 @@ def test_a_process_that_ended_and_was_not_yet_waited_for_is_gone(look: Look) -> 
         pytest.skip("only Linux tells")
     process = subprocess.Popen([sys.executable, "-c", "pass"])
     owned(process.pid)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + TIMEOUT
     while " Z " not in Path(f"/proc/{process.pid}/stat").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.01)
     state = look()["cell"]["state"]
-    process.wait(timeout=60)
+    process.wait(timeout=TIMEOUT)
     assert state == "stalled"
 
 
@@ -219,7 +220,7 @@ def test_a_process_that_lives_and_writes_nothing_has_stalled(look: Look) -> None
         state = look()["cell"]
     finally:
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=TIMEOUT)
     assert state["state"] == "stalled"
 
 

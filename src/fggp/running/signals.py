@@ -17,13 +17,15 @@ def stopping() -> Iterator[Callable[[], bool]]:
     """Turn the signals that ask to stop into a flag; yields a function that reads it.
 
     A scheduler, a shell and a parent may each send the same request, so that a repeated one changes
-    nothing. A second Ctrl-C acts at once: whoever presses it again does not want to wait. A closed
-    terminal is no request where it is ignored, as under ``nohup``.
+    nothing. A second Ctrl-C acts at once: whoever presses it again does not want to wait. What a
+    terminal sends stays ignored where it was: a closed terminal under ``nohup``, and Ctrl-C in a
+    command that a script started with ``&``, as Ctrl-C is then meant for the script.
     """
     asked: list[int] = []
     before: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
-    if before[signal.SIGHUP] is signal.SIG_IGN:
-        del before[signal.SIGHUP]
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if before[number] is signal.SIG_IGN:
+            del before[number]
 
     def ask(number: int, frame: object) -> None:
         asked.append(number)
