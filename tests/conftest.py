@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from checkouts import (
     undisturbed,
     untrained,
 )
+from default_signals import hear_the_terminal
 
 from fggp.data import Dataset, load, prepare
 from fggp.study import gpu_measurements
@@ -32,12 +32,7 @@ __all__ = ["by_hand", "fresh", "study", "study_by_hand", "trained", "undisturbed
 # is imported, which nothing did so far; so do the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell in the background has Ctrl-C ignored, and nohup the end of a terminal, and so would all
-# processes that tests start, even where a test sends them.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+hear_the_terminal()
 
 
 @pytest.fixture(scope="session", autouse=True)

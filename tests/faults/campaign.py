@@ -13,6 +13,7 @@ from pathlib import Path
 
 from checkout import ROOT
 from damage import damages
+from default_signals import hear_the_terminal
 from kills import kills
 from studies import studies
 from tally import Tally
@@ -48,6 +49,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=PARTS, help="just this part")
     parser.add_argument("--out", type=Path, default=ROOT / "results/faults.json")
     options = parser.parse_args()
+    hear_the_terminal()
     with tempfile.TemporaryDirectory(prefix="fggp-faults-") as home:
         made = run(options, Path(home))
     broken = [fault for tally in made for fault in tally.broken]
