@@ -49,7 +49,7 @@ def test_every_verb_has_help_that_ends_with_an_example_of_itself(
             main([verb, "--help"])
         assert ended.value.code == 0
         text = capsys.readouterr().out
-        assert f"example:\n  python -m fggp {verb}" in text
+        assert f"example:\n  fggp {verb}" in text
 
 
 def test_every_example_in_the_help_names_options_and_studies_that_exist(
@@ -61,8 +61,8 @@ def test_every_example_in_the_help_names_options_and_studies_that_exist(
         text, _, example = capsys.readouterr().out.partition("example:")
         for option in re.findall(r"--[a-z-]+", example.splitlines()[1]):
             assert option in text, (verb, option)
-        words = re.findall(r"python -m fggp .*", example)
-        named = [word for line in words for word in line.rstrip(")").split()[4:5]]
+        words = re.findall(r"fggp .*", example)
+        named = [word for line in words for word in line.rstrip(")").split()[2:3]]
         for word in named:
             known = (place / f"config/{word}.yaml").exists()
             free = {"check-results", "table", "figure", "methods", "pack", "unpack", "power"}
@@ -132,7 +132,7 @@ REFUSED = {
         ["train", "demo", "vgg19/s95/i50/fggp/seed7"],
         "has no cell 'vgg19/s95/i50/fggp/seed7'; did you mean 'vgg19/s95/i50/fggp/seed",
     ),
-    "no cell": (["train", "demo"], "train needs a study and a cell; see python -m fggp train"),
+    "no cell": (["train", "demo"], "train needs a study and a cell; see fggp train"),
     "cell without data": (["train", "--cell", "{}"], "--cell needs --data, and --out with one"),
     "cell without out": (
         ["train", "--cell", "{}", "--data", "x.npz"],

@@ -161,6 +161,22 @@ def test_rooms_that_need_no_torch_import_without_it() -> None:
     assert first_with_torch(LIGHT) == ""
 
 
+CORE = {"numpy", "pydantic", "pydantic_core", "safetensors", "torch", "zstandard"}
+"""What ``pip install fggp`` brings."""
+OPTIONAL = {"fast.machine_code": {"llvmlite"}, "fast.contenders": {"onnxruntime"}}
+
+
+def test_the_rooms_of_the_pruner_import_only_what_the_light_installation_brings() -> None:
+    rooms = {"foundation", "pruning", "methods", "storage", "fast"}
+    for module, path in MODULES.items():
+        if room_of(module) in rooms or module in {"cli", "cli.verbs", "cli.pack", "cli.methods"}:
+            nodes = list(ast.walk(ast.parse(path.read_text())))
+            names = [it.name for node in nodes if isinstance(node, ast.Import) for it in node.names]
+            names += [it.module or "" for it in nodes if isinstance(it, ast.ImportFrom)]
+            others = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"fggp"}
+            assert others <= CORE | OPTIONAL.get(module, set()), module
+
+
 def test_the_check_for_torch_would_see_it(tmp_path: Path) -> None:
     (tmp_path / "torch.py").touch()  # the real one takes seconds
     modules = ["fggp.foundation.exact", "fggp.training.torch_settings", "fggp.cli"]

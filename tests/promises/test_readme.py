@@ -58,7 +58,7 @@ def test_every_verb_that_is_mentioned_has_help_with_an_example(
     verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = help_of(verb, capsys)
-    assert f"example:\n  python -m fggp {verb}" in text
+    assert f"example:\n  fggp {verb}" in text
 
 
 def test_the_pages_mention_verbs_and_options_at_all() -> None:

@@ -165,19 +165,31 @@ def test_a_study_that_does_not_exist_is_a_line_and_no_refusal(
     assert "to fix: did you mean 'demo'?" in text
 
 
-def test_a_missing_package_is_one_line_from_any_verb() -> None:
-    for verb in ("doctor", "plan", "--help"):
-        ran = subprocess.run(
-            [sys.executable, "-S", "-m", "fggp", verb],
-            capture_output=True,
-            text=True,
-            timeout=GUARD,
-            check=False,
-            env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-        )
-        assert ran.returncode == 1
-        assert ran.stderr.startswith("fggp: No module named "), ran
-        assert ran.stderr.count("\n") == 1
+def without_packages(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-S", "-m", "fggp", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=GUARD,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+    )
+
+
+@pytest.mark.parametrize("verb", ["doctor", "plan", "pack"])
+def test_a_missing_package_is_one_line_from_any_verb(verb: str) -> None:
+    ran = without_packages(verb, "demo", "out")
+    assert ran.returncode == 1
+    assert re.fullmatch(
+        r"fggp: (this|\w+) needs the package \w+: make setup, then . .venv/bin/activate\n",
+        ran.stderr,
+    ), ran
+
+
+def test_help_says_which_verbs_need_a_package() -> None:
+    ran = without_packages("--help")
+    assert ran.returncode == 0, ran
+    assert re.search(r"doctor +needs the package \w+: make setup", ran.stdout), ran
 
 
 # ----------------------------------------------------------------------------------- study
@@ -249,11 +261,16 @@ def test_a_package_that_cannot_be_imported_is_named(
     assert "cannot be imported (OSError: libfoo.so: cannot open shared object)" in found
 
 
-def test_the_plugin_is_asked_for_with_the_profile_alone(declared: Declares) -> None:
-    new = ("snakemake>=999", "snakemake-executor-plugin-slurm>=999")
+def test_snakemake_is_asked_for_with_a_workflow_and_its_plugin_with_the_profile(
+    declared: Declares, here: Path
+) -> None:
+    new = ("fggp[study]", "snakemake>=999", "snakemake-executor-plugin-slurm>=999")
     declared("torch>=999", workflow=new, dev=("mypy>=999",))
-    asked = {found.name for found in packages(place())}
+    assert {found.name for found in packages(place())} == {"package torch"}
     with_slurm = {found.name for found in packages(place(profile="slurm"))}
+    (here / "workflow").mkdir()
+    (here / "workflow/Snakefile").touch()
+    asked = {found.name for found in packages(place())}
     assert asked == {"package torch", "package snakemake"}
     assert with_slurm - asked == {"package snakemake-executor-plugin-slurm"}
 

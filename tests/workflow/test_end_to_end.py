@@ -146,7 +146,7 @@ def test_a_second_run_has_nothing_to_do(study: Checkout) -> None:
 def test_fggp_run_after_snakemake_changes_nothing(study: Checkout) -> None:
     before = study.files("results", "data")
     ran = study.fggp("run", "tiny")
-    assert ran.out == "all is trained; next: python -m fggp analyse tiny\n", ran
+    assert ran.out == "all is trained; next: fggp analyse results/tiny\n", ran
     (study / f"{HOME}/.run.lock").unlink()
     assert study.files("results", "data") == before
     assert study.dry().jobs == {}

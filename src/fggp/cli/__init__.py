@@ -1,4 +1,4 @@
-"""The command line: ``python -m fggp VERB …``, the same by hand and in a job."""
+"""The command line: ``fggp VERB …`` or ``python -m fggp VERB …``, the same by hand and in a job."""
 
 from __future__ import annotations
 
@@ -7,49 +7,22 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fggp.cli import (
-    aggregate,
-    analyse,
-    check_results,
-    claims,
-    crate,
-    doctor,
-    latency,
-    methods,
-    pack,
-    plan,
-    power,
-    prepare,
-    report,
-    run,
-    status,
-    train,
-)
-from fggp.cli.failures import explained
+import fggp
+from fggp.cli.verbs import add_verbs, missing
 from fggp.foundation.errors import Failure
-
-VERBS = (
-    *(doctor, prepare, plan, train, run, status, aggregate, analyse, claims, power),
-    *(check_results, crate, report, methods, pack, latency),
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status (0 good, 1 failed, 2 wrong use, 75 stopped)."""
-    parser = argparse.ArgumentParser(
-        prog="python -m fggp",
-        description="Train, resume and analyse a pruning comparison.",
-        epilog="Each verb has its own help with an example: python -m fggp train --help",
-    )
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb in VERBS:
-        verb.add(verbs)
-    options = parser.parse_args(arguments)
     try:
+        options = _parsed(sys.argv[1:] if arguments is None else arguments)
         status: int = options.do(options)
         sys.stdout.flush()
     except Failure as failure:
         print(f"fggp: {failure}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        print(f"fggp: this {missing(error)}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader, head for example, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -58,9 +31,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("fggp: interrupted; the same command continues", file=sys.stderr)
         return 130
     except (OSError, MemoryError, RuntimeError) as error:
+        from fggp.cli.failures import explained
+
         line = explained(error)
         if line is None:
             raise
         print(f"fggp: {line}", file=sys.stderr)
         return 1
     return status
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line, and change to the folder that it names."""
+    parser = argparse.ArgumentParser(
+        prog="fggp",
+        description="Train, resume and analyse a pruning comparison.",
+        epilog="Each verb has its own help with an example: fggp train --help. "
+        "`python -m fggp` is the same command.",
+    )
+    parser.add_argument("--version", action="version", version=f"fggp {fggp.__version__}")
+    parser.add_argument("-C", dest="folder", metavar="DIR", help="run in this folder")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    words = zip(("", *arguments), arguments, strict=False)
+    add_verbs(verbs, next((it for before, it in words if it[:1] != "-" and before != "-C"), None))
+    options = parser.parse_args(arguments)
+    if options.folder is not None:
+        os.chdir(options.folder)
+    return options

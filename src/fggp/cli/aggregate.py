@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from fggp.cli.arguments import add_partial, study_argument, study_folder, verb
+from fggp.cli.arguments import add_partial, study_argument, study_folder
+from fggp.cli.verbs import verb
 
 
 def add(verbs: Any) -> None:
@@ -15,7 +16,7 @@ def add(verbs: Any) -> None:
         "aggregate",
         do,
         "collect the results of a study into runs.csv, epochs.csv, layers.csv and updates.csv",
-        "python -m fggp aggregate demo",
+        "fggp aggregate demo",
     )
     study_argument(parser)
     add_partial(parser)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fggp.analysis.catalogue import FIGURES, FORMATS, TABLES
-from fggp.cli.arguments import add_partial, positive, study_argument, study_folder, verb
+from fggp.cli.arguments import add_partial, positive, study_argument, study_folder
+from fggp.cli.verbs import verb
 from fggp.foundation.validation import nearest
 
 DECLARATIONS = ("config/stats.yaml", "config/claims.yaml")
@@ -22,8 +23,8 @@ def add(verbs: Any) -> None:
         "analyse",
         analyse,
         "aggregate a study, then write all its tables and figures, and its page",
-        "python -m fggp analyse demo --out /tmp/demo\n"
-        "  (of an unfinished study: python -m fggp analyse demo --partial)",
+        "fggp analyse demo --out /tmp/demo\n"
+        "  (of an unfinished study: fggp analyse demo --partial)",
     )
     study_argument(parser)
     add_partial(parser)
@@ -36,7 +37,7 @@ def add(verbs: Any) -> None:
     _add_one(verbs, "table", table, list(TABLES))
     _add_drawing(_add_one(verbs, "figure", figure, list(FIGURES)))
     text = "write the page of an aggregated study: what its tables and figures say, part by part"
-    study_argument(verb(verbs, "page", page, text, "python -m fggp page demo"))
+    study_argument(verb(verbs, "page", page, text, "fggp page demo"))
 
 
 def analyse(options: argparse.Namespace) -> int:
@@ -101,7 +102,7 @@ def _add_one(
     verbs: Any, name: str, do: Callable[[argparse.Namespace], int], known: Sequence[str]
 ) -> argparse.ArgumentParser:
     text = f"write one {name}, or all, of an aggregated study"
-    parser = verb(verbs, name, do, text, f"python -m fggp {name} {known[0]} demo")
+    parser = verb(verbs, name, do, text, f"fggp {name} {known[0]} demo")
     parser.add_argument(
         "name", metavar="NAME", type=_one_of(name, known), help=f"{', '.join(known)}, or {ALL}"
     )

@@ -1,4 +1,4 @@
-"""What the verbs share: their parser with an example, and the argument that names a study."""
+"""What the verbs share: the argument that names a study, and numbers and devices as options."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
-from typing import Any
 
+import fggp
 from fggp.foundation.errors import Failure
 from fggp.foundation.validation import nearest
 from fggp.running.progress.finished_cells import Done
@@ -22,21 +22,8 @@ from fggp.study.study_folder import folder
 from fggp.study.yaml_files import studies
 
 CONFIG = Path("config")
-
-
-def verb(
-    verbs: Any, name: str, do: Callable[[argparse.Namespace], int], text: str, example: str
-) -> argparse.ArgumentParser:
-    """Add a verb: its first help line is ``text``, its last lines are the example."""
-    parser: argparse.ArgumentParser = verbs.add_parser(
-        name,
-        help=text,
-        description=text[0].upper() + text[1:] + ".",
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(do=do)
-    return parser
+EXAMPLES = Path(fggp.__file__).parent / "study/examples"
+"""Studies that the installed package brings, for folders that have none of that name."""
 
 
 def study_argument(parser: argparse.ArgumentParser) -> None:
@@ -47,15 +34,20 @@ def study_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def study_file(name: str) -> Path:
-    """Return the configuration file of a study named by file, by stem or by results folder."""
+    """Return the configuration file of a study named by file, by stem or by results folder.
+
+    By stem it is one of config/, else an example that the package brings.
+    """
     given = Path(name)
     if given.suffix in {".yaml", ".yml"}:
         return given
-    path = CONFIG / f"{given.name}.yaml"
-    if not path.exists():
-        known = [study.stem for study in studies(CONFIG)]
-        raise Failure(f"{path}: no such study{nearest(given.name, known)}")
-    return path
+    path, example = (folder / f"{given.name}.yaml" for folder in (CONFIG, EXAMPLES))
+    if path.exists():
+        return path
+    if example.exists():
+        return example
+    known = {study.stem for folder in (CONFIG, EXAMPLES) for study in studies(folder)}
+    raise Failure(f"{path}: no such study{nearest(given.name, sorted(known))}")
 
 
 def study_folder(name: str) -> Path:

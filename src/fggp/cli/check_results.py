@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fggp.cli.arguments import verb
+from fggp.cli.verbs import verb
 
 
 def add(verbs: Any) -> None:
@@ -17,7 +17,7 @@ def add(verbs: Any) -> None:
         "check-results",
         do,
         "check every result file of a study, by itself and with the others",
-        "python -m fggp check-results results/reference",
+        "fggp check-results results/reference",
     )
     parser.epilog = (
         "Blocks and types, the cell that the path names, cells that are missing, twice there or\n"

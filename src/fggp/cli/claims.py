@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from fggp.cli.arguments import add_partial, study_argument, study_folder, verb
+from fggp.cli.arguments import add_partial, study_argument, study_folder
+from fggp.cli.verbs import verb
 
 
 def add(verbs: Any) -> None:
@@ -17,7 +18,7 @@ def add(verbs: Any) -> None:
         "claims",
         do,
         "decide the claims of the paper by an aggregated study",
-        "python -m fggp claims demo",
+        "fggp claims demo",
     )
     parser.epilog = (
         "The claims and the rules that decide them are declared in config/claims.yaml; without\n"

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fggp.cli.arguments import study_argument, study_folder, verb
+from fggp.cli.arguments import study_argument, study_folder
+from fggp.cli.verbs import verb
 from fggp.foundation.errors import Failure
 
 FIGURES = Path("figures")
@@ -19,7 +20,7 @@ def add(verbs: Any) -> None:
         "crate",
         do,
         "pack the results, tables and figures of a study into a Workflow Run RO-Crate",
-        "python -m fggp crate demo",
+        "fggp crate demo",
     )
     parser.epilog = (
         "One zip with ro-crate-metadata.json: every file with its checksum, every training with\n"
@@ -45,7 +46,7 @@ def do(options: argparse.Namespace) -> int:
     analysed = next((place for place in places if (place / "runs.csv").exists()), None)
     if analysed is None:
         raise Failure(
-            f"{study}: has no tables yet; make them with `python -m fggp analyse {study} "
+            f"{study}: has no tables yet; make them with `fggp analyse {study} "
             f"--out {FIGURES / name}`"
         )
     print(write_crate(study, analysed, options.out or analysed / f"{name}.crate.zip"))

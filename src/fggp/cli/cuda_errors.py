@@ -12,7 +12,7 @@ BLOCKING = "CUDA_LAUNCH_BLOCKING"
 """The environment variable with which CUDA reports an error where it happens."""
 
 _CONTINUES = "the same command continues from the last checkpoint"
-_BUILD = "`python -m fggp doctor` on that machine says which"
+_BUILD = "`fggp doctor` on that machine says which"
 _NODE = f"take another GPU or node (sbatch --exclude), and report this one; {_CONTINUES}"
 
 FIXES = {

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fggp.cli.arguments import study_file, verb
+from fggp.cli.arguments import study_file
+from fggp.cli.verbs import verb
 from fggp.foundation.errors import Failure
 from fggp.study.config import load
 
@@ -28,10 +29,10 @@ def add(verbs: Any) -> None:
         "doctor",
         do,
         "say whether this machine can run a study, before hours are spent",
-        "python -m fggp doctor paper --profile slurm\n"
-        "  (on this machine alone: python -m fggp doctor demo)\n"
+        "fggp doctor paper --profile slurm\n"
+        "  (on this machine alone: fggp doctor demo)\n"
         "  (five minutes on a GPU: srun --gpus=1 -c 4 --mem=24G -t 15 "
-        "python -m fggp doctor paper --gpu)",
+        "fggp doctor paper --gpu)",
     )
     parser.epilog = (
         "exit status:\n"

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fggp.cli.arguments import positive_count, study_folder, verb
+from fggp.cli.arguments import positive_count, study_folder
+from fggp.cli.verbs import verb
 from fggp.foundation.errors import Failure
 
 
@@ -18,7 +19,7 @@ def add(verbs: Any) -> None:
         "latency",
         do,
         "measure the milliseconds of pruned networks on this CPU, compiled and dense",
-        "python -m fggp latency demo --only vgg19/s95",
+        "fggp latency demo --only vgg19/s95",
     )
     parser.epilog = (
         "A pruned network is compiled to machine code that multiplies its kept weights alone\n"
@@ -66,7 +67,7 @@ def do(options: argparse.Namespace) -> int:
     else:
         folder = study_folder(options.source)
         if not folder.exists():
-            raise Failure(f"{folder}: does not exist; train it with `python -m fggp run`")
+            raise Failure(f"{folder}: does not exist; train it with `fggp run`")
         measured, out = subjects(folder, options.only), folder / LATENCY
     threads = [1] if options.one_thread else thread_counts()
     total = len(measured) * len(threads) * len(BATCHES) * options.rounds

@@ -7,7 +7,7 @@ import inspect
 from itertools import groupby
 from typing import Any
 
-from fggp.cli.arguments import verb
+from fggp.cli.verbs import verb
 from fggp.foundation.errors import Failure
 from fggp.foundation.validation import nearest
 from fggp.methods import METHODS, Definition
@@ -21,7 +21,7 @@ def add(verbs: Any) -> None:
         "methods",
         do,
         "list the methods with their settings and papers, or explain one",
-        "python -m fggp methods fggp",
+        "fggp methods fggp",
     )
     parser.add_argument("name", metavar="METHOD", nargs="?", help="explain this one in full")
 

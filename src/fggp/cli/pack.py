@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fggp.cli.arguments import verb
+from fggp.cli.verbs import verb
 from fggp.foundation.errors import Failure
 
 
@@ -17,7 +17,7 @@ def add(verbs: Any) -> None:
         "pack",
         pack,
         "write the weights of a sparse model to a small file, bit for bit",
-        "python -m fggp pack vgg19.pt vgg19.fggp --positive-zeros",
+        "fggp pack vgg19.pt vgg19.fggp --positive-zeros",
     )
     _add_files(
         parser, "a state_dict: a torch checkpoint, or a .safetensors file", "the packed file"
@@ -32,7 +32,7 @@ def add(verbs: Any) -> None:
         "unpack",
         unpack,
         "write a packed file as a state_dict again",
-        "python -m fggp unpack vgg19.fggp vgg19.safetensors",
+        "fggp unpack vgg19.fggp vgg19.safetensors",
     )
     _add_files(parser, "a packed file", "a .safetensors or .pt file")
 

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fggp.cli.arguments import add_costs, chosen, load_study, positive_count, study_argument, verb
+from fggp.cli.arguments import add_costs, chosen, load_study, positive_count, study_argument
 from fggp.cli.units import hours, kwh
+from fggp.cli.verbs import verb
 from fggp.data.registry import size_of
 from fggp.foundation.quantities import duration, size
 from fggp.running.progress.finished_cells import Done, FinishedCells
@@ -27,8 +28,7 @@ def add(verbs: Any) -> None:
         "plan",
         do,
         "check a study, list its cells in training order and estimate what they cost",
-        "python -m fggp plan paper --gpus 4 --device a100\n"
-        "  (every cell by name: python -m fggp plan paper --cells)",
+        "fggp plan paper --gpus 4 --device a100\n  (every cell by name: fggp plan paper --cells)",
     )
     study_argument(parser)
     parser.add_argument("--cells", action="store_true", help="print every cell, not just numbers")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from fggp.cli.arguments import not_negative, positive, positive_count, share, verb
+from fggp.cli.arguments import not_negative, positive, positive_count, share
+from fggp.cli.verbs import verb
 
 
 def add(verbs: Any) -> None:
@@ -15,8 +16,8 @@ def add(verbs: Any) -> None:
         "power",
         do,
         "print the smallest differences that a grid of settings and seeds can show",
-        "python -m fggp power --sd 0.2 --seeds 5\n"
-        "  (for what a study measured itself: python -m fggp table power demo)",
+        "fggp power --sd 0.2 --seeds 5\n"
+        "  (for what a study measured itself: fggp table power demo)",
     )
     parser.add_argument(
         "--sd",

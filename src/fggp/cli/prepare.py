@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fggp.cli.arguments import load_study, study_argument, verb
+from fggp.cli.arguments import load_study, study_argument
+from fggp.cli.verbs import verb
 from fggp.study.config import Data, Study
 from fggp.study.study_folder import DATA, check_images, data_path
 
@@ -19,7 +20,7 @@ def add(verbs: Any) -> None:
         "prepare",
         do,
         "make the data file of a study; a file that is there already is kept",
-        "python -m fggp prepare demo",
+        "fggp prepare demo",
     )
     study_argument(parser)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from fggp.cli.arguments import verb
+from fggp.cli.verbs import verb
 
 
 def add(verbs: Any) -> None:
@@ -15,7 +15,7 @@ def add(verbs: Any) -> None:
         "report",
         do,
         "write the pages that have a template in docs/templates anew, from files",
-        "python -m fggp report",
+        "fggp report",
     )
     parser.epilog = f"Needs the tables that `make paper` writes.\n\n{parser.epilog}"
 

@@ -9,16 +9,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from fggp.cli.arguments import (
-    add_device,
-    device_for,
-    load_study,
-    positive_count,
-    study_argument,
-    verb,
-)
+from fggp.cli.arguments import add_device, device_for, load_study, positive_count, study_argument
 from fggp.cli.failures import complain
 from fggp.cli.prepare import prepare_data
+from fggp.cli.verbs import verb
 from fggp.foundation.errors import Failure
 from fggp.running.signals import ending_at_once, stopping
 from fggp.running.workers import Task, Workers
@@ -36,7 +30,7 @@ def add(verbs: Any) -> None:
         "run",
         do,
         "train the cells of a study that are not done yet, on this machine",
-        "python -m fggp run mini --minutes 60 --jobs 2\n"
+        "fggp run mini --minutes 60 --jobs 2\n"
         "  (the same command continues; Snakemake takes the results over)",
     )
     study_argument(parser)
@@ -55,9 +49,7 @@ def do(options: argparse.Namespace) -> int:
     deadline = time.monotonic() + options.minutes * 60
     path, study = load_study(options.study)
     if not any(options.only in cell.id for cell in cells(study)):
-        raise Failure(
-            f"no cell of {path} contains {options.only!r}; see python -m fggp plan --cells"
-        )
+        raise Failure(f"no cell of {path} contains {options.only!r}; see fggp plan --cells")
     device = device_for(options, study)
     _refuse_unusable(device)
     home = folder(path)
@@ -70,7 +62,7 @@ def do(options: argparse.Namespace) -> int:
     if ended.waiting:
         print(f"{len(ended.waiting)} cells wait for the next time; the same command continues")
     elif not ended.failed:
-        print(f"all is trained; next: python -m fggp analyse {path.stem}")
+        print(f"all is trained; next: fggp analyse {home}")
     return ended.status
 
 

@@ -18,9 +18,9 @@ from fggp.cli.arguments import (
     positive_count,
     study_argument,
     study_folder,
-    verb,
 )
 from fggp.cli.status_page import page
+from fggp.cli.verbs import verb
 from fggp.data.registry import size_of
 from fggp.running.progress.finished_cells import FinishedCells, expected
 from fggp.running.progress.pace import device_of
@@ -53,7 +53,7 @@ def add(verbs: Any) -> None:
         "status",
         do,
         "show how far a study is: cells, hours used and left, slow, stalled and failed cells",
-        "python -m fggp status demo --watch\n  (for scripts: python -m fggp status demo --json)",
+        "fggp status demo --watch\n  (for scripts: fggp status demo --json)",
     )
     parser.description = f"{parser.description}\n{MEANING}"
     study_argument(parser)

@@ -11,9 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fggp.cli.arguments import add_device, device_for, load_study, verb
+from fggp.cli.arguments import add_device, device_for, load_study
 from fggp.cli.failures import complain
 from fggp.cli.prepare import prepare_data
+from fggp.cli.verbs import verb
 from fggp.foundation.errors import Failure
 from fggp.foundation.validation import explain, nearest
 from fggp.methods import METHODS
@@ -35,8 +36,8 @@ def add(verbs: Any) -> None:
         "train",
         do,
         "train a cell, or continue it, and write its result",
-        "python -m fggp train demo vgg19/s95/i50/fggp/seed1\n"
-        "  (the cells of a study: python -m fggp plan demo --cells)",
+        "fggp train demo vgg19/s95/i50/fggp/seed1\n"
+        "  (the cells of a study: fggp plan demo --cells)",
     )
     parser.add_argument("study", metavar="STUDY", nargs="?", help="a study, as in `plan`")
     parser.add_argument("id", metavar="CELL", nargs="?", help="a cell of it, as `plan` prints it")
@@ -146,7 +147,7 @@ def _cell(text: str) -> Cell:
 
 def _named(options: argparse.Namespace) -> tuple[list[Task], str]:
     if options.study is None or options.id is None:
-        raise Failure("train needs a study and a cell; see python -m fggp train --help")
+        raise Failure("train needs a study and a cell; see fggp train --help")
     if options.data or options.out:
         raise Failure("--data and --out go with --cell; a study says itself where its files lie")
     path, study = load_study(options.study)

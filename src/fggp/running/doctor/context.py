@@ -63,6 +63,11 @@ class Place:
             return self.settings.get("executor") == "slurm"
         return "slurm" in self.profile  # a profile that cannot be read is one by its name
 
+    @property
+    def with_snakemake(self) -> bool:
+        """Whether Snakemake is to train: this is a checkout, or a profile is named."""
+        return bool(self.profile) or Path("workflow/Snakefile").is_file()
+
     @cached_property
     def settings(self) -> Mapping[str, Any]:
         """The settings of the profile; none where it is absent or no mapping."""

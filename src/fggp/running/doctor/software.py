@@ -20,9 +20,8 @@ from fggp.running.doctor.finding import Finding, ok, warning, wrong
 if TYPE_CHECKING:  # a package that may be missing itself
     from packaging.requirements import Requirement
 
-WORKFLOW = "workflow"
-"""The extra of pyproject.toml that Snakemake and its plugin are in."""
-SETUP = "run `make setup` and `. .venv/bin/activate`, or `pip install -e '.[workflow]'`"
+PARTS, WORKFLOW = ("study", "analysis"), "workflow"
+"""The extras of pyproject.toml for trainings and figures, and that of Snakemake and its plugin."""
 IMPORTED_BY_THE_PROBE = {"torch", "torchvision"}
 IMPORT_NAMES = {
     "nvidia-ml-py": "pynvml",
@@ -54,9 +53,10 @@ def packages(place: Place) -> Iterator[Finding]:
     wanted = [it for it in requirements if _concerns(it, place)]
     faults = {it.name: fault for it in wanted if (fault := _fault(it))}
     for name, fault in faults.items():
-        yield wrong(f"package {name}", fault, SETUP)
+        yield wrong(f"package {name}", fault, _setup())
     if not faults:
-        yield ok("packages", f"{len(wanted)} are there, in the versions declared")
+        names = {it.name for it in wanted}
+        yield ok("packages", f"{len(names)} are there, in the versions declared")
 
 
 def source(place: Place) -> Iterator[Finding]:
@@ -77,9 +77,9 @@ def _declared() -> tuple[list[Requirement], str]:
     file = Path(fggp.__file__).parents[2] / "pyproject.toml"
     if file.is_file():
         project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
-        extra = project["optional-dependencies"][WORKFLOW]
-        texts = [*project["dependencies"], *(f"{it}; extra == '{WORKFLOW}'" for it in extra)]
-        return _parsed(texts), project["requires-python"]
+        extras = project["optional-dependencies"].items()
+        more = (f"{it}; extra == '{extra}'" for extra, texts in extras for it in texts)
+        return _parsed([*project["dependencies"], *more]), project["requires-python"]
     try:
         wanted = metadata.metadata("fggp")["Requires-Python"]
         return _parsed(metadata.requires("fggp") or []), wanted
@@ -90,16 +90,24 @@ def _declared() -> tuple[list[Requirement], str]:
 def _parsed(texts: Sequence[str]) -> list[Requirement]:
     from packaging.requirements import Requirement
 
-    return [Requirement(text) for text in texts]
+    found = map(Requirement, texts)
+    return [it for it in found if it.name != "fggp"]  # an extra may name others of the package
 
 
 def _concerns(requirement: Requirement, place: Place) -> bool:
     marker = requirement.marker
-    if marker is None or marker.evaluate({"extra": ""}):
+    if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *PARTS)):
         return True
     if not marker.evaluate({"extra": WORKFLOW}):
         return False
-    return place.on_slurm or "slurm" not in requirement.name
+    return place.on_slurm if "slurm" in requirement.name else place.with_snakemake
+
+
+def _setup() -> str:
+    """Return how to install what is missing: in a checkout, or beside an installed package."""
+    if Path("Makefile").is_file() and Path("src/fggp").is_dir():
+        return "run `make setup` and `. .venv/bin/activate`, or `pip install -e '.[workflow]'`"
+    return "pip install 'fggp[workflow]', or 'fggp[study,analysis]' without Snakemake"
 
 
 def _fault(requirement: Requirement) -> str:
