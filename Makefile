@@ -32,12 +32,15 @@ OLDER := .venv-cuda12
 ENGINE := tests/training/test_cuda_graphs.py tests/training/test_train.py tests/pruning/test_pruner.py \
     tests/training/test_on_the_stand_in_gpu.py tests/training/test_planted_faults.py \
     tests/pruning/test_saliency.py tests/pruning/test_topk.py
+# The tests of `make test-light`.
+PRUNER := tests/pruning tests/methods tests/storage tests/promises/test_every_method.py \
+    $(wildcard tests/promises/test_loops_*.py)
 # Recipes see the environment first, so that Snakemake's jobs find the same Python.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo paper report release measure bench bench-peers test test-slow test-extending test-docs \
+.PHONY: help setup demo paper report release measure bench bench-peers test test-slow test-extending test-docs test-light \
     test-cluster test-older-torch gpu-check faults compare-authors check format lock lock-older lock-check clean
 
 help: ## print this list
@@ -91,6 +94,10 @@ test-slow: $(READY) ## run the tests that need longer
 test-older-torch: ## run the tests of the engine with the PyTorch of requirements-cuda12.lock, in .venv-cuda12
 	$(MAKE) VENV=$(OLDER) CUDA=12 setup
 	$(OLDER)/bin/python -m pytest -n $(JOBS) --dist worksteal -m "not slow and not cluster and not docs" $(ENGINE)
+
+test-light: $(READY) ## install the wheel alone with PyTorch 2.4, and run the tests of the pruner there
+	envs/light.sh $(UV) .venv-light 2.4.1
+	.venv-light/bin/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider $(PRUNER)
 
 test-extending: $(READY) ## add a network, a data set and a figure as one file each, and try every command (a minute)
 	pytest -n $(JOBS) tests/promises/test_extensions.py tests/promises/test_new_figure.py
