@@ -32,6 +32,8 @@ OLDER := .venv-cuda12
 ENGINE := tests/training/test_cuda_graphs.py tests/training/test_train.py tests/pruning/test_pruner.py \
     tests/training/test_on_the_stand_in_gpu.py tests/training/test_planted_faults.py \
     tests/pruning/test_saliency.py tests/pruning/test_topk.py
+# The tests of `make test`: those that no other target runs.
+QUICK := "not slow and not workflow and not cluster and not docs"
 # The tests of `make test-light`.
 PRUNER := tests/pruning tests/methods tests/storage tests/promises/test_every_method.py \
     $(wildcard tests/promises/test_loops_*.py)
@@ -40,7 +42,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo paper report release measure bench bench-peers test test-slow test-extending test-docs test-light \
+.PHONY: help setup demo paper report release measure bench bench-peers test test-slow test-extending test-docs test-light test-workflow \
     test-cluster test-older-torch gpu-check faults compare-authors check format lock lock-older lock-check clean
 
 help: ## print this list
@@ -86,21 +88,25 @@ bench-peers: $(READY) ## install the peers of `make bench` that are packages, in
 	$(UV) pip install --python $(VENV)/bin/python --no-deps rigl-torch==0.5.2
 
 test: $(READY) ## run the tests that need minutes at most
-	pytest -n $(JOBS) --dist worksteal -m "not slow and not cluster and not docs"
+	pytest -n $(JOBS) --dist worksteal -m $(QUICK)
+
+test-workflow: $(READY) ## run Snakemake on studies of all kinds, and stop and continue trainings (4 minutes)
+	pytest -n $(JOBS) --dist worksteal -m "workflow and not slow"
 
 test-slow: $(READY) ## run the tests that need longer
 	pytest -n $(JOBS) --dist worksteal -m slow
 
 test-older-torch: ## run the tests of the engine with the PyTorch of requirements-cuda12.lock, in .venv-cuda12
 	$(MAKE) VENV=$(OLDER) CUDA=12 setup
-	$(OLDER)/bin/python -m pytest -n $(JOBS) --dist worksteal -m "not slow and not cluster and not docs" $(ENGINE)
+	$(OLDER)/bin/python -m pytest -n $(JOBS) --dist worksteal -m $(QUICK) $(ENGINE)
 
 test-light: $(READY) ## install the wheel alone with PyTorch 2.4, and run the tests of the pruner there
 	envs/light.sh $(UV) .venv-light 2.4.1
 	.venv-light/bin/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider $(PRUNER)
 
 test-extending: $(READY) ## add a network, a data set and a figure as one file each, and try every command (a minute)
-	pytest -n $(JOBS) tests/promises/test_extensions.py tests/promises/test_new_figure.py
+	pytest -n $(JOBS) tests/promises/test_extensions.py tests/promises/test_new_figure.py \
+	    tests/promises/test_contributing.py
 
 test-docs: $(READY) ## run the command blocks of all pages in a copy, and say which are not run and why (a minute)
 	pytest -n $(JOBS) -m docs tests/docs

@@ -1,12 +1,14 @@
 import csv
 import re
 
+import pytest
 import yaml
 from checkout import FEW, ROOT, Checkout
 
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_walk_through_puts_a_method_into_the_ranking(by_hand: Checkout, tmp_path) -> None:
     checkout = by_hand.copy(tmp_path / "walk")
     code = re.search(r"```python\n(.*?)```", GUIDE, re.DOTALL)

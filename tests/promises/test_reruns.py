@@ -6,6 +6,8 @@ import pytest
 import yaml
 from checkout import FEW, TINY, Checkout
 
+pytestmark = pytest.mark.workflow
+
 CELL = "vgg19/s90/i50/fggp/seed1"
 FGGP = {CELL, "vgg19/s90/i0/fggp/seed1"}
 ANALYSIS = {"plan", "aggregate", "table", "figure", "page", "crate", "all"}

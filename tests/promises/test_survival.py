@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from checkout import FEW_CELLS, TIMEOUT, Checkout
 
+pytestmark = pytest.mark.workflow
+
 CELL = "vgg19/s90/i50/fggp/seed1"
 TRAIN = (sys.executable, "-m", "fggp", "train", "long", CELL)
 STOPPED = 75

@@ -10,6 +10,8 @@ from fggp.cli.analyse import TABLES
 from fggp.methods import METHODS
 from fggp.study.config import cells, load
 
+pytestmark = pytest.mark.workflow
+
 
 def is_study(path: Path) -> bool:
     return bool({"base", "methods"} & set(yaml.safe_load(path.read_text())))

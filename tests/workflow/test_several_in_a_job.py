@@ -4,6 +4,8 @@ import pytest
 from checkout import TINY, Checkout
 from filelock import FileLock
 
+pytestmark = pytest.mark.workflow
+
 PAIR = TINY | {
     "methods": {"fggp": {}},
     "initial_sparsities": [0.5],
