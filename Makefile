@@ -35,7 +35,7 @@ ENGINE := tests/training/test_cuda_graphs.py tests/training/test_train.py tests/
 # The tests of `make test`: those that no other target runs.
 QUICK := "not slow and not workflow and not cluster and not docs"
 # The tests of `make test-light`.
-PRUNER := tests/pruning tests/methods tests/storage tests/promises/test_every_method.py \
+PRUNER := tests/pruning tests/methods tests/storage/test_packing.py tests/promises/test_every_method.py \
     $(wildcard tests/promises/test_loops_*.py)
 # Recipes see the environment first, so that Snakemake's jobs find the same Python.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from checkout import Checkout
 
+import fggp
 from fggp.cli import main
 from fggp.methods import METHODS
 from fggp.study.cell import Cell
@@ -211,3 +212,18 @@ def test_a_cell_of_a_method_that_is_not_here_is_refused_in_one_line(
     ran = trained.fggp("train", "--cell", json.dumps(cell), *more, status=1)
     assert "fggp: --cell: " in ran.complaint
     assert "'fgp'" in ran.complaint
+
+
+def test_a_command_runs_in_the_folder_that_is_named(place: Checkout, tmp_path: Path) -> None:
+    ran = place.run(
+        sys.executable, "-m", "fggp", "-C", str(place.path), "check-results", "no-such", status=1
+    )
+    assert ran.complaint.startswith("fggp: no-such: no such folder")
+    away = place.run(sys.executable, "-m", "fggp", "-C", str(tmp_path), "plan", "demo", "--write")
+    assert (tmp_path / "results/demo/cells.json").is_file(), away
+    assert not (place / "results").exists()
+    assert place.fggp("-C", "no-such", "plan", "demo", status=1).complaint
+
+
+def test_the_version_is_printed(place: Checkout) -> None:
+    assert place.fggp("--version").out == f"fggp {fggp.__version__}\n"

@@ -13,6 +13,7 @@ from fggp.foundation.errors import ResultError
 from fggp.foundation.quantities import percent
 from fggp.foundation.validation import ConfigError, explain
 from fggp.study.cell import Count, Index, Name, Record
+from fggp.study.study_folder import CELLS, read_configuration
 from fggp.study.yaml_files import UniqueKeys
 
 STATS = Path("config/stats.yaml")
@@ -65,15 +66,23 @@ class Plan(Record):
         return percent(1 - self.alpha)
 
 
-def read_plan() -> tuple[Plan, str]:
-    """Return the plan and where it stands: `STATS` over the one inside the package.
+def read_plan(study_folder: Path | None = None) -> tuple[Plan, str]:
+    """Return the plan and where it is written: `STATS` over the one inside the package.
 
-    Raises ResultError with one line where the file cannot be used.
+    The reference is that of the study, where ``cells.json`` in its folder names one.
+
+    Raises ResultError with one line where a file cannot be used.
     """
-    raw = plain(built_in(STATS.name))
-    if not STATS.exists():
-        return Plan(**raw), BUILT_IN
-    return _checked(STATS, raw | _mapping(STATS)), str(STATS)
+    raw, origin = plain(built_in(STATS.name)), BUILT_IN
+    if STATS.exists():
+        raw, origin = raw | _mapping(STATS), str(STATS)
+    plan = _checked(STATS, raw)
+    if study_folder is None or not (study_folder / CELLS).exists():
+        return plan, origin
+    own = read_configuration(study_folder).get("reference")
+    if own is None:
+        return plan, origin
+    return plan.model_copy(update={"reference": own}), f"{origin}, with the reference of the study"
 
 
 @cache

@@ -74,7 +74,7 @@ class Material:
     @cached_property
     def plan(self) -> Plan:
         """The declared plan of the analysis."""
-        return read_plan()[0]
+        return read_plan(self.folder)[0]
 
     @property
     def title(self) -> str:

@@ -50,11 +50,11 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
         "`python -m fggp` is the same command.",
     )
     parser.add_argument("--version", action="version", version=f"fggp {fggp.__version__}")
-    parser.add_argument("-C", dest="folder", metavar="DIR", help="run in this folder")
+    parser.add_argument("-C", dest="working_folder", metavar="DIR", help="run in this folder")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     words = zip(("", *arguments), arguments, strict=False)
     add_verbs(verbs, next((it for before, it in words if it[:1] != "-" and before != "-C"), None))
     options = parser.parse_args(arguments)
-    if options.folder is not None:
-        os.chdir(options.folder)
+    if options.working_folder is not None:
+        os.chdir(options.working_folder)
     return options

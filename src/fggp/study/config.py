@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
@@ -11,9 +12,11 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from fggp.data import SOURCES
 from fggp.data.sizes import Size
+from fggp.foundation.errors import Failure
 from fggp.foundation.exact import Share, kept_count, percent, plain
 from fggp.foundation.validation import ConfigError, explain, nearest, of_file
 from fggp.methods import METHODS
+from fggp.methods.plugins import load_plugins
 from fggp.study.cell import (
     Backbone,
     BackboneName,
@@ -45,6 +48,9 @@ else:  # the same errors as of any other fixed choice
     DataKind = Literal[tuple(SOURCES)]
 
 
+PluginFile = Annotated[str, Field(strict=True, pattern=r"^[^\x00]+\.py$")]
+
+
 class Data(Record):
     """The data set of a study; ``path`` (folder or archive) is relative to the data folder."""
 
@@ -66,8 +72,13 @@ class BackboneBlock(Record):
 
 
 class Study(Record):
-    """A grid of backbone × sparsity × initial sparsity × seed × label, and how it is trained."""
+    """A grid of backbone × sparsity × initial sparsity × seed × label, and how it is trained.
 
+    ``plugins`` are files of methods from outside the package, beside the study. ``reference`` is
+    the label that every rival is compared with, where it is not that of ``config/stats.yaml``.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"plugins", "reference"})
     description: str = ""
     data: Data
     backbones: dict[BackboneName, BackboneBlock] = Field(min_length=1)
@@ -75,6 +86,8 @@ class Study(Record):
     initial_sparsities: tuple[Share, ...] = Field(min_length=1)
     seeds: tuple[Index, ...] = Field(min_length=1)
     methods: dict[Name, Settings] = Field(min_length=1)
+    plugins: tuple[PluginFile, ...] = ()
+    reference: Name | None = None
     training: Training = Training()
     pruning: Pruning = Pruning()
     allow_mixed_device: Flag = False
@@ -93,12 +106,35 @@ def load(path: Path) -> Study:
             study = Study(**raw)
         except ValidationError as error:
             raise ConfigError(explain(error, Study)) from None
+        study = _with_plugins(study, path.parent)
         _check_values(study)
         methods = {label: _method(label, block) for label, block in study.methods.items()}
         study = study.model_copy(update={"methods": methods})
         _check_origins(study)
+        _check_reference(study)
         check_size(study, SOURCES[study.data.kind].size)
     return study
+
+
+def _with_plugins(study: Study, folder: Path) -> Study:
+    """Import the methods that a study names; their files are then named from the working folder."""
+    if not study.plugins:
+        return study
+    files = [os.path.relpath(folder / it) for it in study.plugins]
+    try:
+        load_plugins(files)
+    except Failure as error:
+        raise ConfigError(f"plugins: {error}") from error
+    return study.model_copy(update={"plugins": tuple(Path(it).as_posix() for it in files)})
+
+
+def _check_reference(study: Study) -> None:
+    if study.reference is not None and study.reference not in study.methods:
+        known = list(study.methods)
+        raise ConfigError(
+            f"reference: {study.reference!r} is no label of this study"
+            f"{nearest(study.reference, known)}"
+        )
 
 
 def check_size(study: Study, size: Size) -> None:

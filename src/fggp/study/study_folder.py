@@ -14,6 +14,7 @@ from fggp.data.registry import size_of
 from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
 from fggp.foundation.validation import of_file
+from fggp.methods.plugins import load_plugins
 from fggp.study.cell import Cell, MethodSettings
 from fggp.study.config import Study, cells, check_size
 from fggp.study.stored_results import filled_method, stored_cell, with_earlier
@@ -94,7 +95,11 @@ def read_configuration(study_folder: Path) -> dict[str, Any]:
 
 
 def _filled(configuration: dict[str, Any]) -> dict[str, Any]:
-    """Return a stored configuration with the settings that are newer than it."""
+    """Return a stored configuration with the settings that are newer than it.
+
+    Methods from outside the package are imported first, where their files are here.
+    """
+    load_plugins(it for it in configuration.get("plugins", ()) if Path(it).exists())
     configuration = with_earlier(Study, configuration)
     methods = {
         label: filled_method(MethodSettings(**own)).model_dump() if "name" in own else own

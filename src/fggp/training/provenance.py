@@ -13,11 +13,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from fggp.methods.plugins import plugin_files
+
 PACKAGES = ("fggp", "numpy", "torch", "torchvision")
 TRAINS = {"foundation", "pruning", "methods", "models", "data", "study", "training"}
 BESIDE = {
     *("foundation/docstrings", "foundation/errors", "foundation/files", "foundation/quantities"),
-    "foundation/validation",
+    *("foundation/validation", "methods/plugins"),
     *("data/sizes", "pruning/sparsify"),
     *(
         "study/cell_name",
@@ -84,7 +86,10 @@ def provenance(
 
 
 def code_digest() -> str:
-    """Return the digest of the source files that decide what a training comes to."""
+    """Return the digest of the source files that decide what a training comes to.
+
+    Files of methods from outside the package are among them, where a study names some.
+    """
     digest = hashlib.sha256()
     root = Path(__file__).parents[1]
     for path in sorted(root.rglob("*.py")):
@@ -92,6 +97,8 @@ def code_digest() -> str:
         beside = {"/".join(relative.with_suffix("").parts[:2])} & BESIDE
         if relative.parts[0] in TRAINS and not beside:
             digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes())
+    for path in plugin_files():
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -50,7 +50,7 @@ def write_page(study_folder: Path) -> list[Path]:
 
 def page(study_folder: Path) -> str:
     """Return the page of a study as text, see `write_page`."""
-    plan, origin = read_plan()
+    plan, origin = read_plan(study_folder)
     material, name = Material(study_folder), study_name(study_folder)
     runs = material.runs
     style, script = ((HERE / it).read_text() for it in ("page.css", "page.js"))

@@ -44,7 +44,7 @@ def write_table(name: str, study_folder: Path) -> list[Path]:
     Raises ResultError where no table has that name, or the table cannot be made.
     """
     runs = read_runs(study_folder)
-    plan, origin = read_plan()
+    plan, origin = read_plan(study_folder)
     table = tabulate(name, runs, plan, study_folder)
     parts = [_sentence(title(study_folder)), few_seeds(runs, plan), table.note]
     note = " ".join(filter(None, parts))
