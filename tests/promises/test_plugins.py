@@ -53,6 +53,7 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_method_of_a_file_beside_the_study_is_trained_and_is_what_others_are_compared_with(
     here: Path,
 ) -> None:
