@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fabricate import grid
 from PIL import Image
-from torchvision.datasets import CIFAR10
+from torchvision import datasets
 
 from fggp.data import SOURCES, DataError, Dataset, load, prepare, split
 from fggp.data.registry import Source, size_of
@@ -33,7 +33,7 @@ def images_in(folder: Path) -> Path:
 
 def made(source: Source, folder: Path) -> Path:
     """The prepared file of a kind; skips one that has to be downloaded."""
-    if source.archive is not None:
+    if source.archives:
         pytest.skip("needs a download")
     images = images_in(folder / "images") if source.path else None
     return prepare(source.kind, folder / "prepared.npz", images, root=folder)
@@ -101,15 +101,30 @@ def test_a_study_of_it_has_cells_and_asks_for_a_gpu_or_not(source: Source) -> No
 
 @EVERY
 def test_an_archive_has_a_name_a_checksum_and_an_address(source: Source) -> None:
-    if source.archive is None:
+    if not source.archives:
         pytest.skip("nothing is downloaded")
-    assert Path(source.archive.name).name == source.archive.name
-    assert re.fullmatch("[0-9a-f]{32}", source.archive.md5)
-    assert source.archive.url.startswith("https://")
+    for archive in source.archives:
+        assert not Path(archive.name).is_absolute()
+        assert re.fullmatch("[0-9a-f]{32}", archive.md5)
+        assert archive.url.startswith(("https://", "http://"))
 
 
-def test_the_archive_of_cifar10_is_the_one_that_torchvision_downloads() -> None:
-    archive = SOURCES["cifar10"].archive
-    assert archive is not None
-    assert (archive.name, archive.md5) == (CIFAR10.filename, CIFAR10.tgz_md5)
-    assert archive.url == CIFAR10.url
+@pytest.mark.parametrize("name", ["CIFAR10", "CIFAR100"])
+def test_the_archive_of_cifar_is_the_one_that_torchvision_downloads(name: str) -> None:
+    (archive,) = SOURCES[name.lower()].archives
+    its = getattr(datasets, name)
+    assert (archive.name, archive.md5, archive.url) == (its.filename, its.tgz_md5, its.url)
+
+
+@pytest.mark.parametrize("name", ["MNIST", "FashionMNIST", "KMNIST"])
+def test_the_files_of_mnist_and_the_like_are_those_that_torchvision_downloads(name: str) -> None:
+    its = getattr(datasets, name)
+    found = SOURCES[name.lower()].archives
+    assert [(Path(it.name).name, it.md5) for it in found] == its.resources
+    assert all(Path(it.name).parent == Path(name, "raw") for it in found)
+    assert all(it.url.removesuffix(Path(it.name).name) in its.mirrors for it in found)
+
+
+def test_the_files_of_svhn_are_those_that_torchvision_downloads() -> None:
+    wanted = [datasets.SVHN.split_list[part] for part in ("train", "test")]
+    assert [[it.url, it.name, it.md5] for it in SOURCES["svhn"].archives] == wanted

@@ -1,7 +1,9 @@
+import gzip
 import hashlib
 import io
 import pickle
 import socket
+import struct
 import sys
 import tarfile
 from pathlib import Path
@@ -9,6 +11,7 @@ from subprocess import run
 
 import numpy as np
 import pytest
+from torchvision.datasets import CIFAR10, CIFAR100, FashionMNIST
 
 from fggp.data import DataError, load, prepare
 
@@ -26,8 +29,8 @@ def as_tar(files: Files, path: Path, mode: str) -> Path:
 
 def test_kinds_and_paths_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     out = tmp_path / "d.npz"
-    with pytest.raises(DataError, match="'mnist'; use one of cifar10, digits, folder"):
-        prepare("mnist", out)
+    with pytest.raises(DataError, match="'imagenet'; use one of cifar10, cifar100, digits"):
+        prepare("imagenet", out)
     with pytest.raises(DataError, match=r"x\.zip is not used by data of kind digits; leave it out"):
         prepare("digits", out, tmp_path / "x.zip")
     with pytest.raises(DataError, match="kind folder needs a path; name a folder or archive"):
@@ -84,8 +87,6 @@ def test_cifar10_offline_says_which_file_to_put_where(tmp_path: Path, damaged: b
 def test_an_intact_cifar10_archive_is_used_without_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from torchvision.datasets import CIFAR10
-
     pixels = np.random.default_rng(0).integers(0, 256, (12, 3072), dtype=np.uint8)
     names = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
     files = {
@@ -109,6 +110,67 @@ def test_an_intact_cifar10_archive_is_used_without_network(
     assert loaded.classes[3] == "class 3"
     assert loaded.mean == (0.4914, 0.4822, 0.4465)
     assert loaded.std == (0.2023, 0.1994, 0.2010)
+
+
+@pytest.mark.usefixtures("offline")
+def test_an_intact_cifar100_archive_is_used_without_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 3072), dtype=np.uint8)
+    parts = {"train": pixels[:3], "test": pixels[3:]}
+    labels = {"train": [99, 1, 0], "test": [2, 99]}
+    files = {
+        name: pickle.dumps({"data": data, "fine_labels": labels[name]}, protocol=2)
+        for name, data in parts.items()
+    }
+    names = [f"class {i}" for i in range(100)]
+    files["meta"] = pickle.dumps({"fine_label_names": names})
+    packed = {f"cifar-100-python/{name}": data for name, data in files.items()}
+    archive = as_tar(packed, tmp_path / "cifar-100-python.tar.gz", "w:gz")
+    sums = {name: hashlib.md5(data).hexdigest() for name, data in files.items()}
+    monkeypatch.setattr(CIFAR100, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
+    monkeypatch.setattr(CIFAR100, "train_list", [["train", sums["train"]]])
+    monkeypatch.setattr(CIFAR100, "test_list", [["test", sums["test"]]])
+    monkeypatch.setattr(CIFAR100, "meta", CIFAR100.meta | {"md5": sums["meta"]})
+    loaded = load(prepare("cifar100", tmp_path / "d.npz"))
+    np.testing.assert_array_equal(loaded.train_images, pixels[:3].reshape(3, 3, 32, 32))
+    np.testing.assert_array_equal(loaded.test_images, pixels[3:].reshape(2, 3, 32, 32))
+    assert (loaded.train_labels.tolist(), loaded.test_labels.tolist()) == ([99, 1, 0], [2, 99])
+    assert loaded.classes == tuple(names)
+
+
+@pytest.mark.usefixtures("offline")
+def test_fashion_mnist_offline_names_all_its_files_and_their_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        prepare("fashionmnist", tmp_path / "d.npz")
+    text = str(caught.value)
+    assert text.startswith(f"{tmp_path}/FashionMNIST/raw/train-images-idx3-ubyte.gz is absent")
+    assert text.count(" with the MD5 ") == 4
+    assert "\n" not in text
+
+
+@pytest.mark.usefixtures("offline")
+def test_grey_images_of_fashion_mnist_get_three_equal_channels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = tmp_path / "FashionMNIST/raw"
+    raw.mkdir(parents=True)
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 28, 28), dtype=np.uint8)
+    resources = []
+    for part, kind, data in [
+        *(("train", "images", pixels[:4]), ("train", "labels", np.arange(4, dtype=np.uint8))),
+        *(("t10k", "images", pixels[4:]), ("t10k", "labels", np.arange(2, dtype=np.uint8))),
+    ]:
+        name = f"{part}-{kind}-idx{data.ndim}-ubyte.gz"
+        head = struct.pack(">HBB", 0, 8, data.ndim) + struct.pack(f">{data.ndim}I", *data.shape)
+        (raw / name).write_bytes(gzip.compress(head + data.tobytes()))
+        resources.append((name, hashlib.md5((raw / name).read_bytes()).hexdigest()))
+    monkeypatch.setattr(FashionMNIST, "resources", resources)
+    loaded = load(prepare("fashionmnist", tmp_path / "d.npz"))
+    for channel in range(3):
+        np.testing.assert_array_equal(loaded.train_images[:, channel], pixels[:4])
+    assert loaded.test_labels.tolist() == [0, 1]
+    assert loaded.classes[0] == "T-shirt/top"
 
 
 def test_importing_the_data_room_imports_no_heavy_library() -> None:

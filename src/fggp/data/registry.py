@@ -17,7 +17,7 @@ class Archive:
     """A file that a data set is unpacked from.
 
     Attributes:
-        name: of the file, inside the data folder.
+        name: of the file, a path inside the data folder.
         md5: its checksum.
         url: where it can be downloaded.
 
@@ -54,7 +54,7 @@ class Source:
         size: its images, where there is no prepared file yet.
         gpu: whether its trainings ask for a GPU.
         path: whether a study has to name a folder or archive, as ``data.path``.
-        archive: what it is unpacked from; None for a kind that needs no download.
+        archives: the files that it is unpacked from; none for a kind that needs no download.
 
     """
 
@@ -63,14 +63,14 @@ class Source:
     size: Size
     gpu: bool
     path: bool
-    archive: Archive | None
+    archives: tuple[Archive, ...]
 
 
 SOURCES: dict[str, Source] = {}
 
 
 def source(
-    *, size: Size, gpu: bool = True, path: bool = False, archive: Archive | None = None
+    *, size: Size, gpu: bool = True, path: bool = False, archives: tuple[Archive, ...] = ()
 ) -> Callable[[Callable[[Request], Dataset]], Callable[[Request], Dataset]]:
     """Register the decorated function as the kind of data of its own name; see `Source`."""
 
@@ -78,7 +78,7 @@ def source(
         kind = read.__name__
         if kind in SOURCES:
             raise ValueError(f"two kinds of data are called {kind!r}; rename one of the functions")
-        SOURCES[kind] = Source(kind, read, size, gpu, path, archive)
+        SOURCES[kind] = Source(kind, read, size, gpu, path, archives)
         return read
 
     return keep

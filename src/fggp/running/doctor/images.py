@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fggp.data import SOURCES, load
 from fggp.data.registry import Archive
+from fggp.data.torchvision_sets import digest
 from fggp.foundation.errors import Failure
 from fggp.running.doctor.context import Place
 from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
@@ -32,8 +31,8 @@ def images(place: Place) -> Iterator[Finding]:
     source = SOURCES[data.kind]
     if source.path:
         yield _given(DATA / (data.path or ""), command)
-    elif source.archive is not None:
-        yield _archive(source.archive, command)
+    elif source.archives:
+        yield from _archives(source.archives, command)
     else:
         yield ok("images", f"{prepared} is made when it is needed, without a download")
 
@@ -59,14 +58,24 @@ def _given(path: Path, command: str) -> Finding:
     return unchecked("images", f"{path} is there, and not prepared yet", fix)
 
 
+def _archives(archives: Sequence[Archive], command: str) -> Iterator[Finding]:
+    """Check the files that a data set is unpacked from; one line where all are there."""
+    found = [_archive(it, command) for it in archives]
+    bad = [it for it in found if it.state != "ok"]
+    yield from bad or [ok("images", f"{_listed(archives)} whole; {command} makes the data file")]
+
+
+def _listed(archives: Sequence[Archive]) -> str:
+    paths = [str(DATA / it.name) for it in archives]
+    return f"{paths[0]} is there and" if len(paths) == 1 else f"{len(paths)} archives are there and"
+
+
 def _archive(archive: Archive, command: str) -> Finding:
     path = DATA / archive.name
-    put = f"put {archive.name} with the MD5 {archive.md5} into {DATA}/"
+    put = f"put {path.name} with the MD5 {archive.md5} into {path.parent}/"
     if path.exists():
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False))
-        if digest.hexdigest() == archive.md5:
-            return ok("images", f"{path} is there and whole; {command} makes the data file")
+        if digest(path) == archive.md5:
+            return ok("images", f"{path} is whole")
         return wrong("images", f"{path} is damaged or cut short", f"delete it, or {put}")
     trouble = _reach(archive.url)
     if trouble:

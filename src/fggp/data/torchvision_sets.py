@@ -1,0 +1,133 @@
+"""Data sets of torchvision, by its own downloaders and checksums, in the one form of all others."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import socket
+import tarfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fggp.data.dataset import DataError, Dataset
+from fggp.data.images import mean_and_std
+from fggp.data.registry import Archive, Request
+
+PATIENCE_SECONDS = 30.0
+TRAIN, TEST = {"train": True}, {"train": False}
+_FAILED = (EOFError, ImportError, OSError, RuntimeError, http.client.HTTPException)
+
+Channels = tuple[float, float, float]
+
+
+def read_torchvision(
+    request: Request,
+    name: str,
+    archives: Sequence[Archive],
+    *,
+    train: Mapping[str, Any] = TRAIN,
+    test: Mapping[str, Any] = TEST,
+    normalisation: tuple[Channels, Channels] | None = None,
+) -> Dataset:
+    """Return a classification set of ``torchvision.datasets``, downloaded where it is absent.
+
+    Intact files in the data folder are used without the network. Grey images get three equal
+    channels.
+
+    Args:
+        request: names the data folder.
+        name: of the class.
+        archives: the files that it is unpacked from.
+        train: arguments of the class for the training images.
+        test: the same for the test images.
+        normalisation: mean and standard deviation per channel; None: those of the training images.
+
+    Raises:
+        DataError: where a file is absent or damaged and cannot be downloaded; it names the files
+            that are to be put into the data folder.
+
+    """
+    from torchvision import datasets
+
+    make = getattr(datasets, name)
+    try:
+        with _patience(), _old_pickles():
+            parts = [make(request.root, download=True, **part) for part in (train, test)]
+    except (*_FAILED, tarfile.TarError) as error:
+        raise DataError(_missing(request.root, archives, error)) from error
+    (train_images, train_labels), (test_images, test_labels) = map(_arrays, parts)
+    mean, std = normalisation or mean_and_std(train_images, name)
+    return Dataset(
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
+        classes=_classes(parts[0], train_labels),
+        mean=mean,
+        std=std,
+    )
+
+
+def digest(path: Path) -> str:
+    """Return the MD5 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+
+
+def _arrays(dataset: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return all images, (N, 3, H, W), and their labels."""
+    pairs = [(np.asarray(image.convert("RGB")), int(label)) for image, label in dataset]
+    images = np.stack([pixels for pixels, _ in pairs])
+    labels = np.array([label for _, label in pairs], np.int64)
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2)), labels
+
+
+def _classes(dataset: Any, labels: NDArray[np.int64]) -> tuple[str, ...]:
+    named = getattr(dataset, "classes", None)
+    return tuple(named or (str(label) for label in range(int(labels.max()) + 1)))
+
+
+def _missing(root: Path, archives: Sequence[Archive], error: BaseException) -> str:
+    """Say what is wrong with the first file that is, and which files to put where."""
+    reason = str(error) or type(error).__name__
+    bad = [it for it in archives if _state(root / it.name, it.md5) != "whole"]
+    first = root / (bad or archives)[0].name
+    state = {
+        "absent": "is absent and could not be downloaded",
+        "damaged": "is damaged and could not be downloaded again",
+        "whole": "is intact but could not be unpacked",
+    }[_state(first, (bad or archives)[0].md5)]
+    files = " and ".join(f"{Path(it.name).name} with the MD5 {it.md5}" for it in bad or archives)
+    return f"{first} {state} ({reason}); put {files} there"
+
+
+def _state(path: Path, md5: str) -> str:
+    if not path.exists():
+        return "absent"
+    return "whole" if digest(path) == md5 else "damaged"
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Give up on a silent network: torchvision sets no limit, and firewalls drop packets."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+@contextmanager
+def _old_pickles() -> Iterator[None]:
+    """Silence numpy about the archives' pickles, which are from 2009 and will not change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
+        yield
