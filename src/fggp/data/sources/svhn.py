@@ -15,5 +15,5 @@ ARCHIVES = tuple(
 @source(size=Size(73_257, 26_032, 32), archives=ARCHIVES)
 def svhn(request: Request) -> Dataset:
     """Return the cropped digits, without the extra training images; reading them needs scipy."""
-    parts = {"train": {"split": "train"}, "test": {"split": "test"}}
-    return read_torchvision(request, "SVHN", ARCHIVES, **parts)
+    train, test = {"split": "train"}, {"split": "test"}
+    return read_torchvision(request, "SVHN", ARCHIVES, train=train, test=test)
