@@ -54,7 +54,7 @@ def study_file(name: str) -> Path:
     path = CONFIG / f"{given.name}.yaml"
     if not path.exists():
         known = [study.stem for study in studies(CONFIG)]
-        raise Failure(f"{path}: no such study{nearest(given.name, known)}")
+        raise Failure(f"{path}: no such study{nearest(given.name, known, str(CONFIG))}")
     return path
 
 
