@@ -12,7 +12,7 @@ rule prepare:
     conda:
         "../../envs/train.yml"
     params:
-        source=GRID.data_source,
+        source=lambda wildcards: GRID.data_source,
         configuration=lambda wildcards: CONFIG,
     shell:
-        "python -m fggp prepare {params.configuration:q} > {log} 2>&1"
+        "python -m fggp prepare {params.configuration:q} > {log:q} 2>&1"

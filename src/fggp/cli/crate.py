@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from fggp.cli.arguments import study_argument, study_folder, verb
@@ -45,7 +46,7 @@ def do(options: argparse.Namespace) -> int:
     analysed = next((place for place in places if (place / "runs.csv").exists()), None)
     if analysed is None:
         raise Failure(
-            f"{study}: has no tables yet; make them with `python -m fggp analyse {study} "
+            f"{study}: has no tables yet; make them with `python -m fggp analyse {quote(study)} "
             f"--out {FIGURES / name}`"
         )
     print(write_crate(study, analysed, options.out or analysed / f"{name}.crate.zip"))

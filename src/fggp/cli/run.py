@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from fggp.cli.arguments import (
@@ -70,7 +71,7 @@ def do(options: argparse.Namespace) -> int:
     if ended.waiting:
         print(f"{len(ended.waiting)} cells wait for the next time; the same command continues")
     elif not ended.failed:
-        print(f"all is trained; next: python -m fggp analyse {path.stem}")
+        print(f"all is trained; next: python -m fggp analyse {quote(path.stem)}")
     return ended.status
 
 

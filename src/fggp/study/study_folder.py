@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from fggp.data import check_source
@@ -119,5 +120,5 @@ def listing(study_folder: Path) -> Iterator[dict[str, Any]]:
         reason = " ".join(str(error).split())[:200]
         raise ResultError(
             f"{path}: not the list of a study's cells ({reason}); "
-            f"write it with `python -m fggp plan {study_folder.name} --write`"
+            f"write it with `python -m fggp plan {quote(study_folder.name)} --write`"
         ) from None

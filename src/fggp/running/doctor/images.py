@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 from fggp.data import SOURCES, load
 from fggp.data.registry import Archive
@@ -25,7 +26,7 @@ def images(place: Place) -> Iterator[Finding]:
         yield unchecked("images", "no study was named")
         return
     data, prepared = place.study.data, data_path(place.study.data.name)
-    command = f"python -m fggp prepare {place.study_file.stem}"
+    command = f"python -m fggp prepare {quote(place.study_file.stem)}"
     if prepared.exists():
         yield _prepared(place, prepared)
         return
