@@ -46,8 +46,8 @@ def do(options: argparse.Namespace) -> int:
     analysed = next((place for place in places if (place / "runs.csv").exists()), None)
     if analysed is None:
         raise Failure(
-            f"{study}: has no tables yet; make them with `python -m fggp analyse {quote(study)} "
-            f"--out {FIGURES / name}`"
+            f"{study}: has no tables yet; make them with "
+            f"`python -m fggp analyse {quote(str(study))} --out {FIGURES / name}`"
         )
     print(write_crate(study, analysed, options.out or analysed / f"{name}.crate.zip"))
     return 0
