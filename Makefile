@@ -53,7 +53,7 @@ setup: $(READY) ## make the virtual environment .venv [CUDA=12: older drivers, V
 
 $(READY): requirements.lock requirements-cuda12.lock pyproject.toml envs/setup.sh
 	@mkdir -p $(VENV) && rm -f $(MARKS) && touch $(VENV)/.unfinished-$(BUILD)
-	envs/setup.sh $(VENV) $(BUILD)
+	envs/setup.sh "$(VENV)" $(BUILD)
 	@mv $(VENV)/.unfinished-$(BUILD) $@
 
 demo: $(READY) ## train the demo grid on digits, and make its tables, figures, page and report (5 to 8 minutes)
@@ -66,8 +66,8 @@ demo: $(READY) ## train the demo grid on digits, and make its tables, figures, p
 
 paper: $(READY) ## check the shipped results, and make their tables, figures and claims in figures/ (a minute)
 	python -m fggp check-results results/reference
-	ls results/reference/*/cells.json | cut -d/ -f3 | xargs -P $(JOBS) -I{} \
-	    sh -c 'python -m fggp analyse results/reference/{} --partial --out figures/{} > /dev/null'
+	ls results/reference/*/cells.json | cut -d/ -f3 | tr '\n' '\0' | xargs -0 -P $(JOBS) -n 1 sh -c \
+	    'python -m fggp analyse "results/reference/$$1" --partial --out "figures/$$1" > /dev/null' analyse
 	@for study in figures/*/; do echo; echo "$$study"; cat "$$study/tables/claims.md"; done
 	@echo
 	@echo "Tables and figures are in figures/STUDY/; figures/README.md says which is which."
@@ -82,10 +82,10 @@ measure: release ## time each step of docs/steps.yaml in the unpacked release (8
 	python benchmarks/steps.py dist/fggp-$$(python -c 'import fggp; print(fggp.__version__)').tar.gz
 
 bench: $(READY) ## measure speed and memory beside other tools, on the CPU (about 20 minutes)
-	python benchmarks/run.py $(if $(GRANET),--granet $(GRANET))
+	python benchmarks/run.py $(if $(GRANET),--granet "$(GRANET)")
 
 bench-peers: $(READY) ## install the peers of `make bench` that are packages, into .venv
-	$(UV) pip install --python $(VENV)/bin/python --no-deps rigl-torch==0.5.2
+	"$(UV)" pip install --python "$(VENV)/bin/python" --no-deps rigl-torch==0.5.2
 
 test: $(READY) ## run the tests that need minutes at most
 	pytest -n $(JOBS) --dist worksteal -m $(QUICK)
@@ -112,7 +112,7 @@ test-docs: $(READY) ## run the command blocks of all pages in a copy, and say wh
 	pytest -n $(JOBS) -m docs tests/docs
 
 gpu-check: $(READY) ## check a GPU before a grid is trained there, in five minutes [STUDY=paper] [DEVICE=cpu]
-	python -m fggp doctor $(STUDY) --gpu --device $(DEVICE)
+	python -m fggp doctor "$(STUDY)" --gpu --device "$(DEVICE)"
 
 test-cluster: $(READY) ## run the profile in a one-node Slurm; as root, with slurm-wlm and munge installed
 	pytest -rs -m "cluster and not slow" tests/cluster
@@ -138,7 +138,7 @@ format: $(READY) ## let ruff and snakefmt rewrite what they can
 	ruff format .
 	snakefmt Snakefile workflow
 
-COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
+COMPILE = "$(UV)" pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
     --no-emit-index-url --no-header --no-annotate pyproject.toml
 
 lock: $(READY) ## choose the newest versions, with their hashes, for both lock files
@@ -150,7 +150,7 @@ lock-older: $(READY) ## write requirements-cuda12.lock: requirements.lock with t
 	$(COMPILE) --constraint envs/cuda12.txt -o requirements-cuda12.lock
 
 lock-check: $(READY) ## check that both lock files still fit pyproject.toml, without installing (half a minute)
-	envs/lock-check.sh "$(COMPILE)"
+	envs/lock-check.sh $(COMPILE)
 
 clean: ## delete the demo's results, caches and logs; keep data and other studies
 	rm -rf results/demo logs .snakemake .pytest_cache .mypy_cache .ruff_cache

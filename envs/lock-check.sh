@@ -1,7 +1,7 @@
 #!/bin/sh
 # Checks that both lock files hold what pyproject.toml asks for: locked again without an upgrade they
 # have the same versions. Called by the Makefile; installs nothing.
-# usage: envs/lock-check.sh "UV PIP COMPILE COMMAND"
+# usage: envs/lock-check.sh UV PIP COMPILE…
 set -eu
 again=$(mktemp -d)
 trap 'rm -rf "$again"' EXIT
@@ -22,7 +22,5 @@ check() {
     echo "$lock fits pyproject.toml"
 }
 
-# shellcheck disable=SC2086 # a command of several words
-check requirements.lock $1
-# shellcheck disable=SC2086
-check requirements-cuda12.lock $1 --constraint envs/cuda12.txt
+check requirements.lock "$@"
+check requirements-cuda12.lock "$@" --constraint envs/cuda12.txt

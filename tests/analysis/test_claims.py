@@ -253,7 +253,7 @@ def test_a_claim_of_several_rivals_holds_where_every_one_is_beaten(declare: Any)
         ({"rule": "first-rank"}, "the rule 'first-rank' takes no `rivals`"),
         ({"changes": "rate"}, "claims.better.changes"),
         ({"says": 1}, "claims.better.says"),
-        ({"rival": ["gmp"]}, "claims.better.rival: unknown key; did you mean 'rivals'?"),
+        ({"rival": ["gmp"]}, "claims.better.rival: no such key; did you mean 'rivals'?"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_file_and_claim(

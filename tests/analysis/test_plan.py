@@ -36,10 +36,10 @@ def test_a_file_overrides_what_it_says_and_nothing_else(path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("alpa: 0.05", "alpa: unknown key; did you mean 'alpha'?"),
+        ("alpa: 0.05", "alpa: no such key; did you mean 'alpha'?"),
         ("alpha: 2", "alpha: 2 must be below 1"),
         ("rope: .nan", "rope: nan"),
-        ("primary: best_test", "primary: 'best_test' is not valid; did you mean 'last'?"),
+        ("primary: best_test", "primary: 'best_test' is not valid; use 'last'"),
         ("order: [omnibus]", "order: must hold each of omnibus, rivals"),
         ("alpha: 0.1\nalpha: 0.2", "alpha: stands twice"),
         ("- alpha", "a plan is a mapping of keys"),

@@ -179,7 +179,7 @@ BAD_FILES: dict[str, tuple[Files, str]] = {
     "too large": ({TRAIN: picture(0, (65, 65))}, rf"{TRAIN} is 65x65 pixels but .*16 to 64"),
     "not an image": (
         {"some/lead/test/cat/notes.txt": b"hi"},
-        r"test/cat/notes\.txt is not an image .*remove it",
+        r"test/cat/notes\.txt is not an image .*convert or remove it",
     ),
     "in no class": (
         {"some/lead/train/9.png": picture(0)},
@@ -263,11 +263,14 @@ def test_links_in_archives_are_refused(tmp_path: Path) -> None:
     assert re.search(r"train/cat/9\.png is a link; put the image itself", refusal(source))
 
 
-def test_preparing_an_archive_writes_nothing_but_the_data_file(tmp_path: Path) -> None:
+def test_preparing_an_archive_writes_nothing_but_the_data_file_and_its_listing(
+    tmp_path: Path,
+) -> None:
     files = tree() | {"../../escape.txt": b"x", "/etc/escape.txt": b"x"}
     source = as_tar(files, tmp_path / "images.tar", "w")
     prepare("folder", tmp_path / "d.npz", source)
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["d.npz", "images.tar"]
+    names = sorted(path.name for path in tmp_path.rglob("*"))
+    assert names == [".d.npz.source.json", "d.npz", "images.tar"]
 
 
 def test_sources_that_are_no_data_are_named_with_the_fix(tmp_path: Path) -> None:

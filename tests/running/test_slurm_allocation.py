@@ -160,3 +160,58 @@ def test_a_training_that_shares_its_job_requeues_nothing(
     monkeypatch.setenv(REQUEUE, "no")
     Allocation("42", 30.0).requeue()
     assert not (slurm / "asked").exists()
+
+
+LEFT_OVER = {
+    "no Slurm here": None,
+    "unknown to Slurm": "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1",
+    "remembered by Slurm": "exit 0",
+    "without a minute left": "echo 0:00",
+    "overdue": "echo INVALID",
+}
+
+
+@pytest.mark.parametrize("text", LEFT_OVER.values(), ids=list(LEFT_OVER))
+def test_the_variables_of_a_job_that_is_over_end_no_training(
+    slurm: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    text: str | None,
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) - 3600))
+    if text is not None:
+        program(slurm / "squeue", text)
+    assert Allocation.here() is None
+    said = capfd.readouterr().err
+    assert said.startswith("fggp: Slurm job 42 is over and its variables are left in this shell")
+    assert "`unset SLURM_JOB_ID " in said
+    assert said.count("\n") == 1
+
+
+def test_a_job_that_slurm_knows_no_more_is_over_whatever_its_variables_say(
+    slurm: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program(slurm / "squeue", LEFT_OVER["unknown to Slurm"] or "")
+    assert Allocation.here() is None
+    assert "Slurm job 42 is over" in capfd.readouterr().err
+
+
+def test_a_job_that_was_given_more_time_is_not_over(
+    slurm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) - 3600))
+    program(slurm / "squeue", "echo 10:00")
+    here = Allocation.here()
+    assert here is not None
+    assert 530 < here.left <= 540
+
+
+@pytest.mark.parametrize("end", ["Unknown", "", "nan", "inf", "soon"])
+def test_an_end_that_is_no_number_is_asked_for(
+    slurm: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_END_TIME", end)
+    program(slurm / "squeue", "echo 10:00")
+    here = Allocation.here()
+    assert here is not None
+    assert 530 < here.left <= 540

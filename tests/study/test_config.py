@@ -207,27 +207,30 @@ def test_a_base_whose_block_is_no_mapping_is_refused(write: Write, below: str) -
 TRAINING, DATA = DEMO["training"], DEMO["data"]
 
 BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "unknown key": ({"sparsitys": [0.9]}, ["sparsitys: unknown key", "'sparsities'"]),
+    "unknown key": ({"sparsitys": [0.9]}, ["sparsitys: no such key", "'sparsities'"]),
     "unknown key below": (
         {"training": {"epoch": 5}},
-        ["training.epoch: unknown key", "'epochs'"],
+        ["training.epoch: no such key", "'epochs'"],
     ),
     "unknown key two below": (
         {"backbones": {"vgg19": {"widhts": 1}}},
-        ["backbones.vgg19.widhts: unknown key", "'width'"],
+        ["backbones.vgg19.widhts: no such key", "'width'"],
     ),
     "unknown key of data": (
         {"data": DATA | {"trainn": 5}},
-        ["data.trainn: unknown", "'train'"],
+        ["data.trainn: no such key", "'train'"],
     ),
     "unknown key of pruning": (
         {"pruning": {"end_epochs": 3}},
-        ["pruning.end_epochs: unknown key", "'end_epoch'"],
+        ["pruning.end_epochs: no such key", "'end_epoch'"],
     ),
-    "unknown setting": ({"methods": {"fggp": {"rat": 1}}}, ["methods.fggp.rat: unknown", "'rate'"]),
+    "unknown setting": (
+        {"methods": {"fggp": {"rat": 1}}},
+        ["methods.fggp.rat: no such key", "'rate'"],
+    ),
     "unknown setting of a label": (
         {"methods": {"x": {"method": "granet", "drop": 1}}},
-        ["methods.x.drop: unknown key", "'drop_fraction'"],
+        ["methods.x.drop: no such key", "'drop_fraction'"],
     ),
     "unknown method": ({"methods": {"fgpg": {}}}, ["methods.fgpg: 'fgpg'", "'fggp'"]),
     "unknown method of a label": (
@@ -268,7 +271,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "number for a key of a rate": (
         {"methods": {"fggp": {"rho": {"schedule": "cosine", "start": 1, 7: 0}}}},
-        ["methods.fggp.rho: end: is missing"],
+        ["methods.fggp.rho: 7: no such key", "end: is missing"],
     ),
     "text of two lines for a list": (
         {"sparsities": "0.9\n0.95"},
@@ -280,7 +283,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "bad kind": ({"data": DATA | {"kind": "digit"}}, ["data.kind: 'digit'", "'digits'"]),
     "bad precision": ({"training": {"precision": "fp16"}}, ["training.precision: 'fp16'", "16'"]),
-    "bad layout": ({"training": {"layout": "nhwc"}}, ["training.layout: 'nhwc'", "did you mean"]),
+    "bad layout": ({"training": {"layout": "nhwc"}}, ["training.layout: 'nhwc'", "use 'con"]),
     "bad distribution": (
         {"methods": {"random": {"distribution": "erks"}}},
         ["methods.random.distribution: 'erks'", "'erk'"],
@@ -458,7 +461,7 @@ def test_a_study_of_any_editor_is_read(write: Write) -> None:
     ("changes"),
     [
         {"data": DATA | {"validation": 1196}, "training": TRAINING | {"batch_size": 1},
-         "pruning": {"update_every": 1, "end_epoch": 1}},
+         "backbones": {"resnet50": {}}, "pruning": {"update_every": 1, "end_epoch": 1}},
         {"data": DATA | {"validation": 1000, "train": 197}},
         {"training": TRAINING | {"batch_size": 1050},
          "pruning": {"update_every": 3, "end_epoch": 3}},
@@ -488,7 +491,6 @@ def test_a_missing_study_is_answered_with_the_nearest(write: Write) -> None:
 UNCAUGHT: dict[str, tuple[str, str]] = {
     "key that is a number": ("1: 2\n", "1"),
     "key that is nothing": ("~: 2\n", "None"),
-    "date that is none": ("description: 2020-13-45\n", "month"),
     "base with a zero byte": ('base: "a\\0b"\n', "base"),
     "list for a method": ("methods: {x: {method: [gmp]}}\n", "methods.x.method"),
 }
@@ -586,4 +588,4 @@ def test_a_method_with_nothing_behind_it_has_its_default_settings(write: Write) 
 
 def test_a_key_one_level_too_high_is_sent_to_its_place(write: Write) -> None:
     message = complaint(write(lr_decay=0.5))
-    assert "lr_decay: unknown key; did you mean 'training.lr_decay'?" in message
+    assert "lr_decay: no such key; did you mean 'training.lr_decay'?" in message

@@ -101,7 +101,7 @@ def test_a_changed_value_on_the_command_line_is_refused_with_the_way_to_do_it(
     [
         (
             {"base": "tiny.yaml", "training": {"epoch": 3}},
-            "fggp: config/bad.yaml: training.epoch: unknown key; did you mean 'epochs'?",
+            "fggp: config/bad.yaml: training.epoch: no such key; did you mean 'epochs'?",
         ),
         (
             {"base": "tiny.yaml", "methods": {"fgp": {}}},

@@ -19,7 +19,7 @@ rule plan:
         digest=GRID.digest,
         configuration=lambda wildcards: CONFIG,
     shell:
-        "python -m fggp plan {params.configuration:q} --write > {log} 2>&1"
+        "python -m fggp plan {params.configuration:q} --write > {log:q} 2>&1"
 
 
 rule aggregate:
@@ -35,7 +35,7 @@ rule aggregate:
     params:
         home=lambda wildcards, input: Path(input[0]).parent,
     shell:
-        "python -m fggp aggregate {params.home:q} > {log} 2>&1"
+        "python -m fggp aggregate {params.home:q} > {log:q} 2>&1"
 
 
 # A declaration that changes makes tables and figures anew, and trains nothing.
@@ -60,7 +60,7 @@ rule table:
         home=lambda wildcards, input: Path(input[0]).parent,
         caption=lambda wildcards: TABULATED[wildcards.name].caption,
     shell:
-        "python -m fggp table {wildcards.name} {params.home:q} > {log} 2>&1"
+        "python -m fggp table {wildcards.name:q} {params.home:q} > {log:q} 2>&1"
 
 
 # All figures in one process: they read the same tables, and a start of Python costs more than most.
@@ -94,7 +94,7 @@ rule figure:
     params:
         home=lambda wildcards, input: Path(input[0]).parent,
     shell:
-        "python -m fggp figure all {params.home:q} > {log} 2>&1"
+        "python -m fggp figure all {params.home:q} > {log:q} 2>&1"
 
 
 # After the figures, since it shows those that are there.
@@ -119,7 +119,7 @@ rule page:
     params:
         home=lambda wildcards, input: Path(input[0]).parent,
     shell:
-        "python -m fggp page {params.home:q} > {log} 2>&1"
+        "python -m fggp page {params.home:q} > {log:q} 2>&1"
 
 
 # Last, since it packs all that is there. It holds the workflow and the environments too, which are no
@@ -142,4 +142,4 @@ rule crate:
     params:
         home=lambda wildcards, input: Path(input[0]).parent,
     shell:
-        "python -m fggp crate {params.home:q} --out {output:q} > {log} 2>&1"
+        "python -m fggp crate {params.home:q} --out {output:q} > {log:q} 2>&1"

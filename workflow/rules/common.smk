@@ -57,4 +57,4 @@ wildcard_constraints:
     start=r"any|[0-9.]+",
     label="[a-z0-9.-]+",
     seed="[0-9]+",
-    name="[a-z_]+",
+    name="[a-z0-9_]+",

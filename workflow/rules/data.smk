@@ -4,7 +4,12 @@ localrules:
 
 # One file per data set. Trainings depend on it as `ancient`: preparing equal data again, or
 # touching it, retrains nothing; its checksum is in every result.
+#
+# The input is there once images changed after they were prepared, which `GRID.settle` notices; it is
+# newer than the prepared file until they are prepared again.
 rule prepare:
+    input:
+        GRID.data_marks,
     output:
         GRID.data,
     log:
@@ -12,7 +17,7 @@ rule prepare:
     conda:
         "../../envs/train.yml"
     params:
-        source=GRID.data_source,
+        source=lambda wildcards: GRID.data_source,
         configuration=lambda wildcards: CONFIG,
     shell:
-        "python -m fggp prepare {params.configuration:q} > {log} 2>&1"
+        "python -m fggp prepare {params.configuration:q} > {log:q} 2>&1"

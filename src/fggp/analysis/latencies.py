@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import pandas as pd
 from pandas import DataFrame
@@ -35,7 +36,7 @@ def latencies(study_folder: Path | None) -> DataFrame:
     if unknown:
         raise ResultError(
             f"{study_folder / LATENCY}: {min(unknown)} is no cell of the study; delete the file, "
-            f"and measure again with `python -m fggp latency {study_folder.name}`"
+            f"and measure again with `python -m fggp latency {quote(study_folder.name)}`"
         )
     found.sort(key=lambda it: (cells[it.cell][0], it.batch, it.threads))
     rows = [keys(cells[it.cell][1]) | it.model_dump() for it in found]

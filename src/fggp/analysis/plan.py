@@ -14,7 +14,7 @@ from fggp.foundation.quantities import percent
 from fggp.foundation.validation import ConfigError, explain
 from fggp.study.cell import Count, Index, Name, Record
 from fggp.study.study_folder import CELLS, read_configuration
-from fggp.study.yaml_files import UniqueKeys
+from fggp.study.yaml_loader import UniqueKeys
 
 STATS = Path("config/stats.yaml")
 BUILT_IN = "the one inside the package"

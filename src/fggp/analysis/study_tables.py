@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pandas as pd
@@ -141,7 +142,7 @@ class Material:
 def read_rows(study_folder: Path, name: str, columns: Sequence[str]) -> DataFrame:
     """Read a table that has several rows per training; raises ResultError where it cannot be."""
     path = study_folder / name
-    fix = f"write it with `python -m fggp aggregate {study_folder.name}`"
+    fix = f"write it with `python -m fggp aggregate {quote(study_folder.name)}`"
     types = {
         column: "str" if column in TEXT else "int64" if column in WHOLE else "float64"
         for column in columns

@@ -145,7 +145,8 @@ def _formats(text: str) -> list[str]:
 def _one_of(what: str, known: Sequence[str]) -> Callable[[str], str]:
     def name(text: str) -> str:
         if text not in {*known, ALL}:
-            raise argparse.ArgumentTypeError(f"no {what} is called {text!r}{nearest(text, known)}")
+            hint = nearest(text, [*known, ALL], f"fggp {what} --help")
+            raise argparse.ArgumentTypeError(f"no {what} is called {text!r}{hint}")
         return text
 
     return name

@@ -47,7 +47,7 @@ def study_file(name: str) -> Path:
     if example.exists():
         return example
     known = {study.stem for folder in (CONFIG, EXAMPLES) for study in studies(folder)}
-    raise Failure(f"{path}: no such study{nearest(given.name, sorted(known))}")
+    raise Failure(f"{path}: no such study{nearest(given.name, sorted(known), str(CONFIG))}")
 
 
 def study_folder(name: str) -> Path:

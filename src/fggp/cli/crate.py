@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from fggp.cli.arguments import study_argument, study_folder
@@ -46,8 +47,8 @@ def do(options: argparse.Namespace) -> int:
     analysed = next((place for place in places if (place / "runs.csv").exists()), None)
     if analysed is None:
         raise Failure(
-            f"{study}: has no tables yet; make them with `fggp analyse {study} "
-            f"--out {FIGURES / name}`"
+            f"{study}: has no tables yet; make them with "
+            f"`fggp analyse {quote(str(study))} --out {FIGURES / name}`"
         )
     print(write_crate(study, analysed, options.out or analysed / f"{name}.crate.zip"))
     return 0

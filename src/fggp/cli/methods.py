@@ -11,7 +11,7 @@ from fggp.cli.verbs import verb
 from fggp.foundation.errors import Failure
 from fggp.foundation.validation import nearest
 from fggp.methods import METHODS, Definition
-from fggp.methods.registry import ordered
+from fggp.methods.registry import LIST, ordered
 
 
 def add(verbs: Any) -> None:
@@ -35,7 +35,7 @@ def do(options: argparse.Namespace) -> int:
                 print(f"{method.name}: {method.summary}\n{_facts(method)}\n")
         return 0
     if options.name not in METHODS:
-        raise Failure(f"no method is called {options.name!r}{nearest(options.name, list(METHODS))}")
+        raise Failure(f"no method is called {options.name!r}{nearest(options.name, METHODS, LIST)}")
     method = METHODS[options.name]
     print(f"{method.name}\n{_facts(method)}\n\n{inspect.getdoc(method.make)}")
     return 0

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from fggp.cli.arguments import add_device, device_for, load_study, positive_count, study_argument
@@ -62,7 +63,7 @@ def do(options: argparse.Namespace) -> int:
     if ended.waiting:
         print(f"{len(ended.waiting)} cells wait for the next time; the same command continues")
     elif not ended.failed:
-        print(f"all is trained; next: fggp analyse {home}")
+        print(f"all is trained; next: fggp analyse {quote(str(home))}")
     return ended.status
 
 

@@ -7,6 +7,7 @@ import json
 import sys
 import warnings
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,6 +19,7 @@ from fggp.cli.verbs import verb
 from fggp.foundation.errors import Failure
 from fggp.foundation.validation import explain, nearest
 from fggp.methods import METHODS
+from fggp.methods.registry import LIST
 from fggp.pruning.timing import epochs_of
 from fggp.running.signals import ending_at_once
 from fggp.running.slurm_allocation import Allocation
@@ -135,7 +137,7 @@ def _cell(text: str) -> Cell:
         raise Failure(f"--cell: not the JSON of a cell ({error})") from None
     name = cell.method.name
     if name not in METHODS:
-        raise Failure(f"--cell: {name!r} is not a method{nearest(name, list(METHODS))}")
+        raise Failure(f"--cell: {name!r} is not a method{nearest(name, METHODS, LIST)}")
     model = METHODS[name].settings
     try:
         settings = model(**cell.method.settings).model_dump(mode="json")
@@ -153,7 +155,8 @@ def _named(options: argparse.Namespace) -> tuple[list[Task], str]:
     path, study = load_study(options.study)
     known = {cell.id: cell for cell in cells(study)}
     if options.id not in known:
-        raise Failure(f"{path} has no cell {options.id!r}{nearest(options.id, list(known))}")
+        hint = nearest(options.id, known, f"fggp plan {quote(path.stem)} --cells")
+        raise Failure(f"{path} has no cell {options.id!r}{hint}")
     cell = known[options.id]
     out = run_path(folder(path), cell)
     return [Task(cell, prepare_data(path, study), out)], device_for(options, study)

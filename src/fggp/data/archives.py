@@ -19,6 +19,7 @@ from typing import IO
 from fggp.data.dataset import DataError
 
 LARGEST_FILE = 2**20
+LITTER = ("__macosx", "thumbs.db", "desktop.ini")
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".zip")
 _BROKEN = (
     *(EOFError, NotImplementedError, OSError, RuntimeError, UnicodeError),
@@ -58,6 +59,12 @@ class Entry:
                 return b""
             with file:
                 return file.read(LARGEST_FILE + 1)
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or folder of this name is what systems leave behind, and no data."""
+    hidden = name.startswith(".") and name not in (".", "..")
+    return hidden or name.lower() in LITTER
 
 
 def entries(source: Path) -> Iterator[Entry]:

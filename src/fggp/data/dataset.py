@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fggp.data.sizes import Size
 from fggp.foundation.errors import Failure
 from fggp.foundation.files import UNREADABLE, replacing
 
@@ -28,9 +29,6 @@ ARRAYS = {
 
 class DataError(Failure):
     """Data that cannot be used; the message is one line that names the file and the fix."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.splitlines()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +57,12 @@ class Dataset:
     std: tuple[float, float, float]
     source: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
+
+    @property
+    def size(self) -> Size:
+        """How many images there are, and how large."""
+        train, test = len(self.train_labels), len(self.test_labels)
+        return Size(train, test, self.train_images.shape[-1])
 
 
 def save(dataset: Dataset, path: Path) -> None:

@@ -6,14 +6,19 @@ import io
 import math
 import struct
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fggp.data.dataset import DataError
 
+if TYPE_CHECKING:
+    from PIL import Image, ImageFile
+
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".webp")
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 SMALLEST, LARGEST = 16, 64
 _UNDECODABLE = (EOFError, IndexError, OSError, SyntaxError, ValueError, struct.error)
 _CHUNK = 1000
@@ -22,21 +27,27 @@ Triple = tuple[float, float, float]
 
 
 def decode(data: bytes, name: str) -> NDArray[np.uint8]:
-    """Return the (3, S, S) RGB pixels of one encoded image.
+    """Return the (3, S, S) RGB pixels of one encoded image, turned as its EXIF data say.
+
+    Images in grey, of a palette or of one bit become RGB. An alpha channel is left out where it
+    hides nothing.
 
     Raises:
         DataError: naming the image as ``name``, when it cannot be decoded, is not square or not
-            of 16 to 64 pixels, or has more than eight bits per channel.
+            of 16 to 64 pixels, or is no picture of one meaning: one with more than eight bits per
+            channel, transparent pixels, inks (CMYK) or several frames.
 
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(image.size, name)
-            if image.mode.startswith(("I", "F")):
-                raise DataError(f"{name} has 16 or more bits per channel; convert it to 8 bits")
-            return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+            _check_kind(image, name)
+            turned = ImageOps.exif_transpose(image)
+            if turned.has_transparency_data and _alpha(turned).min() < 255:
+                raise DataError(f"{name} has transparent pixels; put it onto a background")
+            return np.asarray(turned.convert("RGB")).transpose(2, 0, 1)
     except UnidentifiedImageError:
         raise _undecodable(name, "it is not an image") from None
     except (*_UNDECODABLE, Image.DecompressionBombError) as error:
@@ -75,6 +86,34 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         return
     wanted = f"images must be square, of {SMALLEST} to {LARGEST} pixels"
     raise DataError(f"{name} is {width}x{height} pixels but {wanted}; resize them")
+
+
+def _check_kind(image: ImageFile.ImageFile, name: str) -> None:
+    if image.mode.startswith(("I", "F")) or _is_deep(image):
+        raise DataError(f"{name} has 16 or more bits per channel; convert it to 8 bits")
+    if image.mode not in MODES:
+        raise DataError(f"{name} has the colours {image.mode}; convert it to RGB")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise DataError(f"{name} holds {frames} frames; save one of them as an image")
+
+
+def _is_deep(image: ImageFile.ImageFile) -> bool:
+    """Whether a channel of the file has more than eight bits, which Pillow cuts off."""
+    for tile in image.tile:
+        given = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+        if any(";16" in it for it in given if isinstance(it, str)):
+            return True
+        if (
+            tile.codec_name.startswith("ppm")
+            and max(it for it in given if isinstance(it, int)) > 255
+        ):
+            return True
+    return False
+
+
+def _alpha(image: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(image.convert("RGBA"))[:, :, 3]
 
 
 def _undecodable(name: str, reason: str) -> DataError:

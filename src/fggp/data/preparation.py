@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fggp.data.sources  # noqa: F401  registers the kinds
 from fggp.data.dataset import DataError, recorded_source, save
+from fggp.data.listing import changes, listed, write_listing
 from fggp.data.registry import Progress, Request, find
 
 
@@ -20,8 +21,8 @@ def prepare(
 ) -> Path:
     """Make the data set ``kind`` and save it to ``out``, unless ``out`` already holds it.
 
-    ``out`` is kept as it is when it records the same kind and source path; the images are not
-    compared.
+    ``out`` is kept as it is when it records the same kind and source path, and the source has not
+    changed since (see `fggp.data.listing`) or is no longer there.
 
     Args:
         kind: one of `fggp.data.registry.SOURCES`.
@@ -40,10 +41,14 @@ def prepare(
     """
     root = out.parent if root is None else root
     asked = _description(kind, source, root)
-    if out.exists() and recorded_source(out) == asked:
+    if out.exists() and recorded_source(out) == asked and not changes(source, out):
         return out
+    # Before the images are read, so that one that changes meanwhile is noticed next time.
+    files = listed(source) if source is not None and source.exists() else {}
     made = find(kind).read(Request(root, source, progress))
     save(replace(made, source=asked), out)
+    if files:
+        write_listing(files, out)
     return out
 
 

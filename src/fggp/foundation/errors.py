@@ -4,6 +4,9 @@
 class Failure(Exception):  # noqa: N818 - what the user reads, not what the code did
     """A failure whose message is one line that names the thing and the fix."""
 
+    def __init__(self, message: str = "") -> None:
+        super().__init__(" ".join(message.splitlines()))  # a path may have more lines
+
 
 class ResultError(Failure):
     """A result file that cannot be used; the message is one line with the fix."""

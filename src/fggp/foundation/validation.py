@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
+from difflib import SequenceMatcher
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,10 +16,35 @@ from pydantic_core import ErrorDetails
 from fggp.foundation.errors import Failure
 
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+SIMILAR = 0.6
+"""Names that are less alike, on the scale of `difflib`, are no slips of the pen."""
+LISTED = 8
+"""So many valid values are listed where none is close."""
+MOST = 10
+"""So many complaints are listed."""
+LONGEST = 100
+"""Letters of a value in a complaint."""
+RANKS = {"extra_forbidden": 0, "invalid_key": 0, "missing": 2}
+
+
+class Complaint(NamedTuple):
+    """What is wrong with a configuration, on one line; those of a lower rank come first."""
+
+    text: str
+    rank: int = 1
 
 
 class ConfigError(Failure):
-    """A study that cannot be used; the message is one line with the fix."""
+    """A study that cannot be used; the message is one line with the fixes.
+
+    Attributes:
+        complaints: all that is wrong, of which the message has the first `MOST`.
+
+    """
+
+    def __init__(self, *complaints: Complaint | str) -> None:
+        self.complaints = [Complaint(it) if isinstance(it, str) else it for it in complaints]
+        super().__init__(_joined(self.complaints))
 
 
 @contextmanager
@@ -30,38 +56,88 @@ def of_file(path: Path) -> Iterator[None]:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def nearest(value: str, valid: Sequence[str]) -> str:
-    """Return «; did you mean 'x'?» for the closest of ``valid``, or nothing where there is none."""
-    close = get_close_matches(value, valid, n=1, cutoff=0)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def nearest(value: str, valid: Iterable[str], see: str = "") -> str:
+    """Return the end of a complaint about a name that is not one of ``valid``.
+
+    Args:
+        value: the name.
+        valid: the names that there are.
+        see: where they are listed; said where there are too many to list and none is close.
+
+    Returns:
+        «; did you mean 'x'?» for the closest name, whatever its case, where the similarity of
+        `difflib` is above `SIMILAR`; else «; use 'x', 'y' or 'z'» where there are at most
+        `LISTED`; else «; see …», or nothing.
+
+    """
+    names = list(dict.fromkeys(valid))
+    likeness, closest = _closest(value, names)
+    if likeness > SIMILAR:
+        return f"; did you mean {closest!r}?"
+    if 0 < len(names) <= LISTED:
+        return f"; use {_or([repr(name) for name in names])}"
+    return f"; see {see}" if see else ""
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return the first complaint of ``error`` about a ``model`` as one line."""
-    errors = error.errors()
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return " ".join(_one_line(errors[0], model).splitlines()) + more  # a value may have more lines
+    """Return the complaints of ``error`` about a ``model`` as one line; see `problems`."""
+    return _joined(problems(error, model))
+
+
+def problems(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[Complaint]:
+    """Return the complaints of ``error`` about a ``model``; each begins with ``prefix``.
+
+    Misspelt keys rank first, since they are why other keys are missing, which rank last.
+    """
+    found = [(f"{prefix}{_one_line(it, model)}", it["type"]) for it in error.errors()]
+    # A value may have more lines.
+    return [Complaint(" ".join(it.splitlines()), RANKS.get(kind, 1)) for it, kind in found]
+
+
+def _joined(complaints: Sequence[Complaint]) -> str:
+    ordered = [it.text for it in sorted(complaints, key=attrgetter("rank"))]
+    more = [f"and {len(ordered) - MOST} more"] if len(ordered) > MOST else []
+    return " | ".join(ordered[:MOST] + more)
+
+
+def _closest(value: str, names: Iterable[str]) -> tuple[float, str]:
+    """Return the name that is most like a value, the first of equals, and how much, from 0 to 1."""
+    wanted = value.casefold()
+    likeness = ((SequenceMatcher(None, wanted, it.casefold()).ratio(), it) for it in names)
+    return max(likeness, key=itemgetter(0), default=(0.0, ""))
+
+
+def _or(words: Sequence[str]) -> str:
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def _one_line(error: ErrorDetails, model: type[BaseModel]) -> str:
     path = [str(part) for part in error["loc"] if part != "[key]"]
     key, value, context = " ".join(".".join(path).split()), error["input"], error.get("ctx", {})
     match error["type"]:
-        case "extra_forbidden":
-            said = f"unknown key{_suggestion(path, model)}"
+        case "extra_forbidden" | "invalid_key":
+            said = f"no such key{_suggestion(path, model)}"
         case "missing":
             said = "is missing"
         case "literal_error":
             options = re.findall(r"'([^']*)'", context["expected"])
-            said = f"{value!r} is not valid{nearest(str(value), options)}"
+            said = f"{_shown(value)} is not valid{nearest(str(value), options)}"
         case "value_error":
             said = str(context["error"])
         case "string_pattern_mismatch":
-            said = f"{value!r} {_pattern(str(value), context['pattern'])}"
+            said = f"{_shown(value)} {_pattern(str(value), context['pattern'])}"
+        case "string_type" if isinstance(value, bool):
+            said = f"{value} should be a text; YAML reads on, off, yes and no so: put it in quotes"
         case _:
-            said = f"{value!r} {_other(error)}"
+            said = f"{_shown(value)} {_other(error)}"
             said += "" if context.keys() & BOUNDS.keys() else _example(model, path)
-    return f"{key}: {said}"
+    return f"{key}: {said}" if key else said
+
+
+def _shown(value: Any) -> str:
+    """Return a value as Python writes it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _other(error: ErrorDetails) -> str:
@@ -83,11 +159,15 @@ def _pattern(value: str, pattern: str) -> str:
 
 
 def _suggestion(path: list[str], model: type[BaseModel]) -> str:
-    """Suggest the same key where it belongs, one level down, or else the nearest one here."""
-    fields = _fields(model, path[:-1])
-    homes = [f"{name}.{path[-1]}" for name in fields if path[-1] in _fields(model, [name])]
-    at_home = homes and len(path) == 1
-    return f"; did you mean {homes[0]!r}?" if at_home else nearest(path[-1], fields)
+    """Suggest the nearest key here or, at the top, one level down in a block."""
+    key, fields = path[-1], _fields(model, path[:-1])
+    if len(path) == 1:
+        blocks = [name for name in fields if _is_model(model.model_fields[name].annotation)]
+        below = {inner: f"{name}.{inner}" for name in blocks for inner in _fields(model, [name])}
+        here, (close, inner) = _closest(key, fields)[0], _closest(key, below)
+        if close > max(here, SIMILAR):
+            return f"; did you mean {below[inner]!r}?"
+    return nearest(key, fields)
 
 
 def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
@@ -99,7 +179,8 @@ def _example(model: type[BaseModel], path: Sequence[str]) -> str:
     """Return « such as x» for the default of a key, or nothing where it has none."""
     field = _model_at(model, path[:-1]).model_fields.get(path[-1]) if path else None
     default = None if field is None else field.default
-    return f", such as {default}" if isinstance(default, bool | int | float | str) else ""
+    shown = isinstance(default, bool | int | float | str) and default != ""
+    return f", such as {default}" if shown else ""
 
 
 def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:

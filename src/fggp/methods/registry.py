@@ -116,12 +116,15 @@ def register(
     return keep
 
 
+LIST = "python -m fggp methods"
+"""The command that lists the methods."""
+
+
 def find(name: str) -> Definition:
     """Return a method by name; raises KeyError with the nearest known name."""
     if name in METHODS:
         return METHODS[name]
-    hint = nearest(name, list(METHODS))
-    raise KeyError(f"no method is called {name!r}{hint} (`python -m fggp methods`)")
+    raise KeyError(f"no method is called {name!r}{nearest(name, METHODS, LIST)}")
 
 
 KINDS = ("reference", "before training", "during training", "after training", "N:M")

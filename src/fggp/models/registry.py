@@ -9,6 +9,7 @@ Beside ``NAME.py`` there may be a ``NAME.yaml`` with what trainings of the netwo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +18,7 @@ from importlib import import_module
 from math import floor
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fggp.foundation.errors import Failure
 from fggp.foundation.validation import nearest
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 _OTHERS = {"registry"}
+NAME = re.compile("[a-z0-9]+")
+"""What the name of a network looks like: it is part of the names of cells and files."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,17 @@ def backbone(*, whole_planes_after: str | None = None) -> Callable[[Make], Make]
 @cache
 def names() -> tuple[str, ...]:
     """Return the names of all networks, sorted."""
-    return tuple(sorted(it.name for it in iter_modules([str(FOLDER)]) if it.name not in _OTHERS))
+    found = {it.name for it in iter_modules([str(FOLDER)])} - _OTHERS
+    return tuple(sorted(name for name in found if NAME.fullmatch(name)))
+
+
+def check_file(name: Any) -> Any:
+    """Return a name as it is; raises ValueError where it is that of a file that cannot be one."""
+    if isinstance(name, str) and not NAME.fullmatch(name) and (FOLDER / f"{name}.py").is_file():
+        raise ValueError(
+            f"fggp/models/{name}.py cannot be named in studies; rename it, in a to z and 0 to 9"
+        )
+    return name
 
 
 def find(name: str) -> Definition:

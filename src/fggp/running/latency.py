@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shlex import quote
 
 import torch
 from torch import nn
@@ -63,7 +64,7 @@ def subjects(study_folder: Path, only: str = "") -> list[Subject]:
         which = f" with {only!r} in its name" if only else ""
         raise Failure(
             f"{study_folder}: no trained network{which} has its weights (….weights.fggp) here; "
-            f"train it with `python -m fggp run {study_folder.name}`"
+            f"train it with `python -m fggp run {quote(study_folder.name)}`"
         )
     return list(found.values())
 

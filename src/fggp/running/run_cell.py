@@ -16,6 +16,7 @@ from fggp.running.slurm_allocation import Allocation
 from fggp.storage.logits import write_logits
 from fggp.storage.packing import pack, unpack
 from fggp.study.cell import Cell
+from fggp.study.config_limits import check_fit
 from fggp.study.dependencies import origin
 from fggp.study.result_file import kept, logits_path, make, read, weights_path, write
 from fggp.study.stored_results import finished, restore
@@ -47,7 +48,8 @@ def run_cell(
     cell.
 
     Raises:
-        Failure: where another process trains this cell, or the data file is unusable.
+        Failure: where another process trains this cell, the data file is unusable, or the cell
+            does not fit its images.
         fggp.training.train.Stopped: after one of the signals, and before the allocation ends.
 
     """
@@ -58,6 +60,7 @@ def run_cell(
             _drop_outlived(out.with_name(f".{out.stem}.ckpt"), kept(out))
             return False
         dataset = load(data)
+        check_fit([cell], dataset.size)
         chosen, name = choose_device(device)
         tied = cell.with_data(dataset.sha256)
         store = Located(out.with_name(f".{out.stem}.ckpt"), tied, chosen.type, name)

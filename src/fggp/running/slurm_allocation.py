@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -18,6 +19,15 @@ REQUEUE = "FGGP_REQUEUE"
 """The environment variable that keeps a training from having its job requeued, where it is `no`."""
 ANSWER_SECONDS = 60  # how long Slurm's commands may take
 KILL_SECONDS = 600  # how long a requeued job waits to be ended
+
+
+UNSET = "`unset SLURM_JOB_ID SLURM_JOB_END_TIME SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID`"
+GONE = "invalid job id"
+"""What Slurm says of a job that it does not know any more."""
+
+
+class Over(Exception):  # noqa: N818 - nothing went wrong
+    """The job has ended."""
 
 
 class Allocation:
@@ -42,9 +52,10 @@ class Allocation:
 
     @classmethod
     def here(cls) -> Allocation | None:
-        """Return the allocation of this process; None outside of Slurm.
+        """Return the allocation of this process; None outside of Slurm, and after its job's end.
 
-        Slurm is asked once, and only where it does not set ``SLURM_JOB_END_TIME``.
+        A shell that outlives its job, as in tmux, keeps the variables of Slurm; that is told on
+        stderr. Slurm is asked once, and only where ``SLURM_JOB_END_TIME`` is not set or has passed.
 
         Raises:
             Failure: where the margin is no number.
@@ -55,7 +66,12 @@ class Allocation:
             return None
         if not re.fullmatch(r"\d+(\.\d+)?", margin):
             raise Failure(f"{MARGIN}={margin} is no number of seconds; set one, or none")
-        return cls(job, _left(job), float(margin))
+        try:
+            return cls(job, _left(job), float(margin))
+        except Over:
+            words = f"Slurm job {job} is over and its variables are left in this shell: training on"
+            print(f"fggp: {words} without a deadline; {UNSET} ends this warning", file=sys.stderr)
+            return None
 
     @property
     def left(self) -> float:
@@ -108,16 +124,38 @@ def job_id() -> str | None:
 
 
 def _left(job: str) -> float | None:
-    if end := os.environ.get("SLURM_JOB_END_TIME"):
-        return float(end) - time.time()
+    """Return the seconds that a job still has, None for no limit or where Slurm does not say.
+
+    Raises Over where the job is no more.
+    """
+    end = _end()
+    if end is not None and end > time.time():
+        return end - time.time()
     try:
-        return seconds_of(_answer("squeue", "--noheader", "--jobs", job, "--format", "%L"))
+        answer = _answer("squeue", "--noheader", "--jobs", job, "--format", "%L")
+        if not answer:  # Slurm remembers a job for minutes after its end
+            raise Over
+        left = seconds_of(answer)
+        if end is not None and left is not None and left <= 0:
+            raise Over
     except Failure as problem:
+        if end is not None or GONE in str(problem).lower():
+            raise Over from None
         print(
             f"squeue does not say when Slurm job {job} ends ({problem}); training on until then",
             file=sys.stderr,
         )
         return None
+    return left
+
+
+def _end() -> float | None:
+    """Return the end of the job by ``SLURM_JOB_END_TIME``; None where that is no number."""
+    try:
+        end = float(os.environ.get("SLURM_JOB_END_TIME", ""))
+    except ValueError:
+        return None
+    return end if math.isfinite(end) else None
 
 
 def _answer(*command: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from fggp.data.registry import size_of
 from fggp.data.sizes import Size
 from fggp.foundation.errors import Failure
+from fggp.foundation.files import write_text
 from fggp.running.cell_lock import holder
 from fggp.study import costs
 from fggp.study.cell import Cell
@@ -25,11 +26,13 @@ from fggp.study.dependencies import origin
 from fggp.study.stored_results import holds, restore
 from fggp.study.study_folder import (
     RUNS,
+    changed_words,
     check_images,
     data_path,
     expected_text,
     folder,
     run_path,
+    source_changes,
     write_expected,
 )
 
@@ -107,6 +110,15 @@ class Grid:
     def data_source(self) -> str:
         """What the data file is made from."""
         return f"{self.study.data.kind} {self.study.data.path or ''}".strip()
+
+    @property
+    def _mark(self) -> Path:
+        return Path(self.data).with_name(f".{self.data_name}.npz.changed")
+
+    @property
+    def data_marks(self) -> list[str]:
+        """The file whose time says since when the images are others, where they ever changed."""
+        return [str(self._mark)] if self._mark.exists() else []
 
     @property
     def run_files(self) -> list[str]:
@@ -203,7 +215,7 @@ class Grid:
         fit the study are refused here, before there are jobs.
         """
         if not all(Path(path).exists() for path in self.run_files):
-            check_images(self.path, self.study)
+            self._look_at_images()
         home = Path(self.home)
         listing = home / "cells.json"
         _date([listing, *map(Path, self.run_files)])
@@ -225,6 +237,19 @@ class Grid:
                 f"{outdated}; their cells are trained anew",
                 file=sys.stderr,
             )
+
+    def _look_at_images(self) -> None:
+        """Have images prepared again that changed since they were; check others against the study.
+
+        Snakemake knows times alone, and the images that a file was made from may be older than it.
+        """
+        changed = source_changes(self.study.data)
+        if changed is None:
+            check_images(self.path, self.study)
+            return
+        words = changed_words(self.study.data, changed)
+        write_text(self._mark, f"{words}\n")
+        print(f"fggp: {words}; preparing it again", file=sys.stderr)
 
     def warn_of_others(self) -> None:
         """Say which cells other processes train now, as do the jobs of a Snakemake that was killed.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -17,7 +18,7 @@ from pydantic import (
 )
 
 from fggp.foundation.exact import Ratio, Share
-from fggp.models.registry import names
+from fggp.models.registry import check_file, names
 from fggp.study.cell_name import CellName, sparsity_level, start_level
 
 LARGEST = 2**31 - 1
@@ -39,7 +40,7 @@ Name = Annotated[
 if TYPE_CHECKING:
     BackboneName = str
 else:  # the same errors as of any other fixed choice
-    BackboneName = Literal[names()]
+    BackboneName = Annotated[Literal[names()], BeforeValidator(check_file)]
 Initialization = Literal["fan-in", "fan-out"]
 LayerName = Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_NAME)]
 

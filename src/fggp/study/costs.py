@@ -105,7 +105,7 @@ def device(name: str) -> Device:
     """Return a device by name; raises Failure for an unknown one."""
     known = devices()
     if name not in known:
-        raise Failure(f"no device is called {name!r}{nearest(name, list(known))}")
+        raise Failure(f"no device is called {name!r}{nearest(name, known)}")
     return known[name]
 
 

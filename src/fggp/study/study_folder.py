@@ -7,16 +7,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
-from fggp.data import check_source
+from fggp.data import Changes, changes, check_source
 from fggp.data.registry import size_of
 from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
 from fggp.foundation.validation import of_file
 from fggp.methods.plugins import load_plugins
 from fggp.study.cell import Cell, MethodSettings
-from fggp.study.config import Study, cells, check_size
+from fggp.study.config import Data, Study, cells, check_size
 from fggp.study.stored_results import filled_method, stored_cell, with_earlier
 
 RESULTS = Path("results")
@@ -60,9 +61,34 @@ def check_images(study_file: Path, study: Study) -> None:
     data = study.data
     path = data_path(data.name)
     if path.exists():
-        check_source(data.kind, path, DATA / data.path if data.path else None, DATA)
+        check_source(data.kind, path, source_path(data), DATA)
         with of_file(study_file):
             check_size(study, size_of(data.kind, path))
+
+
+def source_path(data: Data) -> Path | None:
+    """Return the folder or archive that a study's images are made from, where it names one."""
+    return DATA / data.path if data.path else None
+
+
+def source_changes(data: Data) -> Changes | None:
+    """Return how the source of a study's images changed since they were prepared, if it did.
+
+    Raises:
+        Failure: where the data file is damaged or holds the images of another source, or the
+            source cannot be read.
+
+    """
+    path, source = data_path(data.name), source_path(data)
+    if not path.exists():
+        return None
+    check_source(data.kind, path, source, DATA)
+    return changes(source, path)
+
+
+def changed_words(data: Data, changed: Changes) -> str:
+    """Return how the source of a study's images changed, in words."""
+    return f"{source_path(data)} has changed since {data_path(data.name)} was made: {changed}"
 
 
 def expected_text(study: Study, name: str) -> str:
@@ -124,5 +150,5 @@ def listing(study_folder: Path) -> Iterator[dict[str, Any]]:
         reason = " ".join(str(error).split())[:200]
         raise ResultError(
             f"{path}: not the list of a study's cells ({reason}); "
-            f"write it with `python -m fggp plan {study_folder.name} --write`"
+            f"write it with `python -m fggp plan {quote(study_folder.name)} --write`"
         ) from None

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from fggp.foundation.validation import ConfigError, nearest
+from fggp.study.cell import LONGEST_NAME
+from fggp.study.yaml_loader import UniqueKeys
 
 MERGED = ("training", "pruning")
+NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
+"""What the name of a study looks like: it is in paths, commands and patterns of Snakemake."""
+
+
+FIXES = {
+    r"'\t'": "indent with spaces",
+    "another document": "keep one of them, in a file of its own",
+    "could not determine a constructor": "remove the tag",
+    "undefined alias": "name an anchor (&NAME) that stands above",
+}
+"""What helps against what PyYAML complains of, by words of the complaint."""
+
+
+def check_name(name: str) -> None:
+    """Check the name of a study, the stem of its file; raises ConfigError."""
+    if NAME.fullmatch(name) and len(name) <= LONGEST_NAME:
+        return
+    better = re.sub(r"[^A-Za-z0-9._]+", "-", name).strip(".-")[:LONGEST_NAME].strip(".-")
+    hint = f"; rename the file, to {better!r} for example" if better else "; rename the file"
+    raise ConfigError(
+        f"{name!r} names the results folder of the study, so it is made of A to Z, a to z, 0 to 9 "
+        f"and _, with . and - between them, and of {LONGEST_NAME} characters at most{hint}"
+    )
 
 
 def read_study(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -51,8 +77,7 @@ def _mapping(path: Path) -> dict[str, Any]:
     try:
         raw = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=UniqueKeys)
     except FileNotFoundError:
-        known = [str(study) for study in studies(path.parent)]
-        raise ConfigError(f"{path}: no such study{nearest(str(path), known)}") from None
+        raise ConfigError(f"{path}: no such study{_near(path)}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{path}: byte {error.start} is not UTF-8; save the file in that encoding"
@@ -75,28 +100,22 @@ def _mapping(path: Path) -> dict[str, Any]:
     return raw
 
 
+def _near(path: Path) -> str:
+    """Return the end of a complaint about a file that is not there."""
+    known = [str(study) for study in studies(path.parent)]
+    return nearest(str(path), known, str(path.parent))
+
+
 def _place(error: yaml.MarkedYAMLError) -> str:
     mark, problem = error.problem_mark, " ".join(str(error.problem).split())
     line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    fix = "indent with spaces" if r"'\t'" in problem else "fix the YAML there"
+    fix = next((fix for words, fix in FIXES.items() if words in problem), "fix the YAML there")
     return f"{line}{problem}; {fix}"
 
 
 def _looks_like_a_study(path: Path) -> bool:
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError):
         return False
     return any(line.startswith(("base:", "backbones:")) for line in lines)
-
-
-class UniqueKeys(yaml.SafeLoader):
-    """YAML takes the last of two equal keys without a word; a study must not."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that stands twice."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = [key for key in keys if keys.count(key) > 1]
-        if twice:
-            raise ConfigError(f"{twice[0]}: stands twice; keep one of them")
-        return super().construct_mapping(node, deep)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from fggp.foundation.errors import ResultError
@@ -31,7 +32,7 @@ def collect(study_folder: Path, cells: Sequence[Cell], *, partial: bool) -> list
     if missing and not partial:
         raise ResultError(
             f"{len(missing)} of {len(paths)} results are missing ({_some(missing)}); train them "
-            f"with `python -m fggp run {study_folder.name}`, or pass --partial"
+            f"with `python -m fggp run {quote(study_folder.name)}`, or pass --partial"
         )
     found = [
         replace(StoredResult.read(stored), path=path) for path, stored in there.items() if stored
@@ -58,14 +59,15 @@ def check(found: Sequence[StoredResult], study: str, *, allow_mixed_device: bool
     numerics = _groups(found, lambda item: item.outcome.numerics)
     if len(numerics) > 1:
         raise ResultError(
-            f"numerics versions are mixed: {_tally(numerics)}; `python -m fggp run {study}` "
+            f"numerics versions are mixed: {_tally(numerics)}; `python -m fggp run {quote(study)}` "
             f"retrains those that are not of version {NUMERICS}"
         )
     data = _groups(found, lambda item: str(item.data_sha256)[:12])
     if len(data) > 1:
         raise ResultError(
             f"data checksums are mixed: {_tally(data)}; delete the results of the wrong data with "
-            f"their copies (.NAME.kept.json beside them) and run `python -m fggp run {study}`"
+            "their copies (.NAME.kept.json beside them) and run "
+            f"`python -m fggp run {quote(study)}`"
         )
     devices = _groups(found, lambda item: item.provenance.device)
     if len(devices) > 1 and not allow_mixed_device:
@@ -115,7 +117,7 @@ def _refuse_other_settings(
     if other:
         raise ResultError(
             f"{len(other)} of {len(found)} results were trained with other settings "
-            f"({_some(other, '; ')}); `python -m fggp run {study}` retrains exactly these; "
+            f"({_some(other, '; ')}); `python -m fggp run {quote(study)}` retrains exactly these; "
             "to keep them, restore the settings of the study"
         )
 
@@ -126,7 +128,7 @@ def _refuse_off_target(found: Sequence[StoredResult], study: str) -> None:
         raise ResultError(
             f"{len(off)} of {len(found)} results are off their target ({_some(off, '; ')}); delete "
             "them with their copies (.NAME.kept.json beside them) and run "
-            f"`python -m fggp run {study}`"
+            f"`python -m fggp run {quote(study)}`"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import pandas as pd
 from pandas import DataFrame
@@ -58,7 +59,7 @@ DENSE = "dense"
 def read_runs(study_folder: Path) -> DataFrame:
     """Read ``runs.csv``; raises ResultError where there is none, or one with other columns."""
     path = study_folder / "runs.csv"
-    fix = f"write it with `python -m fggp aggregate {study_folder.name}`"
+    fix = f"write it with `python -m fggp aggregate {quote(study_folder.name)}`"
     try:
         # A label may be called "nan": empty means missing, and only in these columns.
         runs = pd.read_csv(

@@ -26,7 +26,8 @@ def draw(name: str, material: Material) -> Drawn:
     Raises ResultError where no figure has that name, or a table of the study cannot be read.
     """
     if name not in FIGURES:
-        raise ResultError(f"no figure is called {name!r}{nearest(name, list(FIGURES))}")
+        hint = nearest(name, FIGURES, "python -m fggp figure --help")
+        raise ResultError(f"no figure is called {name!r}{hint}")
     declared = FIGURES[name]
     module = import_module(f"{__name__}.{declared.module}")
     drawn: Callable[[Material], Drawn] = getattr(module, declared.function)

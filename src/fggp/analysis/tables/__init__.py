@@ -30,7 +30,8 @@ def tabulate(name: str, runs: DataFrame, plan: Plan, study_folder: Path | None =
     A table whose function has a third argument is of a file in ``study_folder``, too.
     """
     if name not in TABLES:
-        raise ResultError(f"no table is called {name!r}{nearest(name, list(TABLES))}")
+        hint = nearest(name, TABLES, "python -m fggp table --help")
+        raise ResultError(f"no table is called {name!r}{hint}")
     declared = TABLES[name]
     module = import_module(f"{__name__}.{declared.module}")
     made: Callable[..., Table] = getattr(module, declared.function)

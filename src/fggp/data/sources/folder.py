@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from fggp.data.archives import LARGEST_FILE, Entry, entries
+from fggp.data.archives import LARGEST_FILE, Entry, entries, is_litter
 from fggp.data.dataset import DataError, Dataset
 from fggp.data.images import SUFFIXES, decode, mean_and_std
 from fggp.data.registry import Request, source
@@ -15,7 +15,6 @@ from fggp.data.sizes import Size
 
 PARTS = ("train", "test")
 _LAYOUT = "use train/<class>/<image> and test/<class>/<image>"
-_LITTER = ("__macosx", "thumbs.db", "desktop.ini")
 _REPORT_EVERY = 1000
 
 Place = tuple[str, str, str]
@@ -106,12 +105,14 @@ class _Collected:
 def _place(entry: Entry) -> Place | None:
     """Return part, class and file name; None for a file that is not part of the data."""
     names = PurePosixPath(entry.path.replace("\\", "/")).parts
-    if any(_is_litter(name) for name in names) or not set(PARTS).intersection(names[:-1]):
+    if any(is_litter(name) for name in names) or not set(PARTS).intersection(names[:-1]):
         return None
     if len(names) < 3 or names[-3] not in PARTS:
         raise DataError(f"{entry.name} does not lie in a class; {_LAYOUT}, or remove it")
     if not names[-1].lower().endswith(SUFFIXES):
-        raise DataError(f"{entry.name} is not an image ({', '.join(SUFFIXES)}); remove it")
+        raise DataError(
+            f"{entry.name} is not an image ({', '.join(SUFFIXES)}); convert or remove it"
+        )
     if entry.is_link:
         raise DataError(f"{entry.name} is a link; put the image itself into the archive")
     return names[-3], names[-2], names[-1]
@@ -122,13 +123,8 @@ def _refuse_empty(source: Path, collected: _Collected) -> None:
     held = {place[:2] for place in collected.seen}
     for part in PARTS:
         for folder in sorted(source.glob(f"**/{part}/*/")):
-            if (part, folder.name) not in held and not _is_litter(folder.name):
+            if (part, folder.name) not in held and not is_litter(folder.name):
                 raise DataError(f"{folder} holds no image; put its images there, or remove it")
-
-
-def _is_litter(name: str) -> bool:
-    hidden = name.startswith(".") and name not in (".", "..")
-    return hidden or name.lower() in _LITTER
 
 
 def _classes(source: Path, collected: _Collected) -> list[str]:

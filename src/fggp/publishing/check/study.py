@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pydantic import ValidationError
@@ -144,7 +145,8 @@ def _listing(
     folder: Path, configuration: dict[str, Any], expected: Sequence[Cell]
 ) -> Iterator[Problem]:
     """Check that the listed cells are those of the listed configuration, each once."""
-    path, fix = folder / "cells.json", f"write it with `python -m fggp plan {folder.name} --write`"
+    path = folder / "cells.json"
+    fix = f"write it with `python -m fggp plan {quote(folder.name)} --write`"
     ids = [cell.id for cell in expected]
     if len(set(ids)) < len(ids):
         yield Problem(path, "listing", "a cell stands twice", fix)
@@ -174,5 +176,5 @@ def _orphans(runs: Path) -> Iterator[Problem]:
 
 
 def _missing(path: Path, folder: Path) -> Problem:
-    fix = f"train it with `python -m fggp run {folder.name}`, or leave --complete out"
+    fix = f"train it with `python -m fggp run {quote(folder.name)}`, or leave --complete out"
     return Problem(path, "missing", "cells.json expects it, and it is not there", fix)

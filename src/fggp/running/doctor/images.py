@@ -6,14 +6,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 
-from fggp.data import SOURCES, load
+from fggp.data import SOURCES, load, shared_words
 from fggp.data.registry import Archive
 from fggp.data.torchvision_sets import digest
 from fggp.foundation.errors import Failure
 from fggp.running.doctor.context import Place
 from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
-from fggp.study.study_folder import DATA, check_images, data_path
+from fggp.study.study_folder import DATA, changed_words, check_images, data_path, source_changes
 
 PATIENCE_SECONDS = 5
 
@@ -24,9 +25,9 @@ def images(place: Place) -> Iterator[Finding]:
         yield unchecked("images", "no study was named")
         return
     data, prepared = place.study.data, data_path(place.study.data.name)
-    command = f"python -m fggp prepare {place.study_file.stem}"
+    command = f"python -m fggp prepare {quote(place.study_file.stem)}"
     if prepared.exists():
-        yield _prepared(place, prepared)
+        yield _prepared(place, prepared, command)
         return
     source = SOURCES[data.kind]
     if source.path:
@@ -37,10 +38,12 @@ def images(place: Place) -> Iterator[Finding]:
         yield ok("images", f"{prepared} is made when it is needed, without a download")
 
 
-def _prepared(place: Place, path: Path) -> Finding:
+def _prepared(place: Place, path: Path, command: str) -> Finding:
     assert place.study is not None
     assert place.study_file is not None
     try:
+        if (changed := source_changes(place.study.data)) is not None:
+            return wrong("images", changed_words(place.study.data, changed), command)
         check_images(place.study_file, place.study)
         dataset = load(path)
     except Failure as failure:
@@ -48,7 +51,10 @@ def _prepared(place: Place, path: Path) -> Finding:
         return wrong("images", found or fix, fix)
     count, side = len(dataset.train_labels), dataset.train_images.shape[-1]
     held = f"{count} to train on and {len(dataset.test_labels)} to test, of {side} pixels"
-    return ok("images", f"{path}: {held}, sha256 {dataset.sha256[:12]}")
+    found = f"{path}: {held}, sha256 {dataset.sha256[:12]}"
+    if shared := shared_words(dataset):
+        return warning("images", f"{found}; {shared}", "remove them from one of the two")
+    return ok("images", found)
 
 
 def _given(path: Path, command: str) -> Finding:
