@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from fggp.foundation.validation import nearest
-from fggp.pruning.parameters import Layer, prunable
+from fggp.pruning.parameters import Layer
+from fggp.pruning.prunable import choose, prunable
 from fggp.pruning.timing import Method
 
 
@@ -21,7 +22,9 @@ class DenseLayers:
         dense: names of those among them that are never pruned.
 
     Attributes:
-        pruned: the other parameters by name, in layer order.
+        base: the prunable parameters by name, in layer order.
+        pruned: those of them that are pruned.
+        left_out: why each other parameter of two or more dimensions is neither, by name.
 
     Raises:
         ValueError: for a name that is not a prunable parameter, and where nothing is left to prune.
@@ -37,7 +40,10 @@ class DenseLayers:
             kept = prunable(model, dense) if dense else {}
         except ValueError as error:
             raise ValueError(str(error).replace("params:", "dense:", 1)) from None
-        base = prunable(model, None if params is None else [*params, *dense])
+        named = params if params is None or isinstance(params, str) else [*params, *dense]
+        choice = choose(model, named)
+        self.left_out, self.base = choice.left_out, choice.parameters
+        base = self.base
         for name in kept.keys() - base.keys():
             raise ValueError(f"dense: {name!r} is not prunable; leave it out")
         self._order = list(base)
