@@ -161,12 +161,11 @@ def method(
 
     """
     if not isinstance(name, str):
-        kind = type(name).__name__
-        raise TypeError(f"name: a {kind} is not the name of a method, such as 'fggp'")
+        raise TypeError(f"name: give the name of a method, 'fggp', not {type(name).__name__}")
     definition = find(name)
     check_steps("steps", steps)
     if timing is not None and not isinstance(timing, Timing):
-        raise TypeError(f"timing: a {type(timing).__name__} is not a fggp.pruning.Timing")
+        raise TypeError(f"timing: give a fggp.pruning.Timing, not {type(timing).__name__}")
     target, start = ratio(sparsity), ratio(initial_sparsity)
     if not 0 <= start <= target < 1:
         hint = meant_as_share(target) or meant_as_share(start)

@@ -59,7 +59,7 @@ def _said(value: Any) -> str:
     if isinstance(value, str | int | float):
         return repr(value)
     kind = type(value)
-    article = "an" if kind.__name__[0] in "AEIOU" else "a"
+    article = "an" if kind.__name__[0] in "AEIOUaeiou" else "a"
     return f"{article} {kind.__name__}" if kind is not type else f"the class {value.__name__}"
 
 

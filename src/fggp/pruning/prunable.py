@@ -127,7 +127,7 @@ def _named(model: nn.Module, names: Iterable[str]) -> set[str]:
     if isinstance(names, str):
         raise ValueError(f"params: {names!r} is one name; give a list of names")
     if not isinstance(names, Iterable):
-        raise TypeError(f"params: a {type(names).__name__} is not a list of names")
+        raise TypeError(f"params: give a list of names, not {type(names).__name__}")
     first = {id(parameter): name for name, parameter in model.named_parameters()}
     every = dict(model.named_parameters(remove_duplicate=False))
     wanted = set()
@@ -136,7 +136,7 @@ def _named(model: nn.Module, names: Iterable[str]) -> set[str]:
             own = first.get(id(name), next(iter(first.values()), "0.weight"))
             raise TypeError(f"params: give names such as {own!r}, not the parameters themselves")
         if not isinstance(name, str):
-            raise TypeError(f"params: a {type(name).__name__} is not the name of a parameter")
+            raise TypeError(f"params: give names of parameters, not {type(name).__name__}")
         if name not in every:
             hint = nearest(name, list(first.values()))
             raise ValueError(f"params: the model has no parameter {name!r}{hint}")
