@@ -110,6 +110,7 @@ def test_whole_numbers_of_numpy_are_steps() -> None:
         ),
         (lambda: fggp.sparsify(MODEL, MODEL), "is not a number"),
         (lambda: fggp.sparsify(MODEL, 0.5, params=MODEL.parameters()), "not the parameters"),
+        (lambda: Timing(100, 0, 50, 0), "every: 0 is not possible; the nearest valid is 1"),
         (lambda: Timing(100, 0, 100 / 2, 10), r"end: 50\.0 is not a whole number; give 50"),
     ],
 )

@@ -281,6 +281,24 @@ def test_what_cannot_be_pruned_rightly_is_refused_in_one_line_before_anything_ch
     assert before.is_meta or torch.equal(before, model[0].weight)
 
 
+@pytest.mark.filterwarnings("ignore:.*quantize.* deprecated")
+def test_a_model_with_quantised_layers_is_refused() -> None:
+    model = nn.Sequential(nn.Conv1d(2, 2, 1), torch.ao.nn.quantized.dynamic.Linear(4, 4))
+    with pytest.raises(ValueError, match="'1' is a quantised layer; prune before you quantise"):
+        fggp.sparsify(model, 0.5)
+    assert list(fggp.sparsify(model, 0.5, params=["0.weight"])) == ["0.weight"]
+
+
+def test_a_model_that_moves_after_the_pruner_was_made_is_refused_at_the_next_step() -> None:
+    model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))
+    pruner = fggp.Pruner(model, sgd(model), fggp.method("random", sparsity=0.5, steps=8))
+    # Between a CPU and a GPU parameters stay the same objects; there is none here to move them to.
+    pruner.parameters["0.weight"] = nn.Parameter(torch.empty(8, 4, device="meta"))
+    with pytest.raises(RuntimeError, match=r"moved from cpu to meta .* move it first, then make"):
+        pruner.step()
+    assert pruner.steps == 0
+
+
 @pytest.mark.parametrize("make", [lazy, complex_one, quantised, in_rows])
 def test_the_other_layers_of_such_a_model_are_pruned_by_name(make: Callable[[], nn.Module]) -> None:
     model = make()

@@ -67,6 +67,7 @@ def choose(model: nn.Module, names: Iterable[str] | None = None, *, frozen: bool
     parameters = dict(model.named_parameters())
     reasons = _reasons(model, frozen=frozen)
     if names is None:
+        _check_unquantised(model)
         chosen = {name for name, reason in reasons.items() if reason is None}
     else:
         chosen = _named(model, names)
@@ -78,6 +79,17 @@ def choose(model: nn.Module, names: Iterable[str] | None = None, *, frozen: bool
     if not chosen:
         raise ValueError(f"params: there is nothing to prune; {_way_out(left_out)}")
     return Choice({name: p for name, p in parameters.items() if name in chosen}, left_out)
+
+
+def check_in_place(parameters: Mapping[str, nn.Parameter], masks: Mapping[str, Tensor]) -> None:
+    """Raise RuntimeError where the model has moved to another device since masks were made."""
+    name, mask = next(iter(masks.items()))
+    now = parameters[name].device
+    if now != mask.device:
+        raise RuntimeError(
+            f"the model has moved from {mask.device} to {now} since the pruner was made; move it "
+            "first, then make the optimizer and the pruner"
+        )
 
 
 def check_present(parameters: dict[str, nn.Parameter]) -> None:
@@ -115,6 +127,16 @@ def _reason(name: str, p: nn.Parameter, module: nn.Module, *, frozen: bool) -> s
     lazy_or_cut = is_lazy(p) or p.ndim < 2
     reason = left_out_as(name, None if lazy_or_cut else tuple(p.shape), module)
     return FROZEN if reason is None and not frozen and not p.requires_grad else reason
+
+
+def _check_unquantised(model: nn.Module) -> None:
+    """Raise ValueError for a layer of torch whose weight is packed and no parameter any more."""
+    for name, module in model.named_modules():
+        if ".quantized" in type(module).__module__ and hasattr(module, "_packed_params"):
+            raise ValueError(
+                f"params: {name!r} is a quantised layer; prune before you quantise, or name what "
+                "to prune through params="
+            )
 
 
 def _cut(parameter: nn.Parameter) -> bool:

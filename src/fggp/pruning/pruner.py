@@ -22,7 +22,7 @@ from fggp.pruning.masking import Masking
 from fggp.pruning.model_counts import Found, compared, counted
 from fggp.pruning.parameters import Layer, check_floor, check_optimizer, inmost, unwrapped
 from fggp.pruning.progress import Handle, below_target, listed, metrics
-from fggp.pruning.prunable import check_present, warn_of_left_out
+from fggp.pruning.prunable import check_in_place, check_present, warn_of_left_out
 from fggp.pruning.rewinding import Rewinding
 from fggp.pruning.rules import grows
 from fggp.pruning.saved_state import check_same, described, extended
@@ -220,6 +220,7 @@ class Pruner:
         return self._step(masked)
 
     def _step(self, masked: bool = False) -> int | None:
+        check_in_place(self.parameters, self._masking.masks.by_name)
         self.steps += 1
         if self.steps == self._end + 1:
             warnings.warn(

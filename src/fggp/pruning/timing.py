@@ -48,6 +48,8 @@ class Timing:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             check_steps(name, value)
+        if self.every < 1:
+            raise ValueError(f"every: {self.every} is not possible; the nearest valid is 1")
 
     @classmethod
     def default(cls, steps: int) -> Timing:
