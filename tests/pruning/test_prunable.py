@@ -90,6 +90,7 @@ OTHERS: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: nn.ModuleDict({"position_embeddings": nn.Embedding(9, 4)}),
         "positions",
     ),
+    "positions of GPT-2": (lambda: nn.ModuleDict({"wpe": nn.Embedding(9, 4)}), "positions"),
     "learned positions": (lambda: renamed("PositionalEncoding", weight=(9, 4)), "positions"),
     "state space": (lambda: Own(A_log=(8, 4)), "scale"),
     "empty": (lambda: nn.Linear(0, 4, bias=False), "empty"),

@@ -35,7 +35,7 @@ SCALES = frozenset(
 )
 TOKENS = frozenset({"decay", "latent", "latents", "prefix", "prompt", "prompts", "token", "tokens"})
 POSITIONS = frozenset(
-    {"pe", "pos", "position", "positional", "positions"} | {"rel", "relative", "rpb"}
+    {"pe", "pos", "position", "positional", "positions"} | {"rel", "relative", "rpb", "wpe"}
 )
 GENERIC = frozenset({"data", "param", "parameter", "table", "value", "w", "weight"})
 """Names of parameters that say nothing, so that the name of the module is read as well."""
