@@ -26,6 +26,10 @@ class Prune(TrainerCallback):
     def on_save(self, args, state, control, **kwargs):
         torch.save(self.pruner.state_dict(), self.file(args, state))
 
+    def on_step_begin(self, args, state, control, **kwargs):
+        # The best model is one of those after the last update, which has the target sparsity.
+        state.best_metric = state.best_metric if self.pruner.settled else None
+
     def file(self, args, state):
         return f"{args.output_dir}/checkpoint-{state.global_step}/pruner.pt"
 
@@ -44,14 +48,12 @@ class Digits(nn.Module):
 
 if __name__ == "__main__":
     torch.manual_seed(0)
-    digits, model, folder = load_digits(), Digits(), TemporaryDirectory()
-    rows = [{"x": x, "labels": y} for x, y in zip(digits.data, digits.target, strict=True)]
+    model, folder, prune = Digits(), TemporaryDirectory(), Prune("fggp", sparsity=0.95)
+    rows = [{"x": x, "labels": y} for x, y in zip(*load_digits(return_X_y=True), strict=True)]
     train, test = random_split(rows, [1200, 597])
-    prune = Prune("fggp", sparsity=0.95, initial_sparsity=0.5)
     options = {"num_train_epochs": 20, "per_device_train_batch_size": 50, "learning_rate": 0.01}
     arguments = TrainingArguments(folder.name, use_cpu=True, save_strategy="no", **options)
     trainer = Trainer(model, arguments, train_dataset=train, callbacks=[prune])
     trainer.train()
-    found = trainer.predict(test)
-    accuracy = (found.predictions.argmax(1) == found.label_ids).mean()
-    print(f"accuracy {accuracy:.3f}, sparsity {prune.pruner.sparsity:.4f}")
+    logits, y, _ = trainer.predict(test)
+    print(f"accuracy {(logits.argmax(1) == y).mean():.3f}, sparsity {prune.pruner.sparsity:.4f}")

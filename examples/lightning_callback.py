@@ -26,6 +26,11 @@ class Prune(L.Callback):
     def load_state_dict(self, state):
         self.saved = state
 
+    def restore(self, module, saved):
+        """Load model and masks of a checkpoint, as of the best one, read by `torch.load`."""
+        module.load_state_dict(saved["state_dict"])
+        self.pruner.load_state_dict(saved["callbacks"][self.state_key])
+
 
 class Digits(L.LightningModule):
     """A small network, as any other."""
@@ -47,8 +52,7 @@ if __name__ == "__main__":
     data = TensorDataset(torch.tensor(digits.data / 16).float(), torch.tensor(digits.target))
     train, test = random_split(data, [1200, 597])
     prune = Prune("fggp", sparsity=0.95, initial_sparsity=0.5)
-    options = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False}
-    trainer = L.Trainer(max_epochs=20, callbacks=[prune], **options)
+    trainer = L.Trainer(max_epochs=20, callbacks=[prune], accelerator="cpu", barebones=True)
     trainer.fit(model, DataLoader(train, 50, shuffle=True))
     x, y = test[:]
     accuracy = (model.net(x).argmax(1) == y).float().mean()

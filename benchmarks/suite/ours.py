@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from fggp.methods import find
 from fggp.models import build
-from fggp.pruning.parameters import flat, prunable
+from fggp.pruning.parameters import flat
+from fggp.pruning.prunable import prunable
 from fggp.pruning.pruner import Pruner
 from fggp.pruning.timing import Method, Timing
 from fggp.pruning.topk import keep_largest

@@ -22,7 +22,7 @@ from fggp.fast.packed import read
 from fggp.foundation.exact import kept_count
 from fggp.models import build
 from fggp.pruning.distributions import erk
-from fggp.pruning.parameters import prunable
+from fggp.pruning.prunable import prunable
 
 SHIPPED = Path(__file__).parents[2] / "results/reference/mini-folder/runs/vgg19"
 WEIGHTS = Path(__file__).parents[2] / "results"

@@ -16,7 +16,7 @@ from fggp.foundation.exact import kept_count
 from fggp.foundation.random_streams import stream
 from fggp.models import build
 from fggp.pruning.initial_masks import ERK, Beginning
-from fggp.pruning.parameters import prunable
+from fggp.pruning.prunable import prunable
 
 WIDTH = Fraction(1, 8)
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, SMOOTHING = 0.1, 0.9, 5e-4, 0.1

@@ -30,6 +30,8 @@ DOORS = {"__init__", "__main__"}
 WITH_TORCH = {
     *("pruning.saliency", "pruning.parameters", "pruning.float_masks", "pruning.soft_masking"),
     *("pruning.rewinding", "pruning.pruner", "pruning.sparsify", "pruning.masks"),
+    *("pruning.layer_kinds", "pruning.derived_weights", "pruning.prunable"),
+    *("pruning.model_counts", "pruning.progress", "pruning.arguments"),
     *("pruning.masking", "pruning.forward_pass", "pruning.attachment", "pruning.dense_layers"),
     *("storage.packing", "storage.state_dicts"),
     *("data.batches", "data.crops"),

@@ -78,6 +78,7 @@ def test_every_example_is_in_the_readme_of_its_folder() -> None:
 
 LIGHTNING = """
 import lightning as L, torch
+from fggp.pruning.timing import Timing
 from lightning_callback import Digits, Prune
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -86,7 +87,7 @@ def trained(epochs, folder, checkpoint=None):
     images = torch.randn(200, 64, generator=torch.Generator().manual_seed(1))
     data = DataLoader(TensorDataset(images, torch.arange(200) % 10), 20)
     prune, model = Prune("granet", sparsity=0.9, initial_sparsity=0.5), Digits()
-    prune.settings["timing"] = fggp.pruning.timing.Timing(60, 0, 30, 5)
+    prune.settings["timing"] = Timing(60, 0, 30, 5)
     trainer = L.Trainer(max_epochs=epochs, callbacks=[prune], accelerator="cpu", logger=False,
                         default_root_dir=folder, enable_progress_bar=False)
     trainer.fit(model, data, ckpt_path=checkpoint)
@@ -94,14 +95,14 @@ def trained(epochs, folder, checkpoint=None):
         trainer.save_checkpoint(f"{folder}/last.ckpt")
     return prune.pruner, model
 
-import fggp
 whole, model = trained(6, "whole")
 trained(2, "part")
 again, other = trained(6, "again", "part/last.ckpt")
 """
 
 TRANSFORMERS = """
-import torch, fggp
+import torch
+from fggp.pruning.timing import Timing
 from hf_trainer import Digits, Prune
 from transformers import Trainer, TrainingArguments
 
@@ -110,7 +111,7 @@ def trained(folder, checkpoint=None):
     generator = torch.Generator().manual_seed(1)
     rows = [{"x": torch.randn(64, generator=generator), "labels": i % 10} for i in range(200)]
     prune, model = Prune("granet", sparsity=0.9, initial_sparsity=0.5), Digits()
-    prune.settings["timing"] = fggp.pruning.timing.Timing(60, 0, 30, 5)
+    prune.settings["timing"] = Timing(60, 0, 30, 5)
     arguments = TrainingArguments(
         folder, num_train_epochs=6, per_device_train_batch_size=20, use_cpu=True,
         save_strategy="epoch", report_to="none", disable_tqdm=True,
@@ -142,3 +143,77 @@ def test_a_training_that_a_framework_continues_gives_the_same_bits(
     ready(name)
     path = f"import sys; sys.path.insert(0, {str(ROOT / 'examples')!r})\n"
     assert run("-c", path + script + EQUAL, folder=tmp_path).endswith("equal\n")
+
+
+BEST_OF_TRANSFORMERS = """
+import torch, fggp
+from hf_trainer import Digits, Prune
+from transformers import Trainer, TrainingArguments
+
+torch.manual_seed(0)
+generator = torch.Generator().manual_seed(1)
+rows = [{"x": torch.randn(64, generator=generator), "labels": i % 10} for i in range(200)]
+prune, model = Prune("fggp", sparsity=0.95), Digits()
+arguments = TrainingArguments(
+    "best", num_train_epochs=8, per_device_train_batch_size=20, use_cpu=True, report_to="none",
+    save_strategy="epoch", eval_strategy="epoch", load_best_model_at_end=True, disable_tqdm=True,
+)
+trainer = Trainer(model, arguments, train_dataset=rows, eval_dataset=rows[:50], callbacks=[prune])
+losses = []
+
+class Worse(fggp_callback):
+    # The loss of early models is the best, as where pruning costs accuracy.
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        losses.append(state.global_step)
+        metrics["eval_loss"] = float(state.global_step)
+
+trainer.add_callback(Worse())
+trainer.train()
+weights = torch.cat([p.detach().flatten() for p in model.parameters() if p.ndim > 1])
+assert prune.pruner.sparsity == float((weights == 0).double().mean()), prune.pruner
+assert abs(prune.pruner.sparsity - 0.95) < 1e-4
+assert losses == list(range(10, 81, 10))
+assert trainer.state.best_model_checkpoint.endswith("checkpoint-40")  # the last update is at 40
+print("equal")
+""".replace("fggp_callback", "__import__('transformers').TrainerCallback")
+
+BEST_OF_LIGHTNING = """
+import lightning as L, torch
+from lightning_callback import Digits, Prune
+from torch.utils.data import DataLoader, TensorDataset
+
+L.seed_everything(0)
+images = torch.randn(200, 64, generator=torch.Generator().manual_seed(1))
+data = DataLoader(TensorDataset(images, torch.arange(200) % 10), 20)
+prune, model = Prune("fggp", sparsity=0.95), Digits()
+keep = L.pytorch.callbacks.ModelCheckpoint("best", "{step}", save_top_k=-1, every_n_epochs=1)
+trainer = L.Trainer(max_epochs=8, callbacks=[prune, keep], accelerator="cpu", logger=False,
+                    enable_progress_bar=False)
+trainer.fit(model, data)
+
+def zeros():
+    weights = torch.cat([p.detach().flatten() for p in model.parameters() if p.ndim > 1])
+    return float((weights == 0).double().mean())
+
+assert abs(zeros() - 0.95) < 1e-4
+for step, wanted in ((20, 0.7), (80, 0.95)):
+    prune.restore(model, torch.load(f"best/step={step}.ckpt"))
+    assert prune.pruner.sparsity == zeros()
+    assert prune.pruner.steps == step
+    assert (zeros() > 0.94) == (wanted == 0.95)
+print("equal")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "script"),
+    [("lightning_callback", BEST_OF_LIGHTNING), ("hf_trainer", BEST_OF_TRANSFORMERS)],
+)
+def test_a_best_model_that_is_restored_is_as_sparse_as_is_claimed(
+    name: str, script: str, tmp_path: Path
+) -> None:
+    ready(name)
+    path = f"import sys; sys.path.insert(0, {str(ROOT / 'examples')!r})\n"
+    said = run("-W", "error::RuntimeWarning", "-c", path + script, folder=tmp_path)
+    assert said.endswith("equal\n")

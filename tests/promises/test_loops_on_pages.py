@@ -1,5 +1,6 @@
 """What the pages tell a reader to type into a loop of their own."""
 
+import copy
 import re
 import subprocess
 import sys
@@ -9,8 +10,11 @@ import torch
 from plain_loop import BATCHES, network
 from torch import nn
 
+import fggp
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+EXAMPLES = (ROOT / "examples/README.md").read_text()
 MIGRATING = (ROOT / "examples/MIGRATING.md").read_text()
 
 
@@ -33,6 +37,30 @@ def test_the_loop_of_the_readme_prunes_with_nothing_but_what_a_reader_has() -> N
     assert pruner.steps == 5 * 24
     assert sum(int(p.count_nonzero()) for p in pruner.parameters.values()) == 69
     assert round(1374 * 0.05) == 69
+
+
+def test_the_lines_of_the_examples_make_a_training_longer() -> None:
+    (longer,) = blocks(EXAMPLES)
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    short = fggp.Pruner(model, optimizer, fggp.method("fggp", sparsity=0.95, steps=24))
+    names = {"model": model, "optimizer": optimizer, "steps": 24, "fggp": fggp}
+    trained(short, model, optimizer)
+    names["saved"] = copy.deepcopy(short.state_dict())
+    exec(longer, names)
+    trained(names["pruner"], model, optimizer)
+    assert names["pruner"].steps == 48
+    for name, mask in short.masks.items():
+        assert torch.equal(names["pruner"].masks[name], mask)
+        assert not model.get_parameter(name)[~mask].any()
+
+
+def trained(pruner: fggp.Pruner, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    for x, y in BATCHES:
+        nn.functional.cross_entropy(model(x.float()), y).backward()
+        optimizer.step()
+        pruner.step()
+        optimizer.zero_grad()
 
 
 def test_every_block_of_the_page_on_migrating_runs_and_its_assertions_hold(tmp_path: Path) -> None:

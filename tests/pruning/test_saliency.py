@@ -18,7 +18,8 @@ import fggp
 from fggp.models import build
 from fggp.pruning import saliency
 from fggp.pruning.initial_masks import counts
-from fggp.pruning.parameters import flat, prunable
+from fggp.pruning.parameters import flat
+from fggp.pruning.prunable import prunable
 from fggp.pruning.topk import keep_share
 
 BATCH = [(IMAGES, LABELS)]

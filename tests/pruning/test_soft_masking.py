@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 from fractions import Fraction
 from math import floor
 from typing import Any
@@ -378,7 +379,14 @@ def test_a_detached_pruner_leaves_dense_training_and_takes_it_over_again(name: s
         training.backward()
         training.optimizer.step()
         training.optimizer.zero_grad()
-    handle.remove()
+    # That of sr-ste is met from the start; with decaying-mask all weights leak through at first.
+    early = (
+        pytest.warns(RuntimeWarning, match="detached below the target")
+        if name != "sr-ste"
+        else nullcontext()
+    )
+    with early:
+        handle.remove()
     training.backward()
     training.optimizer.step()
     training.optimizer.zero_grad()

@@ -19,7 +19,7 @@ from fggp.data import Dataset
 from fggp.methods import METHODS
 from fggp.models import build
 from fggp.pruning.mask_update import magnitude
-from fggp.pruning.parameters import prunable
+from fggp.pruning.prunable import prunable
 from fggp.pruning.recipe import Recipe
 from fggp.pruning.rules import Choose, PruneTo, grows
 from fggp.pruning.selections import Floored, InGroups, Largest

@@ -45,6 +45,11 @@ def plain(value: Fraction) -> int | float | str:
     return float(value) if ratio(float(value)) == value else str(value)
 
 
+def meant_as_share(value: Fraction) -> str:
+    """Return «; did you mean 0.9?» for 90, which was meant in percent; nothing for a share."""
+    return f"; did you mean {plain(value / 100)}?" if 1 < value < 100 else ""
+
+
 def percent(value: Fraction) -> str:
     """Write a share as the shortest decimal percentage: 49/50 is "98", 199/200 is "99.5"."""
     return str(plain(value * 100))

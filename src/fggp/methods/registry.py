@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from math import floor
@@ -13,10 +13,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from fggp.foundation.docstrings import Docstring, docstring
-from fggp.foundation.exact import plain, ratio
+from fggp.foundation.exact import meant_as_share, ratio
 from fggp.foundation.validation import explain, nearest
 from fggp.pruning.recipe import Recipe
-from fggp.pruning.timing import Method, Timing
+from fggp.pruning.timing import Method, Timing, check_steps
 
 Starts = Literal["both", "one", "none"]
 Masking = Literal["hard", "soft"]
@@ -160,12 +160,18 @@ def method(
     Raises:
         KeyError: for an unknown name.
         ValueError: for a sparsity or a setting that is not possible.
+        TypeError: for an argument of another type, such as a number of steps that is not whole.
 
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name: give the name of a method, 'fggp', not {type(name).__name__}")
     definition = find(name)
+    check_steps("steps", steps)
+    if timing is not None and not isinstance(timing, Timing):
+        raise TypeError(f"timing: give a fggp.pruning.Timing, not {type(timing).__name__}")
     target, start = ratio(sparsity), ratio(initial_sparsity)
     if not 0 <= start <= target < 1:
-        hint = f"; did you mean {plain(target / 100)}?" if 1 < target < 100 else ""
+        hint = meant_as_share(target) or meant_as_share(start)
         raise ValueError(
             f"sparsity {sparsity} with initial_sparsity {initial_sparsity} is not possible: "
             f"0 <= initial_sparsity <= sparsity < 1 must hold{hint}"
@@ -183,7 +189,9 @@ def method(
     if recipe.narrow:
         raise ValueError(f"{name} is another network, not a way to prune this one: build it")
     timing = timing or _default(recipe, steps, target)
-    return Method.of(name, recipe, target, None if definition.starts == "one" else start, timing)
+    plain_settings = definition.settings(**settings).model_dump(mode="json")
+    made = Method.of(name, recipe, target, None if definition.starts == "one" else start, timing)
+    return replace(made, settings=plain_settings)
 
 
 def _default(recipe: Recipe, steps: int, sparsity: Fraction) -> Timing:

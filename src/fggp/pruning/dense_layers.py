@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from fggp.foundation.validation import nearest
-from fggp.pruning.parameters import Layer, prunable
+from fggp.pruning.parameters import Layer
+from fggp.pruning.prunable import choose, prunable
 from fggp.pruning.timing import Method
 
 
@@ -21,7 +22,9 @@ class DenseLayers:
         dense: names of those among them that are never pruned.
 
     Attributes:
-        pruned: the other parameters by name, in layer order.
+        base: the prunable parameters by name, in layer order.
+        pruned: those of them that are pruned.
+        left_out: why each other parameter of two or more dimensions is neither, by name.
 
     Raises:
         ValueError: for a name that is not a prunable parameter, and where nothing is left to prune.
@@ -31,13 +34,14 @@ class DenseLayers:
     def __init__(
         self, model: nn.Module, params: Sequence[str] | None, dense: Sequence[str]
     ) -> None:
-        if isinstance(dense, str):
-            raise ValueError(f"dense: {dense!r} is one name; give a list of names")
+        dense = _as_list("dense", dense)
         try:
             kept = prunable(model, dense) if dense else {}
-        except ValueError as error:
-            raise ValueError(str(error).replace("params:", "dense:", 1)) from None
-        base = prunable(model, None if params is None else [*params, *dense])
+        except (ValueError, TypeError) as error:
+            raise type(error)(str(error).replace("params:", "dense:", 1)) from None
+        choice = choose(model, None if params is None else [*_as_list("params", params), *dense])
+        self.left_out, self.base = choice.left_out, choice.parameters
+        base = self.base
         for name in kept.keys() - base.keys():
             raise ValueError(f"dense: {name!r} is not prunable; leave it out")
         self._order = list(base)
@@ -81,6 +85,14 @@ class DenseLayers:
         for name, mask in self.masks.items():
             found[name] = Layer(name, tuple(mask.shape), mask.numel(), mask.numel())
         return [found[name] for name in self._order]
+
+
+def _as_list(argument: str, names: Iterable[str]) -> list[str]:
+    if isinstance(names, str):
+        raise ValueError(f"{argument}: {names!r} is one name; give a list of names")
+    if not isinstance(names, Iterable):
+        raise TypeError(f"{argument}: give a list of names, not {type(names).__name__}")
+    return list(names)
 
 
 def named_layers(model: nn.Module, names: Sequence[str]) -> list[str]:

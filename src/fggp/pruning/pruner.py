@@ -5,23 +5,29 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fggp.foundation.random_streams import stream
+from fggp.pruning.arguments import ReadOnlyMasks, check_arguments, check_options
 from fggp.pruning.attachment import Attachment
 from fggp.pruning.dense_layers import DenseLayers
 from fggp.pruning.forward_pass import ForwardPass, condition_of
 from fggp.pruning.initial_masks import Beginning
 from fggp.pruning.mask_update import Loss, Read, Update
 from fggp.pruning.masking import Masking
+from fggp.pruning.model_counts import Found, compared, counted
 from fggp.pruning.parameters import Layer, check_floor, check_optimizer, inmost, unwrapped
+from fggp.pruning.progress import Handle, below_target, listed, metrics
+from fggp.pruning.prunable import check_in_place, check_present, warn_of_left_out
 from fggp.pruning.rewinding import Rewinding
 from fggp.pruning.rules import grows
+from fggp.pruning.saved_state import check_same, described, extended
 from fggp.pruning.timing import Method
+from fggp.pruning.warning import warn
 
 
 class Pruner:
@@ -32,10 +38,16 @@ class Pruner:
     ordinary module with unchanged state_dict keys and dense gradients. Where masking is soft, the
     model holds the masked weights and the pruner the full ones.
 
+    A warning, once, names what the masks claim and the model does not hold, and where a training
+    ends, is saved at its end, or is detached before its last update, below the target sparsity. A
+    checkpoint in the middle of a training is no end.
+
     Args:
-        model: the network; every parameter with two or more dimensions is prunable. With
-            DistributedDataParallel, gradients are averaged before the pruner sees them, so that
-            equal seeds give equal masks on all ranks.
+        model: the network. Prunable are weights of convolutions, linear, recurrent and attention
+            layers and embeddings, and other parameters that are matrices, not those of
+            normalisation, scales, tokens and positions; frozen ones are left out. `left_out` has
+            what is not pruned. With DistributedDataParallel, gradients are averaged before the
+            pruner sees them, so that equal seeds give equal masks on all ranks.
         optimizer: the optimizer that trains it.
         method: what to prune and when.
         seed: of the initial mask and of random growth; the same on all ranks.
@@ -47,10 +59,16 @@ class Pruner:
             stay in the base of the sparsity, so that it means as many weights as without them.
         state: what `state_dict` returned, where model and optimizer are restored already, as by a
             framework that continues a training; no weight is masked then.
+        extend: whether ``state`` is of a training of fewer steps that goes on. Updates are made
+            when they were planned there; after the last the masks stay as they are. ``method`` is
+            the same with the steps of the longer training.
 
     Raises:
-        ValueError: for a name that is not a parameter, a parameter the optimizer does not have, or
-            a method that needs ``batches`` or ``loss`` and gets none, or a state of another.
+        ValueError: for a name that is not a parameter, a weight that cannot be pruned rightly (of a
+            lazy or parametrized layer, under `torch.nn.utils.prune`, complex, quantised or cut into
+            pieces), a parameter the optimizer does not have, or a method that needs ``batches`` or
+            ``loss`` and gets none, or a state of another.
+        TypeError: for an argument of another type.
 
     """
 
@@ -66,10 +84,16 @@ class Pruner:
         params: Sequence[str] | None = None,
         dense: Sequence[str] = (),
         state: dict[str, Any] | None = None,
+        extend: bool = False,
     ) -> None:
+        check_arguments(model, optimizer, method)
+        check_options(seed, batches, loss)
+        method, self._end = extended(method, state) if extend else (method, method.timing.steps)
         self.method = method
         self.model, self.optimizer = unwrapped(model), inmost(optimizer)
         self._dense = DenseLayers(model, params, dense)
+        self._by_default = params is None
+        check_present(self._dense.base)
         self.parameters = own = self._dense.pruned
         check_optimizer(self.optimizer, own)
         keep_at_last = self._dense.keep(method, method.timing.updates)
@@ -98,11 +122,12 @@ class Pruner:
                 self._masking.write(method.recipe.begin(self._seen(0, None)))
                 self.apply()
         self._warn_of_emptied()
+        warn_of_left_out(self._dense.base, self.model, self.left_out)
 
     @property
     def masks(self) -> dict[str, Tensor]:
         """The boolean masks by parameter name; True where a weight is kept."""
-        return self._dense.with_masks(self._masking.masks.by_name)
+        return ReadOnlyMasks(self._dense.with_masks(self._masking.masks.by_name))
 
     @property
     def total(self) -> int:
@@ -110,9 +135,15 @@ class Pruner:
         return self._dense.total
 
     @property
+    def left_out(self) -> dict[str, str]:
+        """Why a parameter of two or more dimensions is not prunable, by name."""
+        return dict(self._dense.left_out)
+
+    @property
     def sparsity(self) -> float:
-        """The share of prunable weights that the masks remove now."""
-        return 1 - sum(layer.kept for layer in self.layers()) / self.total
+        """The share of the prunable weights that the model holds as pruned now; see `layers`."""
+        layers = self.layers()
+        return 1 - sum(layer.kept for layer in layers) / max(1, sum(x.total for x in layers))
 
     @property
     def leak(self) -> float | None:
@@ -134,9 +165,46 @@ class Pruner:
         """Whether no weight that is pruned now can come back or be seen by the model."""
         return not self._masking.soft and (self.settled or not grows(self.method.recipe.rule))
 
-    def layers(self) -> list[Layer]:
-        """Return the prunable tensors in layer order."""
-        return self._dense.with_layers(self._masking.masks.layers())
+    def layers(self, of: Literal["model", "masks"] = "model") -> list[Layer]:
+        """Return the prunable tensors in layer order, with their counts.
+
+        Counts of the model are of the tensors that it holds now: where all pruned weights of a
+        layer are zero, it keeps what its mask keeps, a kept weight that happens to be zero
+        included; else it keeps all weights that are not zero. Where masking is soft and pruned
+        weights leak through (`leak`), the model holds a share of them, and the mask counts. Layers
+        that became prunable after the pruner was made are included. One pass over the weights, and
+        on a GPU the host waits.
+
+        Args:
+            of: "masks" for the counts of the masks, which are known without looking at the model.
+
+        Warns:
+            RuntimeWarning: where the model holds something else than the masks say.
+
+        """
+        planned = self._dense.with_layers(self._masking.masks.layers())
+        if of == "masks":
+            return planned
+        found = self._compared()
+        counts = counted(found, planned, self.masks, leaking=bool(self.leak))
+        self._warn_of(found)
+        return counts
+
+    def metrics(self, *, per_layer: bool = False) -> dict[str, float]:
+        """Return what a logger may want to log, as numbers by name.
+
+        Sparsity, counted in the model, and its target; the weights kept and all; the step and the
+        steps of the training; the share of a pruned weight that leaks through; the last mask update
+        and the last that is planned.
+
+        Args:
+            per_layer: whether to add the sparsity of each layer, as ``sparsity/NAME``.
+
+        """
+        planned = self.method.last_number
+        progress = (self.steps, self._end), (self._last, planned)
+        layers, target = self.layers(), float(self.method.sparsity)
+        return metrics(layers, target, *progress, self.leak, per_layer=per_layer)
 
     def step(self, *, masked: bool = False) -> int | None:
         """Mask weights and momentum after an optimizer step, and update the masks where due.
@@ -152,8 +220,9 @@ class Pruner:
         return self._step(masked)
 
     def _step(self, masked: bool = False) -> int | None:
+        check_in_place(self.parameters, self._masking.masks.by_name)
         self.steps += 1
-        if self.steps == self.method.timing.steps + 1:
+        if self.steps == self._end + 1:
             warnings.warn(
                 f"{self.method.name}: training goes on after the {self.steps - 1} steps that it "
                 "was made for; steps are those of the optimizer in the whole training, not epochs",
@@ -173,6 +242,8 @@ class Pruner:
             self.apply()
         if self._rewinding is not None and self.steps == self.method.timing.begin:
             self._rewinding.keep()
+        if self.steps == self._end:
+            self._warn_if_below("training ends")
         return made
 
     def _needed(self) -> frozenset[Read]:
@@ -194,7 +265,12 @@ class Pruner:
 
         Raises RuntimeError where it is attached already.
         """
-        return self._attachment.attach()
+        return Handle(self._attachment.attach(), self._detached)
+
+    def _detached(self) -> None:
+        self._warn_of(self._compared())
+        if self.steps < self.method.last_update:
+            self._warn_if_below("the pruner is detached")
 
     def _skip(self) -> None:
         self._forward.clear()
@@ -208,9 +284,20 @@ class Pruner:
         self._masking.apply(self.leak)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what resuming needs."""
+        """Return what resuming needs.
+
+        Warns:
+            RuntimeWarning: where the model has other parameters than those that are pruned, and at
+                the end of a training below the target sparsity.
+
+        """
+        self._warn_of(self._compared())
+        if self.steps >= self._end:
+            self._warn_if_below("a training is saved at its end")
         return {
             "method": self.method.identity,
+            "settings": described(self.method),
+            "end": self._end,
             "seed": self.seed,
             "steps": self.steps,
             "waiting": self._waiting,
@@ -224,12 +311,12 @@ class Pruner:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state_dict`.
 
-        Raises ValueError, changing nothing, where the method, its timing or the layers differ.
+        Raises ValueError, changing nothing, where the method, its settings, its timing or the
+        layers differ. To go on with more steps, make a pruner with ``extend=True``.
         """
-        saved, own = state["method"], self.method.identity
-        if saved != own:
-            raise ValueError(f"the state is of {saved}, this pruner of {own}")
+        check_same(state, self.method)
         self._masking.masks.check(state["masks"])
+        self._end = max(self._end, state.get("end", 0))
         self.seed, self.steps, self._waiting = state["seed"], state["steps"], state["waiting"]
         self._forward.load(state["gradients"])
         self._masking.masks.load(state["masks"])
@@ -241,10 +328,33 @@ class Pruner:
             self.apply()
 
     def __str__(self) -> str:
-        rows = [f"{x.name:<40} {x.kept:>12,} / {x.total:>12,}" for x in self.layers()]
-        target, steps = float(self.method.sparsity), self.method.timing.steps
-        reached = f"sparsity {self.sparsity:.6f} of {target:.6g} after step {self.steps} of {steps}"
-        return "\n".join([*rows, f"{self.method.name}: {reached}"])
+        progress = f"after step {self.steps} of {self._end}"
+        leak = self.leak
+        if leak:
+            progress += f", while {leak:.4g} of each pruned weight leaks through"
+        target = float(self.method.sparsity)
+        return listed(self.method.name, self.layers(), target, progress, self.left_out)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Pruner: {self.method.name} to sparsity {float(self.method.sparsity):.6g}, step "
+            f"{self.steps} of {self._end}, {len(self.parameters)} layers of {self.total} weights>"
+        )
+
+    def _compared(self) -> Found:
+        return compared(self.model, self._dense.base, by_default=self._by_default)
+
+    def _warn_of(self, found: Found) -> None:
+        for complaint in found.complaints():
+            warn(f"{self.method.name}: {complaint}")
+
+    def _warn_if_below(self, when: str) -> None:
+        if below_target(self.method, self._last, self.total, self.leak):
+            warn(
+                f"{self.method.name}: {when} below the target sparsity of "
+                f"{float(self.method.sparsity):.6g}, after step {self.steps} of {self._end}: mask "
+                "updates are missing; let it step until then, or make the method with fewer steps"
+            )
 
     def _update(self, update: int, gradient: Tensor | None) -> int | None:
         condition = condition_of(gradient)
@@ -267,6 +377,7 @@ class Pruner:
             self._rewinding.restore()
             self.apply()
         self._warn_of_emptied()
+        self._warn_of(self._compared())
         return update
 
     def _seen(self, update: int, gradient: Tensor | None) -> Update:
@@ -290,10 +401,8 @@ class Pruner:
 
     def _warn_of_emptied(self) -> None:
         if emptied := self._masking.masks.newly_emptied():
-            warnings.warn(
+            warn(
                 f"{self.method.name}: no weight is left in {', '.join(emptied)} after step "
                 f"{self.steps}; a floor or scope: layer keeps some in every layer, where the "
-                "method has one",
-                RuntimeWarning,
-                stacklevel=4,
+                "method has one, and params= names the layers to prune"
             )

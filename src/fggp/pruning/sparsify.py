@@ -10,8 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fggp.foundation.exact import kept_count, ratio
-from fggp.pruning.parameters import prunable
+from fggp.foundation.exact import kept_count, meant_as_share, ratio
+from fggp.pruning.arguments import check_network
+from fggp.pruning.prunable import check_present, prunable
 from fggp.pruning.topk import keep_largest
 
 
@@ -26,7 +27,9 @@ def sparsify(
     """Zero the weights with the smallest magnitude, in place.
 
     Args:
-        model: the network; every parameter with two or more dimensions is prunable.
+        model: the network. Prunable are weights of convolutions, linear, recurrent and attention
+            layers and embeddings, and other parameters that are matrices, frozen ones included;
+            not those of normalisation, scales, tokens and positions.
         sparsity: share of the prunable weights to zero, exact to the weight.
         scope: over all layers, or the same share of each.
         params: names of the parameters to prune, where not all prunable ones are meant.
@@ -35,12 +38,21 @@ def sparsify(
         The masks by parameter name, bool, True where a weight is kept.
 
     Raises:
-        ValueError: for a sparsity outside 0 to 1, an unknown scope or an unknown parameter.
+        ValueError: for a sparsity outside 0 to 1, an unknown scope or an unknown parameter, and for
+            a weight that cannot be pruned rightly (of a lazy or parametrized layer, under
+            `torch.nn.utils.prune`, complex, quantised or cut into pieces).
+        TypeError: for an argument of another type.
 
     """
-    share, parameters = ratio(sparsity), prunable(model, params)
+    check_network(model, "fggp.sparsify(model, sparsity)")
+    share = ratio(sparsity)
     if not 0 <= share < 1:
-        raise ValueError(f"sparsity {sparsity} is not possible: 0 <= sparsity < 1 must hold")
+        raise ValueError(
+            f"sparsity {sparsity} is not possible: 0 <= sparsity < 1 must hold"
+            f"{meant_as_share(share)}"
+        )
+    parameters = prunable(model, params, frozen=True)
+    check_present(parameters)
     if scope not in {"global", "layer"}:
         raise ValueError(f"scope {scope!r} is neither 'global' nor 'layer'")
     scores = [parameter.detach().abs().reshape(-1) for parameter in parameters.values()]
@@ -57,11 +69,12 @@ def sparsify(
     cut = kept.split_with_sizes([len(score) for score in scores])
     for (name, parameter), mask in zip(parameters.items(), cut, strict=True):
         masks[name] = mask.view(parameter.shape)
-        parameter.mul_(masks[name])
+        parameter.masked_fill_(~masks[name], 0)  # a product with an infinite weight is NaN
     emptied = [name for name, mask in masks.items() if not mask.any()]
     if emptied:
         warnings.warn(
-            f"no weight is left in {', '.join(emptied)}; scope='layer' keeps a share of each layer",
+            f"no weight is left in {', '.join(emptied)}; scope='layer' keeps a share of each "
+            "layer, and params= names the layers to prune",
             RuntimeWarning,
             stacklevel=3,
         )

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from math import ceil, floor
+from operator import index
+from typing import Any
 
-from fggp.foundation.exact import kept_count
+from fggp.foundation.exact import kept_count, plain
 from fggp.pruning.mask_update import Read, read_by
 from fggp.pruning.recipe import Recipe
 from fggp.pruning.schedules import Schedule
+
+
+def check_steps(name: str, value: object) -> None:
+    """Raise TypeError, with the fix, where a number of steps is not a whole number."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        index(value)  # type: ignore[arg-type]
+    except TypeError:
+        whole = isinstance(value, float) and value.is_integer()
+        fix = f"{value:.0f}; divide with // instead of /" if whole else "a whole number of steps"
+        raise TypeError(f"{name}: {value!r} is not a whole number; give {fix}") from None
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,12 @@ class Timing:
     begin: int
     end: int
     every: int
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            check_steps(name, value)
+        if self.every < 1:
+            raise ValueError(f"every: {self.every} is not possible; the nearest valid is 1")
 
     @classmethod
     def default(cls, steps: int) -> Timing:
@@ -65,6 +86,8 @@ class Method:
         sparsity: the target, exact.
         initial_sparsity: of the initial mask, exact; the target where a method has one start.
         timing: when updates happen.
+        settings: of the recipe in plain data, for messages and to recognise a saved state; empty
+            where they are not known.
 
     """
 
@@ -73,6 +96,7 @@ class Method:
     sparsity: Fraction
     initial_sparsity: Fraction
     timing: Timing
+    settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(
@@ -97,6 +121,17 @@ class Method:
                 f"{self.name}: the pruning window of {timing.end - timing.begin} steps is shorter "
                 f"than the {timing.every} steps between two updates; update more often"
             )
+
+    def __repr__(self) -> str:
+        values = {
+            "sparsity": plain(self.sparsity),
+            "initial_sparsity": plain(self.initial_sparsity),
+            "steps": self.timing.steps,
+            "timing": self.timing,
+            **self.settings,
+        }
+        given = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        return f"fggp.method({self.name!r}, {given})"
 
     @property
     def identity(self) -> str:
@@ -142,6 +177,12 @@ class Method:
         """The step after which the last update is due, 0 where the masks stay as they begin."""
         down = range(self.timing.steps, 0, -1)
         return next((step for step in down if self.update_at(step) is not None), 0)
+
+    @property
+    def last_number(self) -> int:
+        """The number of the last update inside the window, 0 where the masks stay as they begin."""
+        updates = self.timing.updates
+        return updates - updates % self.recipe.every if self.recipe.rule else 0
 
     def update_within(self, step: int, steps: int) -> bool:
         """Whether an update is due after ``step`` or one of the ``steps`` − 1 that follow."""

@@ -16,7 +16,7 @@ from fggp.foundation.exact import kept_count
 from fggp.foundation.random_streams import stream
 from fggp.models import build
 from fggp.models.registry import find
-from fggp.pruning.parameters import prunable
+from fggp.pruning.prunable import prunable
 from fggp.study.cell import Cell
 from fggp.study.protocol import recipe_of
 from fggp.training.flops import output_positions

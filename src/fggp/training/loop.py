@@ -202,7 +202,7 @@ class Run:
 
     def outcome(self) -> Outcome:
         """Return what the training came to."""
-        layers, epochs = self.pruner.layers(), [Epoch(**row) for row in self.epochs]
+        layers, epochs = self.pruner.layers("masks"), [Epoch(**row) for row in self.epochs]
         parameters = dict(self.model.named_parameters())
         total = weights(self.cell.backbone.name, self.cell.backbone.width, self.classes)
         work = self.diagnostics.outcome(self._keep_logits)
@@ -268,7 +268,7 @@ class Run:
         """How many weights the network computes with: all while pruned ones leak through."""
         if self.pruner.leak:
             return self.pruner.total
-        return sum(layer.kept for layer in self.pruner.layers())
+        return sum(layer.kept for layer in self.pruner.layers("masks"))
 
 
 def _finite(value: float) -> float | None:

@@ -113,7 +113,7 @@ class Step:
             return
         self._replay.check()
         if self._wanted(update):
-            kept = [layer.kept for layer in self._pruner.layers()]
+            kept = [layer.kept for layer in self._pruner.layers("masks")]
             self.updates.append(
                 {"update": update, "step": self._pruner.steps, "kept": kept}
                 | self._diagnostics.record()

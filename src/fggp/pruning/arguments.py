@@ -1,0 +1,80 @@
+"""What is given to a pruner, checked before anything is changed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from operator import index
+from typing import Any
+
+from torch import Tensor, nn
+
+from fggp.pruning.timing import Method
+
+ORDER = "the order is fggp.Pruner(model, optimizer, method)"
+
+
+def check_arguments(model: Any, optimizer: Any, method: Any) -> None:
+    """Raise TypeError, with the fix, where one of the three is something else."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model: {_said(model)} is not a network; {ORDER}")
+    if not hasattr(optimizer, "param_groups") or isinstance(optimizer, nn.Module):
+        raise TypeError(f"optimizer: {_said(optimizer)} is not an optimizer; {ORDER}")
+    if not isinstance(method, Method):
+        name = method if isinstance(method, str) else getattr(method, "name", "fggp")
+        raise TypeError(
+            f"method: {_said(method)} is not a method ready for a training; give "
+            f"fggp.method({name!r}, sparsity=0.9, steps=...)"
+        )
+
+
+def check_options(seed: Any, batches: Any, loss: Any) -> None:
+    """Raise TypeError, with the fix, where one of them is something else than a pruner needs."""
+    try:
+        index(seed)
+    except TypeError:
+        raise TypeError(f"seed: {seed!r} is not a whole number") from None
+    if batches is not None and (
+        not isinstance(batches, Iterable) or isinstance(batches, Tensor | str) or _is_pair(batches)
+    ):
+        raise TypeError("batches: give a list of pairs, batches=[(inputs, targets)]")
+    if loss is not None and not callable(loss):
+        raise TypeError(
+            f"loss: {_said(loss)} is not a function of outputs and targets, as "
+            "torch.nn.functional.cross_entropy is"
+        )
+
+
+def check_network(model: Any, name: str) -> None:
+    """Raise TypeError where the first argument of a function called ``name`` is no network."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model: {_said(model)} is not a network; the order is {name}")
+
+
+def _is_pair(batches: Any) -> bool:
+    return isinstance(batches, tuple | list) and any(isinstance(it, Tensor) for it in batches)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, str | int | float):
+        return repr(value)
+    kind = type(value)
+    article = "an" if kind.__name__[0] in "AEIOUaeiou" else "a"
+    return f"{article} {kind.__name__}" if kind is not type else f"the class {value.__name__}"
+
+
+class ReadOnlyMasks(dict[str, Tensor]):
+    """Masks by name; a mask can be changed in place, not exchanged for another."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(
+            "masks: another mask would not reach the model; write into the one that is there, "
+            "pruner.masks[name].copy_(mask), and call pruner.apply()"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    update = pop = popitem = clear = setdefault = _refuse
+
+    def __reduce__(self) -> Any:
+        # As what torch.load reads with weights_only=True, and free to be changed.
+        return OrderedDict, (), None, None, iter(self.items())
