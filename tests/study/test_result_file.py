@@ -133,7 +133,7 @@ def test_the_checksum_of_the_data_does_not_keep_a_result_from_its_cell() -> None
         ("[]", "its blocks are not schema, cell, outcome and provenance"),
         ("{}", "its blocks are not schema, cell, outcome and provenance"),
         (json.dumps(RESULT | {"more": 1}), "its blocks are not"),
-        (json.dumps(RESULT | {"cell": {}}), "cell.backbone: is missing | cell.data: is missing | "),
+        (json.dumps(RESULT | {"cell": {}}), "cell.backbone: is missing | "),
         (json.dumps(RESULT | {"outcome": {}}), "outcome.numerics: is missing"),
         (json.dumps(RESULT | {"provenance": {}}), "provenance.started: is missing"),
         (json.dumps(RESULT).replace('"kept": ', '"kept": 1, "kept": ', 1), "duplicate key 'kept'"),
