@@ -112,7 +112,7 @@ def test_what_cannot_be_dense_is_one_line(options: dict[str, Any], words: str) -
 def test_named_layers_are_first_a_layer_or_its_weight() -> None:
     model = network()
     assert named_layers(model, ["first", "8", "3.weight"]) == [FIRST, LAST, "3.weight"]
-    with pytest.raises(ValueError, match="'last' is not a prunable layer; did you mean"):
+    with pytest.raises(ValueError, match="'last' is not a prunable layer; use '0', '3', '8'"):
         named_layers(model, ["last"])
 
 
