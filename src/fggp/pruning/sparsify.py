@@ -57,7 +57,7 @@ def sparsify(
     cut = kept.split_with_sizes([len(score) for score in scores])
     for (name, parameter), mask in zip(parameters.items(), cut, strict=True):
         masks[name] = mask.view(parameter.shape)
-        parameter.mul_(masks[name])
+        parameter.masked_fill_(~masks[name], 0)
     emptied = [name for name, mask in masks.items() if not mask.any()]
     if emptied:
         warnings.warn(
