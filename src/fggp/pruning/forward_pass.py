@@ -20,6 +20,9 @@ from fggp.pruning.parameters import extremes, flat
 from fggp.pruning.step_hooks import Arguments
 from fggp.pruning.timing import Method
 
+PATIENCE = 10
+"""Updates that may become due while one waits for a layer that no step has used."""
+
 
 class ForwardPass:
     """Copies the weights and the gradient of a forward pass before the step that follows it.
@@ -47,7 +50,7 @@ class ForwardPass:
         self.weight: Tensor | None = None
         self.earlier: list[Tensor] = []
         self._waits_for: set[int] = set()
-        self._warned = False
+        self._late = 0
         self._gradient: Tensor | None = None
         self._some: dict[int, Tensor] | None = None  # where only some layers had a gradient
         self._past: dict[int, Tensor] = {}
@@ -72,20 +75,21 @@ class ForwardPass:
     def waits(self, due: bool) -> bool:
         """Whether an update has to wait for the gradient of a layer, after `gradient`.
 
-        Warns of layers that no step has used when an update is ``due``. Raises RuntimeError when
-        the next one is, and they still are not used.
+        Where an update is ``due`` and the one before has waited as long for layers that no step has
+        used, warns of them, and raises RuntimeError after `PATIENCE` such updates.
         """
         unused = sorted(self._waits_for & self._unused)
-        if due and unused:
+        self._late += due and bool(unused)
+        if due and unused and self._late > 1:
             names = ", ".join(self._names[i] for i in unused)
             message = (
                 f"a mask update waits for the gradient of {names}, which no step has used yet; if "
                 "the loss never uses it, leave it out through params="
             )
-            if self._warned:
+            if self._late > PATIENCE:
                 raise RuntimeError(message)
-            self._warned = True
-            warnings.warn(message, RuntimeWarning, stacklevel=5)
+            if self._late == 2:
+                warnings.warn(message, RuntimeWarning, stacklevel=5)
         return bool(self._waits_for)
 
     def usable(self, gradient: Tensor | None) -> bool:
