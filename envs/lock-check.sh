@@ -1,7 +1,7 @@
 #!/bin/sh
-# Checks that both lock files hold what pyproject.toml asks for: locked again without an upgrade they
+# Checks that all lock files hold what pyproject.toml asks for: locked again without an upgrade they
 # have the same versions. Called by the Makefile; installs nothing.
-# usage: envs/lock-check.sh "UV PIP COMPILE COMMAND"
+# usage: envs/lock-check.sh "UV PIP COMPILE COMMAND" "THE ONE OF requirements-optimizers.lock"
 set -eu
 again=$(mktemp -d)
 trap 'rm -rf "$again"' EXIT
@@ -26,3 +26,5 @@ check() {
 check requirements.lock $1
 # shellcheck disable=SC2086
 check requirements-cuda12.lock $1 --constraint envs/cuda12.txt
+# shellcheck disable=SC2086
+check requirements-optimizers.lock $2
