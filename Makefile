@@ -29,6 +29,8 @@ BUILD := $(or $(strip $(ASKED)),$(lastword $(subst -, ,$(firstword $(notdir $(MA
 READY := $(VENV)/.ready-$(BUILD)
 # The environment and the tests of `make test-older-torch`.
 OLDER := .venv-cuda12
+# The environment of `make test-optimizers`.
+OPTIMIZERS := .venv-optimizers
 ENGINE := tests/training/test_cuda_graphs.py tests/training/test_train.py tests/pruning/test_pruner.py \
     tests/training/test_on_the_stand_in_gpu.py tests/training/test_planted_faults.py \
     tests/pruning/test_saliency.py tests/pruning/test_topk.py
@@ -42,8 +44,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo paper report release measure bench bench-peers test test-slow test-extending test-docs test-light test-workflow \
-    test-cluster test-older-torch gpu-check faults compare-authors check format lock lock-older lock-check clean
+.PHONY: help setup demo paper report release measure bench bench-peers test test-workflow test-slow \
+    test-extending test-docs test-light test-cluster test-older-torch test-optimizers gpu-check faults \
+    compare-authors check format lock lock-older lock-check clean
 
 help: ## print this list
 	@echo "usage: make TARGET [JOBS=2] [PYTHON=python3]"
@@ -104,6 +107,12 @@ test-light: $(READY) ## install the wheel alone with PyTorch 2.4, and run the te
 	envs/light.sh $(UV) .venv-light 2.4.1
 	.venv-light/bin/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider $(PRUNER)
 
+test-optimizers: ## try the optimizers of four libraries, in .venv-optimizers, against docs/optimizers.md
+	$(MAKE) VENV=$(OPTIMIZERS) setup
+	$(UV) pip install --quiet --python $(OPTIMIZERS)/bin/python --require-hashes -r requirements-optimizers.lock
+	$(OPTIMIZERS)/bin/python -m pytest -n $(JOBS) tests/pruning/test_optimizers.py \
+	    tests/pruning/test_optimizer_libraries.py
+
 test-extending: $(READY) ## add a network, a data set and a figure as one file each, and try every command (a minute)
 	pytest -n $(JOBS) tests/promises/test_extensions.py tests/promises/test_new_figure.py \
 	    tests/promises/test_contributing.py tests/promises/test_plugins.py
@@ -138,19 +147,25 @@ format: $(READY) ## let ruff and snakefmt rewrite what they can
 	ruff format .
 	snakefmt Snakefile workflow
 
-COMPILE = "$(UV)" pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
+COMPILE_ANY = "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header --no-annotate pyproject.toml
+COMPILE = $(COMPILE_ANY) --extra workflow --extra dev --extra fast --extra examples
+COMPILE_OPTIMIZERS = $(COMPILE_ANY) --extra optimizers
 
-lock: $(READY) ## choose the newest versions, with their hashes, for both lock files
+lock: $(READY) ## choose the newest versions, with their hashes, for all lock files
 	$(COMPILE) --upgrade -o requirements.lock
 	$(MAKE) lock-older
+	cp requirements.lock requirements-optimizers.lock
+	$(COMPILE_OPTIMIZERS) -o requirements-optimizers.lock
 
 lock-older: $(READY) ## write requirements-cuda12.lock: requirements.lock with the PyTorch of envs/cuda12.txt
 	cp requirements.lock requirements-cuda12.lock
 	$(COMPILE) --constraint envs/cuda12.txt -o requirements-cuda12.lock
 
-lock-check: $(READY) ## check that both lock files still fit pyproject.toml, without installing (half a minute)
-	envs/lock-check.sh $(COMPILE)
+lock-check: $(READY) ## check that all lock files still fit pyproject.toml, without installing (half a minute)
+	envs/lock-check.sh requirements.lock $(COMPILE)
+	envs/lock-check.sh requirements-cuda12.lock $(COMPILE) --constraint envs/cuda12.txt
+	envs/lock-check.sh requirements-optimizers.lock $(COMPILE_OPTIMIZERS)
 
 clean: ## delete the demo's results, caches and logs; keep data and other studies
 	rm -rf results/demo logs .snakemake .pytest_cache .mypy_cache .ruff_cache

@@ -107,7 +107,8 @@ def copy(tmp_path: Path) -> Path:
             or name.endswith((".egg-info", "_cache"))
             or (
                 Path(path) == ROOT
-                and name in MADE | {".git", ".venv", ".venv-cuda12", ".snakemake"}
+                and name
+                in MADE | {".git", ".venv", ".venv-cuda12", ".venv-optimizers", ".snakemake"}
             )
         ],
     )

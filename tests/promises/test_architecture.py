@@ -28,11 +28,12 @@ ROOMS = (
 )
 DOORS = {"__init__", "__main__"}
 WITH_TORCH = {
-    *("pruning.saliency", "pruning.parameters", "pruning.float_masks", "pruning.soft_masking"),
+    *("pruning.saliency", "pruning.parameters", "pruning.integer_masks", "pruning.soft_masking"),
     *("pruning.rewinding", "pruning.pruner", "pruning.sparsify", "pruning.masks"),
     *("pruning.layer_kinds", "pruning.derived_weights", "pruning.prunable"),
     *("pruning.model_counts", "pruning.progress", "pruning.arguments"),
     *("pruning.masking", "pruning.forward_pass", "pruning.attachment", "pruning.dense_layers"),
+    *("pruning.optimizers", "pruning.step_hooks", "pruning.buffers"),
     *("storage.packing", "storage.state_dicts"),
     *("data.batches", "data.crops"),
     *("fast.modules", "fast.capture", "fast.plan", "fast.compiled", "fast.packed", "fast.public"),

@@ -60,9 +60,18 @@ def test_a_closure_gives_the_same_bits_as_a_plain_step(name: str, attach: bool) 
     assert same_bits(loop, Loop(name).run())
 
 
+class Often(torch.optim.SGD):
+    """Calls its closure three times in a step, as a line search does."""
+
+    def step(self, closure: Any = None) -> Any:
+        for _ in range(3):
+            loss = super().step(closure)
+        return loss
+
+
 def test_an_optimizer_that_calls_its_closure_often_is_one_step() -> None:
     model, (x, y) = network(), BATCHES[0]
-    optimizer = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=3)
+    optimizer = Often(model.parameters(), lr=0.1)
     pruner = fggp.Pruner(model, optimizer, method("gmp"))
     pruner.attach()
     calls = []
@@ -76,7 +85,7 @@ def test_an_optimizer_that_calls_its_closure_often_is_one_step() -> None:
 
     for _ in range(3):
         optimizer.step(closure)
-    assert len(calls) > 6
+    assert calls == [0] * 3 + [1] * 3 + [2] * 3
     assert pruner.steps == 3
     assert sum(int(p.count_nonzero()) for p in pruner.parameters.values()) == kept("gmp", 1)
 

@@ -52,6 +52,8 @@ def test_weights_that_an_update_zeroes_keep_the_sign_that_a_product_with_the_mas
     assert torch.equal(bits(update.to(mask).weight), bits(weight * mask))
     none = replace(update, survived=mask).to(~mask).weight
     assert torch.equal(bits(none), bits(weight * torch.zeros_like(mask)))
+    endless = replace(update, weight=torch.tensor([1, -torch.inf, 2, torch.nan, 3, torch.inf]))
+    assert torch.equal(bits(endless.to(mask).weight), bits(torch.tensor([1, -0.0, 2, 0, 3, 0])))
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), float("-inf")])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fggp.data import Dataset
 from fggp.pruning import masks
-from fggp.pruning.float_masks import FloatMasks
+from fggp.pruning.integer_masks import IntegerMasks
 from fggp.study.cell import canonical
 from fggp.training.cuda_graphs import Replay, _Recording
 from fggp.training.step import Step
@@ -36,14 +36,14 @@ def batch_left_where_it_is(patch: pytest.MonkeyPatch) -> None:
 
 
 def masks_not_followed_in_place(patch: pytest.MonkeyPatch) -> None:
-    follow = FloatMasks.follow
+    follow = IntegerMasks.follow
 
-    def replaced(self: FloatMasks) -> None:
+    def replaced(self: IntegerMasks) -> None:
         if [mask._version for mask in self._masks] != self._made_of:
             self._numbers.clear()
         follow(self)
 
-    patch.setattr(FloatMasks, "follow", replaced)
+    patch.setattr(IntegerMasks, "follow", replaced)
     patch.setattr(Replay, "check", lambda self: None)
 
 

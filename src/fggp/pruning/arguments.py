@@ -18,6 +18,9 @@ def check_arguments(model: Any, optimizer: Any, method: Any) -> None:
     """Raise TypeError, with the fix, where one of the three is something else."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: {_said(model)} is not a network; {ORDER}")
+    if isinstance(optimizer, list | tuple):
+        kind = type(optimizer).__name__
+        raise TypeError(f"optimizer: a {kind} is not an optimizer; make one pruner for each")
     if not hasattr(optimizer, "param_groups") or isinstance(optimizer, nn.Module):
         raise TypeError(f"optimizer: {_said(optimizer)} is not an optimizer; {ORDER}")
     if not isinstance(method, Method):

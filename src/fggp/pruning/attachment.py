@@ -1,49 +1,191 @@
-"""Calling a pruner after every step of an optimizer."""
+"""A pruner beside an optimizer: attached to it, or called, and what a loop does wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import warnings
+import weakref
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 from torch.utils.hooks import RemovableHandle
+
+from fggp.pruning.forward_pass import ForwardPass
+from fggp.pruning.mask_update import Read
+from fggp.pruning.optimizers import Nest
+from fggp.pruning.step_hooks import Arguments, StepHooks
+
+UNSEEN = 5
+"""In-place changes of a weight that no known step made, before this is said."""
+
+
+class Attached(Protocol):
+    """A pruner, as an optimizer sees it."""
+
+    def _needed(self) -> frozenset[Read]: ...
+
+    def _step(self) -> object: ...
+
+    def _skip(self) -> object: ...
 
 
 class Attachment:
-    """A hook that an optimizer calls after each of its steps.
+    """Follows the steps of an optimizer for a pruner, and notices those that it has no part in.
 
     Args:
-        optimizer: calls it.
-        stepped: called after a step that was made.
-        skipped: called after a step that a gradient scaler told a fused optimizer to skip.
+        nest: the optimizer, with those it holds.
+        forward: copies what the pruner needs before a step.
+        pruner: is asked before every step, and told after one while it is attached. It is kept
+            alive by the optimizer as long as it is attached.
 
     """
 
-    def __init__(
-        self,
-        optimizer: torch.optim.Optimizer,
-        stepped: Callable[[], object],
-        skipped: Callable[[], object],
-    ) -> None:
-        self._optimizer, self._stepped, self._skipped = optimizer, stepped, skipped
+    def __init__(self, nest: Nest, forward: ForwardPass, pruner: Attached) -> None:
+        self._nest, self._forward = nest, forward
+        self._own: OrderedDict[int, Any] = OrderedDict()
+        self._expects, self._warned = True, False
+        self._alone = self._ahead = self._seen = self._calls = 0
+        self.bind(pruner)
+
+    def bind(self, pruner: Attached) -> None:
+        """Begin to follow for a pruner, as one that has just been copied."""
+        self._pruner = weakref.ref(pruner)
+        self._versions = self._counted()
+        self._hooks = StepHooks(self._nest, self._forward.parameters, self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copied optimizer has lost its hooks.
+        fresh: dict[str, Any] = {"_pruner": None, "_hooks": None, "_own": OrderedDict()}
+        return self.__dict__ | fresh
 
     def attach(self) -> RemovableHandle:
         """Begin; returns the handle that ends it. Raises RuntimeError where it has begun."""
         self.check_detached()
-        return self._optimizer.register_step_post_hook(self._after)
+        pruner = self._pruner()
+        assert pruner is not None
+        self._expects, self._alone, self._versions = False, 0, self._counted()
+        handle = RemovableHandle(self._marks)
+        self._marks[handle.id] = _Mark(pruner)
+        return handle
+
+    @property
+    def attached(self) -> bool:
+        """Whether the pruner is told of the optimizer's steps."""
+        # Asks the optimizer, as a copy of it loses its hooks and a handle may be gone.
+        pruner = self._pruner()
+        return any(isinstance(x, _Mark) and x.pruner is pruner for x in self._marks.values())
 
     def check_detached(self) -> None:
-        """Raise RuntimeError while the optimizer calls the hook."""
-        # Asks the optimizer, as a copy of it loses its hooks and a handle may be gone.
-        if self._after in self._optimizer._optimizer_step_post_hooks.values():
+        """Raise RuntimeError while the optimizer tells the pruner of its steps."""
+        if self.attached:
             raise RuntimeError(
                 "the pruner is attached and steps by itself: leave pruner.step() out, "
                 "or call remove() on the handle that attach() returned"
             )
 
-    def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        # A fused optimizer is called by the gradient scaler even for a step to skip.
-        if getattr(optimizer, "found_inf", False):
-            self._skipped()
+    def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:
+        """Prepare for a step of the optimizer."""
+        pruner = self._pruner()
+        if pruner is None or self._forward.recorded:
+            return None  # what is done now would become part of the graph
+        if not self.attached:
+            if self._ahead:
+                self._warn(
+                    "pruner.step() was called before optimizer.step(), or twice for one step, so "
+                    "that the model is not masked; call it once after each optimizer.step()"
+                )
+            elif self._alone and self._expects:
+                self._warn(
+                    "the optimizer made a step without the pruner, so that the model is not "
+                    "masked; call pruner.step() after each optimizer.step(), or pruner.attach() "
+                    "once"
+                )
+        return self._forward.before(pruner._needed(), args, kwargs)
+
+    def after(self, made: bool | None) -> None:
+        """Follow a call of the optimizer: a step, a skipped step (False) or a part (None)."""
+        pruner = self._pruner()
+        if pruner is None or made is None:
+            return
+        if self._forward.recorded:  # the masks become part of the graph, and nothing is counted
+            if self.attached:
+                pruner._skip()
+            return
+        self._seen += 1
+        self._ahead = 0
+        if not self.attached:
+            self._alone += made
+        elif made:
+            pruner._step()
         else:
-            self._stepped()
+            pruner._skip()
+
+    def called(self, *, replayed: bool) -> None:
+        """Note that the pruner was called by hand; ``replayed``: for a step that calls no hooks."""
+        replayed = replayed or self._forward.weight is not None
+        if not self._alone and not replayed and not self._ahead and _fresh(self._trained()):
+            self._ahead = 1
+        self._alone, self._expects, self._calls = 0, True, self._calls + 1
+
+    def restart(self) -> None:
+        """Forget what was noticed, as the pruner takes over a saved state."""
+        self._alone = self._ahead = 0
+        self._versions = self._counted()
+
+    def check_seen(self) -> None:
+        """Warn where weights have changed again and again, and no step of the optimizer was seen.
+
+        Called where a user looks at the pruner, as nothing else would call it then.
+        """
+        if self._seen or self._calls or not (self.attached or self._expects):
+            return
+        changes = [now - old for now, old in zip(self._counted(), self._versions, strict=True)]
+        if max(changes, default=0) >= UNSEEN:
+            self._warn(
+                f"the weights have changed without a step of the {self._name} that the pruner was "
+                "given, so that nothing was pruned; give it the optimizer whose step() the loop "
+                "calls, or call pruner.step() after each step"
+            )
+
+    @property
+    def _name(self) -> str:
+        return type(self._nest.outermost).__name__
+
+    @property
+    def _marks(self) -> Any:
+        """Where an optimizer keeps what it calls after a step."""
+        return getattr(self._nest.inmost, "_optimizer_step_post_hooks", self._own)
+
+    def _counted(self) -> list[int]:
+        return [0 if p.is_inference() else p._version for p in self._forward.parameters]
+
+    def _trained(self) -> list[Tensor]:
+        groups = getattr(self._nest.outermost, "param_groups", None) or ()
+        return [parameter for group in groups for parameter in group["params"]]
+
+    def _warn(self, message: str) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
+class _Mark:
+    """Says in an optimizer's hooks that a pruner is attached, and keeps the pruner alive."""
+
+    def __init__(self, pruner: Attached) -> None:
+        self.pruner = pruner
+
+    def __call__(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        """Do nothing: the pruner is told when the outermost optimizer is done."""
+
+
+def _fresh(parameters: Sequence[Tensor]) -> bool:
+    """Whether all gradients that are there are finite, so that no scaler skips their step."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    return bool(gradients) and all(bool(torch.isfinite(_dense(g)).all()) for g in gradients)
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    return gradient.coalesce().values() if gradient.is_sparse else gradient

@@ -6,20 +6,22 @@ Nesterov momentum and ``foreach=True``, schedule-free ones, LARS). So both are c
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from fggp.pruning.mask_update import Read
-from fggp.pruning.parameters import extremes, flat, hooked, inmost
+from fggp.pruning.mask_update import Read, read_by
+from fggp.pruning.optimizers import Nest
+from fggp.pruning.parameters import extremes, flat
+from fggp.pruning.step_hooks import Arguments
 from fggp.pruning.timing import Method
 
-Step = tuple[tuple[Any, ...], dict[str, Any]]
-"""The arguments of a step by position, the optimizer first, and by name."""
+PATIENCE = 10
+"""Updates that may become due while one waits for a layer that no step has used."""
 
 
 class ForwardPass:
@@ -28,83 +30,130 @@ class ForwardPass:
     Only what the update after that step reads is copied; `clear` frees the copies. Where a step was
     made by hand, so that no optimizer called the hook, the gradient is the present ``.grad``.
 
+    A layer that a step does not use has no gradient then, as an expert that gets no sample. An
+    update that reads gradients waits until each layer has had one, and reads the last of each.
+
     Args:
-        parameters: the prunable tensors, in layer order.
-        optimizer: what the user steps; the hook is on the outermost one that calls hooks.
-        needed: returns what an update after the next step reads, nothing where none is due.
+        parameters: the prunable tensors by name, in layer order.
+        nest: the optimizers that train them.
 
     Attributes:
+        parameters: the prunable tensors.
         weight: (N,) the weights, where they were copied.
         earlier: (N,) finite gradients of the last steps, where updates read a mean.
 
     """
 
-    def __init__(
-        self,
-        parameters: Sequence[nn.Parameter],
-        optimizer: torch.optim.Optimizer,
-        needed: Callable[[], frozenset[Read]],
-    ) -> None:
-        self._parameters, self._optimizer, self._needed = parameters, optimizer, needed
+    def __init__(self, parameters: Mapping[str, nn.Parameter], nest: Nest) -> None:
+        self._names, self.parameters = list(parameters), list(parameters.values())
+        self._nest = nest
         self.weight: Tensor | None = None
         self.earlier: list[Tensor] = []
+        self._waits_for: set[int] = set()
+        self._late = 0
         self._gradient: Tensor | None = None
-        self._register()
+        self._some: dict[int, Tensor] | None = None  # where only some layers had a gradient
+        self._past: dict[int, Tensor] = {}
+        self._unused = set(range(len(self.parameters)))
 
     def gradient(self, method: Method, step: int, waiting: int | None) -> Tensor | None:
         """Return the (N,) gradient for an update after ``step``, or its mean over finite ones.
 
-        None where no update is due or ``waiting``, or where a parameter has no gradient. One that
-        is not finite is returned as it is.
+        None where no update is due or ``waiting``, or where a layer has no gradient. One that is
+        not finite is returned as it is.
         """
+        self._waits_for = set()
         steps = method.recipe.gradient_steps
         if waiting is None and not method.update_within(step, steps):
             return None
-        last = self._present() if self._gradient is None else self._gradient
+        last = self._whole("gradient" in read_by(method.recipe.rule))
         if last is None or steps == 1 or condition_of(last) == "not finite":
             return last
         self.earlier = [*self.earlier, last][-steps:]
         return torch.stack(self.earlier).mean(0)
 
-    def copy_weights(self) -> None:
-        """Copy the weights if the next update reads them.
+    def waits(self, due: bool) -> bool:
+        """Whether an update has to wait for the gradient of a layer, after `gradient`.
 
-        For a step that calls no hook, as one that is replayed from a CUDA graph.
+        Where an update is ``due`` and the one before has waited as long for layers that no step has
+        used, warns of them, and raises RuntimeError after `PATIENCE` such updates.
         """
-        if "forward_weight" in self._needed():
-            self.weight = flat(self._parameters)
+        unused = sorted(self._waits_for & self._unused)
+        self._late += due and bool(unused)
+        if due and unused and self._late > 1:
+            names = ", ".join(self._names[i] for i in unused)
+            message = (
+                f"a mask update waits for the gradient of {names}, which no step has used yet; if "
+                "the loss never uses it, leave it out through params="
+            )
+            if self._late > PATIENCE:
+                raise RuntimeError(message)
+            if self._late == 2:
+                warnings.warn(message, RuntimeWarning, stacklevel=5)
+        return bool(self._waits_for)
+
+    def usable(self, gradient: Tensor | None) -> bool:
+        """Whether an update can be made by a gradient; warns where all of it is zero."""
+        condition = condition_of(gradient)
+        if condition == "zero":
+            warnings.warn(
+                "all gradients are zero at a mask update; call pruner.step() before zero_grad()",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+        return condition != "not finite"
+
+    def _whole(self, read: bool) -> Tensor | None:
+        """Return the gradient of all layers, if need be of the last step that used each."""
+        if self._gradient is None and self._some is None:
+            self._take(None, seen=False)
+        if self._gradient is None and read and self._some is not None:
+            self._past |= self._some
+            every = range(len(self.parameters))
+            self._waits_for = {*every} - self._past.keys()
+            if not self._waits_for:
+                self._gradient = flat(self._past[i] for i in every)
+        if self._gradient is not None:
+            self._past = {}
+        return self._gradient
+
+    def copy_weights(self, needed: frozenset[Read]) -> None:
+        """Copy the weights if the next update reads them, before a step that calls no hook."""
+        if "forward_weight" in needed:
+            self.weight = flat(self.parameters)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether a step now is not made, but recorded, as into a CUDA graph."""
+        return _capturing(self.parameters[0].device)
 
     def clear(self) -> None:
         """Free the copies."""
-        self.weight = self._gradient = None
+        self.weight = self._gradient = self._some = None
 
-    def load(self, earlier: Sequence[Tensor]) -> None:
+    @property
+    def state(self) -> dict[str, Any]:
+        """The gradients of earlier steps, and which layers have had none."""
+        return {"past": dict(self._past), "unused": sorted(self._unused)}
+
+    def load(self, earlier: Sequence[Tensor], state: Mapping[str, Any] | None) -> None:
         """Take over the gradients of a saved state."""
-        self.earlier = [gradient.to(self._parameters[0].device) for gradient in earlier]
+        device = self.parameters[0].device
+        self.earlier = [gradient.to(device) for gradient in earlier]
+        state = state or {"past": {}, "unused": range(len(self.parameters))}
+        self._past = {i: x.to(self.parameters[i].device) for i, x in state["past"].items()}
+        self._unused = set(state["unused"])
         self.clear()
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._register()  # a copied optimizer has lost its hooks
-
-    def _register(self) -> None:
-        own = weakref.ref(self)  # an optimizer that lives on keeps no pruner that is gone
-
-        def before(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Step | None:
-            alive = own()
-            return None if alive is None else alive._before(args, kwargs)
-
-        hooked(self._optimizer).register_step_pre_hook(before)
-
-    def _before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step | None:
-        if _capturing(self._parameters[0].device):
-            return None  # a copy would become part of the graph
+    def before(
+        self, needed: frozenset[Read], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Arguments | None:
+        """Copy what is needed before a step; returns other arguments where these have a closure."""
         self.clear()
-        needed = self._needed()
-        if not needed:
+        if not needed and not self._unused:
             return None
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        if closure is None:
+        if not callable(closure):
             self._copy(needed)
             return None
 
@@ -118,16 +167,27 @@ class ForwardPass:
         return args, {**kwargs, "closure": copying}
 
     def _copy(self, needed: frozenset[Read]) -> None:
+        if self._unused:
+            self._unused -= {i for i in self._unused if self.parameters[i].grad is not None}
         if "forward_weight" in needed:
-            self.weight = flat(self._parameters)
-        if "gradient" in needed and (gradient := self._present()) is not None:
+            self.weight = flat(self.parameters)
+        if "gradient" in needed:
             # A fused optimizer gets gradients that a gradient scaler has multiplied.
-            scale = getattr(inmost(self._optimizer), "grad_scale", None)
-            self._gradient = gradient if scale is None else gradient / scale
+            self._take(self._nest.grad_scale, seen=True)
 
-    def _present(self) -> Tensor | None:
-        gradients = [p.grad.to_dense() for p in self._parameters if p.grad is not None]
-        return flat(gradients) if len(gradients) == len(self._parameters) else None
+    def _take(self, scale: Tensor | None, *, seen: bool) -> None:
+        """Copy the present gradients, divided by what a gradient scaler has multiplied them by.
+
+        After a step that no hook has ``seen``, all may be cleared.
+        """
+        self._gradient = self._some = None
+        found = {i: p.grad.to_dense() for i, p in enumerate(self.parameters) if p.grad is not None}
+        self._unused -= found.keys()
+        if len(found) == len(self.parameters):
+            gradient = flat(found.values())
+            self._gradient = gradient if scale is None else gradient / scale
+        elif found or seen:
+            self._some = {i: g.clone() if scale is None else g / scale for i, g in found.items()}
 
 
 def _capturing(device: torch.device) -> bool:

@@ -81,10 +81,10 @@ class Update:
 
     def to(self, mask: Tensor) -> Update:
         """Return the update with ``mask``; weights that are not in it are zeroed at once."""
+        from fggp.pruning.integer_masks import zeroed
+
         survived = self.survived & mask
-        # A number multiplies faster than a boolean, which would be turned into one each time.
-        weight = self.weight * survived.to(self.weight.dtype)
-        return replace(self, mask=mask, survived=survived, weight=weight)
+        return replace(self, mask=mask, survived=survived, weight=zeroed(self.weight, survived))
 
     def by_layer(self, vector: Tensor) -> list[Tensor]:
         """Cut a flat vector into its layers, as views."""

@@ -8,9 +8,11 @@ from fractions import Fraction
 import torch
 from torch import Tensor, nn
 
+from fggp.pruning.buffers import Buffers
 from fggp.pruning.initial_masks import Mask
 from fggp.pruning.mask_update import Update
 from fggp.pruning.masks import Masks
+from fggp.pruning.optimizers import Nest
 from fggp.pruning.parameters import flat
 from fggp.pruning.recipe import Soft
 from fggp.pruning.soft_masking import SoftMasking
@@ -24,7 +26,7 @@ class Masking:
 
     Args:
         parameters: the prunable tensors by name, in layer order.
-        optimizer: what trains them.
+        nest: the optimizers that train them.
         soft: how masking is soft; None where it is hard.
         initial: a flat mask for each parameter.
 
@@ -33,14 +35,15 @@ class Masking:
     def __init__(
         self,
         parameters: Mapping[str, nn.Parameter],
-        optimizer: torch.optim.Optimizer,
+        nest: Nest,
         soft: Soft | None,
         initial: Iterable[Mask],
     ) -> None:
-        self._parameters, self._optimizer = list(parameters.values()), optimizer
+        self._parameters, self._nest = list(parameters.values()), nest
+        self._buffers = Buffers(nest, parameters)
         self._settings = soft
         self.masks = Masks(parameters, initial)
-        self._soft = None if soft is None else SoftMasking(self._parameters, optimizer, soft)
+        self._soft = None if soft is None else SoftMasking(self._parameters, nest, soft)
 
     @property
     def soft(self) -> bool:
@@ -68,7 +71,7 @@ class Masking:
     def apply(self, leak: float | None) -> None:
         """Zero weights and buffers off the masks in place, or give the model the masked weights."""
         if self._soft is None or leak is None:
-            self.masks.zero_others(self._optimizer)
+            self.masks.zero_others(self._buffers)
         else:
             self._soft.take()
             self._soft.show(list(self.masks.by_name.values()), leak)
@@ -86,7 +89,7 @@ class Masking:
         for weight, new in zip(self._weights, parts, strict=True):
             weight.copy_(new.view(weight.shape))
         if self._soft is None:
-            self.masks.zero_buffers(self._optimizer, after.survived)
+            self.masks.zero_buffers(self._buffers, after.survived)
 
     def harden(self) -> None:
         """Give soft masking up: zero off the masks from now on."""
@@ -103,5 +106,5 @@ class Masking:
             self._soft = None
         if full is not None:
             assert self._settings is not None  # the state is of the same method
-            self._soft = SoftMasking(self._parameters, self._optimizer, self._settings)
+            self._soft = SoftMasking(self._parameters, self._nest, self._settings)
             torch._foreach_copy_(self._soft.values, full)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from fggp.pruning.float_masks import FloatMasks
+from fggp.pruning.buffers import Buffers
 from fggp.pruning.initial_masks import Mask
+from fggp.pruning.integer_masks import IntegerMasks
 from fggp.pruning.parameters import Layer, flat, like
 
 
@@ -30,7 +31,7 @@ class Masks:
             name: like(torch.from_numpy(mask), parameter)
             for (name, parameter), mask in zip(parameters.items(), initial, strict=True)
         }
-        self._floats = FloatMasks(list(self.by_name.values()))
+        self._integers = IntegerMasks(list(self.by_name.values()))
         self._emptied: set[str] = set()
 
     @property
@@ -39,15 +40,15 @@ class Masks:
         return flat(self.by_name.values())
 
     @property
-    def floats(self) -> list[Tensor]:
+    def integers(self) -> list[Tensor]:
         """The masks as numbers, as many as have been needed so far."""
-        return self._floats.tensors
+        return self._integers.tensors
 
     def layers(self) -> list[Layer]:
         """Return the prunable tensors with their counts, in layer order."""
         return [
             Layer(name, tuple(mask.shape), count, mask.numel())
-            for (name, mask), count in zip(self.by_name.items(), self._floats.counts, strict=True)
+            for (name, mask), count in zip(self.by_name.items(), self._integers.counts, strict=True)
         ]
 
     def newly_emptied(self) -> list[str]:
@@ -61,26 +62,20 @@ class Masks:
         sizes = [mask.numel() for mask in self.by_name.values()]
         for mask, part in zip(self.by_name.values(), new.split_with_sizes(sizes), strict=True):
             mask.copy_(part.view(mask.shape))
-        self._floats.follow()
+        self._integers.follow()
 
-    def zero_others(self, optimizer: torch.optim.Optimizer) -> None:
-        """Zero the weights off the masks in place, and their entries in the optimizer's buffers."""
-        self._floats.zero([*enumerate(p.data for p in self._parameters), *self._buffers(optimizer)])
+    def zero_others(self, buffers: Buffers) -> None:
+        """Zero the weights off the masks in place, and their entries in an optimizer's buffers."""
+        weights = [*enumerate(p.data for p in self._parameters)]
+        self._integers.zero([*weights, *buffers.plain()])
+        buffers.zero_coded([*self.by_name.values()])
 
-    def zero_buffers(self, optimizer: torch.optim.Optimizer, survived: Tensor) -> None:
-        """Zero the optimizer's buffers off the flat (N,) mask ``survived``, in place."""
+    def zero_buffers(self, buffers: Buffers, survived: Tensor) -> None:
+        """Zero an optimizer's buffers off the flat (N,) mask ``survived``, in place."""
         parts = survived.split_with_sizes([p.numel() for p in self._parameters])
         shaped = [like(part, p) for part, p in zip(parts, self._parameters, strict=True)]
-        FloatMasks(shaped).zero(self._buffers(optimizer))
-
-    def _buffers(self, optimizer: torch.optim.Optimizer) -> list[tuple[int, Tensor]]:
-        """Return the buffers that have a number for each weight, with the index of their layer."""
-        return [
-            (index, buffer)
-            for index, parameter in enumerate(self._parameters)
-            for buffer in optimizer.state.get(parameter, {}).values()
-            if isinstance(buffer, Tensor) and buffer.shape == parameter.shape
-        ]
+        IntegerMasks(shaped).zero(buffers.plain())
+        buffers.zero_coded(shaped)
 
     def check(self, saved: Mapping[str, Tensor]) -> None:
         """Raise ValueError where saved masks are not of these layers."""

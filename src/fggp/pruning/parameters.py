@@ -34,31 +34,6 @@ def unwrapped(model: nn.Module) -> nn.Module:
         model = inner
 
 
-def inmost(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
-    """Return the optimizer inside those that hold another, which have its state but no hooks."""
-    inner = getattr(optimizer, "optimizer", None)
-    return inmost(inner) if isinstance(inner, torch.optim.Optimizer) else optimizer
-
-
-def hooked(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
-    """Return the outermost of nested optimizers whose ``step`` calls hooks."""
-    inner = getattr(optimizer, "optimizer", None)
-    calls = getattr(type(optimizer).step, "hooked", False)
-    if (calls and "_optimizer_step_pre_hooks" in vars(optimizer)) or not isinstance(
-        inner, torch.optim.Optimizer
-    ):
-        return optimizer
-    return hooked(inner)
-
-
-def check_optimizer(optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter]) -> None:
-    """Raise ValueError where the optimizer does not train one of the parameters."""
-    owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    for name, parameter in parameters.items():
-        if id(parameter) not in owned:
-            raise ValueError(f"the optimizer does not train {name}; leave it out through params=")
-
-
 def flat(tensors: Iterable[Tensor]) -> Tensor:
     """Concatenate tensors by their logical index, whatever their memory layout."""
     return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])

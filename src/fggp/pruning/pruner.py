@@ -15,12 +15,13 @@ from fggp.foundation.random_streams import stream
 from fggp.pruning.arguments import ReadOnlyMasks, check_arguments, check_options
 from fggp.pruning.attachment import Attachment
 from fggp.pruning.dense_layers import DenseLayers
-from fggp.pruning.forward_pass import ForwardPass, condition_of
+from fggp.pruning.forward_pass import ForwardPass
 from fggp.pruning.initial_masks import Beginning
 from fggp.pruning.mask_update import Loss, Read, Update
 from fggp.pruning.masking import Masking
 from fggp.pruning.model_counts import Found, compared, counted
-from fggp.pruning.parameters import Layer, check_floor, check_optimizer, inmost, unwrapped
+from fggp.pruning.optimizers import Nest
+from fggp.pruning.parameters import Layer, check_floor, unwrapped
 from fggp.pruning.progress import Handle, below_target, listed, metrics
 from fggp.pruning.prunable import check_in_place, check_present, warn_of_left_out
 from fggp.pruning.rewinding import Rewinding
@@ -90,30 +91,28 @@ class Pruner:
         check_options(seed, batches, loss)
         method, self._end = extended(method, state) if extend else (method, method.timing.steps)
         self.method = method
-        self.model, self.optimizer = unwrapped(model), inmost(optimizer)
+        self._nest = Nest(optimizer)
+        self.model, self.optimizer = unwrapped(model), self._nest.inmost
         self._dense = DenseLayers(model, params, dense)
         self._by_default = params is None
         check_present(self._dense.base)
         self.parameters = own = self._dense.pruned
-        check_optimizer(self.optimizer, own)
+        self._nest.check(own, soft=method.recipe.soft is not None)
         keep_at_last = self._dense.keep(method, method.timing.updates)
         check_floor(method, [p.numel() for p in own.values()], keep_at_last)
         self.seed, self.steps = seed, 0
         self._waiting: int | None = None
         self._last = 0
-        shapes, keep = (
-            [tuple(p.shape) for p in self.parameters.values()],
-            self._dense.keep(method, 0),
-        )
+        shapes, keep = [tuple(p.shape) for p in own.values()], self._dense.keep(method, 0)
         beginning = Beginning(
             shapes, keep, stream(seed, "initial-mask"), self.model, self.parameters, batches, loss
         )
-        # Its hook runs before that of soft masking, which puts other weights into the model.
-        self._forward = ForwardPass(list(own.values()), optimizer, self._needed)
+        self._forward = ForwardPass(own, self._nest)
         initial, soft = method.recipe.initial(beginning), method.recipe.soft
-        self._masking = Masking(own, self.optimizer, soft, initial)
-        self._attachment = Attachment(self.optimizer, self._step, self._skip)
-        self._rewinding = None if method.recipe.rounds is None else Rewinding(model, self.optimizer)
+        # Its hooks run before those of soft masking, which puts other weights into the model.
+        self._attachment = Attachment(self._nest, self._forward, self)
+        self._masking = Masking(own, self._nest, soft, initial)
+        self._rewinding = None if method.recipe.rounds is None else Rewinding(model, self._nest)
         if state is not None:
             self.load_state_dict(state)
         else:
@@ -151,9 +150,9 @@ class Pruner:
         return self._masking.leak(self.method.window(self._last))
 
     @property
-    def float_masks(self) -> list[Tensor]:
-        """The masks as numbers, which weights and buffers are multiplied by; made when needed."""
-        return self._masking.masks.floats
+    def integer_masks(self) -> list[Tensor]:
+        """The masks as whole numbers, which select weights and buffers; made when needed."""
+        return self._masking.masks.integers
 
     @property
     def settled(self) -> bool:
@@ -217,6 +216,7 @@ class Pruner:
         Raises RuntimeError while the pruner is attached, as the step would count twice.
         """
         self._attachment.check_detached()
+        self._attachment.called(replayed=masked)
         return self._step(masked)
 
     def _step(self, masked: bool = False) -> int | None:
@@ -252,16 +252,15 @@ class Pruner:
     def copy_weights(self) -> None:
         """Copy the weights for an update after the next step, if it reads those before it.
 
-        An optimizer does this by itself. Call it before a step that calls no hooks, as one that is
-        replayed from a CUDA graph.
+        Only for a step that calls no hooks, as one that is replayed from a CUDA graph.
         """
-        self._forward.copy_weights()
+        self._forward.copy_weights(self._needed())
 
     def attach(self) -> RemovableHandle:
         """Step by itself after every ``optimizer.step()``, for loops that are not yours.
 
-        A step that a gradient scaler skips is not counted. Returns a handle whose ``remove()``
-        detaches the pruner.
+        A step of an optimizer that holds others, as Lookahead or SAM, is one step, at its end. One
+        that a gradient scaler skips is not counted. Returns a handle; ``remove()`` detaches.
 
         Raises RuntimeError where it is attached already.
         """
@@ -276,6 +275,10 @@ class Pruner:
         self._forward.clear()
         self.apply()
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._attachment.bind(self)
+
     def apply(self) -> None:
         """Zero weights and optimizer buffers off the masks, in place.
 
@@ -287,10 +290,12 @@ class Pruner:
         """Return what resuming needs.
 
         Warns:
-            RuntimeWarning: where the model has other parameters than those that are pruned, and at
-                the end of a training below the target sparsity.
+            RuntimeWarning: where the model has other parameters than those that are pruned, where
+                it was trained without the pruner, and at the end of a training below the target
+                sparsity.
 
         """
+        self._attachment.check_seen()
         self._warn_of(self._compared())
         if self.steps >= self._end:
             self._warn_if_below("a training is saved at its end")
@@ -304,6 +309,7 @@ class Pruner:
             "masks": dict(self._masking.masks.by_name),
             "last": self._last,
             "gradients": self._forward.earlier,
+            "unused": self._forward.state,
             "dense": self._masking.full,
             "rewind": None if self._rewinding is None else self._rewinding.kept,
         }
@@ -318,7 +324,8 @@ class Pruner:
         self._masking.masks.check(state["masks"])
         self._end = max(self._end, state.get("end", 0))
         self.seed, self.steps, self._waiting = state["seed"], state["steps"], state["waiting"]
-        self._forward.load(state["gradients"])
+        self._forward.load(state["gradients"], state.get("unused"))
+        self._attachment.restart()
         self._masking.masks.load(state["masks"])
         self._last = state.get("last", 0)
         if self._rewinding is not None:
@@ -328,6 +335,7 @@ class Pruner:
             self.apply()
 
     def __str__(self) -> str:
+        self._attachment.check_seen()
         progress = f"after step {self.steps} of {self._end}"
         leak = self.leak
         if leak:
@@ -357,15 +365,9 @@ class Pruner:
             )
 
     def _update(self, update: int, gradient: Tensor | None) -> int | None:
-        condition = condition_of(gradient)
-        if condition == "not finite":
+        due = self.method.update_at(self.steps) is not None
+        if self._forward.waits(due) or not self._forward.usable(gradient):
             return None
-        if condition == "zero":
-            warnings.warn(
-                "all gradients are zero at a mask update; call pruner.step() before zero_grad()",
-                RuntimeWarning,
-                stacklevel=4,
-            )
         rule = self.method.recipe.rule
         assert rule is not None  # update_at is None without a rule
         self._masking.write(rule(self._seen(update, gradient)))
@@ -394,7 +396,7 @@ class Pruner:
             training=Fraction(self.steps, self.method.timing.steps),
             random=stream(self.seed, "update", update),
             shapes=tuple(tuple(p.shape) for p in self.parameters.values()),
-            lr=float(self.optimizer.param_groups[0]["lr"]),
+            lr=self._nest.lr,
             seed=self.seed,
             weight_before=self._forward.weight,
         )

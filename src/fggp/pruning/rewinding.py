@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import torch
 from torch import nn
+
+from fggp.pruning.optimizers import Nest
 
 
 class Rewinding:
@@ -14,24 +15,30 @@ class Rewinding:
 
     Args:
         model: the network.
-        optimizer: what trains it.
+        nest: the optimizers that train it.
 
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        self.model, self.optimizer = model, optimizer
+    def __init__(self, model: nn.Module, nest: Nest) -> None:
+        self.model, self._nest = model, nest
         self.keep()
 
     def keep(self) -> None:
         """Keep the present state in place of the one before."""
-        parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        # The state of one that holds others may leave theirs out, or its own.
+        first, *others = [each.state_dict() for each in reversed(self._nest.every)]
+        parts = {"model": self.model.state_dict(), "optimizer": first, "others": others}
         self.kept: dict[str, Any] = copy.deepcopy(parts)
 
     def restore(self) -> None:
         """Go back to the kept state; learning rates stay, their schedule is the loop's."""
-        rates = [group["lr"] for group in self.optimizer.param_groups]
+        groups = self._nest.inmost.param_groups
+        rates = [group.get("lr") for group in groups]
         self.model.load_state_dict(self.kept["model"])
-        # The optimizer would take the tensors themselves over.
-        self.optimizer.load_state_dict(copy.deepcopy(self.kept["optimizer"]))
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
+        # The optimizers would take the tensors themselves over.
+        states = copy.deepcopy([self.kept["optimizer"], *self.kept.get("others", [])])
+        for each, state in zip(reversed(self._nest.every), states, strict=True):
+            each.load_state_dict(state)
+        for group, rate in zip(self._nest.inmost.param_groups, rates, strict=True):
+            if rate is not None:
+                group["lr"] = rate

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from fggp.pruning.integer_masks import zeroed
 from fggp.pruning.mask_update import Loss
 
 Parameters = Mapping[str, nn.Parameter]
@@ -132,7 +133,7 @@ def synflow(model: nn.Module, parameters: Parameters, inputs: Tensor, mask: Tens
     }
     cut = mask.split_with_sizes([p.numel() for p in parameters.values()])
     weights = {
-        name: (tensors[name] * marked.view(parameter.shape)).requires_grad_()
+        name: zeroed(tensors[name], marked.view(parameter.shape)).requires_grad_()
         for (name, parameter), marked in zip(parameters.items(), cut, strict=True)
     }
     ones = torch.ones((1, *inputs.shape[1:]), dtype=torch.float64, device=mask.device)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fggp.pruning.integer_masks import zero_off, zeroed
+from fggp.pruning.optimizers import Nest
 from fggp.pruning.recipe import Soft
 
 
@@ -19,24 +21,26 @@ class SoftMasking:
 
     Args:
         parameters: the prunable tensors.
-        optimizer: what trains them.
+        nest: the optimizers that train them.
         soft: how much of a pruned weight the model sees, and what gradient it gets.
 
     """
 
-    def __init__(
-        self, parameters: Sequence[nn.Parameter], optimizer: torch.optim.Optimizer, soft: Soft
-    ) -> None:
-        self.parameters, self.optimizer, self.soft = parameters, optimizer, soft
+    def __init__(self, parameters: Sequence[nn.Parameter], nest: Nest, soft: Soft) -> None:
+        self.parameters, self.nest, self.soft = parameters, nest, soft
         self.values = [parameter.detach().clone() for parameter in parameters]
         self._factors: list[Tensor] | None = None
+        self._masks: list[Tensor] | None = None
         self._inside = False
-        self._hook = optimizer.register_step_pre_hook(self._before)
+        self._register()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        # A copied optimizer has lost its hooks.
-        self._hook = self.optimizer.register_step_pre_hook(self._before)
+        self._register()  # a copied optimizer has lost its hooks
+
+    def _register(self) -> None:
+        # Of those that hold no other: a wrapper may have put weights of its own in before.
+        self._hooks = [x.register_step_pre_hook(self._before) for x in self.nest.workers]
 
     @torch.no_grad()
     def take(self) -> None:
@@ -48,21 +52,22 @@ class SoftMasking:
     @torch.no_grad()
     def show(self, masks: Sequence[Tensor], leak: float) -> None:
         """Give the model the full weights on the masks and the share ``leak`` of them off them."""
-        self._factors = None
+        self._factors = self._masks = None
+        torch._foreach_copy_(list(self.parameters), self.values)
+        if leak == 1:
+            return
+        self._masks = list(masks)
         if leak == 0:
-            # On a CPU a number multiplies much faster than a boolean.
-            pairs = zip(self.values, masks, strict=True)
-            self._factors = [mask.to(value.dtype) for value, mask in pairs]
-        elif leak != 1:
+            zero_off([p.data for p in self.parameters], self._masks)
+        else:
             pairs = zip(self.values, masks, strict=True)
             self._factors = [torch.full_like(v, leak).masked_fill_(mask, 1) for v, mask in pairs]
-        torch._foreach_copy_(list(self.parameters), self.values)
-        if self._factors is not None:
             torch._foreach_mul_(list(self.parameters), self._factors)
 
     def close(self) -> None:
         """Step aside: the parameters are what they are from now on."""
-        self._hook.remove()
+        for hook in self._hooks:
+            hook.remove()
 
     @torch.no_grad()
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -73,19 +78,22 @@ class SoftMasking:
                 "unmasked weights; call loss.backward() and then optimizer.step()"
             )
         # Where nobody has shown the masks since the last step, the model is not masked at all.
-        factors = None if self._inside else self._factors
+        masks = None if self._inside else self._masks
         self.take()
         for index, (parameter, value) in enumerate(zip(self.parameters, self.values, strict=True)):
-            if parameter.grad is not None and factors is not None:
-                self._adjust(parameter.grad, value, factors[index])
+            if parameter.grad is not None and masks is not None:
+                self._adjust(parameter.grad, value, index, masks[index])
             parameter.copy_(value)
         self._inside = True
 
-    def _adjust(self, gradient: Tensor, value: Tensor, factor: Tensor) -> None:
+    def _adjust(self, gradient: Tensor, value: Tensor, index: int, mask: Tensor) -> None:
         if not self.soft.straight:
-            gradient.mul_(factor)
+            if self._factors is None and not gradient.is_sparse:
+                gradient.copy_(zeroed(gradient, mask))
+            else:
+                gradient.mul_(mask if self._factors is None else self._factors[index])
         if self.soft.pull:
             # A fused optimizer gets gradients that a gradient scaler has multiplied.
-            scale = getattr(self.optimizer, "grad_scale", None)
-            pull = value * (factor != 1) * float(self.soft.pull)
+            scale = self.nest.grad_scale
+            pull = zeroed(value, ~mask) * float(self.soft.pull)
             gradient.add_(pull if scale is None else pull * scale)

@@ -52,7 +52,7 @@ class Step:
             self._masked_step,
             list(model.parameters()),
             changed=self._changed,
-            read=lambda: self._pruner.float_masks,
+            read=lambda: self._pruner.integer_masks,
             constants=lambda: [group["lr"] for group in optimizer.param_groups],
             record=recorder(self._device),
         )

@@ -1,4 +1,10 @@
-"""Masks as numbers to multiply by."""
+"""Selection by masks: what is off a mask becomes zero, whatever was there.
+
+Of a number off the mask nothing is left but the sign: its bits are combined with those of an
+integer by AND. So zeros have the bits that a product with the mask has, +0.0 and -0.0, and ∞ and
+NaN become zero as well, of which a product makes NaN. It is as fast as a product, whereas
+``masked_fill_`` and ``where`` take three times as long on a CPU.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +14,45 @@ from typing import Any
 import torch
 from torch import Tensor
 
+INTEGERS = {
+    torch.float64: torch.int64,
+    torch.float32: torch.int32,
+    torch.float16: torch.int16,
+    torch.bfloat16: torch.int16,
+}
+"""The integers with as many bits, for every type that is zeroed."""
 
-class FloatMasks:
+
+def bits_of(mask: Tensor, integer: torch.dtype) -> Tensor:
+    """Return a boolean mask as integers: every bit where it is True, the sign where it is not."""
+    sign = torch.iinfo(integer).min
+    # On a CPU most of the work is done on single bytes.
+    return mask.view(torch.int8).neg().to(integer).bitwise_or_(sign)
+
+
+def zeroed(tensor: Tensor, mask: Tensor) -> Tensor:
+    """Return a tensor with zeros of its signs off a mask of its shape."""
+    integer = INTEGERS.get(tensor.dtype)
+    if integer is None:
+        return tensor.masked_fill(~mask, 0)
+    return tensor.view(integer).bitwise_and(bits_of(mask, integer)).view(tensor.dtype)
+
+
+def zero_off(tensors: Sequence[Tensor], masks: Sequence[Tensor]) -> None:
+    """Zero tensors in place off masks of their shapes; the host waits for nothing."""
+    for tensor, mask in zip(tensors, masks, strict=True):
+        integer = INTEGERS.get(tensor.dtype)
+        if integer is None:
+            tensor.masked_fill_(~mask, 0)
+        else:
+            tensor.view(integer).bitwise_and_(bits_of(mask, integer))
+
+
+class IntegerMasks:
     """Zeroes tensors off masks, and keeps what that takes until a mask changes.
 
-    A boolean is turned into a number each time it is multiplied by: eight times the work of the
-    product on a CPU, a launch per tensor on a GPU. So the numbers stay, four bytes per weight for
-    float32. Masks that mark everything have none: a product with 1 changes no bit.
+    Booleans would be turned into integers each time, which takes longer than the rest. So the
+    integers stay, four bytes per weight for float32. Masks that mark everything have none.
 
     Args:
         masks: bool; they may be changed in place at any time.
@@ -33,14 +71,12 @@ class FloatMasks:
     def zero(self, tensors: Iterable[tuple[int, Tensor]]) -> None:
         """Zero each tensor in place off the mask of that number, which has its shape."""
         self.follow()
-        marked, factors = [], []
         for number, tensor in tensors:
-            factor = self._of(tensor.dtype)[number]
-            if factor is not None:
-                marked.append(tensor)
-                factors.append(factor)
-        if marked:
-            torch._foreach_mul_(marked, factors)
+            integer = INTEGERS.get(tensor.dtype)
+            if integer is None:
+                tensor.masked_fill_(~self._masks[number], 0)
+            elif (factor := self._of(integer)[number]) is not None:
+                tensor.view(integer).bitwise_and_(factor)
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -72,7 +108,7 @@ class FloatMasks:
                 if number is None:
                     numbers[index] = self._number(index, dtype)
                 else:
-                    number.copy_(mask)
+                    number.copy_(bits_of(mask, dtype))
 
     def _of(self, dtype: torch.dtype) -> list[Tensor | None]:
         if dtype not in self._numbers:
@@ -82,7 +118,7 @@ class FloatMasks:
 
     def _number(self, index: int, dtype: torch.dtype) -> Tensor | None:
         mask = self._masks[index]
-        return None if self._counted()[index] == mask.numel() else mask.to(dtype)
+        return None if self._counted()[index] == mask.numel() else bits_of(mask, dtype)
 
     def _counted(self) -> list[int]:
         if self._counts is None:

@@ -1,0 +1,151 @@
+"""What a loop does wrong with a pruner is said at once, in one line with the fix."""
+
+import gc
+import warnings
+import weakref
+from typing import Any
+
+import pytest
+import torch
+from nested_optimizers import backward, network, sgd
+from torch import nn
+
+import fggp
+
+
+def made(name: str = "gmp", optimizer: Any = None) -> tuple[nn.Module, Any, fggp.Pruner]:
+    model = network()
+    own = optimizer or sgd(model.parameters())
+    return model, own, fggp.Pruner(model, own, fggp.method(name, sparsity=0.9, steps=40))
+
+
+def test_a_pruner_that_is_called_before_the_optimizer_is_noticed_at_the_first_step() -> None:
+    model, optimizer, pruner = made()
+    backward(model)
+    pruner.step()
+    with pytest.warns(RuntimeWarning, match=r"before optimizer\.step\(\).* call it once after"):
+        optimizer.step()
+
+
+def test_a_pruner_that_is_called_for_every_part_of_a_step_is_noticed() -> None:
+    model, optimizer, pruner = made()
+    for _ in range(2):
+        backward(model)
+        pruner.step()
+    with pytest.warns(RuntimeWarning, match=r"or twice for one step"):
+        optimizer.step()
+
+
+def test_a_step_without_the_pruner_is_noticed_when_the_next_begins_and_said_once() -> None:
+    model, optimizer, _pruner = made()
+    backward(model)
+    optimizer.step()
+    with pytest.warns(RuntimeWarning, match=r"without the pruner.* pruner\.attach\(\) once"):
+        optimizer.step()
+    optimizer.step()
+
+
+def test_a_pruner_that_is_gone_or_detached_notices_nothing() -> None:
+    model, optimizer, pruner = made()
+    with pytest.warns(RuntimeWarning, match="the pruner is detached below the target"):
+        pruner.attach().remove()
+    for _ in range(3):
+        backward(model)
+        optimizer.step()
+    model, optimizer, pruner = made()
+    gone = weakref.ref(pruner)
+    gc.disable()
+    try:
+        del pruner
+        assert gone() is None
+    finally:
+        gc.enable()
+    for _ in range(3):
+        backward(model)
+        optimizer.step()
+
+
+@pytest.mark.parametrize("attach", [True, False])
+def test_weights_that_change_without_a_step_of_the_optimizer_are_noticed_when_looked_at(
+    attach: bool,
+) -> None:
+    for look in (str, fggp.Pruner.state_dict):
+        model, _unused, pruner = made()
+        handle = pruner.attach() if attach else None
+        another = sgd(model.parameters())
+        for _ in range(6):
+            backward(model)
+            another.step()
+        with pytest.warns(RuntimeWarning, match=r"without a step of the SGD that the pruner was"):
+            look(pruner)
+        del handle
+
+
+def test_steps_that_a_scaler_skips_at_the_start_and_accumulation_are_no_mistakes() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model, optimizer, pruner = made("rigl")
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**8)
+        for step in range(6):
+            for _ in range(2):
+                loss = model(torch.ones(1, 16)).sum() * (float("inf") if step < 2 else 1)
+                scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            pruner.step()
+            optimizer.zero_grad()
+        for _ in range(5):
+            model(torch.ones(1, 16))  # an evaluation
+        str(pruner)
+
+
+class Experts(nn.Module):
+    """Uses one expert in a step, and a spare one never."""
+
+    def __init__(self, spare: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.expert = nn.ModuleList(nn.Linear(8, 8) for _ in range(4))
+        self.out = nn.Linear(8, 2)
+        if spare:
+            self.spare = nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor, number: int) -> Any:
+        return self.out(self.expert[number](x).relu())
+
+
+def alternating(name: str, spare: bool, params: Any = None) -> fggp.Pruner:
+    model = Experts(spare)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    pruner = fggp.Pruner(
+        model, optimizer, fggp.method(name, sparsity=0.9, steps=120), params=params
+    )
+    inputs, labels = torch.randn(16, 8), torch.arange(16) % 2
+    for step in range(120):
+        nn.functional.cross_entropy(model(inputs, step % 4), labels).backward()
+        optimizer.step()
+        pruner.step()
+        optimizer.zero_grad()
+    return pruner
+
+
+@pytest.mark.parametrize("name", ["gmp", "fggp", "rigl", "granet"])
+def test_an_update_waits_for_layers_that_a_step_does_not_use(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*no weight is left in")
+        pruner = alternating(name, spare=False)
+    assert sum(int(p.count_nonzero()) for p in pruner.parameters.values()) <= 28
+    assert abs(pruner.sparsity - 0.9) < 0.01
+
+
+@pytest.mark.parametrize("name", ["fggp", "rigl"])
+def test_a_layer_that_is_never_used_is_named_with_the_fix(name: str) -> None:
+    sentence = r"waits for the gradient of spare\.weight, which no step has used yet; .* params="
+    with (
+        pytest.warns(RuntimeWarning, match=r"waits for"),
+        pytest.raises(RuntimeError, match=sentence),
+    ):
+        alternating(name, spare=True)
+    used = [*(f"expert.{i}.weight" for i in range(4)), "out.weight"]
+    assert abs(alternating(name, True, used).sparsity - 0.9) < 0.01
