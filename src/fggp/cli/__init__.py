@@ -22,6 +22,7 @@ from fggp.cli import (
     prepare,
     report,
     run,
+    shrink,
     status,
     train,
 )
@@ -30,7 +31,7 @@ from fggp.foundation.errors import Failure
 
 VERBS = (
     *(doctor, prepare, plan, train, run, status, aggregate, analyse, claims, power),
-    *(check_results, crate, report, methods, pack, latency),
+    *(check_results, crate, report, methods, pack, shrink, latency),
 )
 
 
