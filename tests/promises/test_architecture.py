@@ -32,6 +32,7 @@ WITH_TORCH = {
     *("pruning.rewinding", "pruning.pruner", "pruning.sparsify", "pruning.masks"),
     *("pruning.masking", "pruning.forward_pass", "pruning.attachment", "pruning.dense_layers"),
     *("pruning.filters.walk", "pruning.filters.groups", "pruning.filters.constants"),
+    *("pruning.filters.masks", "pruning.filters.positions"),
     *("storage.packing", "storage.state_dicts"),
     *("data.batches", "data.crops"),
     *("fast.modules", "fast.capture", "fast.plan", "fast.compiled", "fast.packed", "fast.public"),

@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from fggp.foundation.random_streams import stream
 from fggp.pruning.attachment import Attachment
 from fggp.pruning.dense_layers import DenseLayers
+from fggp.pruning.filters.rules import filters_for
 from fggp.pruning.forward_pass import ForwardPass, condition_of
 from fggp.pruning.initial_masks import Beginning
 from fggp.pruning.mask_update import Loss, Read, Update
@@ -88,6 +89,7 @@ class Pruner:
         self._forward = ForwardPass(list(own.values()), optimizer, self._needed)
         initial, soft = method.recipe.initial(beginning), method.recipe.soft
         self._masking = Masking(own, self.optimizer, soft, initial)
+        self._filters = filters_for(method.recipe.rule, self.model, own, batches)
         self._attachment = Attachment(self.optimizer, self._step, self._skip)
         self._rewinding = None if method.recipe.rounds is None else Rewinding(model, self.optimizer)
         if state is not None:
@@ -286,6 +288,7 @@ class Pruner:
             lr=float(self.optimizer.param_groups[0]["lr"]),
             seed=self.seed,
             weight_before=self._forward.weight,
+            filters=self._filters,
         )
 
     def _warn_of_emptied(self) -> None:
