@@ -17,7 +17,7 @@ from fggp.pruning import (
 
 @register(
     paper="criterion of arXiv 2112.01155, our reading",
-    starts="one", ranks=False, exact=False, pattern="filters",
+    starts="one", exact=False, pattern="filters",
 )  # fmt: skip
 def bn_filter(
     *,

@@ -22,7 +22,7 @@ from fggp.pruning import (
 
 @register(
     paper="ours, after Zhu, Bezek & Goksel 2025, arXiv 2411.05500",
-    starts="one", ranks=False, exact=False, pattern="filters",
+    starts="one", exact=False, pattern="filters",
 )  # fmt: skip
 def fggp_filter(
     *,

@@ -17,7 +17,7 @@ from fggp.pruning import (
 
 @register(
     paper="He et al. 2019, arXiv 1811.00250",
-    starts="one", ranks=False, exact=False, pattern="filters",
+    starts="one", exact=False, pattern="filters",
 )  # fmt: skip
 def fpgm(
     *,

@@ -17,7 +17,7 @@ from fggp.pruning import (
 
 @register(
     paper="ours, after Zhu & Gupta 2017, arXiv 1710.01878",
-    starts="one", ranks=False, exact=False, pattern="filters",
+    starts="one", exact=False, pattern="filters",
 )  # fmt: skip
 def gmp_filter(
     *,

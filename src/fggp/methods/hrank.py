@@ -17,7 +17,7 @@ from fggp.pruning import (
 
 @register(
     paper="Lin et al. 2020, arXiv 2002.10179",
-    starts="one", ranks=False, exact=False, pattern="filters",
+    starts="one", exact=False, pattern="filters",
 )  # fmt: skip
 def hrank(
     *,

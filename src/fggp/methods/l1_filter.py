@@ -17,7 +17,7 @@ from fggp.pruning import (
 
 @register(
     paper="Li et al. 2017, arXiv 1608.08710",
-    starts="one", ranks=False, exact=False, pattern="filters",
+    starts="one", exact=False, pattern="filters",
 )  # fmt: skip
 def l1_filter(
     *,

@@ -17,7 +17,7 @@ from fggp.pruning import (
 
 @register(
     paper="He et al. 2018, arXiv 1808.06866 (the criterion)",
-    starts="one", ranks=False, exact=False, pattern="filters",
+    starts="one", exact=False, pattern="filters",
 )  # fmt: skip
 def l2_filter(
     *,

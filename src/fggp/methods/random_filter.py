@@ -17,7 +17,7 @@ from fggp.pruning import (
 
 @register(
     paper="reference, as in Mittal et al. 2018, arXiv 1801.10447",
-    starts="one", ranks=False, exact=False, pattern="filters",
+    starts="one", exact=False, pattern="filters",
 )  # fmt: skip
 def random_filter(
     *,

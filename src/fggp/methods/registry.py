@@ -32,7 +32,7 @@ class Definition:
         paper: where it was published.
         starts: "both" where a dense and a sparse start are defined, "one" where there is one, and
             "none" where nothing is pruned.
-        ranks: whether it competes; references do not.
+        ranks: whether it competes, with methods of the same pattern; references do not.
         masking: "hard" is zero off the mask after every step; "soft" keeps values off the mask.
         exact: whether the target is met to the weight; else its realised sparsity is compared.
         pattern: what it prunes: single weights, whole filters, or all but N of every M weights.

@@ -17,7 +17,7 @@ from fggp.pruning import (
 
 @register(
     paper="Molchanov et al. 2019, arXiv 1906.10771",
-    starts="one", ranks=False, exact=False, pattern="filters",
+    starts="one", exact=False, pattern="filters",
 )  # fmt: skip
 def taylor_filter(
     *,
