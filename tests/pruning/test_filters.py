@@ -20,16 +20,15 @@ from fggp.pruning.filters.masks import FilterMasks
 from fggp.pruning.filters.positions import output_positions
 from fggp.pruning.filters.scores import (
     Judged,
+    activation,
     geometric_median,
     l1,
     l2,
     mean_of_relu,
     random_channels,
     rank,
-    scale,
     taylor,
 )
-from fggp.pruning.filters.scores import activation as activation_score
 from fggp.pruning.parameters import prunable
 
 FILTERS = [it for it in METHODS.values() if it.pattern == "filters"]
@@ -172,7 +171,30 @@ def work(model: nn.Module, masks: dict[str, Tensor] | None = None) -> int:
     )
 
 
-@every_method
+def test_slimming_takes_the_penalty_from_scales_until_the_window_ends() -> None:
+    slim, dense = Training("slimming", "0.8"), Training("dense", "0")
+    before = dense.model[1].weight.detach().clone()
+    slim.step()
+    dense.step()
+    gamma = dense.model[1].weight.detach()
+    assert torch.allclose(slim.model[1].weight, gamma - 0.1 * 1e-3, atol=1e-12)
+    assert not torch.equal(gamma, before)
+    for _ in range(7):
+        slim.step()
+    weights = slim.model[1].weight.detach().abs()
+    kept = slim.pruner.masks["0.weight"].flatten(1).any(1)
+    assert int(kept.sum()) < 6
+    assert float(weights[kept].min()) >= float(weights[~kept].max())
+    bare = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    optimizer = torch.optim.SGD(bare.parameters(), lr=0.1)
+    pruner = fggp.Pruner(bare, optimizer, method("slimming", sparsity=0.5, steps=8))
+    bare(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    with pytest.raises(ValueError, match="batch normalization, which 0 has not"):
+        pruner.step()
+
+
+@pytest.mark.parametrize("name", [it.name for it in FILTERS if it.name != "slimming"])
 def test_without_sparsity_training_is_that_of_the_dense_network_to_the_bit(name: str) -> None:
     pruned, dense = Training(name, "0"), Training("dense", "0")
     for _ in range(12):
@@ -230,13 +252,8 @@ def test_the_mean_behind_relu_is_the_worked_one_and_that_of_samples() -> None:
 
 
 def test_scores_by_batch_normalization_name_a_layer_without_one() -> None:
-    model = network()
-    with torch.no_grad():
-        model[1].weight.copy_(torch.tensor([1.0, -2, 3, 0, 0.5, 1]))
-    assert scale(of(model))[0].tolist() == [1, 2, 3, 0, 0.5, 1]
-    for score in (scale, activation_score):
-        with pytest.raises(ValueError, match="batch normalization, which 0 has not"):
-            score(judged(*FOUR))
+    with pytest.raises(ValueError, match="batch normalization, which 0 has not"):
+        activation(judged(*FOUR))
 
 
 class Gated(nn.Module):

@@ -11,7 +11,7 @@ from fggp.pruning.elastic_mutation import SHARES, Memory, PruneGrow, Surplus
 from fggp.pruning.filters.counts import Budget, FilterCounts, Multiple, Scope
 from fggp.pruning.filters.initial import Filters
 from fggp.pruning.filters.recipes import Scratch, filters_after_training
-from fggp.pruning.filters.rules import Mean, PruneFilters, Stages
+from fggp.pruning.filters.rules import Mean, PruneFilters, Slim, Stages
 from fggp.pruning.filters.scores import (
     activation,
     geometric_median,
@@ -19,7 +19,6 @@ from fggp.pruning.filters.scores import (
     l2,
     random_channels,
     rank,
-    scale,
     taylor,
 )
 from fggp.pruning.initial_masks import (
@@ -47,7 +46,16 @@ from fggp.pruning.mask_update import (
 )
 from fggp.pruning.recipe import Recipe, Rounds, Soft
 from fggp.pruning.rules import Choose, DropGrow, PruneTo, Rule, Sequence, Shrink, clear
-from fggp.pruning.schedules import Constant, Cosine, Cubic, Geometric, Linear, Staged, held
+from fggp.pruning.schedules import (
+    Constant,
+    Cosine,
+    Cubic,
+    Geometric,
+    Linear,
+    Staged,
+    at_the_end,
+    held,
+)
 from fggp.pruning.selections import (
     Floored,
     InGroups,
@@ -108,6 +116,7 @@ __all__ = [
     "Selection",
     "Sequence",
     "Shrink",
+    "Slim",
     "Snip",
     "Soft",
     "Staged",
@@ -119,6 +128,7 @@ __all__ = [
     "Update",
     "Weights",
     "activation",
+    "at_the_end",
     "clear",
     "erk",
     "everything",
@@ -142,7 +152,6 @@ __all__ = [
     "rate_schedule",
     "read_by",
     "reads",
-    "scale",
     "taylor",
     "uniform",
 ]

@@ -42,6 +42,7 @@ class FilterMasks:
         parameters: Mapping[str, nn.Parameter],
         image: Sequence[int] | None = None,
     ) -> None:
+        self._model = model
         self._shapes = {name: tuple(p.shape) for name, p in parameters.items()}
         self.groups = tuple(it for it in groups(model) if self._whole(it))
         if not self.groups:
@@ -57,6 +58,22 @@ class FilterMasks:
         """Whether all layers of a group are pruned."""
         names = (*group.producers, *(it.name for it in group.consumers))
         return all(f"{name}.weight" in self._shapes for name in names)
+
+    def scales(self) -> list[list[Tensor]]:
+        """Return the scale γ of each batch normalization of each group, the parameters themselves.
+
+        Raises ValueError where a group has none.
+        """
+        found = []
+        for group in self.groups:
+            modules: list[Any] = [self._model.get_submodule(it.name) for it in group.norms]
+            if not modules or any(it.weight is None for it in modules):
+                raise ValueError(
+                    f"slimming acts on scales of batch normalization, which {group.producers[0]} "
+                    "has not; use another method"
+                )
+            found.append([it.weight for it in modules])
+        return found
 
     @property
     def counts(self) -> list[int]:

@@ -8,7 +8,7 @@ from math import ceil
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from fggp.pruning.filters.counts import UNIFORM, FilterCounts, Scope
-from fggp.pruning.mask_update import Score, Update
+from fggp.pruning.mask_update import Read, Score, Update
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -115,6 +115,48 @@ class PruneFilters:
         scores, active = self.order(update, filters), filters.kept(update.mask)
         share = Fraction(update.keep, len(update.mask))
         kept = self.counts(filters, scores, active, share)
+        return update.to(torch.cat(filters.masks(kept)) & update.mask)
+
+
+@dataclass(frozen=True)
+class Slim:
+    """Draw the scales of batch normalization to zero, and prune by them when the window ends.
+
+    Before, every update takes lr·λ from each |γ|, not below zero: the proximal step of the penalty
+    λ·Σ|γ|.
+
+    Attributes:
+        penalty: λ.
+        counts: how many filters stay in each group.
+
+    """
+
+    penalty: Fraction
+    counts: FilterCounts = UNIFORM
+    whole_filters: ClassVar[bool] = True
+    reads: ClassVar[frozenset[Read]] = frozenset()
+
+    def __call__(self, update: Update) -> Update:
+        """Return the update with smaller scales in the model, or with masks of whole filters."""
+        import torch
+
+        filters = update.filters
+        assert filters is not None  # the pruner gives them to such a rule
+        scales = filters.scales()
+        if update.window < 1:
+            step = update.lr * float(self.penalty)
+            with torch.no_grad():
+                for gamma in (it for group in scales for it in group):
+                    gamma.copy_(gamma.sign() * (gamma.abs() - step).clamp(min=0))
+            return update
+        scores = [
+            torch.stack([it.detach().double().abs().view(channels, -1).sum(1) for it in group]).sum(
+                0
+            )
+            for group, channels in zip(scales, filters.counts, strict=True)
+        ]
+        share = Fraction(update.keep, len(update.mask))
+        kept = self.counts(filters, scores, filters.kept(update.mask), share)
         return update.to(torch.cat(filters.masks(kept)) & update.mask)
 
 

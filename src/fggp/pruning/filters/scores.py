@@ -100,14 +100,6 @@ def _distances(rows: Tensor) -> Tensor:
     return torch.cdist(rows, rows, compute_mode=mode).sum(1)
 
 
-def scale(judged: Judged) -> list[Tensor]:
-    """Score by the scale |γ| of batch normalization (Liu et al. 2017)."""
-    return [
-        _sum(gamma.abs().sum(1) for gamma, _ in judged.norms(it, "slimming"))
-        for it in judged.groups
-    ]
-
-
 def activation(judged: Judged) -> list[Tensor]:
     """Score by the mean of ReLU behind batch normalization, its input taken as normal."""
     return [
