@@ -149,12 +149,11 @@ class Slim:
                 for gamma in (it for group in scales for it in group):
                     gamma.copy_(gamma.sign() * (gamma.abs() - step).clamp(min=0))
             return update
-        scores = [
-            torch.stack([it.detach().double().abs().view(channels, -1).sum(1) for it in group]).sum(
-                0
-            )
+        columns = [
+            torch.cat([it.detach().double().abs().view(channels, -1) for it in group], 1)
             for group, channels in zip(scales, filters.counts, strict=True)
         ]
+        scores = [it.sum(1) for it in columns]
         share = Fraction(update.keep, len(update.mask))
         kept = self.counts(filters, scores, filters.kept(update.mask), share)
         return update.to(torch.cat(filters.masks(kept)) & update.mask)

@@ -161,6 +161,8 @@ def updates(recipe: Recipe) -> str:
 
 def trainings(recipe: Recipe) -> str:
     """Return how many trainings of the standard length a network takes."""
+    if recipe.scratch:
+        return "1, after the dense one"
     if recipe.fine_tune is not None:
         return f"{_share(recipe.fine_tune)} of one, after the dense one"
     counts = [f"{len(epochs_of(recipe, EPOCHS, it)) / EPOCHS:g}" for it in SPARSITIES]
