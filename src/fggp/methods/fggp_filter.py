@@ -27,7 +27,7 @@ from fggp.pruning import (
 def fggp_filter(
     *,
     rho: Share = Fraction(1, 2),
-    scope: Scope = "global",
+    scope: Scope = "uniform",
     budget: Budget = "weights",
     multiple: Multiple = 1,
     weights: Weights = "forward",
@@ -35,8 +35,9 @@ def fggp_filter(
     """Choose candidate filters by gradient first, prune these by magnitude next, at a fixed rate.
 
     Formula:
-        C = the ⌈ρ·n⌉ of n active filters with the smallest mean |g|
-        remove those of C with the smallest mean |w| until at most K_t weights are left
+        C = the ⌈ρ·n⌉ of the n active filters of a group with the smallest mean |g|
+        remove the same share of each group, those of C with the smallest mean |w|,
+        until at most K_t weights are left
 
     The rule of fggp with filters in place of weights, and K_t as there. Where C is not enough, the
     filters with the next smallest gradients follow. Means are over the active weights of a filter,
@@ -46,7 +47,8 @@ def fggp_filter(
 
     Args:
         rho: ρ, the share of the active filters that are candidates; 1 is gmp-filter.
-        scope: "global" compares the filters of all groups; "uniform" keeps the same share of each.
+        scope: "uniform" keeps the same share of each group; "global" compares the filters of all
+            groups. Scales of layers differ, so that this may nearly empty the wide ones.
         budget: what the sparsity is a share of: weights, or work, the multiplications of an image.
         multiple: channels of a group are a multiple of this, or all of them.
         weights: which |w| the rule compares, as in fggp.

@@ -21,7 +21,7 @@ from fggp.pruning import (
 )  # fmt: skip
 def gmp_filter(
     *,
-    scope: Scope = "global",
+    scope: Scope = "uniform",
     budget: Budget = "weights",
     multiple: Multiple = 1,
     weights: Weights = "stepped",
@@ -29,7 +29,8 @@ def gmp_filter(
     """Prune the filters of smallest mean magnitude step by step on a cubic schedule.
 
     Formula:
-        remove the active filters with the smallest mean |w| until at most K_t weights are left
+        remove the same share of each group, the active filters with the smallest mean |w|,
+        until at most K_t weights are left
 
     K_t is that of gmp. The mean is over the active weights of a filter, in a residual stream over
     those of all its convolutions. A filter goes with its row and with its column in every layer
@@ -37,7 +38,8 @@ def gmp_filter(
     stays.
 
     Args:
-        scope: "global" compares the filters of all groups; "uniform" keeps the same share of each.
+        scope: "uniform" keeps the same share of each group; "global" compares the filters of all
+            groups. Scales of layers differ, so that this may nearly empty the wide ones.
         budget: what the sparsity is a share of: weights, or work, the multiplications of an image.
         multiple: channels of a group are a multiple of this, or all of them.
         weights: which |w| the rule compares, as in gmp.
