@@ -12,7 +12,17 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from suite import augmentation, files, inference, planning, starting, stepping, training, updating
+from suite import (
+    augmentation,
+    files,
+    inference,
+    planning,
+    shrinking,
+    starting,
+    stepping,
+    training,
+    updating,
+)
 from suite.granet import for_cpu
 from suite.machine import machine
 from suite.report import run
@@ -26,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[Row]]] = {
     "starting": starting.measure,
     "files": files.measure,
     "inference": inference.measure,
+    "shrinking": shrinking.measure,
     "planning": planning.measure,
 }
 OUT = Path("results/benchmarks")

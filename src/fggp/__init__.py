@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fggp.fast.public import compile
+    from fggp.fast.shrinking import shrink
     from fggp.methods import METHODS
     from fggp.methods.registry import method
     from fggp.pruning.pruner import Pruner
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from fggp.storage.packing import pack, unpack
 
 __version__ = "0.1.0"
-__all__ = ["METHODS", "Pruner", "compile", "method", "pack", "sparsify", "unpack"]
+__all__ = ["METHODS", "Pruner", "compile", "method", "pack", "shrink", "sparsify", "unpack"]
 
 HOMES = {
     "METHODS": "fggp.methods",
@@ -20,6 +21,7 @@ HOMES = {
     "Pruner": "fggp.pruning.pruner",
     "sparsify": "fggp.pruning.sparsify",
     "compile": "fggp.fast.public",
+    "shrink": "fggp.fast.shrinking",
     "pack": "fggp.storage.packing",
     "unpack": "fggp.storage.packing",
 }

@@ -48,6 +48,24 @@ def test_every_cell_is_one_row_in_study_order(folder: Path) -> None:
     assert not runs["mixed_device"].any()
 
 
+@pytest.mark.parametrize(
+    ("methods", "ranked"),
+    [
+        ({"l1-filter": {}, "gmp-filter": {}, "small-dense": {}}, {"l1-filter", "gmp-filter"}),
+        ({"l1-filter": {}, "gmp": {}, "sr-ste": {}}, {"gmp"}),
+        ({"gmp": {}, "fggp": {}}, {"gmp", "fggp"}),
+    ],
+)
+def test_filters_rank_among_themselves_and_never_with_single_weights(
+    methods: dict[str, dict[str, str]], ranked: set[str], folder: Path
+) -> None:
+    study = grid(methods={"dense": {}, **methods}, initial_sparsities=[0], sparsities=[0.9])
+    fabricate(folder, study)
+    aggregate(folder)
+    runs = read_runs(folder)
+    assert set(runs.loc[runs["ranks"], "label"]) - {"dense"} == ranked
+
+
 def test_starts_are_told_in_words(folder: Path) -> None:
     fabricate(folder)
     aggregate(folder)

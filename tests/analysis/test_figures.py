@@ -314,6 +314,7 @@ def test_results_of_older_versions_are_drawn_or_it_is_said_why_not(old: Path, na
         "mask_churn": "before mask changes were",
         "accuracy_vs_flops": "before FLOPs were",
         "latency": "no latency was measured",
+        "accuracy_vs_latency": "no latency was measured",
         "critical_difference": "cannot differ by more than 4",
         "rate_ablation": "three constant rates",
         "seed_pairs": "3 seeds",

@@ -15,10 +15,10 @@ from fggp.data.sizes import Size
 from fggp.foundation.errors import Failure
 from fggp.models import build, registry
 from fggp.models.registry import costs_path, find, names
+from fggp.pruning.filters.positions import output_positions
 from fggp.study import costs
 from fggp.study.cell import Cell
 from fggp.study.config import cells
-from fggp.training.flops import output_positions
 from fggp.training.memory_format import arrange
 from fggp.training.small_dense import narrower, weights
 from fggp.training.train import train

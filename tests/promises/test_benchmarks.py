@@ -32,6 +32,7 @@ CASES = {
         "vgg19 98 %, trained-like, batch 1": 6,
         "vgg19 98 %, trained-like, batch 32": 7,
     },
+    "shrinking": {"vgg19 90 %, filters, batch 1": 6, "vgg19 90 %, filters, batch 32": 6},
     "planning": {"44 cells": 2},
 }
 

@@ -65,7 +65,11 @@ def test_trainings_are_counted_as_they_are_made() -> None:
     assert trainings(METHODS["gmp"].recipe()) == "1"
     assert trainings(METHODS["imp"].recipe()) == "12 at 90 %, 15 at 95 %, 19 at 98 %"
     assert trainings(METHODS["global-mp"].recipe()) == "half of one, after the dense one"
-    assert [it.name for it in ordered() if of(it.name)["dense"]] == ["global-mp"]
+    assert trainings(METHODS["fpgm"].recipe(scratch=True)) == "1, after the dense one"
+    assert [it.name for it in ordered() if of(it.name)["dense"]] == [
+        *("global-mp", "bn-filter", "fpgm", "hrank", "l1-filter", "l2-filter", "random-filter"),
+        "taylor-filter",
+    ]
 
 
 def test_starts_are_told_apart() -> None:

@@ -4,15 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from fabricate import fabricate, grid
 from sparse_networks import backbone
+from torch import nn
 
 import fggp
 from fggp.analysis.figures import draw
 from fggp.analysis.page import page
 from fggp.analysis.study_tables import Material
 from fggp.cli import main
-from fggp.fast.contenders import NAMES, OPTIONAL
+from fggp.fast.contenders import NAMES, OPTIONAL, SHRUNK
 from fggp.fast.refusal import CompileError
 from fggp.fast.stopwatch import times
 from fggp.study.latency_file import LATENCY, read_latency
@@ -101,6 +103,18 @@ def test_a_study_without_it_says_how_to_measure(study: Path, tmp_path: Path) -> 
     assert 'id="latency"' not in page(folder)
 
 
+def test_a_network_without_filters_is_measured_shrunk_too(tmp_path: Path) -> None:
+    model, path = backbone("vgg19", "1/16", density=1), tmp_path / "filters.fggp"
+    with torch.no_grad():
+        for module in list(model.modules())[4:]:
+            if isinstance(module, nn.Conv2d):
+                module.weight[:, ::2] = 0
+    fggp.pack(model, path)
+    assert main(["latency", str(path), "--side", "16", *QUICK]) == 0
+    rows = read_latency(Path(f"{path}.latency.json"))
+    assert {it.contender for it in rows if it.batch == 1} == here() - {"fggp batched"} | set(SHRUNK)
+
+
 def test_a_packed_file_is_measured_by_itself(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,8 +152,6 @@ def test_a_study_without_weights_is_refused(
 
 
 def test_the_stopwatch_never_times_a_dense_network_as_ours() -> None:
-    from torch import nn
-
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU()).eval()
     with pytest.raises(CompileError, match="GELU is not known"):
         times(model, (3, 8, 8), rounds=1)

@@ -232,7 +232,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"methods": {"x": {"method": "granet", "drop": 1}}},
         ["methods.x.drop: no such key", "'drop_fraction'"],
     ),
-    "unknown method": ({"methods": {"fgpg": {}}}, ["methods.fgpg: 'fgpg'", "'fggp'"]),
+    "unknown method": ({"methods": {"fgggp": {}}}, ["methods.fgggp: 'fgggp'", "'fggp'"]),
     "unknown method of a label": (
         {"methods": {"x": {"method": "granett"}}},
         ["methods.x.method: 'granett' is not a method", "'granet'"],

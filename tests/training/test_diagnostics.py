@@ -22,12 +22,13 @@ from fggp.foundation.exact import kept_count
 from fggp.methods import find
 from fggp.models import build
 from fggp.pruning.distributions import erk
+from fggp.pruning.filters.positions import output_positions
 from fggp.pruning.mask_update import Update, gradient, magnitude
 from fggp.pruning.rules import PruneTo
 from fggp.pruning.selections import Floored, Largest, PerLayer
 from fggp.pruning.timing import Method, Timing
 from fggp.training.diagnostics import Diagnostics, dead_neurons
-from fggp.training.flops import Watch, output_positions
+from fggp.training.flops import Watch
 from fggp.training.train import train
 
 SHAPE = IMAGES.shape[1:]

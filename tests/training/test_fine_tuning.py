@@ -69,6 +69,21 @@ def test_a_floor_keeps_a_share_of_every_layer(runs: Path, data: Path) -> None:
     assert sum(layer["kept"] for layer in outcome["layers"]) == outcome["target"]
 
 
+def test_from_scratch_the_shape_of_the_trained_network_is_trained_from_initial_weights(
+    runs: Path, data: Path
+) -> None:
+    state = unpack(weights_path(path(runs, cell("dense"))))
+    device = torch.device("cpu")
+    tuned = Run(cell("l1-filter"), load(data), device, state)
+    fresh = Run(cell("l1-filter", settings={"scratch": True}), load(data), device, state)
+    initial = Run(cell("dense"), load(data), device).model.state_dict()
+    assert (len(tuned.protocol), len(fresh.protocol)) == (2, 4)
+    for name, value in fresh.model.state_dict().items():
+        mask = fresh.pruner.masks.get(name)
+        assert torch.equal(value, initial[name] if mask is None else initial[name] * mask), name
+        assert mask is None or torch.equal(mask, tuned.pruner.masks[name])
+
+
 def refusal(runs: Path, data: Path, wanted: Cell) -> str:
     with pytest.raises(Failure) as refused:
         run_cell(wanted, data, path(runs, wanted), device="cpu")

@@ -13,8 +13,11 @@ from fggp.foundation.errors import ResultError
 from fggp.study.latency_file import LATENCY, read_latency
 from fggp.study.study_folder import read_expected
 
-CONTENDERS = ("fggp", "fggp batched", "torch", "torch channels_last", "onnxruntime")
-"""The ways of computing a network, ours first, as `fggp.fast.contenders` names them."""
+CONTENDERS = (
+    *("fggp", "fggp batched", "torch", "torch channels_last", "onnxruntime"),
+    *("fggp shrunk", "torch shrunk"),
+)
+"""The ways of computing a network, as `fggp.fast.contenders` names them."""
 ADVICE = "no latency was measured, python -m fggp latency STUDY does that"
 
 

@@ -24,7 +24,9 @@ def add(verbs: Any) -> None:
     parser.epilog = (
         "A pruned network is compiled to machine code that multiplies its kept weights alone\n"
         "(fggp.compile, which takes llvmlite), and takes turns with the same network in torch, in\n"
-        "torch with channels last, and in onnxruntime where that and onnx are installed. In each\n"
+        "torch with channels last, and in onnxruntime where that and onnx are installed. Where\n"
+        "fggp.shrink makes it clearly smaller, as after pruning of filters, the shrunk network is\n"
+        "measured as well, in torch and compiled. In each\n"
         "round every one is called once; the least and the median over rounds are kept. With one\n"
         "thread it is the time of the processor, with several the time on the wall. Batches of 1\n"
         "and of 32. 'fggp batched' computes the last layers of 16 images at once.\n\n"

@@ -41,11 +41,17 @@ def do(options: argparse.Namespace) -> int:
     return 0
 
 
+def _ranks(method: Definition) -> str:
+    if method.ranks and method.pattern == "filters":
+        return "ranks among filters"
+    return "ranks" if method.ranks else "does not rank"
+
+
 def _facts(method: Definition) -> str:
     facts = [
         method.kind,
         {"both": "two starts", "one": "one start", "none": "prunes nothing"}[method.starts],
-        "ranks" if method.ranks else "does not rank",
+        _ranks(method),
         f"{method.masking} masking",
         *([] if method.exact else ["compared at its realised sparsity"]),
     ]

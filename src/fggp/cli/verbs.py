@@ -35,6 +35,7 @@ MODULES = {
     "methods": "methods",
     "pack": "pack",
     "unpack": "pack",
+    "shrink": "shrink",
     "latency": "latency",
 }
 """The module of each verb, in the order of the help."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 from math import prod
 from typing import Any
@@ -24,6 +23,7 @@ from fggp.fast.modules import (
 )
 from fggp.fast.refusal import CompileError
 from fggp.fast.steps import Convolve, Flatten, Network, Pointwise, Step
+from fggp.pruning.filters.walk import Tracer
 
 LIMITS = {"start_dim": 0, "end_dim": -1}
 """Arguments of ``flatten``, and what they are without a value."""
@@ -39,7 +39,7 @@ def capture(model: nn.Module) -> Network:
     _check(model)
     whole = nn.Sequential(model) if type(model) in MODULES else model
     try:
-        graph = _Tracer().trace(whole)
+        graph = Tracer().trace(whole)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise CompileError(
@@ -52,18 +52,6 @@ def capture(model: nn.Module) -> Network:
     steps = fuse(reader.steps, reader.output)
     weights = sum(prod(it.weight.shape) for it in reader.steps if isinstance(it, Convolve))
     return Network(steps, reader.output, weights)
-
-
-class _Value(fx.Proxy):
-    """A tensor of the trace that sees ``+=`` as work in place; torch.fx takes it for +."""
-
-    def __iadd__(self, other: Any) -> fx.Proxy:
-        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
-
-
-class _Tracer(fx.Tracer):
-    def proxy(self, node: fx.Node) -> fx.Proxy:
-        return _Value(node, self)
 
 
 def _check(model: nn.Module) -> None:

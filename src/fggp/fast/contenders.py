@@ -13,10 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from fggp.fast.public import compile
+from fggp.fast.shrinking import shrink
 
 Contender = Callable[[Tensor], object]
 """Images in; the output is thrown away."""
 NAMES = ("fggp", "fggp batched", "torch", "torch channels_last", "onnxruntime")
+SHRUNK = ("fggp shrunk", "torch shrunk")
+"""The same with the network of `fggp.shrink`, where that is clearly smaller."""
+CLEARLY = 0.9
+"""Share of the parameters from which on a shrunk network is hardly another one."""
 OPTIONAL = ("onnxruntime", "onnx")
 """Packages that `onnxruntime` takes; without them it is left out."""
 
@@ -42,7 +47,17 @@ def contenders(model: nn.Module, batch: Tensor, threads: int) -> dict[str, Conte
         found["fggp batched"] = compile(model, threads=threads, batched=True)
     if all(find_spec(name) for name in OPTIONAL):
         found["onnxruntime"] = onnxruntime(model, batch, threads)
-    return {name: found[name] for name in NAMES if name in found}
+    smaller = shrink(model)
+    if _size(smaller) <= CLEARLY * _size(model):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # most of its weights are kept
+            found["fggp shrunk"] = compile(smaller, threads=threads)
+        found["torch shrunk"] = smaller
+    return {name: found[name] for name in (*NAMES, *SHRUNK) if name in found}
+
+
+def _size(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _channels_last(model: nn.Module) -> Contender:

@@ -1,4 +1,4 @@
-"""A packed file as a module again; a network of fggp is recognised by the shapes of its weights."""
+"""Stored weights as a module; a network of fggp is recognised by the shapes of its weights."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from fggp.fast.refusal import CompileError
+from fggp.fast.sizes import resize
 from fggp.models import build
 from fggp.models.registry import names
+from fggp.pruning.filters.walk import UnknownNetworkError
 from fggp.storage.packing import unpack
 
 Sizes = dict[str, tuple[int, ...]]
@@ -23,46 +25,61 @@ def read(path: Path, into: nn.Module | None = None) -> nn.Module:
     Args:
         path: what `fggp.pack` wrote.
         into: the module that its weights are loaded into; None recognises a network of fggp.
+            Weights of `fggp.shrink` give it their smaller sizes.
 
     Raises:
         CompileError: where the weights are not those of the module, or of a network of fggp.
         PackError: where the file is absent, damaged or another kind of file.
 
     """
-    weights = unpack(path)
-    if into is None:
-        module = _recognised(weights)
-        if module is None:
-            raise CompileError(
-                f"{path}: not the weights of a network of fggp ({', '.join(names())}); name the "
-                "module that they belong to with into="
-            )
-    else:
-        module = into
+    return module_of(unpack(path), path, into)
+
+
+def module_of(
+    weights: Mapping[str, Tensor], path: Path, into: nn.Module | None = None
+) -> nn.Module:
+    """Return a network with these weights in evaluation mode; ``path`` is for messages.
+
+    Raises CompileError where they are not those of ``into``, or of a network of fggp.
+    """
+    module = into or _recognised(weights)
+    if module is None:
+        raise CompileError(
+            f"{path}: not the weights of a network of fggp ({', '.join(names())}); name the "
+            "module that they belong to with into="
+        )
+    own = module.state_dict()
     try:
+        if own.keys() == weights.keys() and _shapes(own) != _shapes(weights):
+            resize(module, weights)
         module.load_state_dict(weights)
-    except RuntimeError as error:
+    except (RuntimeError, UnknownNetworkError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CompileError(f"{path}: not the weights of that module ({reason})") from None
     return module.eval()
 
 
 def _recognised(weights: Mapping[str, Tensor]) -> nn.Module | None:
-    """Return a network of fggp with weights of these names and shapes."""
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    """Return a network of fggp with weights of these names and shapes, or else of these names."""
+    found = _shapes(weights)
     linear = [shape for shape in found.values() if len(shape) == 2]
     classes = linear[-1][0] if linear else 10
     for name in names():
         for width in _widths(_sizes(name, Fraction(1), classes), found):
             if _sizes(name, width, classes) == found:
                 return build(name, width=width, classes=classes)
-    return None
+    shrunk = (name for name in names() if _sizes(name, Fraction(1), classes).keys() == found.keys())
+    return next((build(name, classes=classes) for name in shrunk), None)
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> Sizes:
+    return {name: tuple(tensor.shape) for name, tensor in weights.items()}
 
 
 def _sizes(name: str, width: Fraction, classes: int) -> Sizes:
     with torch.device("meta"):
         model = build(name, width=width, classes=classes)
-    return {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    return _shapes(model.state_dict())
 
 
 def _widths(full: Sizes, found: Sizes) -> list[Fraction]:

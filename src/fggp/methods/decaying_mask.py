@@ -11,7 +11,7 @@ from fggp.pruning import Choose, InGroups, InitialGroups, Linear, Recipe, Soft, 
 
 @register(
     paper="Kao et al. 2022, arXiv 2209.07617",
-    starts="one", ranks=False, masking="soft", exact=False,
+    starts="one", ranks=False, masking="soft", exact=False, pattern="N:M",
 )  # fmt: skip
 def decaying_mask(group: Annotated[int, Field(strict=True, ge=2)] = 64) -> Recipe:
     """Keep the N largest of every M weights along the input channels, the others ever fainter.

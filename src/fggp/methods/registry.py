@@ -20,6 +20,7 @@ from fggp.pruning.timing import Method, Timing, check_steps
 
 Starts = Literal["both", "one", "none"]
 Masking = Literal["hard", "soft"]
+Pattern = Literal["weights", "filters", "N:M"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,10 @@ class Definition:
         paper: where it was published.
         starts: "both" where a dense and a sparse start are defined, "one" where there is one, and
             "none" where nothing is pruned.
-        ranks: whether it competes; references do not.
+        ranks: whether it competes, with methods of the same pattern; references do not.
         masking: "hard" is zero off the mask after every step; "soft" keeps values off the mask.
         exact: whether the target is met to the weight; else its realised sparsity is compared.
+        pattern: what it prunes: single weights, whole filters, or all but N of every M weights.
         make: settings in, `Recipe` out.
         earlier: what results that lack a setting were trained with, where that is not its default.
 
@@ -45,6 +47,7 @@ class Definition:
     ranks: bool
     masking: Masking
     exact: bool
+    pattern: Pattern
     make: Callable[..., Recipe]
     earlier: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -71,8 +74,8 @@ class Definition:
         recipe = self.recipe()
         if self.starts == "none" or recipe.narrow:
             return "reference"
-        if not self.exact:
-            return "N:M"
+        if self.pattern != "weights":
+            return self.pattern
         if recipe.fine_tune is not None or recipe.rounds is not None:
             return "after training"
         return "before training" if recipe.rule is None else "during training"
@@ -102,6 +105,7 @@ def register(
     ranks: bool = True,
     masking: Masking = "hard",
     exact: bool = True,
+    pattern: Pattern = "weights",
     earlier: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., Recipe]], Callable[..., Recipe]]:
     """Register the decorated function as a method under its own name, ``_`` written as ``-``."""
@@ -110,7 +114,9 @@ def register(
         name = make.__name__.replace("_", "-")
         if name in METHODS:
             raise ValueError(f"two methods are called {name!r}; rename the function of one of them")
-        METHODS[name] = Definition(name, paper, starts, ranks, masking, exact, make, earlier or {})
+        METHODS[name] = Definition(
+            name, paper, starts, ranks, masking, exact, pattern, make, earlier or {}
+        )
         return make
 
     return keep
@@ -127,7 +133,7 @@ def find(name: str) -> Definition:
     raise KeyError(f"no method is called {name!r}{nearest(name, METHODS, LIST)}")
 
 
-KINDS = ("reference", "before training", "during training", "after training", "N:M")
+KINDS = ("reference", "before training", "during training", "after training", "filters", "N:M")
 
 
 """When methods prune, in the order in which they are listed."""

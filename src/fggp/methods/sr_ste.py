@@ -12,7 +12,7 @@ from fggp.pruning import Choose, InGroups, InitialGroups, Recipe, Soft, magnitud
 
 @register(
     paper="Zhou et al. 2021, arXiv 2102.04010",
-    starts="one", ranks=False, masking="soft", exact=False,
+    starts="one", ranks=False, masking="soft", exact=False, pattern="N:M",
 )  # fmt: skip
 def sr_ste(
     group: Annotated[int, Field(strict=True, ge=2)] = 64, pull: NonNegative = Fraction(1, 5000)

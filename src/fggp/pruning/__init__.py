@@ -8,6 +8,19 @@ from fggp.pruning.combined_scores import SCORES, Combination
 from fggp.pruning.deep_rewiring import Rewire, fix_signs
 from fggp.pruning.distributions import erk, uniform
 from fggp.pruning.elastic_mutation import SHARES, Memory, PruneGrow, Surplus
+from fggp.pruning.filters.counts import Budget, FilterCounts, Multiple, Scope
+from fggp.pruning.filters.initial import Filters
+from fggp.pruning.filters.recipes import Scratch, filters_after_training
+from fggp.pruning.filters.rules import Mean, PruneFilters, Slim, Stages
+from fggp.pruning.filters.scores import (
+    activation,
+    geometric_median,
+    l1,
+    l2,
+    random_channels,
+    rank,
+    taylor,
+)
 from fggp.pruning.initial_masks import (
     ERK,
     Grasp,
@@ -33,7 +46,16 @@ from fggp.pruning.mask_update import (
 )
 from fggp.pruning.recipe import Recipe, Rounds, Soft
 from fggp.pruning.rules import Choose, DropGrow, PruneTo, Rule, Sequence, Shrink, clear
-from fggp.pruning.schedules import Constant, Cosine, Cubic, Geometric, Linear, Staged, held
+from fggp.pruning.schedules import (
+    Constant,
+    Cosine,
+    Cubic,
+    Geometric,
+    Linear,
+    Staged,
+    at_the_end,
+    held,
+)
 from fggp.pruning.selections import (
     Floored,
     InGroups,
@@ -56,12 +78,15 @@ __all__ = [
     "ZERO",
     "Annealed",
     "Blend",
+    "Budget",
     "Choose",
     "Combination",
     "Constant",
     "Cosine",
     "Cubic",
     "DropGrow",
+    "FilterCounts",
+    "Filters",
     "Floored",
     "Geometric",
     "Grasp",
@@ -69,10 +94,13 @@ __all__ = [
     "InitialGroups",
     "Largest",
     "Linear",
+    "Mean",
     "Memory",
     "Method",
+    "Multiple",
     "PerLayer",
     "Pool",
+    "PruneFilters",
     "PruneGrow",
     "PruneTo",
     "Random",
@@ -82,35 +110,48 @@ __all__ = [
     "Rewire",
     "Rounds",
     "Rule",
+    "Scope",
     "Score",
+    "Scratch",
     "Selection",
     "Sequence",
     "Shrink",
+    "Slim",
     "Snip",
     "Soft",
     "Staged",
+    "Stages",
     "Surplus",
     "Synflow",
     "Timing",
     "TwoStage",
     "Update",
     "Weights",
+    "activation",
+    "at_the_end",
     "clear",
     "erk",
     "everything",
+    "filters_after_training",
     "fix_signs",
     "forward_magnitude",
+    "geometric_median",
     "gradient",
     "held",
     "keep_largest",
+    "l1",
+    "l2",
     "magnitude",
     "magnitude_at",
     "of_active",
     "of_kept",
     "of_quota",
+    "random_channels",
     "random_score",
+    "rank",
     "rate_schedule",
     "read_by",
     "reads",
+    "taylor",
     "uniform",
 ]

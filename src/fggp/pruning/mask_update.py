@@ -18,6 +18,8 @@ from fggp.foundation.exact import largest_remainder
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from fggp.pruning.filters.masks import FilterMasks
+
 
 @dataclass(frozen=True)
 class Update:
@@ -40,6 +42,7 @@ class Update:
         reserved: (N,) bool, places that are given away already; None where there are none.
         weight_before: (N,) weights of the forward pass that the gradient was taken at, before the
             optimizer's step; None where they were not copied. Read it as `forward_weight`.
+        filters: of the network, for a rule that prunes whole ones; None for all others.
 
     """
 
@@ -57,6 +60,7 @@ class Update:
     seed: int = 0
     reserved: Tensor | None = None
     weight_before: Tensor | None = None
+    filters: FilterMasks | None = None
 
     @property
     def forward_weight(self) -> Tensor:

@@ -15,6 +15,7 @@ from fggp.foundation.random_streams import stream
 from fggp.pruning.arguments import ReadOnlyMasks, check_arguments, check_options
 from fggp.pruning.attachment import Attachment
 from fggp.pruning.dense_layers import DenseLayers
+from fggp.pruning.filters.rules import filters_for
 from fggp.pruning.forward_pass import ForwardPass
 from fggp.pruning.initial_masks import Beginning
 from fggp.pruning.mask_update import Loss, Read, Update
@@ -112,6 +113,7 @@ class Pruner:
         # Its hooks run before those of soft masking, which puts other weights into the model.
         self._attachment = Attachment(self._nest, self._forward, self)
         self._masking = Masking(own, self._nest, soft, initial)
+        self._filters = filters_for(method.recipe.rule, self.model, own, batches)
         self._rewinding = None if method.recipe.rounds is None else Rewinding(model, self._nest)
         if state is not None:
             self.load_state_dict(state)
@@ -399,6 +401,7 @@ class Pruner:
             lr=self._nest.lr,
             seed=self.seed,
             weight_before=self._forward.weight,
+            filters=self._filters,
         )
 
     def _warn_of_emptied(self) -> None:

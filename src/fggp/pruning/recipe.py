@@ -85,6 +85,8 @@ class Recipe:
         rounds: whole trainings one after the other; None is one.
         fine_tune: where the method starts from the trained dense network of the same seed, the
             last share of the training that follows.
+        scratch: whether of that network the masks alone are taken, and the weights start from
+            their initial values.
         narrow: whether the network is the narrower dense one of as many weights.
         gradient_steps: steps over which the signed gradient is averaged before an update.
         floor: least share of each layer that the rule keeps, for a check before training.
@@ -102,6 +104,7 @@ class Recipe:
     soft: Soft | None = None
     rounds: Rounds | None = None
     fine_tune: Fraction | None = None
+    scratch: bool = False
     narrow: bool = False
     gradient_steps: int = 1
     floor: Fraction = Fraction(0)

@@ -43,7 +43,7 @@ def snip(
     """
     own = list(parameters.values())
     slope, seen = _zeros(own), 0
-    with _apart(model, seed, training=True) as outputs:
+    with apart(model, seed, training=True) as outputs:
         for x, y in batches:
             value = loss(outputs(x.to(own[0].device)), y.to(own[0].device))
             _add(slope, torch.autograd.grad(value, own, materialize_grads=True), len(y))
@@ -85,7 +85,7 @@ def grasp(
     _check_seen("grasp", seen)
     slope, curvature = _zeros(own), _zeros(own)
     # Fused attention has no second derivative.
-    with _apart(model, seed, training=True) as outputs, sdpa_kernel(SDPBackend.MATH):
+    with apart(model, seed, training=True) as outputs, sdpa_kernel(SDPBackend.MATH):
 
         def gradient(x: Tensor, y: Tensor, *, again: bool) -> Sequence[Tensor]:
             logits = outputs(x.to(own[0].device)) / temperature
@@ -137,7 +137,7 @@ def synflow(model: nn.Module, parameters: Parameters, inputs: Tensor, mask: Tens
         for (name, parameter), marked in zip(parameters.items(), cut, strict=True)
     }
     ones = torch.ones((1, *inputs.shape[1:]), dtype=torch.float64, device=mask.device)
-    with _apart(model, 0, training=False, tensors=tensors | weights) as outputs:
+    with apart(model, 0, training=False, tensors=tensors | weights) as outputs:
         output = outputs(ones)
         flow = output.sum()
         slope = torch.autograd.grad(flow, list(weights.values()), materialize_grads=True)
@@ -158,7 +158,7 @@ def synflow(model: nn.Module, parameters: Parameters, inputs: Tensor, mask: Tens
 
 
 @contextmanager
-def _apart(
+def apart(
     model: nn.Module,
     seed: int,
     *,

@@ -98,5 +98,10 @@ def held(start: Fraction, end: Fraction) -> Schedule:
     return Constant(end)
 
 
+def at_the_end(start: Fraction, end: Fraction) -> Schedule:
+    """Return the schedule that stays at ``start`` until progress 1, where it is ``end``."""
+    return Staged((start, end), (Fraction(1),))
+
+
 def _inside(progress: Fraction) -> Fraction:
     return min(max(progress, Fraction(0)), Fraction(1))

@@ -16,10 +16,10 @@ from fggp.foundation.exact import kept_count
 from fggp.foundation.random_streams import stream
 from fggp.models import build
 from fggp.models.registry import find
+from fggp.pruning.filters.positions import output_positions
 from fggp.pruning.prunable import prunable
 from fggp.study.cell import Cell
 from fggp.study.protocol import recipe_of
-from fggp.training.flops import output_positions
 from fggp.training.initialization import initialize
 from fggp.training.loss import best_constant
 from fggp.training.memory_format import arrange, channels_last

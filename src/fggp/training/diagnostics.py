@@ -12,8 +12,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from fggp.pruning.filters.positions import output_positions
 from fggp.pruning.pruner import Pruner
-from fggp.training.flops import Watch, Work, counts, output_positions
+from fggp.training.flops import Watch, Work, counts
 
 
 class Diagnostics:

@@ -17,46 +17,15 @@ hardware does is another matter: dense kernels, like those here, multiply zeros 
 
 from __future__ import annotations
 
-import copy
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fggp.pruning.mask_update import Read, Update, read_by
 from fggp.pruning.rules import Rule, grows
-
-
-@torch.no_grad()
-def output_positions(model: nn.Module, shape: Sequence[int]) -> dict[str, int]:
-    """Return at how many output positions each weight of a convolution or linear layer is used.
-
-    Counted on a copy without numbers: weights, statistics and random states stay as they are.
-
-    Args:
-        model: the network.
-        shape: of one image, without the batch, e.g. (3, 32, 32).
-
-    Returns:
-        Positions by name of the weight, such as 1024 for a 3×3 convolution of 32×32 pixels.
-
-    """
-    shadow = copy.deepcopy(model).to("meta").eval()
-    names = {module: f"{name}.weight" for name, module in shadow.named_modules()}
-    positions: Counter[str] = Counter()
-
-    def count(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        channel = 1 if isinstance(module, nn.Conv2d) else -1
-        positions[names[module]] += output.numel() // output.shape[channel]
-
-    for module in names:
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            module.register_forward_hook(count)
-    shadow(torch.empty(1, *shape, device="meta"))
-    return dict(positions)
 
 
 class Work:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
@@ -69,6 +70,7 @@ class Run:
         if recipe_of(cell).fine_tune is not None:
             if trained is None:
                 raise Failure(f"{cell.id} starts from the trained dense network, which is missing")
+            fresh = copy.deepcopy(self.model.state_dict())
             self.model.load_state_dict(trained)
         self.optimizer = optimizer_of(self.model, training)
         method = method_of(cell, len(self.batches))
@@ -84,6 +86,9 @@ class Run:
             )
         except ValueError as error:
             raise Failure(f"{cell.id}: {error}") from None
+        if method.recipe.scratch:
+            self.model.load_state_dict(fresh)
+            self.pruner.apply()
         self.protocol = epochs_of(method.recipe, training.epochs, cell.sparsity)
         self.diagnostics = Diagnostics(self.model, self.pruner, self.shape)
         self.epoch, self.step = 1, 0

@@ -16,6 +16,7 @@ from fggp.analysis.collect.rows import (
     Row,
     epoch_rows,
     layer_rows,
+    ranked_pattern,
     run_row,
     update_rows,
 )
@@ -69,8 +70,10 @@ def aggregate(
     mixed = check(found, study_folder.name, allow_mixed_device=allowed)
     missing = len(found) < len(cells)
 
+    pattern = ranked_pattern(cells)
+
     def one_row(item: StoredResult) -> list[Row]:
-        return [run_row(item, partial=missing, mixed_device=mixed)]
+        return [run_row(item, partial=missing, mixed_device=mixed, pattern=pattern)]
 
     frames = {
         "runs.csv": _rows(found, one_row, RUNS)[list(RUNS)],

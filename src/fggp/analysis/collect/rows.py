@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import isqrt, prod
 from typing import Any
 
@@ -9,6 +10,7 @@ from fggp.data.sizes import Size
 from fggp.foundation.errors import ResultError
 from fggp.foundation.exact import percent
 from fggp.methods import METHODS
+from fggp.methods.registry import Pattern
 from fggp.study.cell import Cell
 from fggp.study.costs import SIDE, device_named, epoch_seconds, epochs, first_layer_stride
 from fggp.study.outcome import LayerCounts, MaskUpdate, Outcome
@@ -52,8 +54,23 @@ def start(cell: Cell) -> str:
     return f"{percent(cell.initial_sparsity)} % sparse start"
 
 
-def run_row(item: StoredResult, *, partial: bool, mixed_device: bool) -> Row:
-    """Return the row of ``runs.csv``, with the columns `runs_csv.RUNS`."""
+def ranked_pattern(cells: Iterable[Cell]) -> Pattern:
+    """Return what methods that rank in a study prune: filters where none prunes single weights.
+
+    Whole filters and single weights are two kinds of sparsity, and never share a rank.
+    """
+    methods = [METHODS[it.method.name] for it in cells if it.method.name in METHODS]
+    competing = {it.pattern for it in methods if it.ranks and it.starts != "none"}
+    return "filters" if competing == {"filters"} else "weights"
+
+
+def run_row(
+    item: StoredResult, *, partial: bool, mixed_device: bool, pattern: Pattern = "weights"
+) -> Row:
+    """Return the row of ``runs.csv``, with the columns `runs_csv.RUNS`.
+
+    Methods of another pattern than ``pattern`` do not rank.
+    """
     cell, outcome = item.cell, item.outcome
     if cell.method.name not in METHODS:
         raise ResultError(
@@ -67,7 +84,7 @@ def run_row(item: StoredResult, *, partial: bool, mixed_device: bool) -> Row:
             "width": float(cell.backbone.width),
             "start": start(cell),
             "method": method.name,
-            "ranks": method.ranks,
+            "ranks": method.ranks and method.pattern == pattern,
             "starts": method.starts,
             "partial": partial,
             "mixed_device": mixed_device,

@@ -25,6 +25,8 @@ STYLES = {
     "torch": ("#0072b2", "s"),
     "torch channels_last": ("#56b4e9", "^"),
     "onnxruntime": ("#555555", "v"),
+    "fggp shrunk": ("#cc79a7", "P"),
+    "torch shrunk": ("#009e73", "X"),
 }
 
 

@@ -12,6 +12,8 @@ from pydantic.fields import FieldInfo
 
 from fggp.foundation.exact import percent
 from fggp.methods import Definition
+from fggp.pruning.filters.initial import Filters
+from fggp.pruning.filters.scores import taylor
 from fggp.pruning.initial_masks import Grasp, InitialGroups, Snip, Synflow, everything
 from fggp.pruning.mask_update import Blend, gradient
 from fggp.pruning.recipe import Recipe
@@ -67,6 +69,8 @@ def settings(definition: Definition) -> Iterator[dict[str, str]]:
 def possible(field: FieldInfo) -> str:
     """Return the values that a setting may take, in words."""
     kind = field.annotation
+    if kind is bool:
+        return "`true`, `false`"
     if get_origin(kind) is Literal:
         return ", ".join(f"`{it}`" for it in get_args(kind))
     found: dict[str, Any] = {}
@@ -126,6 +130,7 @@ def start(definition: Definition, recipe: Recipe) -> str:
     if definition.starts == "both":
         return "two: dense, or an ERK mask with the initial sparsity"
     kinds = {
+        "the shape of the trained dense network, pruned": recipe.scratch,
         "dense": definition.starts == "none" or recipe.dense_start,
         "a narrower network, dense": recipe.narrow,
         "the trained dense network, pruned": recipe.fine_tune is not None,
@@ -156,6 +161,8 @@ def updates(recipe: Recipe) -> str:
 
 def trainings(recipe: Recipe) -> str:
     """Return how many trainings of the standard length a network takes."""
+    if recipe.scratch:
+        return "1, after the dense one"
     if recipe.fine_tune is not None:
         return f"{_share(recipe.fine_tune)} of one, after the dense one"
     counts = [f"{len(epochs_of(recipe, EPOCHS, it)) / EPOCHS:g}" for it in SPARSITIES]
@@ -172,6 +179,8 @@ def gradients(recipe: Recipe) -> str:
         Grasp: "before training, of all weights and with Hessian products, on data",
         Synflow: "before training, of all weights, without data",
     }
+    if isinstance(recipe.initial, Filters) and recipe.initial.score is taylor:
+        return "before training, of scales and shifts, on data"
     if type(recipe.initial) in before:
         return before[type(recipe.initial)]
     if recipe.soft is not None:
@@ -194,7 +203,8 @@ def linked(text: str) -> str:
 
 def _scored(recipe: Recipe) -> bool:
     """Whether the initial mask is chosen by a score."""
-    return recipe.initial is everything or isinstance(recipe.initial, Grasp | Snip | Synflow)
+    scored = (Grasp, Snip, Synflow, Filters)
+    return recipe.initial is everything or isinstance(recipe.initial, scored)
 
 
 def _share(value: Fraction) -> str:

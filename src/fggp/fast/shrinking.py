@@ -1,0 +1,174 @@
+"""`shrink`: an ordinary network without the channels that its masks leave without effect."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fggp.foundation.validation import nearest
+from fggp.pruning.filters.constants import constants
+from fggp.pruning.filters.groups import Group, Layout, Member, layout
+from fggp.pruning.parameters import unwrapped
+
+VECTORS = ("weight", "bias", "running_mean", "running_var")
+"""What a batch normalization has a number of for each channel."""
+
+
+@torch.no_grad()
+def shrink(model: nn.Module, masks: Mapping[str, Tensor] | None = None) -> nn.Module:
+    """Return a smaller network that computes what the masked one does.
+
+    It is an ordinary module of the same class with the same state_dict keys, whose tensors are
+    smaller; the model stays as it is. A channel goes where all weights that read it are zero. Of
+    masks of whole filters these are exactly the removed ones; of masks of single weights they are
+    few. In evaluation mode a channel goes as well that is zero for every input, as behind a ReLU
+    where batch normalization turns an empty filter into a negative number. Both are exact: outputs
+    differ by the rounding of shorter sums alone, for finite inputs. At least one channel of each
+    group stays.
+
+    Args:
+        model: of convolutions, linear layers, batch normalization, pointwise functions, pooling,
+            sums and products; see `fggp.pruning.filters.groups.groups`.
+        masks: bool, by parameter name, True where a weight is kept, as `Pruner.masks` has them.
+            Weights off the masks count as zero; by default only those that are zero do.
+
+    Raises:
+        UnknownNetworkError: a ValueError that names what is not known in the model.
+        ValueError: for a mask of no parameter, or of another shape.
+
+    """
+    model = unwrapped(model)
+    found = layout(model)
+    masks = masks or {}
+    _check(model, masks)
+    kept = live_channels(model, masks, found)
+    smaller = copy.deepcopy(model)
+    for name, mask in masks.items():
+        weight = smaller.get_parameter(name)
+        weight.copy_(weight.where(mask.to(weight.device), 0.0))
+    for group, channels in zip(found.groups, kept, strict=True):
+        _cut(smaller, group, channels.nonzero().squeeze(1))
+    return smaller
+
+
+@torch.no_grad()
+def live_channels(
+    model: nn.Module, masks: Mapping[str, Tensor], found: Layout | None = None
+) -> list[Tensor]:
+    """Return which channels of each group `shrink` keeps, ``(channels,)`` bool.
+
+    Args:
+        model: the network.
+        masks: as in `shrink`.
+        found: its layout, where that is known.
+
+    """
+    found = layout(model) if found is None else found
+    live = _connections(model, masks, found)
+    kept = [next(iter(live.values())).new_ones(group.channels) for group in found.groups]
+    while True:
+        values = constants(found, live)
+        seen = {
+            step.name: values[step.sources[0]] for step in found.steps if step.kind == "weights"
+        }
+        before = [it.clone() for it in kept]
+        # From the end, where a layer that goes takes what only it reads.
+        for group, channels in reversed(list(zip(found.groups, kept, strict=True))):
+            channels.logical_and_(_needed(group, live, seen))
+            if not channels.any():
+                channels[0] = True  # a layer without channels is no layer
+            _disconnect(group, channels, live)
+        if all(torch.equal(a, b) for a, b in zip(before, kept, strict=True)):
+            return kept
+
+
+def _check(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
+    parameters = dict(model.named_parameters())
+    for name, mask in masks.items():
+        if name not in parameters:
+            raise ValueError(
+                f"masks: the model has no parameter {name!r}{nearest(name, list(parameters))}"
+            )
+        if mask.shape != parameters[name].shape:
+            raise ValueError(
+                f"masks: {name} has the shape {tuple(parameters[name].shape)}, "
+                f"its mask {tuple(mask.shape)}"
+            )
+
+
+def _connections(model: nn.Module, masks: Mapping[str, Tensor], found: Layout) -> dict[str, Tensor]:
+    """Return ``(outputs, inputs)`` by module, True where a weight between the two is not zero."""
+    live = {}
+    for step in found.steps:
+        if step.kind == "weights":
+            nonzero = step.module.weight != 0
+            mask = masks.get(f"{step.name}.weight" if step.name else "weight")
+            if mask is not None:
+                nonzero &= mask.to(nonzero.device)
+            live[step.name] = nonzero.flatten(2).any(2) if nonzero.ndim > 2 else nonzero
+    return live
+
+
+def _needed(group: Group, live: Mapping[str, Tensor], seen: Mapping[str, Tensor | None]) -> Tensor:
+    """Return the channels that have an effect on a layer that reads them."""
+    needed = torch.zeros(group.channels, dtype=torch.bool, device=next(iter(live.values())).device)
+    for it in group.consumers:
+        read = live[it.name].any(0).view(group.channels, it.repeat).any(1)
+        value = seen[it.name]
+        needed |= read if value is None else read & (value != 0)
+    return needed
+
+
+def _disconnect(group: Group, channels: Tensor, live: Mapping[str, Tensor]) -> None:
+    """Take out what reads or makes a channel that goes, in place."""
+    for name in group.producers:
+        live[name].logical_and_(channels[:, None])
+    for it in group.consumers:
+        live[it.name].logical_and_(channels.repeat_interleave(it.repeat))
+
+
+def _cut(model: nn.Module, group: Group, kept: Tensor) -> None:
+    """Keep some channels of a group in all its layers, in place."""
+    for name in group.producers:
+        module: Any = model.get_submodule(name)
+        _select(module, "weight", kept, 0)
+        _select(module, "bias", kept, 0)
+        setattr(module, _count(module, "out"), len(kept))
+    for it in group.norms:
+        module = model.get_submodule(it.name)
+        places = _places(it, kept)
+        for name in VECTORS:
+            _select(module, name, places, 0)
+        module.num_features = len(places)
+    for it in group.consumers:
+        module = model.get_submodule(it.name)
+        places = _places(it, kept)
+        _select(module, "weight", places, 1)
+        setattr(module, _count(module, "in"), len(places))
+
+
+def _places(member: Member, kept: Tensor) -> Tensor:
+    """Return the numbers of a member that belong to channels."""
+    offsets = torch.arange(member.repeat, device=kept.device)
+    return (kept[:, None] * member.repeat + offsets).reshape(-1)
+
+
+def _count(module: nn.Module, side: str) -> str:
+    return f"{side}_{'features' if isinstance(module, nn.Linear) else 'channels'}"
+
+
+def _select(module: nn.Module, name: str, places: Tensor, dimension: int) -> None:
+    """Keep some places of a parameter or buffer along a dimension; one that is None stays so."""
+    tensor = getattr(module, name)
+    if tensor is None:
+        return
+    part = tensor.detach().index_select(dimension, places.to(tensor.device))
+    if part.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
+        part = part.contiguous(memory_format=torch.channels_last)
+    if isinstance(tensor, nn.Parameter):
+        part = nn.Parameter(part, requires_grad=tensor.requires_grad)
+    setattr(module, name, part)

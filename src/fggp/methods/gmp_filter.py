@@ -1,0 +1,50 @@
+"""Gradual magnitude pruning of filters."""
+
+from fggp.methods.registry import register
+from fggp.pruning import (
+    Budget,
+    Cubic,
+    FilterCounts,
+    Mean,
+    Multiple,
+    PruneFilters,
+    Recipe,
+    Scope,
+    Weights,
+    magnitude_at,
+)
+
+
+@register(
+    paper="ours, after Zhu & Gupta 2017, arXiv 1710.01878",
+    starts="one", exact=False, pattern="filters",
+)  # fmt: skip
+def gmp_filter(
+    *,
+    scope: Scope = "uniform",
+    budget: Budget = "weights",
+    multiple: Multiple = 1,
+    weights: Weights = "stepped",
+) -> Recipe:
+    """Prune the filters of smallest mean magnitude step by step on a cubic schedule.
+
+    Formula:
+        remove the same share of each group, the active filters with the smallest mean |w|,
+        until at most K_t weights are left
+
+    K_t is that of gmp. The mean is over the active weights of a filter, in a residual stream over
+    those of all its convolutions. A filter goes with its row and with its column in every layer
+    that reads it, so that the network can be shrunk (`fggp.shrink`). One channel of each group
+    stays.
+
+    Args:
+        scope: "uniform" keeps the same share of each group; "global" compares the filters of all
+            groups. Scales of layers differ, so that this may nearly empty the wide ones.
+        budget: what the sparsity is a share of: weights, or work, the multiplications of an image.
+        multiple: channels of a group are a multiple of this, or all of them.
+        weights: which |w| the rule compares, as in gmp.
+
+    """
+    counts = FilterCounts(scope, budget, multiple)
+    rule = PruneFilters(Mean(magnitude_at(weights)), counts)
+    return Recipe(dense_start=True, sparsity=Cubic, rule=rule)

@@ -1,0 +1,107 @@
+"""Channels that have one value for every input, as an empty filter gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fggp.pruning.filters.groups import Layout
+from fggp.pruning.filters.walk import Step
+
+UNKNOWN = float("nan")
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+
+@torch.no_grad()
+def constants(layout: Layout, live: Mapping[str, Tensor]) -> list[Tensor | None]:
+    """Return the constant value of each channel, float64, by step; NaN where it varies.
+
+    In evaluation mode a batch normalization turns a constant into another one. In training mode,
+    and at borders of padding, only zeros are followed.
+
+    Args:
+        layout: of the network.
+        live: ``(outputs, inputs)`` bool by module, False where all weights between two are zero.
+
+    Returns:
+        ``(channels,)`` for each step, None where channels are not known (inputs of the network).
+
+    """
+    found: list[Tensor | None] = []
+    memory: list[int] = []  # steps of equal numbers share their storage
+    for place, step in enumerate(layout.steps):
+        sources = [found[it] for it in step.sources]
+        value = _value(step, sources, live)
+        shares = step.in_place or step.kind == "flatten" or _passes(step)
+        memory.append(memory[step.sources[0]] if shares and step.sources else place)
+        found.append(value)
+        if step.in_place:
+            for earlier in range(place):
+                if memory[earlier] == memory[place] and earlier != place:
+                    found[earlier] = value
+    return found
+
+
+def _value(step: Step, sources: list[Tensor | None], live: Mapping[str, Tensor]) -> Tensor | None:
+    if step.kind == "weights":
+        return _through_weights(step.module, sources[0], live[step.name])
+    known = [it for it in sources if it is not None]
+    if not known or len(known) < len(sources):
+        return None
+    first, other = known[0], known[-1]
+    if step.kind == "norm":
+        return _through_norm(step.module, first)
+    if step.kind == "sum":
+        return first + other
+    if step.kind == "product":
+        return (first * other).where((first != 0) & (other != 0), 0.0)
+    return first if step.kind == "flatten" or _passes(step) else _pointwise(step, first)
+
+
+def _passes(step: Step) -> bool:
+    """Whether a step hands on what it gets, if only constants are looked at in evaluation mode."""
+    if isinstance(step.module, DROPOUTS):
+        return not step.module.training
+    return isinstance(step.module, nn.Identity)
+
+
+def _pointwise(step: Step, source: Tensor) -> Tensor:
+    """Return what pooling, whose padding may count, or a function makes of constants."""
+    if step.kind == "pool" or isinstance(step.module, DROPOUTS):
+        return source.where(source == 0, UNKNOWN)
+    # Without hooks, and not on the original.
+    function: Callable[[Tensor], Tensor] = step.function or step.module.forward
+    value = function(source.clone())
+    return value.where(~source.isnan(), UNKNOWN)
+
+
+def _through_weights(module: Any, source: Tensor | None, live: Tensor) -> Tensor:
+    """Return the bias of a filter that sees nothing but zeros, unknown for others."""
+    if source is not None:
+        repeat = live.shape[1] // len(source)
+        live = live & (source != 0).repeat_interleave(repeat)
+    bias = module.bias
+    constant = (
+        torch.zeros(len(live), dtype=torch.float64, device=live.device)
+        if bias is None
+        else bias.detach().double()
+    )
+    return constant.where(~live.any(1), UNKNOWN)
+
+
+def _through_norm(module: nn.modules.batchnorm._BatchNorm, source: Tensor) -> Tensor:
+    if module.training or module.running_mean is None or module.running_var is None:
+        return torch.full_like(source, UNKNOWN)
+    if len(source) != module.num_features:  # features of several positions
+        return torch.full_like(source, UNKNOWN)
+    scale, shift = (
+        None if it is None else it.detach().double() for it in (module.weight, module.bias)
+    )
+    mean, variance = module.running_mean.double(), module.running_var.double()
+    return functional.batch_norm(
+        source[None], mean, variance, scale, shift, training=False, eps=module.eps
+    )[0]

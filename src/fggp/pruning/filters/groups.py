@@ -1,0 +1,224 @@
+"""Groups: channels that are kept or removed together, with all the layers that have them.
+
+A residual sum ties the channels of what it adds, so that all convolutions that write to one
+residual stream are one group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from fggp.pruning.filters.walk import Step, UnknownNetworkError, walk
+
+
+@dataclass(frozen=True)
+class Member:
+    """A layer of a group.
+
+    Attributes:
+        name: of the module.
+        repeat: its numbers per channel: more than 1 where positions were flattened into features.
+
+    """
+
+    name: str
+    repeat: int = 1
+
+
+@dataclass(frozen=True)
+class Group:
+    """Channels that go together; channel ``c`` is the same one in every member.
+
+    Attributes:
+        channels: how many there are.
+        producers: modules of convolutions and linear layers whose outputs (rows) they are.
+        norms: batch normalizations of them.
+        consumers: convolutions and linear layers whose inputs (columns) they are.
+
+    """
+
+    channels: int
+    producers: tuple[str, ...]
+    norms: tuple[Member, ...]
+    consumers: tuple[Member, ...]
+
+
+@dataclass
+class _Channels:
+    """Channels of a value while the network is gone through; ``fixed`` are inputs and outputs."""
+
+    channels: int | None = None
+    fixed: bool = False
+    producers: list[str] = field(default_factory=list)
+    norms: list[Member] = field(default_factory=list)
+    consumers: list[Member] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The channels of each value of a network.
+
+    Attributes:
+        groups: as `groups` returns them.
+        steps: of the network.
+        group_of: the index of its group by the step that computes a value; inputs and outputs of
+            the network, whose channels are never removed, have none.
+        outputs: steps whose values the network returns.
+
+    """
+
+    groups: tuple[Group, ...]
+    steps: tuple[Step, ...]
+    group_of: dict[int, int]
+    outputs: tuple[int, ...]
+
+
+def groups(model: nn.Module) -> tuple[Group, ...]:
+    """Return the groups of a network, in the order in which they are computed.
+
+    Inputs and outputs of the network belong to no group. VGG-19 has 16 groups, each from one
+    convolution to the next; ResNet-50 has 37: the stem, two per block, and the residual stream of
+    each of its four stages.
+
+    Args:
+        model: convolutions, linear layers, batch normalization, pointwise functions, pooling, sums
+            and products, in any mode.
+
+    Raises:
+        UnknownNetworkError: a ValueError that names what is not known.
+
+    """
+    return layout(model).groups
+
+
+def layout(model: nn.Module) -> Layout:
+    """Return the groups of a network with the steps that they were found in."""
+    steps, outputs = walk(model)
+    reading = _Reading()
+    for step in steps:
+        reading.read(step)
+    for place in outputs:
+        reading.channels_of(place).fixed = True
+    every = [reading.channels_of(place) for place in range(len(steps))]
+    free: list[_Channels] = []
+    for it in every:
+        if not it.fixed and not any(it is other for other in free):
+            free.append(it)
+    order = {step.name: place for place, step in reversed(list(enumerate(steps)))}
+    found = tuple(
+        Group(
+            it.channels or 0,
+            tuple(sorted(it.producers, key=order.__getitem__)),
+            *(
+                tuple(sorted(part, key=lambda x: order[x.name]))
+                for part in (it.norms, it.consumers)
+            ),
+        )
+        for it in free
+    )
+    group_of = {
+        place: index
+        for place, it in enumerate(every)
+        for index, other in enumerate(free)
+        if it is other
+    }
+    return Layout(found, tuple(steps), group_of, outputs)
+
+
+class _Reading:
+    """Goes through the steps and ties channels that belong together."""
+
+    def __init__(self) -> None:
+        self._places: list[int] = []  # value → its channels, by index
+        self._channels: list[_Channels] = []
+        self._flat: list[bool] = []
+        self._called: dict[str, tuple[int, int]] = {}
+        self._owners: dict[int, str] = {}
+
+    def channels_of(self, place: int) -> _Channels:
+        """Return the channels of the value of a step."""
+        return self._channels[self._places[place]]
+
+    def read(self, step: Step) -> None:
+        """Add a step; its value has the place of the step."""
+        if step.kind == "input":
+            self._new(_Channels(fixed=True), flat=False)
+        elif step.kind == "weights":
+            self._weights(step)
+        elif step.kind in {"sum", "product"}:
+            one, other = step.sources
+            self._tie(one, other, step.name)
+            self._same(one)
+        else:
+            (source,) = step.sources
+            if step.kind == "norm":
+                self._norm(step, source)
+            self._same(source, flat=step.kind == "flatten")
+
+    def _weights(self, step: Step) -> None:
+        (source,) = step.sources
+        linear = isinstance(step.module, nn.Linear)
+        inputs = step.module.in_features if linear else step.module.in_channels
+        outputs = step.module.out_features if linear else step.module.out_channels
+        owner = self._owners.setdefault(id(step.module.weight), step.name)
+        if owner != step.name:
+            raise UnknownNetworkError(f"{step.name}: shares its weight with {owner}")
+        before = self.channels_of(source)
+        if before.channels is not None and linear != self._flat[source]:
+            raise UnknownNetworkError(
+                f"{step.name}: {type(step.module).__name__} on "
+                f"{'features' if self._flat[source] else 'planes'}; flatten(x, 1) goes between "
+                "convolutions and linear layers"
+            )
+        repeat = self._repeat(step, before, inputs)
+        if step.name in self._called:
+            earlier, place = self._called[step.name]
+            self._tie(source, earlier, step.name)
+            self._same(place)
+            return
+        before.consumers.append(Member(step.name, repeat))
+        self._new(_Channels(outputs, producers=[step.name]), flat=linear)
+        self._called[step.name] = source, len(self._places) - 1
+
+    def _norm(self, step: Step, source: int) -> None:
+        values = self.channels_of(source)
+        member = Member(step.name, self._repeat(step, values, step.module.num_features))
+        if member not in values.norms:
+            values.norms.append(member)
+
+    def _repeat(self, step: Step, values: _Channels, features: int) -> int:
+        if values.channels is None:
+            return 1  # an input of the network
+        if features % values.channels:
+            raise UnknownNetworkError(
+                f"{step.name}: {features} inputs are no multiple of {values.channels} channels"
+            )
+        return features // values.channels
+
+    def _new(self, channels: _Channels, *, flat: bool) -> None:
+        self._channels.append(channels)
+        self._places.append(len(self._channels) - 1)
+        self._flat.append(flat)
+
+    def _same(self, source: int, *, flat: bool = False) -> None:
+        self._places.append(self._places[source])
+        self._flat.append(flat or self._flat[source])
+
+    def _tie(self, one: int, other: int, name: str) -> None:
+        a, b = self.channels_of(one), self.channels_of(other)
+        if a is b:
+            return
+        if a.channels != b.channels and None not in {a.channels, b.channels}:
+            raise UnknownNetworkError(f"{name}: ties {a.channels} channels to {b.channels}")
+        joined = _Channels(
+            a.channels if a.channels is not None else b.channels,
+            a.fixed or b.fixed,
+            *([*getattr(a, it), *getattr(b, it)] for it in ("producers", "norms", "consumers")),
+        )
+        old = {self._places[one], self._places[other]}
+        self._channels.append(joined)
+        self._places = [
+            len(self._channels) - 1 if place in old else place for place in self._places
+        ]

@@ -1,0 +1,224 @@
+"""Scores of filters in a trained network: the larger, the more a channel is worth keeping.
+
+A score gives ``(channels,)`` float64 numbers for each group. A residual stream has several
+convolutions that write to it: the score of its channel is the sum over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import pi, sqrt
+from typing import TYPE_CHECKING, Any
+
+from fggp.pruning.mask_update import Loss
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    from fggp.pruning.filters.groups import Group
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What filters are scored by.
+
+    Attributes:
+        model: the network, trained.
+        groups: of its channels.
+        random: the stream of initial masks.
+        batches: pairs of inputs and targets; empty where there are none.
+        loss: of outputs and targets, or None.
+
+    """
+
+    model: nn.Module
+    groups: Sequence[Group]
+    random: np.random.Generator
+    batches: Sequence[tuple[Tensor, Tensor]] = ()
+    loss: Loss | None = None
+
+    def rows(self, group: Group) -> Iterator[Tensor]:
+        """Yield the filters of each convolution of a group, ``(channels, weights)`` float64."""
+        for name in group.producers:
+            module: Any = self.model.get_submodule(name)
+            yield module.weight.detach().double().flatten(1)
+
+    def norms(self, group: Group, method: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield scale γ and shift β of each batch normalization of a group, float64.
+
+        Raises ValueError where a group has none, or one without them.
+        """
+        if not group.norms:
+            raise ValueError(
+                f"{method} scores by batch normalization, which {group.producers[0]} has not; "
+                "use another method"
+            )
+        for it in group.norms:
+            module: Any = self.model.get_submodule(it.name)
+            if module.weight is None:
+                raise ValueError(f"{method}: {it.name} has no scale; use another method")
+            yield (
+                module.weight.detach().double().view(-1, it.repeat),
+                module.bias.detach().double().view(-1, it.repeat),
+            )
+
+    def data(self, method: str) -> Sequence[tuple[Tensor, Tensor]]:
+        """Return the batches; raises ValueError where there is none."""
+        if not self.batches:
+            raise ValueError(
+                f"{method} scores filters on data: give "
+                "Pruner(..., batches=[(inputs, targets)], loss=...)"
+            )
+        return self.batches
+
+
+FilterScore = Callable[[Judged], "list[Tensor]"]
+
+
+def l1(judged: Judged) -> list[Tensor]:
+    """Score by the sum of |w| of a filter (Li et al. 2017)."""
+    return [_sum(rows.abs().sum(1) for rows in judged.rows(it)) for it in judged.groups]
+
+
+def l2(judged: Judged) -> list[Tensor]:
+    """Score by the Euclidean norm of a filter."""
+    return [_sum(rows.norm(dim=1) for rows in judged.rows(it)) for it in judged.groups]
+
+
+def geometric_median(judged: Judged) -> list[Tensor]:
+    """Score by the sum of distances to the other filters of the layer (He et al. 2019)."""
+    return [_sum(_distances(rows) for rows in judged.rows(it)) for it in judged.groups]
+
+
+def _distances(rows: Tensor) -> Tensor:
+    import torch
+
+    # Not by products, which lose what is left of nearly equal filters.
+    mode = "donot_use_mm_for_euclid_dist"
+    return torch.cdist(rows, rows, compute_mode=mode).sum(1)
+
+
+def activation(judged: Judged) -> list[Tensor]:
+    """Score by the mean of ReLU behind batch normalization, its input taken as normal."""
+    return [
+        _sum(mean_of_relu(*pair).sum(1) for pair in judged.norms(it, "bn-filter"))
+        for it in judged.groups
+    ]
+
+
+def mean_of_relu(gamma: Tensor, beta: Tensor) -> Tensor:
+    """Return E max(0, γz + β) = βΦ(β/|γ|) + |γ|φ(β/|γ|) for z from N(0, 1)."""
+    import torch
+
+    size = gamma.abs()
+    ratio = beta / size.where(size > 0, 1.0)
+    normal = torch.exp(-(ratio**2) / 2) / sqrt(2 * pi)
+    found: Tensor = beta * torch.special.ndtr(ratio) + size * normal
+    return found.where(size > 0, beta.clamp(min=0))
+
+
+def random_channels(judged: Judged) -> list[Tensor]:
+    """Score at random, drawn on the CPU so that a seed means the same on every device."""
+    weight = next(judged.model.parameters())
+    return [weight.new_tensor(judged.random.random(it.channels)).double() for it in judged.groups]
+
+
+def taylor(judged: Judged) -> list[Tensor]:
+    """Score by (∂L/∂z)², z a gate of the channel behind its batch normalization; mean of batches.
+
+    ∂L/∂z is γ·g_γ + β·g_β, so that no gate has to be there (Molchanov et al. 2019). Without batch
+    normalization the gate is behind the convolution: Σw·g over the filter and its bias.
+    """
+    import torch
+
+    from fggp.pruning.saliency import apart
+
+    if judged.loss is None:
+        judged.data("taylor-filter")
+        raise ValueError("taylor-filter scores by the loss: give Pruner(..., loss=...)")
+    layers = [[*_gates(judged.model, group)] for group in judged.groups]
+    own = [p for found in layers for _, tensors in found for p in tensors]
+    scores = [torch.zeros(it.channels, dtype=torch.float64, device=own[0].device)
+              for it in judged.groups]  # fmt: skip
+    batches = judged.data("taylor-filter")
+    for x, y in batches:
+        with apart(judged.model, _seed(judged), training=True) as outputs:
+            value = judged.loss(outputs(x.to(own[0].device)), y.to(own[0].device))
+            slopes = dict(zip(map(id, own), torch.autograd.grad(value, own), strict=True))
+        for score, found in zip(scores, layers, strict=True):
+            for repeat, tensors in found:
+                products = _sum(
+                    (p.detach().double() * slopes[id(p)].double()).flatten(1).sum(1)
+                    if p.ndim > 1
+                    else (p.detach().double() * slopes[id(p)].double()).view(-1, repeat).sum(1)
+                    for p in tensors
+                )
+                score.add_(products**2, alpha=1 / len(batches))
+    return scores
+
+
+def _gates(model: nn.Module, group: Group) -> Iterator[tuple[int, list[nn.Parameter]]]:
+    """Yield what a channel's gate would multiply: the parameters of a layer, and its repeat."""
+    places = [(it.name, it.repeat) for it in group.norms] or [(it, 1) for it in group.producers]
+    for name, repeat in places:
+        module: Any = model.get_submodule(name)
+        tensors = [it for it in (module.weight, module.bias) if it is not None]
+        if not tensors:
+            raise ValueError(f"taylor-filter: {name} has no scale; use another method")
+        yield repeat, tensors
+
+
+def rank(judged: Judged) -> list[Tensor]:
+    """Score by the mean rank of a channel's map behind batch normalization and ReLU (HRank).
+
+    The map is that of each batch normalization of the group, or of its convolution where it has
+    none, through a ReLU; batches are seen in evaluation mode.
+    """
+    import torch
+
+    from fggp.pruning.saliency import apart
+
+    batches = judged.data("hrank")
+    names = {
+        name: index
+        for index, it in enumerate(judged.groups)
+        for name in ([norm.name for norm in it.norms] or it.producers)
+    }
+    weight = next(judged.model.parameters())
+    scores = [torch.zeros(it.channels, dtype=torch.float64, device=weight.device)
+              for it in judged.groups]  # fmt: skip
+    total = sum(len(x) for x, _ in batches)
+
+    def see(index: int) -> Callable[[Any, Any, Tensor], None]:
+        def add(_module: Any, _inputs: Any, output: Tensor) -> None:
+            maps = output.detach().relu().double()
+            maps = maps.reshape(len(maps), judged.groups[index].channels, -1, maps.shape[-1])
+            scores[index] += torch.linalg.matrix_rank(maps).sum(0) / total
+
+        return add
+
+    handles = [
+        judged.model.get_submodule(name).register_forward_hook(see(index))
+        for name, index in names.items()
+    ]
+    try:
+        with apart(judged.model, _seed(judged), training=False) as outputs, torch.no_grad():
+            for x, _ in batches:
+                outputs(x.to(weight.device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return scores
+
+
+def _seed(judged: Judged) -> int:
+    return int(judged.random.integers(2**63))
+
+
+def _sum(parts: Iterator[Tensor]) -> Tensor:
+    first = next(parts)
+    for part in parts:
+        first = first + part
+    return first

@@ -1,0 +1,235 @@
+"""The steps of a network in the order in which they are computed; what is not known is refused.
+
+The network is followed by torch.fx, without numbers: nothing of it is computed or changed.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional
+
+from fggp.foundation.errors import Failure
+
+Kind = Literal["input", "weights", "norm", "pointwise", "pool", "flatten", "sum", "product"]
+
+
+class UnknownNetworkError(Failure, ValueError):
+    """A network whose channels cannot be followed; one line that names what is in the way."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation of a network.
+
+    Attributes:
+        kind: what it does to channels. "weights" is a convolution or a linear layer; "norm" a batch
+            normalization; "pointwise" a function of single values; "pool" takes values of one
+            channel together; "flatten" makes features of channels and positions.
+        name: of its module, or of the operation where it has none.
+        sources: which steps it reads, by their places in the list.
+        module: where it has one.
+        function: of a pointwise step without a module.
+        in_place: whether it overwrites its first source.
+
+    """
+
+    kind: Kind
+    name: str
+    sources: tuple[int, ...] = ()
+    module: Any = None
+    function: Callable[[Tensor], Tensor] | None = None
+    in_place: bool = False
+
+
+class _Value(fx.Proxy):
+    """A tensor of the trace that sees ``+=`` as work in place; torch.fx takes it for +."""
+
+    def __iadd__(self, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
+
+    def __imul__(self, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.imul, (self, other), {})
+
+
+class Tracer(fx.Tracer):
+    """Follows a module and keeps what works in place apart."""
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """Return the value of a node."""
+        return _Value(node, self)
+
+
+CONVOLUTIONS = {nn.Conv1d, nn.Conv2d, nn.Conv3d}
+NORMS = {nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d}
+POINTWISE = {
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Tanh),
+    *(nn.Sigmoid, nn.Hardsigmoid, nn.Hardtanh, nn.Identity, nn.Dropout, nn.Dropout1d),
+    *(nn.Dropout2d, nn.Dropout3d),
+}
+POOLS = {
+    getattr(nn, f"{kind}Pool{dimensions}d")
+    for kind in ("Max", "Avg", "AdaptiveAvg", "AdaptiveMax")
+    for dimensions in (1, 2, 3)
+}
+MODULES: dict[type[nn.Module], Kind] = {
+    **dict.fromkeys(CONVOLUTIONS | {nn.Linear}, "weights"),
+    **dict.fromkeys(NORMS, "norm"),
+    **dict.fromkeys(POINTWISE, "pointwise"),
+    **dict.fromkeys(POOLS, "pool"),
+    nn.Flatten: "flatten",
+}
+SUMS = {operator.add, operator.iadd, torch.add, "add", "add_"}
+PRODUCTS = {operator.mul, operator.imul, torch.mul, "mul", "mul_"}
+FUNCTIONS: dict[Any, Callable[[Tensor], Tensor]] = {
+    **dict.fromkeys([torch.relu, torch.relu_, functional.relu, "relu", "relu_"], torch.relu),
+    **dict.fromkeys([torch.tanh, functional.tanh, "tanh"], torch.tanh),
+    **dict.fromkeys([torch.sigmoid, functional.sigmoid, "sigmoid"], torch.sigmoid),
+    **dict.fromkeys([functional.gelu], functional.gelu),
+    **dict.fromkeys([functional.silu], functional.silu),
+}
+POOLING: set[Any] = {
+    functional.adaptive_avg_pool2d,
+    functional.avg_pool2d,
+    functional.max_pool2d,
+    torch.max_pool2d,
+}
+IN_PLACE = {operator.iadd, operator.imul, torch.relu_, "add_", "mul_", "relu_"}
+PLANES = {(2, 3), (3, 2), (-2, -1), (-1, -2)}
+
+
+def walk(model: nn.Module) -> tuple[list[Step], tuple[int, ...]]:
+    """Return the steps of a network, and which of them it returns.
+
+    Raises UnknownNetworkError for a network that torch.fx cannot follow, or a part not known here.
+    """
+    whole = nn.Sequential(model) if type(model) in MODULES else model
+    try:
+        graph = Tracer().trace(whole)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UnknownNetworkError(
+            f"{type(model).__name__}: torch.fx cannot follow its forward ({reason}); write it "
+            "without decisions that depend on the input"
+        ) from None
+    reader = _Reader(dict(whole.named_modules()))
+    for node in graph.nodes:
+        reader.read(node)
+    return reader.steps, reader.outputs
+
+
+class _Reader:
+    """Turns the nodes of a graph into steps; numbers, as of ``x.size(0)``, have no step."""
+
+    def __init__(self, modules: dict[str, nn.Module]) -> None:
+        self.modules = modules
+        self.steps: list[Step] = []
+        self.outputs: tuple[int, ...] = ()
+        self._places: dict[fx.Node, int] = {}
+
+    def read(self, node: fx.Node) -> None:
+        """Add what a node computes."""
+        if node.op == "placeholder":
+            self._add(node, Step("input", node.name))
+        elif node.op == "output":
+            self.outputs = tuple(self._places[it] for it in node.all_input_nodes)
+        elif node.op == "call_module":
+            self._module(node)
+        elif node.op in {"call_function", "call_method"}:
+            self._function(node)
+        else:
+            raise UnknownNetworkError(
+                f"{node.target}: a parameter that is used outside of a known module"
+            )
+
+    def _module(self, node: fx.Node) -> None:
+        name = str(node.target)
+        module = self.modules[name]
+        kind = MODULES.get(type(module))
+        if kind is None or len(node.args) != 1 or node.kwargs:
+            known = ", ".join(sorted(it.__name__ for it in MODULES))
+            raise UnknownNetworkError(
+                f"{name}: {type(module).__name__} is not known; known are {known}"
+            )
+        check(name, module)
+        in_place = bool(getattr(module, "inplace", False))
+        self._add(node, Step(kind, name, self._sources(node), module, in_place=in_place))
+
+    def _function(self, node: fx.Node) -> None:
+        call, name = node.target, node.name
+        if call == "size":
+            return
+        in_place = call in IN_PLACE or bool(node.kwargs.get("inplace"))
+        if call in SUMS | PRODUCTS and len(node.args) == 2 and not node.kwargs:
+            kind: Kind = "sum" if call in SUMS else "product"
+            sources = tuple(self._place(it) for it in node.args)
+            step = Step(kind, name, sources, in_place=in_place)
+        elif call in FUNCTIONS:
+            function = FUNCTIONS[call]
+            step = Step("pointwise", name, self._sources(node), None, function, in_place)
+        elif call in POOLING:
+            step = Step("pool", name, self._sources(node))
+        elif _is_flatten(node):
+            step = Step("flatten", name, self._sources(node))
+        elif _is_mean(node):
+            self._add(node, Step("pool", name, self._sources(node)))
+            if node.kwargs.get("keepdim"):
+                return
+            step = Step("flatten", name, (len(self.steps) - 1,))
+        else:
+            called = call if isinstance(call, str) else getattr(call, "__name__", call)
+            raise UnknownNetworkError(
+                f"{name}: the function {called} in this form is not known; known are sums and "
+                "products of two tensors, relu, tanh, sigmoid, gelu, silu, 2d pooling, "
+                "flatten(x, 1), x.view(n, -1) and x.mean((2, 3))"
+            )
+        self._add(node, step)
+
+    def _sources(self, node: fx.Node) -> tuple[int]:
+        return (self._place(node.args[0]),)
+
+    def _place(self, node: Any) -> int:
+        if not isinstance(node, fx.Node) or node not in self._places:
+            raise UnknownNetworkError(f"{node!s}, in place of a tensor, is not known")
+        return self._places[node]
+
+    def _add(self, node: fx.Node, step: Step) -> None:
+        self._places[node] = len(self.steps)
+        self.steps.append(step)
+
+
+def _is_flatten(node: fx.Node) -> bool:
+    """Whether a node flattens all but the first dimension."""
+    if node.target in {torch.flatten, "flatten"}:
+        return [*node.args[1:], *node.kwargs.values()] in ([1], [1, -1])
+    if node.target in {"view", "reshape"}:
+        return bool(
+            len(node.args) == 3 and node.args[2] == -1 and isinstance(node.args[1], fx.Node)
+        )
+    return False
+
+
+def _is_mean(node: fx.Node) -> bool:
+    if node.target not in {torch.mean, "mean"}:
+        return False
+    dimensions: Any = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
+    return isinstance(dimensions, tuple | list) and tuple(dimensions) in PLANES
+
+
+def check(name: str, module: nn.Module) -> None:
+    """Raise UnknownNetworkError where a module of a known type computes something else."""
+    if isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) != (1, -1):
+        limits = f"{module.start_dim} to {module.end_dim}"
+        raise UnknownNetworkError(f"{name}: flattening of dimensions {limits}; only 1 to -1")
+    if getattr(module, "groups", 1) != 1:
+        raise UnknownNetworkError(f"{name}: groups={module.groups}; only groups=1 is known")
+    if type(module) in CONVOLUTIONS | {nn.Linear} and "weight" not in module._parameters:
+        raise UnknownNetworkError(
+            f"{name}: its weight is not a parameter; make pruning or a parametrization of torch "
+            "permanent first (torch.nn.utils.prune.remove)"
+        )
