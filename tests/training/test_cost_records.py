@@ -204,7 +204,7 @@ def imported(file: Path) -> set[Path]:
 # and results are described and written, and the version of the numerics, which results hold anyway.
 HARMLESS = {
     *("foundation/docstrings", "foundation/errors", "foundation/files", "foundation/validation"),
-    *("foundation/quantities", "data/sizes"),
+    *("foundation/quantities", "data/sizes", "methods/plugins"),
     *("study/cell_name", "study/outcome", "study/result_file"),
 }
 
