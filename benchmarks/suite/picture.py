@@ -17,6 +17,7 @@ def draw(lines: Sequence[Line], out: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator
 
     panels = compared(lines)
     if not panels:
@@ -44,7 +45,9 @@ def draw(lines: Sequence[Line], out: Path) -> None:
         axes.set_title(name, fontsize=8, loc="left")
         axes.spines[["top", "right"]].set_visible(False)
     every[-1, 0].xaxis.set_major_formatter("{x:g}")
-    every[-1, 0].tick_params(axis="x", labelsize=7)
+    every[-1, 0].xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    every[-1, 0].xaxis.set_minor_formatter("{x:g}")
+    every[-1, 0].tick_params(axis="x", which="both", labelsize=7)
     every[-1, 0].set_xlabel("times ours, in CPU time or MB", fontsize=8)
     handles = [
         plt.Line2D([], [], linestyle="", marker=marker, color=colour, label=name)
@@ -57,10 +60,13 @@ def draw(lines: Sequence[Line], out: Path) -> None:
 
 
 def compared(lines: Sequence[Line]) -> dict[str, list[list[Line]]]:
-    """Return per benchmark its cases, each with what was measured beside its first contender."""
+    """Return per benchmark its cases, each with what was measured beside its first contender.
+
+    What is a ratio already is left to the table.
+    """
     panels: dict[str, list[list[Line]]] = {}
     for (benchmark, _), group in groupby(lines, key=lambda x: (x["benchmark"], x["case"])):
-        others = list(group)[1:]
+        others = [line for line in list(group)[1:] if line["unit"] != "times"]
         there = [line for line in others if line["times_ours"] and float(line["times_ours"]) > 0]
         if there:
             panels.setdefault(benchmark, []).append(there)
