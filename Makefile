@@ -35,7 +35,7 @@ ENGINE := tests/training/test_cuda_graphs.py tests/training/test_train.py tests/
     tests/training/test_on_the_stand_in_gpu.py tests/training/test_planted_faults.py \
     tests/pruning/test_saliency.py tests/pruning/test_topk.py
 # The tests of `make test`: those that no other target runs.
-QUICK := "not slow and not workflow and not cluster and not docs"
+QUICK := "not slow and not long and not cluster and not docs"
 # The tests of `make test-light`.
 PRUNER := tests/pruning tests/methods tests/storage/test_packing.py tests/promises/test_every_method.py \
     $(wildcard tests/promises/test_loops_*.py)
@@ -44,7 +44,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo paper report release measure bench bench-peers test test-workflow test-slow \
+.PHONY: help setup demo paper report release measure bench bench-peers test test-long test-slow \
     test-extending test-docs test-light test-cluster test-older-torch test-optimizers gpu-check faults \
     compare-authors check format lock lock-older lock-check clean
 
@@ -93,15 +93,15 @@ bench-peers: $(READY) ## install the peers of `make bench` that are packages, in
 test: $(READY) ## run the tests that need minutes at most
 	pytest -n $(JOBS) --dist worksteal -m $(QUICK)
 
-test-workflow: $(READY) ## run Snakemake on studies of all kinds, and stop and continue trainings (4 minutes)
-	pytest -n $(JOBS) --dist worksteal -m "workflow and not slow"
+test-long: $(READY) ## test Snakemake, stopped trainings, the stand-in GPU, pages and examples (7 minutes)
+	pytest -n $(JOBS) --dist worksteal -m "long and not slow"
 
 test-slow: $(READY) ## run the tests that need longer
 	pytest -n $(JOBS) --dist worksteal -m slow
 
 test-older-torch: ## run the tests of the engine with the PyTorch of requirements-cuda12.lock, in .venv-cuda12
 	$(MAKE) VENV=$(OLDER) CUDA=12 setup
-	$(OLDER)/bin/python -m pytest -n $(JOBS) --dist worksteal -m $(QUICK) $(ENGINE)
+	$(OLDER)/bin/python -m pytest -n $(JOBS) --dist worksteal -m "not slow and not cluster and not docs" $(ENGINE)
 
 test-light: $(READY) ## install the wheel alone with PyTorch 2.4, and run the tests of the pruner there
 	envs/light.sh $(UV) .venv-light 2.4.1

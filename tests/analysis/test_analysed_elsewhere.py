@@ -10,6 +10,8 @@ from fggp.analysis import figure_style as style
 from fggp.analysis.collect.aggregate import aggregate
 from fggp.cli import main
 
+pytestmark = pytest.mark.long
+
 SHIPPED = Path(__file__).parents[2] / "results/reference/mini-95-folder"
 
 

@@ -26,6 +26,8 @@ from fggp.analysis.tables.formats import Table
 from fggp.cli import main
 from fggp.foundation.errors import ResultError
 
+pytestmark = pytest.mark.long
+
 GRID = {
     "backbones": {"vgg19": {}, "resnet50": {"width": "1/8"}},
     "seeds": [1, 2, 3, 4, 5],

@@ -11,7 +11,7 @@ from markup import Element, csvs, parsed, rows, table
 from fggp.analysis.catalogue import FIGURES
 from fggp.analysis.page import write_page
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.long]
 
 POLICY = {"http-equiv": "Content-Security-Policy"}
 

@@ -19,6 +19,8 @@ from statsmodels.stats.multitest import multipletests
 from fggp.analysis.collect.aggregate import aggregate
 from fggp.analysis.tables import write_table
 
+pytestmark = pytest.mark.long
+
 SHIPPED = Path(__file__).parents[2] / "results/reference"
 SETTING = ["backbone", "sparsity", "initial_sparsity"]
 REFERENCE = "fggp"

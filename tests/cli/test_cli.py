@@ -102,6 +102,7 @@ def test_the_demo_has_52_cells_seed_by_seed_with_the_dense_ones_first(place: Che
     assert not (place / "results").exists(), "plan without --write writes nothing"
 
 
+@pytest.mark.long
 def test_plan_says_what_is_done(trained: Checkout) -> None:
     ran = trained.fggp("plan", "tiny", "--cells")
     assert len(re.findall(r"^done  vgg19/", ran.out, re.MULTILINE)) == 7, ran
@@ -193,6 +194,7 @@ def test_a_missing_data_file_is_named_with_the_way_to_make_it(place: Checkout) -
     assert not (place / out).exists()
 
 
+@pytest.mark.long
 def test_cuda_where_there_is_none_is_refused_in_one_line(trained: Checkout, tmp_path: Path) -> None:
     ran = trained.fggp(
         *("train", "--cell", tiny_cell(trained).canonical(), "--data", "data/digits.npz"),
@@ -204,6 +206,7 @@ def test_cuda_where_there_is_none_is_refused_in_one_line(trained: Checkout, tmp_
     assert ran.complaint.endswith("); train with --device cpu")
 
 
+@pytest.mark.long
 def test_a_cell_of_a_method_that_is_not_here_is_refused_in_one_line(
     trained: Checkout, tmp_path: Path
 ) -> None:

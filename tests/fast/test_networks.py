@@ -15,6 +15,8 @@ import fggp
 from fggp.fast.refusal import CompileError
 from fggp.models.registry import names
 
+pytestmark = pytest.mark.long
+
 EVERY = pytest.mark.parametrize("name", names())
 
 

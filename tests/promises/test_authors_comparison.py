@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 SCRIPT = Path(__file__).parents[1] / "authors/compare.py"
 PAGE = Path(__file__).parents[2] / "docs/authors-comparison.md"
 HEADS = ("Given their counts", "Ranks")

@@ -15,6 +15,8 @@ from suite.granet import for_cpu
 from suite.report import markdown, quartiles, records, times_ours, write
 from suite.work import Row, over
 
+pytestmark = pytest.mark.long
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TIMEOUT = 600  # seconds; a guard against hanging, and never a promise
 CASES = {

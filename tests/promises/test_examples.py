@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from lines_of_code import lines_of_code
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 NEEDS = {

@@ -8,9 +8,12 @@ import torch.distributed as dist
 import two_ranks as ranks
 from plain_loop import BATCHES, NAMES, TIMING, Loop, same_bits
 
-pytestmark = pytest.mark.skipif(
-    not (dist.is_available() and dist.is_gloo_available()), reason="torch is built without gloo"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not (dist.is_available() and dist.is_gloo_available()), reason="torch is built without gloo"
+    ),
+]
 
 
 def test_masks_are_equal_on_all_ranks_and_a_training_goes_on_in_one_process(tmp_path: Path) -> None:

@@ -15,7 +15,10 @@ CELL = "vgg19/s90/i50/fggp/seed1"
 REFUSED = "fggp: this training was given a GPU ("
 UNASKED = {"FGGP_DEVICE": "", "CUDA_VISIBLE_DEVICES": "0"}
 
-pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device"),
+]
 
 
 @pytest.fixture

@@ -105,6 +105,7 @@ def test_every_folder_that_the_readme_explains_is_there() -> None:
     assert not [name for name in names if not (ROOT / name).exists()]
 
 
+@pytest.mark.long
 def test_every_output_in_the_table_of_figures_is_made_by_the_workflow(trained: Checkout) -> None:
     patterns = re.findall(r"^\| `([^`]+)`", TEXT["figures/README.md"], re.MULTILINE)
     assert patterns
@@ -141,8 +142,9 @@ def test_a_bare_make_prints_the_targets_and_sets_nothing_up(tmp_path: Path) -> N
         (
             "",
             [
-                *("check", "lock-check", "test", "test-extending", "test-docs"),
-                *("gpu-check", "DEVICE=cpu", "test-older-torch", "test-cluster"),
+                *("check", "lock-check", "test", "test-long", "test-extending", "test-docs"),
+                *("gpu-check", "DEVICE=cpu", "test-light", "test-older-torch"),
+                *("test-optimizers", "test-cluster"),
             ],
         ),
         ("check", ["check"]),

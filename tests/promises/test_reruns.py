@@ -6,7 +6,7 @@ import pytest
 import yaml
 from checkout import FEW, TINY, Checkout
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.long
 
 CELL = "vgg19/s90/i50/fggp/seed1"
 FGGP = {CELL, "vgg19/s90/i0/fggp/seed1"}

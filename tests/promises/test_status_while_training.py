@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from checkout import TIMEOUT, Checkout
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.long
 
 RUN = (sys.executable, "-m", "fggp", "run", "long")
 CELL = "vgg19/s90/i50/fggp/seed1"

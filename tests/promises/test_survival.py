@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from checkout import FEW_CELLS, TIMEOUT, Checkout
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.long
 
 CELL = "vgg19/s90/i50/fggp/seed1"
 TRAIN = (sys.executable, "-m", "fggp", "train", "long", CELL)

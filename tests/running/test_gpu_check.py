@@ -25,6 +25,8 @@ from fggp.study import gpu_measurements
 from fggp.study.config import load
 from fggp.study.gpu_measurements import Measured
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 H200 = Gpu("NVIDIA H200", (9, 0), 140 * 2**30, 139 * 2**30)
 SEEN = Probed(

@@ -21,6 +21,8 @@ from fggp.study.latency_file import LATENCY, read_latency
 from fggp.study.result_file import weights_path
 from fggp.study.study_folder import run_path
 
+pytestmark = pytest.mark.long
+
 QUICK = ("--rounds", "2", "--one-thread")
 
 

@@ -20,6 +20,8 @@ from fggp.training.checkpoint import Checkpoint
 from fggp.training.loop import Run
 from fggp.training.train import Stopped, train
 
+pytestmark = pytest.mark.long
+
 CPU = torch.device("cpu")
 RESNET50 = {"name": "resnet50", "width": "1/32"}
 LAYOUTS = ("contiguous", "channels_last", "by_stage")

@@ -17,6 +17,8 @@ from fggp.training.cuda_graphs import Replay, _Recording
 from fggp.training.step import Step
 from fggp.training.train import train
 
+pytestmark = pytest.mark.long
+
 WANTED = small.cell("granet", start=0.5, epochs=4, batch_size=45, end=4)
 FORWARD = small.cell("fggp", start=0.5, epochs=4, batch_size=45, end=4)
 Plant = Callable[[pytest.MonkeyPatch], None]

@@ -1,7 +1,7 @@
 import pytest
 from checkout import FEW, Checkout
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.long
 
 PRUNED = "vgg19/s90/iany/global-mp/seed1"
 METHODS = FEW["methods"] | {"global-mp": {}}

@@ -10,6 +10,8 @@ from fggp.running.doctor import Finding, Place, examine
 from fggp.running.doctor.images import images
 from fggp.study.config import load
 
+pytestmark = pytest.mark.long
+
 CHANGED = "data/pictures has changed since data/pictures.npz was made: 1 changed (train/a/0.png)"
 
 

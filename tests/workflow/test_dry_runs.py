@@ -10,7 +10,7 @@ from fggp.cli.analyse import TABLES
 from fggp.methods import METHODS
 from fggp.study.config import cells, load
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.long
 
 
 def is_study(path: Path) -> bool:

@@ -4,11 +4,13 @@ import re
 import zipfile
 from pathlib import Path
 
+import pytest
 from checkout import FEW_CELLS, TINY_CELLS, Checkout
 
 from fggp.cli.analyse import FIGURES as FIGURE_NAMES
 from fggp.cli.analyse import TABLES as NAMES
 
+pytestmark = pytest.mark.long
 HOME = "results/tiny"
 RANKINGS = ("ranking", "ranking_all")
 TABLES = [f"tables/{name}.{kind}" for name in NAMES for kind in ("csv", "md", "tex")]

@@ -12,6 +12,8 @@ from fggp.models import registry
 from fggp.study.config import load
 from fggp.study.yaml_files import check_name
 
+pytestmark = pytest.mark.long
+
 RULES = [ROOT / "Snakefile", *sorted((ROOT / "workflow").rglob("*"))]
 BAD = (
     *("my demo", "x $(touch PWNED)", "a;b", "a'b", 'a"b', "a\nb", "-x", ".x", "x.", "étude", "a*"),

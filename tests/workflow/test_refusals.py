@@ -14,7 +14,7 @@ import pytest
 from checkout import FEW, FEW_CELLS, TIMEOUT, Checkout
 from pictures import PICTURES, add_pictures
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.long
 
 CELL = "vgg19/s90/i50/fggp/seed1"
 

@@ -4,7 +4,7 @@ import pytest
 from checkout import TINY, Checkout
 from filelock import FileLock
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.long
 
 PAIR = TINY | {
     "methods": {"fggp": {}},

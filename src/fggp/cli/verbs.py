@@ -14,6 +14,7 @@ from typing import Any
 
 import fggp
 from fggp.foundation.errors import Failure
+from fggp.running.signals import ending_at_once
 
 MODULES = {
     "doctor": "doctor",
@@ -69,7 +70,9 @@ def add_verbs(verbs: Any, asked: str | None) -> None:
     """
     for module in [MODULES[asked]] if asked in MODULES else dict.fromkeys(MODULES.values()):
         try:
-            import_module(f"fggp.cli.{module}").add(verbs)
+            with ending_at_once():
+                door = import_module(f"fggp.cli.{module}")
+            door.add(verbs)
         except ModuleNotFoundError as error:
             needs = missing(error)
             if asked in MODULES:
