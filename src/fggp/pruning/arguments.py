@@ -21,7 +21,9 @@ def check_arguments(model: Any, optimizer: Any, method: Any) -> None:
     if isinstance(optimizer, list | tuple):
         kind = type(optimizer).__name__
         raise TypeError(f"optimizer: a {kind} is not an optimizer; make one pruner for each")
-    if not hasattr(optimizer, "param_groups") or isinstance(optimizer, nn.Module):
+    # What has a step() but no parameter groups is refused with those that cannot be followed.
+    steps = hasattr(optimizer, "param_groups") or callable(getattr(optimizer, "step", None))
+    if not steps or isinstance(optimizer, nn.Module | type):
         raise TypeError(f"optimizer: {_said(optimizer)} is not an optimizer; {ORDER}")
     if not isinstance(method, Method):
         name = method if isinstance(method, str) else getattr(method, "name", "fggp")
