@@ -8,7 +8,8 @@ venv=$2
 torch=$3
 built=$(mktemp -d)
 trap 'rm -rf "$built"' EXIT
-"$uv" build --quiet --wheel --out-dir "$built"
+# By way of the source distribution, so that nothing is left in the checkout, nor taken from there.
+"$uv" build --quiet --out-dir "$built"
 "$uv" venv --quiet --clear "$venv"
 VIRTUAL_ENV=$(cd "$venv" && pwd)
 export VIRTUAL_ENV
