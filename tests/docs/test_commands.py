@@ -107,8 +107,7 @@ def copy(tmp_path: Path) -> Path:
             or name.endswith((".egg-info", "_cache"))
             or (
                 Path(path) == ROOT
-                and name
-                in MADE | {".git", ".venv", ".venv-cuda12", ".venv-optimizers", ".snakemake"}
+                and (name in MADE | {".git", ".snakemake"} or name.startswith(".venv"))
             )
         ],
     )
