@@ -13,6 +13,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import fggp
+from fggp.cli.verbs import ANALYSIS, STUDY
+from fggp.running.doctor.software import IMPORT_NAMES
 from fggp.running.doctor.torch_builds import CUDA12
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +67,15 @@ def test_every_bound_of_a_conda_environment_is_that_of_the_project(name: str) ->
     assert found == {package: EVERYTHING.get(package) for package in found}
     assert set(SpecifierSet(PROJECT["requires-python"])) <= set(python)
     assert python == conda("environment.yml")["python"]
+
+
+@pytest.mark.parametrize(("extra", "imported"), [("study", STUDY), ("analysis", ANALYSIS)])
+def test_the_command_line_names_the_extra_of_every_package(extra: str, imported: set[str]) -> None:
+    core = {Requirement(text).name for text in PROJECT["dependencies"]}
+    packages = {Requirement(text).name for text in PROJECT["optional-dependencies"][extra]} - core
+    names = {IMPORT_NAMES.get(name, name) for name in packages}
+    assert imported <= names
+    assert names <= STUDY | ANALYSIS
 
 
 def test_the_whole_environment_holds_every_dependency() -> None:

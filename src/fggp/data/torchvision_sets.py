@@ -21,6 +21,7 @@ from fggp.data.images import mean_and_std
 from fggp.data.registry import Archive, Request
 
 PATIENCE_SECONDS = 30.0
+INTACT = "is intact but could not be unpacked"
 TRAIN, TEST = {"train": True}, {"train": False}
 _FAILED = (EOFError, ImportError, OSError, RuntimeError, http.client.HTTPException)
 
@@ -97,21 +98,17 @@ def _classes(dataset: Any, labels: NDArray[np.int64]) -> tuple[str, ...]:
 def _missing(root: Path, archives: Sequence[Archive], error: BaseException) -> str:
     """Say what is wrong with the first file that is, and which files to put where."""
     reason = str(error) or type(error).__name__
-    bad = [it for it in archives if _state(root / it.name, it.md5) != "whole"]
-    first = root / (bad or archives)[0].name
-    state = {
-        "absent": "is absent and could not be downloaded",
-        "damaged": "is damaged and could not be downloaded again",
-        "whole": "is intact but could not be unpacked",
-    }[_state(first, (bad or archives)[0].md5)]
-    files = " and ".join(f"{Path(it.name).name} with the MD5 {it.md5}" for it in bad or archives)
-    return f"{first} {state} ({reason}); put {files} there"
+    states = [(it, _state(root / it.name, it.md5)) for it in archives]
+    wanted = [pair for pair in states if pair[1] != INTACT] or states
+    (first, state), *_ = wanted
+    files = " and ".join(f"{Path(it.name).name} with the MD5 {it.md5}" for it, _ in wanted)
+    return f"{root / first.name} {state} ({reason}); put {files} there"
 
 
 def _state(path: Path, md5: str) -> str:
     if not path.exists():
-        return "absent"
-    return "whole" if digest(path) == md5 else "damaged"
+        return "is absent and could not be downloaded"
+    return INTACT if digest(path) == md5 else "is damaged and could not be downloaded again"
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from fggp.fast.modules import (
 )
 from fggp.fast.refusal import CompileError
 from fggp.fast.steps import Convolve, Flatten, Network, Pointwise, Step
-from fggp.pruning.filters.walk import Tracer
+from fggp.pruning.filters.walk import traced
 
 LIMITS = {"start_dim": 0, "end_dim": -1}
 """Arguments of ``flatten``, and what they are without a value."""
@@ -37,16 +37,8 @@ def capture(model: nn.Module) -> Network:
 
     """
     _check(model)
-    whole = nn.Sequential(model) if type(model) in MODULES else model
-    try:
-        graph = Tracer().trace(whole)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CompileError(
-            f"{type(model).__name__}: torch.fx cannot follow its forward ({reason}); write it "
-            "without decisions that depend on the input"
-        ) from None
-    reader = _Reader(dict(whole.named_modules()))
+    modules, graph = traced(model, MODULES, CompileError)
+    reader = _Reader(modules)
     for node in graph.nodes:
         reader.read(node)
     steps = fuse(reader.steps, reader.output)

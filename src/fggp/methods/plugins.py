@@ -20,7 +20,7 @@ from fggp.foundation.errors import Failure
 GROUP = "fggp.methods"
 VARIABLE = "FGGP_PLUGINS"
 """The environment variable with the files, absolute, that trainings import before they begin."""
-_LOADED: dict[Path, str] = {}
+_LOADED: list[Path] = []
 
 
 def load_plugins(files: Iterable[str | Path]) -> None:
@@ -32,7 +32,8 @@ def load_plugins(files: Iterable[str | Path]) -> None:
     """
     for path in (Path(it).resolve() for it in files):
         if path not in _LOADED:
-            _LOADED[path] = _imported(path)
+            _import(path)
+            _LOADED.append(path)
     if _LOADED:
         os.environ[VARIABLE] = os.pathsep.join(map(str, _LOADED))
 
@@ -52,8 +53,8 @@ def plugin_files() -> list[Path]:
     return list(_LOADED)
 
 
-def _imported(path: Path) -> str:
-    """Import a file as a module of its own; returns the module's name."""
+def _import(path: Path) -> None:
+    """Import a file as a module of its own."""
     name = f"fggp_plugin_{len(_LOADED)}_{path.stem}"
     spec = spec_from_file_location(name, path)
     if not path.is_file() or spec is None or spec.loader is None:
@@ -65,7 +66,6 @@ def _imported(path: Path) -> str:
     except Exception as error:
         del sys.modules[name]
         raise Failure(f"{path}: {_said(error)}") from error
-    return name
 
 
 def _said(error: Exception) -> str:

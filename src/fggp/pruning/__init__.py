@@ -10,9 +10,10 @@ from fggp.pruning.distributions import erk, uniform
 from fggp.pruning.elastic_mutation import SHARES, Memory, PruneGrow, Surplus
 from fggp.pruning.filters.counts import Budget, FilterCounts, Multiple, Scope
 from fggp.pruning.filters.initial import Filters
-from fggp.pruning.filters.recipes import Scratch, filters_after_training
+from fggp.pruning.filters.recipes import filters_after_training
 from fggp.pruning.filters.rules import Mean, PruneFilters, Slim, Stages
 from fggp.pruning.filters.scores import (
+    FilterScore,
     activation,
     geometric_median,
     l1,
@@ -86,6 +87,7 @@ __all__ = [
     "Cubic",
     "DropGrow",
     "FilterCounts",
+    "FilterScore",
     "Filters",
     "Floored",
     "Geometric",
@@ -112,7 +114,6 @@ __all__ = [
     "Rule",
     "Scope",
     "Score",
-    "Scratch",
     "Selection",
     "Sequence",
     "Shrink",

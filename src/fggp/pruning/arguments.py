@@ -18,12 +18,9 @@ def check_arguments(model: Any, optimizer: Any, method: Any) -> None:
     """Raise TypeError, with the fix, where one of the three is something else."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: {_said(model)} is not a network; {ORDER}")
-    if isinstance(optimizer, list | tuple):
-        kind = type(optimizer).__name__
-        raise TypeError(f"optimizer: a {kind} is not an optimizer; make one pruner for each")
-    # What has a step() but no parameter groups is refused with those that cannot be followed.
-    steps = hasattr(optimizer, "param_groups") or callable(getattr(optimizer, "step", None))
-    if not steps or isinstance(optimizer, nn.Module | type):
+    # Several, and what has a step() but no parameter groups, are refused with others like them.
+    like = isinstance(optimizer, list | tuple) or callable(getattr(optimizer, "step", None))
+    if not (like or hasattr(optimizer, "param_groups")) or isinstance(optimizer, nn.Module | type):
         raise TypeError(f"optimizer: {_said(optimizer)} is not an optimizer; {ORDER}")
     if not isinstance(method, Method):
         name = method if isinstance(method, str) else getattr(method, "name", "fggp")

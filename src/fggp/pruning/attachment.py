@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from fggp.pruning.forward_pass import ForwardPass
 from fggp.pruning.mask_update import Read
 from fggp.pruning.optimizers import Nest
 from fggp.pruning.step_hooks import Arguments, StepHooks
+from fggp.pruning.warning import warn
 
 UNSEEN = 5
 """In-place changes of a weight that no known step made, before this is said."""
@@ -168,7 +168,7 @@ class Attachment:
     def _warn(self, message: str) -> None:
         if not self._warned:
             self._warned = True
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+            warn(message)
 
 
 class _Mark:

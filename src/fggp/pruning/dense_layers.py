@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fggp.foundation.validation import nearest
 from fggp.pruning.parameters import Layer
-from fggp.pruning.prunable import choose, prunable
+from fggp.pruning.prunable import choose, name_list, prunable
 from fggp.pruning.timing import Method
 
 
@@ -34,12 +34,12 @@ class DenseLayers:
     def __init__(
         self, model: nn.Module, params: Sequence[str] | None, dense: Sequence[str]
     ) -> None:
-        dense = _as_list("dense", dense)
+        dense = name_list("dense", dense)
         try:
             kept = prunable(model, dense) if dense else {}
         except (ValueError, TypeError) as error:
             raise type(error)(str(error).replace("params:", "dense:", 1)) from None
-        choice = choose(model, None if params is None else [*_as_list("params", params), *dense])
+        choice = choose(model, None if params is None else [*name_list("params", params), *dense])
         self.left_out, self.base = choice.left_out, choice.parameters
         base = self.base
         for name in kept.keys() - base.keys():
@@ -85,14 +85,6 @@ class DenseLayers:
         for name, mask in self.masks.items():
             found[name] = Layer(name, tuple(mask.shape), mask.numel(), mask.numel())
         return [found[name] for name in self._order]
-
-
-def _as_list(argument: str, names: Iterable[str]) -> list[str]:
-    if isinstance(names, str):
-        raise ValueError(f"{argument}: {names!r} is one name; give a list of names")
-    if not isinstance(names, Iterable):
-        raise TypeError(f"{argument}: give a list of names, not {type(names).__name__}")
-    return list(names)
 
 
 def named_layers(model: nn.Module, names: Sequence[str]) -> list[str]:

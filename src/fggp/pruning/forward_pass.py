@@ -6,7 +6,6 @@ Nesterov momentum and ``foreach=True``, schedule-free ones, LARS). So both are c
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from fggp.pruning.optimizers import Nest
 from fggp.pruning.parameters import extremes, flat
 from fggp.pruning.step_hooks import Arguments
 from fggp.pruning.timing import Method
+from fggp.pruning.warning import warn
 
 PATIENCE = 10
 """Updates that may become due while one waits for a layer that no step has used."""
@@ -89,18 +89,14 @@ class ForwardPass:
             if self._late > PATIENCE:
                 raise RuntimeError(message)
             if self._late == 2:
-                warnings.warn(message, RuntimeWarning, stacklevel=5)
+                warn(message)
         return bool(self._waits_for)
 
     def usable(self, gradient: Tensor | None) -> bool:
         """Whether an update can be made by a gradient; warns where all of it is zero."""
         condition = condition_of(gradient)
         if condition == "zero":
-            warnings.warn(
-                "all gradients are zero at a mask update; call pruner.step() before zero_grad()",
-                RuntimeWarning,
-                stacklevel=5,
-            )
+            warn("all gradients are zero at a mask update; call pruner.step() before zero_grad()")
         return condition != "not finite"
 
     def _whole(self, read: bool) -> Tensor | None:

@@ -144,16 +144,24 @@ def _cut(parameter: nn.Parameter) -> bool:
     return any(hasattr(parameter, sign) for sign in ("device_mesh", "ds_id", "_is_flat_param"))
 
 
+def name_list(argument: str, names: Iterable[str]) -> list[str]:
+    """Return the names that an argument gives, as a list.
+
+    Raises ValueError for a single name, and TypeError for what holds none.
+    """
+    if isinstance(names, str):
+        raise ValueError(f"{argument}: {names!r} is one name; give a list of names")
+    if not isinstance(names, Iterable):
+        raise TypeError(f"{argument}: give a list of names, not {type(names).__name__}")
+    return list(names)
+
+
 def _named(model: nn.Module, names: Iterable[str]) -> set[str]:
     """Return the names, that of a tied parameter replaced by its first one."""
-    if isinstance(names, str):
-        raise ValueError(f"params: {names!r} is one name; give a list of names")
-    if not isinstance(names, Iterable):
-        raise TypeError(f"params: give a list of names, not {type(names).__name__}")
     first = {id(parameter): name for name, parameter in model.named_parameters()}
     every = dict(model.named_parameters(remove_duplicate=False))
     wanted = set()
-    for name in names:
+    for name in name_list("params", names):
         if isinstance(name, Tensor):
             own = first.get(id(name), next(iter(first.values()), "0.weight"))
             raise TypeError(f"params: give names such as {own!r}, not the parameters themselves")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any, Literal
@@ -225,11 +224,9 @@ class Pruner:
         check_in_place(self.parameters, self._masking.masks.by_name)
         self.steps += 1
         if self.steps == self._end + 1:
-            warnings.warn(
+            warn(
                 f"{self.method.name}: training goes on after the {self.steps - 1} steps that it "
-                "was made for; steps are those of the optimizer in the whole training, not epochs",
-                RuntimeWarning,
-                stacklevel=3,
+                "was made for; steps are those of the optimizer in the whole training, not epochs"
             )
         if self._masking.soft:
             self._masking.take()

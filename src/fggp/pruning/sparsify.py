@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
@@ -14,6 +13,7 @@ from fggp.foundation.exact import kept_count, meant_as_share, ratio
 from fggp.pruning.arguments import check_network
 from fggp.pruning.prunable import check_present, prunable
 from fggp.pruning.topk import keep_largest
+from fggp.pruning.warning import warn
 
 
 @torch.no_grad()
@@ -72,10 +72,8 @@ def sparsify(
         parameter.masked_fill_(~masks[name], 0)  # a product with an infinite weight is NaN
     emptied = [name for name, mask in masks.items() if not mask.any()]
     if emptied:
-        warnings.warn(
+        warn(
             f"no weight is left in {', '.join(emptied)}; scope='layer' keeps a share of each "
-            "layer, and params= names the layers to prune",
-            RuntimeWarning,
-            stacklevel=3,
+            "layer, and params= names the layers to prune"
         )
     return masks

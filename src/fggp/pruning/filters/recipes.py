@@ -2,45 +2,67 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Annotated
 
 from pydantic import Field
 
-from fggp.pruning.filters.counts import Budget, FilterCounts, Scope
+from fggp.foundation.exact import Share
+from fggp.pruning.filters.counts import Budget, FilterCounts, Multiple, Scope
 from fggp.pruning.filters.initial import Filters
 from fggp.pruning.filters.scores import FilterScore
 from fggp.pruning.recipe import Recipe
 
 Scratch = Annotated[bool, Field(strict=True)]
 
+WHOLE = """\
+A filter goes with its row and with its column in every layer that reads it, so that the network
+can be shrunk (`fggp.shrink`); a residual stream is one group, whose score is the sum over its
+convolutions. One channel of each group stays."""
+SETTINGS = """\
+Args:
+    scope: "uniform" keeps the same share of every group, the largest that fits; "global"
+        removes the smallest scores of all groups.
+    budget: what the sparsity is a share of: weights, or work, the multiplications of an image.
+    multiple: channels of a group are a multiple of this, or all of them.
+    fine_tune: the last share of the training, gone through again after pruning.
+    scratch: whether weights start from their initial values, for a whole training."""
+
 
 def filters_after_training(
-    score: FilterScore,
-    *,
-    scope: Scope,
-    budget: Budget,
-    multiple: int,
-    fine_tune: Fraction,
-    scratch: bool,
-) -> Recipe:
-    """Return a recipe that prunes filters of the trained dense network at once.
+    default: Scope,
+) -> Callable[[Callable[[], FilterScore]], Callable[..., Recipe]]:
+    """Make a method of a score: it prunes filters of the trained dense network at once.
+
+    The decorated function returns the score. Its docstring begins with a line and a formula; what
+    all these methods do is added behind them, and their settings at the end. Trained again from
+    ``scratch``, the network keeps the shape of the trained one alone (Liu et al. 2019).
 
     Args:
-        score: of each filter.
-        scope: whether every group keeps the same share, or filters of all groups compete.
-        budget: what the target is a share of.
-        multiple: of the channels of a group.
-        fine_tune: the last share of the training, gone through again afterwards.
-        scratch: whether the weights start again from their initial values, for a whole training;
-            of the trained network the shape alone is left (Liu et al. 2019).
-
-    Raises:
-        ValueError: where nothing is left to train.
+        default: of the setting ``scope``.
 
     """
-    if not fine_tune:
-        raise ValueError("fine_tune: 0 leaves nothing to train; set a share above 0")
-    again = Fraction(1) if scratch else fine_tune
-    initial = Filters(score, FilterCounts(scope, budget, multiple))
-    return Recipe(initial=initial, fine_tune=again, scratch=scratch)
+
+    def method(score: Callable[[], FilterScore]) -> Callable[..., Recipe]:
+        def make(
+            *,
+            scope: Scope = default,
+            budget: Budget = "weights",
+            multiple: Multiple = 1,
+            fine_tune: Share = Fraction(1, 2),
+            scratch: Scratch = False,
+        ) -> Recipe:
+            if not fine_tune:
+                raise ValueError("fine_tune: 0 leaves nothing to train; set a share above 0")
+            again = Fraction(1) if scratch else fine_tune
+            initial = Filters(score(), FilterCounts(scope, budget, multiple))
+            return Recipe(initial=initial, fine_tune=again, scratch=scratch)
+
+        line, formula, *more = (inspect.getdoc(score) or "").split("\n\n")
+        make.__doc__ = "\n\n".join([line, formula, WHOLE, *more, SETTINGS])
+        make.__name__ = score.__name__
+        return make
+
+    return method

@@ -108,14 +108,9 @@ class PruneFilters:
 
     def __call__(self, update: Update) -> Update:
         """Return the update with masks of whole rows and columns."""
-        import torch
-
         filters = update.filters
         assert filters is not None  # the pruner gives them to such a rule
-        scores, active = self.order(update, filters), filters.kept(update.mask)
-        share = Fraction(update.keep, len(update.mask))
-        kept = self.counts(filters, scores, active, share)
-        return update.to(torch.cat(filters.masks(kept)) & update.mask)
+        return _to_whole_filters(update, filters, self.order(update, filters), self.counts)
 
 
 @dataclass(frozen=True)
@@ -154,9 +149,18 @@ class Slim:
             for group, channels in zip(scales, filters.counts, strict=True)
         ]
         scores = [it.sum(1) for it in columns]
-        share = Fraction(update.keep, len(update.mask))
-        kept = self.counts(filters, scores, filters.kept(update.mask), share)
-        return update.to(torch.cat(filters.masks(kept)) & update.mask)
+        return _to_whole_filters(update, filters, scores, self.counts)
+
+
+def _to_whole_filters(
+    update: Update, filters: FilterMasks, scores: list[Tensor], counts: FilterCounts
+) -> Update:
+    """Return the update with the masks of the active filters with the largest scores."""
+    import torch
+
+    share = Fraction(update.keep, len(update.mask))
+    kept = counts(filters, scores, filters.kept(update.mask), share)
+    return update.to(torch.cat(filters.masks(kept)) & update.mask)
 
 
 def filters_for(

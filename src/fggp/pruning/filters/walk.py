@@ -6,7 +6,7 @@ The network is followed by torch.fx, without numbers: nothing of it is computed 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -108,19 +108,34 @@ def walk(model: nn.Module) -> tuple[list[Step], tuple[int, ...]]:
 
     Raises UnknownNetworkError for a network that torch.fx cannot follow, or a part not known here.
     """
-    whole = nn.Sequential(model) if type(model) in MODULES else model
+    modules, graph = traced(model, MODULES, UnknownNetworkError)
+    reader = _Reader(modules)
+    for node in graph.nodes:
+        reader.read(node)
+    return reader.steps, reader.outputs
+
+
+def traced(
+    model: nn.Module, single: Collection[type], refusal: type[Failure]
+) -> tuple[dict[str, nn.Module], fx.Graph]:
+    """Return the modules of a network by name, and what its forward does with them.
+
+    Args:
+        model: the network; one of a type in ``single`` is one module of the graph, not looked into.
+        single: types of modules that are known as a whole.
+        refusal: is raised for a network that torch.fx cannot follow.
+
+    """
+    whole = nn.Sequential(model) if type(model) in single else model
     try:
         graph = Tracer().trace(whole)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise UnknownNetworkError(
+        raise refusal(
             f"{type(model).__name__}: torch.fx cannot follow its forward ({reason}); write it "
             "without decisions that depend on the input"
         ) from None
-    reader = _Reader(dict(whole.named_modules()))
-    for node in graph.nodes:
-        reader.read(node)
-    return reader.steps, reader.outputs
+    return dict(whole.named_modules()), graph
 
 
 class _Reader:
