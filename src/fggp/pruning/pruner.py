@@ -19,7 +19,7 @@ from fggp.pruning.forward_pass import ForwardPass
 from fggp.pruning.initial_masks import Beginning
 from fggp.pruning.mask_update import Loss, Read, Update
 from fggp.pruning.masking import Masking
-from fggp.pruning.model_counts import Found, compared, counted
+from fggp.pruning.model_counts import Found, compared, counted, structure
 from fggp.pruning.optimizers import Nest
 from fggp.pruning.parameters import Layer, check_floor, unwrapped
 from fggp.pruning.progress import Handle, below_target, listed, metrics
@@ -94,7 +94,7 @@ class Pruner:
         self._nest = Nest(optimizer)
         self.model, self.optimizer = unwrapped(model), self._nest.inmost
         self._dense = DenseLayers(model, params, dense)
-        self._by_default = params is None
+        self._by_default, self._structure = params is None, structure(self.model)
         check_present(self._dense.base)
         self.parameters = own = self._dense.pruned
         self._nest.check(own, soft=method.recipe.soft is not None)
@@ -378,7 +378,10 @@ class Pruner:
             self._rewinding.restore()
             self.apply()
         self._warn_of_emptied()
-        self._warn_of(self._compared())
+        # Some methods update in every step, and a comparison takes milliseconds.
+        if (now := structure(self.model)) != self._structure:
+            self._structure = now
+            self._warn_of(self._compared())
         return update
 
     def _seen(self, update: int, gradient: Tensor | None) -> Update:
