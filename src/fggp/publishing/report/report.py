@@ -25,7 +25,7 @@ from fggp.methods import METHODS
 from fggp.methods.registry import ordered
 from fggp.publishing.check.problems import Item
 from fggp.publishing.check.study import Report, check, studies
-from fggp.publishing.report.inference_times import inference_times, measured_on
+from fggp.publishing.report.inference_times import TWO_THREADS, inference_times, measured_on
 from fggp.publishing.report.method_facts import described
 from fggp.publishing.report.shipped_results import (
     headline,
@@ -121,6 +121,7 @@ def material(root: Path = Path()) -> Material:
         "choice": default_choice(root / FIGURES),
         "authors": _authors(root / AUTHORS),
         "inference": inference_times(root),
+        "two_threads": inference_times(root, TWO_THREADS),
         "speed_machine": measured_on(root),
     }
     tables = _tables(known, root)
