@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from fggp.data import SOURCES
 from fggp.foundation.exact import Share
+from fggp.foundation.validation import nearest
+from fggp.models.open_networks import recorded
+from fggp.models.registry import NAME, names
 from fggp.study.cell import (
     Backbone,
     BackboneName,
@@ -18,9 +21,11 @@ from fggp.study.cell import (
     Index,
     Initialization,
     Name,
+    NetworkSource,
     Positive,
     Pruning,
     Record,
+    Stem,
     Training,
     Width,
 )
@@ -50,12 +55,56 @@ class Data(Record):
 
 
 class BackboneBlock(Record):
-    """Settings of one backbone; ``lr`` replaces that of the training block."""
+    """Settings of one backbone; ``lr`` replaces that of the training block.
+
+    ``source`` is where a network from outside the package comes from; in a study that was read it
+    has the path of its file.
+    """
 
     earlier: ClassVar[Mapping[str, Any]] = Backbone.earlier
+    later: ClassVar[frozenset[str]] = frozenset({"source", "stem"})
     width: Width = Field(default=1, validate_default=True)
     initialization: Initialization | None = None
+    source: NetworkSource | None = None
+    stem: Stem | None = None
     lr: Positive | None = None
+
+    def backbone(self, name: str) -> Backbone:
+        """Return the network as cells have it, under the name that the study gives it."""
+        return Backbone(
+            name=name,
+            width=self.width,
+            initialization=self.initialization,
+            source=None if self.source is None else recorded(self.source),
+            stem=self.stem,
+        )
+
+
+def _known(blocks: dict[str, BackboneBlock]) -> dict[str, BackboneBlock]:
+    """Return the networks of a study; raises ValidationError for names that none can have."""
+    wrong: list[Any] = [
+        {"type": "value_error", "loc": (name, "[key]"), "input": name, "ctx": {"error": said}}
+        for name, block in blocks.items()
+        if (said := _name_problem(name, block))
+    ]
+    if wrong:
+        raise ValidationError.from_exception_data("backbones", wrong)
+    return blocks
+
+
+def _name_problem(name: str, block: BackboneBlock) -> ValueError | None:
+    if block.source is None and name not in names():
+        return ValueError(
+            f"{name!r} is not valid{nearest(name, names())} (another network needs its `source`)"
+        )
+    if not NAME.fullmatch(name):
+        return ValueError(f"{name!r} is used in file names: only a to z and 0 to 9 are allowed")
+    return None
+
+
+Backbones = Annotated[
+    dict[BackboneName, BackboneBlock], Field(min_length=1), AfterValidator(_known)
+]
 
 
 class Study(Record):
@@ -68,7 +117,7 @@ class Study(Record):
     later: ClassVar[frozenset[str]] = frozenset({"plugins", "reference"})
     description: str = ""
     data: Data
-    backbones: dict[BackboneName, BackboneBlock] = Field(min_length=1)
+    backbones: Backbones
     sparsities: tuple[Share, ...] = Field(min_length=1)
     initial_sparsities: tuple[Share, ...] = Field(min_length=1)
     seeds: tuple[Index, ...] = Field(min_length=1)
