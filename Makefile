@@ -46,7 +46,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help setup demo paper report release measure bench bench-peers test test-long test-slow \
     test-extending test-docs test-light test-cluster test-older-torch test-optimizers gpu-check faults \
-    compare-authors check format lock lock-older lock-check clean
+    compare-authors check format schema lock lock-older lock-check clean
 
 help: ## print this list
 	@echo "usage: make TARGET [JOBS=2] [PYTHON=python3]"
@@ -149,8 +149,11 @@ format: $(READY) ## let ruff and snakefmt rewrite what they can
 
 COMPILE_ANY = "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header --no-annotate pyproject.toml
-COMPILE = $(COMPILE_ANY) --extra workflow --extra dev --extra fast --extra examples
+COMPILE = $(COMPILE_ANY) --extra workflow --extra dev --extra fast --extra examples --extra completion --extra schedulers
 COMPILE_OPTIMIZERS = $(COMPILE_ANY) --extra optimizers
+
+schema: $(READY) ## write config/study.schema.json and the table of keys in config/README.md from the program
+	python -m fggp schema --write config
 
 lock: $(READY) ## choose the newest versions, with their hashes, for all lock files
 	$(COMPILE) --upgrade -o requirements.lock

@@ -115,7 +115,27 @@ class Images(Record):
 
 
 class Training(Record):
-    """The training protocol; the defaults are those of the GraNet comparison (Liu et al. 2021)."""
+    """The training protocol; the defaults are those of the GraNet comparison (Liu et al. 2021).
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images per step. The last, smaller batch of an epoch is kept.
+        lr: learning rate of the first epochs.
+        lr_milestones: shares of the epochs after which the learning rate falls.
+        lr_decay: factor on the learning rate at each milestone.
+        momentum: momentum of SGD.
+        nesterov: whether the momentum is Nesterov's.
+        weight_decay: weight decay, on all parameters.
+        label_smoothing: label smoothing of the cross-entropy.
+        pad: pixels of padding for the random crop; 0 for no crop.
+        pad_mode: `reflect` mirrors the image, `zero` pads with black.
+        flip: whether images are flipped at random, horizontally.
+        precision: `fp32`, `tf32` or `bf16` (autocast).
+        layout: memory layout of tensors. `channels_last` is faster on CPUs; `by_stage` is that with
+            whole planes in the last stages of VGG-19, faster still.
+        threads: CPU threads of one training.
+
+    """
 
     later: ClassVar[frozenset[str]] = frozenset({"label_smoothing", "pad_mode"})
     epochs: Count = 160
@@ -138,17 +158,24 @@ class Training(Record):
 class Pruning(Record):
     """When masks are updated: every so many steps, from one epoch to another; and which layers.
 
-    The window ends after ``end_epoch`` epochs or, where that is None, after the share ``end_share``
-    of all steps. ``dense`` names layers that are never pruned (see `fggp.pruning.dense_layers`).
-    Their weights count as kept and stay in the base of the target.
+    Attributes:
+        update_every: steps between two mask updates.
+        begin_epoch: epoch after which the pruning window begins. In the window the sparsity rises
+            from its initial value to the target.
+        end_epoch: epoch after which the window ends; the last update meets the target exactly.
+        end_share: end of the window as a share of all steps, instead of `end_epoch`.
+        dense: layers that are never pruned: `first`, or names of layers that every backbone of the
+            study has. Their weights count as kept and stay in the base of the target, so that a
+            target means the same number of weights with and without dense layers.
+
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"end_share", "dense"})
     update_every: Count = 1000
     begin_epoch: Index = 0
     end_epoch: Count | None = 80
-    end_share: Annotated[Share, Field(gt=0)] | None = None
-    dense: tuple[LayerName, ...] = ()
+    end_share: Annotated[Share, Field(gt=0)] | None = Field(default=None, examples=[0.8])
+    dense: tuple[LayerName, ...] = Field(default=(), examples=[["first"]])
 
     @model_validator(mode="before")
     @classmethod
