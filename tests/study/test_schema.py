@@ -73,7 +73,9 @@ def test_the_package_brings_the_schema_beside_its_examples() -> None:
         ("sparsities: []", "$.sparsities"),
         ("sparsities: [1.5]", "$.sparsities[0]"),
         ("sparsities: [much]", "$.sparsities[0]"),
-        ("backbones: {alexnet: {}}", "$.backbones"),
+        ("backbones: {alexnet: {}}", "$.backbones.alexnet"),
+        ("backbones: {Alex-Net: {source: torchvision}}", "$.backbones"),
+        ("backbones: {alexnet: {source: torchvision, stem: large}}", "$.backbones.alexnet.stem"),
         ("methods: {fggp: {rat: 1}}", "$.methods.fggp"),
         ("methods: {fggp: {order: random}}", "$.methods.fggp.order"),
         ("methods: {quarter: {method: gmp, rho: 1/4}}", "$.methods.quarter"),
@@ -92,6 +94,7 @@ def test_a_wrong_key_or_value_is_rejected_where_it_stands(changed: str, path: st
         "methods: {fggp: , quarter: {method: fggp, rho: 1/4}}",
         "methods: {fggp: {rho: {schedule: cosine, start: 1/2, end: 0.005, over: training}}}",
         "pruning: {end_epoch: null, end_share: 4/5, dense: [first]}",
+        "backbones: {resnet18: {source: torchvision, stem: small}, mine: {source: 'net:build'}}",
         "methods: {mine: {strength: 3}}  # of a plugin that the base brings",
     ],
 )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fggp.data import load
 from fggp.foundation.errors import Failure
+from fggp.models.open_networks import origin as origin_of
 from fggp.running.cell_lock import locked
 from fggp.running.signals import stopping
 from fggp.running.slurm_allocation import Allocation
@@ -96,6 +97,8 @@ def run_cell(
             torch_build=torch_build(chosen.type),
             gpu=used or None,
         )
+        if cell.backbone.source is not None:
+            record["network"] = origin_of(cell.backbone.name, cell.backbone.source)
         record |= store.meter.record() | speed(tied, outcome, record["seconds"], chosen)
         write(make(tied, outcome, record), out)
         store.remove()

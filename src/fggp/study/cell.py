@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from math import floor
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationError,
     model_serializer,
     model_validator,
 )
 
 from fggp.foundation.exact import Ratio, Share
+from fggp.models.open_networks import check_source
 from fggp.models.registry import check_file, names
 from fggp.study.cell_name import CellName, sparsity_level, start_level
 
@@ -37,10 +40,9 @@ Flag = Annotated[bool, Field(strict=True)]
 Name = Annotated[
     str, Field(strict=True, pattern=r"^[a-z0-9]+(?:[.-][a-z0-9]+)*$", max_length=LONGEST_NAME)
 ]
-if TYPE_CHECKING:
-    BackboneName = str
-else:  # the same errors as of any other fixed choice
-    BackboneName = Annotated[Literal[names()], BeforeValidator(check_file)]
+BackboneName = Annotated[str, Field(strict=True), BeforeValidator(check_file)]
+NetworkSource = Annotated[str, Field(strict=True), AfterValidator(check_source)]
+Stem = Literal["small"]
 Initialization = Literal["fan-in", "fan-out"]
 LayerName = Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_NAME)]
 
@@ -73,13 +75,30 @@ class Backbone(Record):
     """A network, the factor on its channel numbers, and how its convolutions are initialized.
 
     ``initialization`` is None for the network's own: fan-out in VGG-19, PyTorch's in ResNet-50. See
-    `fggp.training.initialization`.
+    `fggp.training.initialization`. ``source`` is where a network from outside the package comes
+    from, and ``stem`` its first layers where they are replaced; see `fggp.models.open_networks`.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"initialization"})
+    later: ClassVar[frozenset[str]] = frozenset({"initialization", "source", "stem"})
     name: BackboneName
     width: Width
     initialization: Initialization | None = None
+    source: NetworkSource | None = None
+    stem: Stem | None = None
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Self:
+        if self.source is None and self.name not in names():
+            expected = " or ".join(map(repr, names()))
+            wrong: Any = {"type": "literal_error", "loc": ("name",), "input": self.name}
+            wrong["ctx"] = {"expected": expected}
+            raise ValidationError.from_exception_data("Backbone", [wrong])
+        return self
+
+    @property
+    def full_name(self) -> str:
+        """The name, and for a network from outside the package its source."""
+        return self.name if self.source is None else f"{self.name} of {self.source}"
 
 
 class Images(Record):

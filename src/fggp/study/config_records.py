@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from fggp.data import SOURCES
 from fggp.foundation.exact import Share
+from fggp.foundation.validation import nearest
+from fggp.models.open_networks import recorded
+from fggp.models.registry import NAME, names
 from fggp.study.cell import (
     Backbone,
     BackboneName,
@@ -18,9 +21,11 @@ from fggp.study.cell import (
     Index,
     Initialization,
     Name,
+    NetworkSource,
     Positive,
     Pruning,
     Record,
+    Stem,
     Training,
     Width,
 )
@@ -44,10 +49,11 @@ class Data(Record):
     Attributes:
         kind: which images. `cifar10`, `cifar100`, `svhn`, `mnist`, `fashionmnist` and `kmnist` come
             from torchvision (without a network the error names the files to put into `data/`),
-            `digits` from scikit-learn, and `folder` reads images of your own.
+            `digits` from scikit-learn, `tinyimagenet` is `tiny-imagenet-200` as it was packed, and
+            `folder` reads images of your own.
         name: the prepared file is `data/<name>.npz`. Images that change are prepared again.
-        path: for `folder`: the folder or archive inside `data/` that holds
-            `train|test/<class>/<image>`.
+        path: for `folder` and `tinyimagenet`: the folder or archive inside `data/`. For `folder` it
+            holds `train|test/<class>/<image>`.
         validation: number of images held out of the training set. They are stratified by class and
             the same for every seed; 0 for none.
         train: limit on the number of training images, stratified by class. By default all that are
@@ -70,14 +76,59 @@ class BackboneBlock(Record):
         width: factor on the numbers of channels; `1/8` trains an eighth of them.
         initialization: `fan-in` or `fan-out` draws the convolutions by Kaiming's rule. By default
             the network's own is used: fan-out in VGG-19, PyTorch's in ResNet-50.
+        source: where a network that is not in the package comes from: `torchvision` or `timm`
+            (`torchvision:wide_resnet50_2` where the name of the network differs), or
+            `module:function` for a function in a Python file beside the study.
+        stem: `small` gives a ResNet of torchvision or timm a first convolution of 3×3 with stride 1
+            and no max-pooling, as is usual for images of 32×32 pixels.
         lr: learning rate of this backbone, instead of `training.lr`.
 
     """
 
     earlier: ClassVar[Mapping[str, Any]] = Backbone.earlier
+    later: ClassVar[frozenset[str]] = frozenset({"source", "stem"})
     width: Width = Field(default=1, validate_default=True, examples=[1, "1/8"])
     initialization: Initialization | None = Field(default=None, examples=["fan-in"])
+    source: NetworkSource | None = Field(default=None, examples=["torchvision", "mynet:build"])
+    stem: Stem | None = Field(default=None, examples=["small"])
     lr: Positive | None = Field(default=None, examples=[0.05])
+
+    def backbone(self, name: str) -> Backbone:
+        """Return the network as cells have it, under the name that the study gives it."""
+        return Backbone(
+            name=name,
+            width=self.width,
+            initialization=self.initialization,
+            source=None if self.source is None else recorded(self.source),
+            stem=self.stem,
+        )
+
+
+def _known(blocks: dict[str, BackboneBlock]) -> dict[str, BackboneBlock]:
+    """Return the networks of a study; raises ValidationError for names that none can have."""
+    wrong: list[Any] = [
+        {"type": "value_error", "loc": (name, "[key]"), "input": name, "ctx": {"error": said}}
+        for name, block in blocks.items()
+        if (said := _name_problem(name, block))
+    ]
+    if wrong:
+        raise ValidationError.from_exception_data("backbones", wrong)
+    return blocks
+
+
+def _name_problem(name: str, block: BackboneBlock) -> ValueError | None:
+    if block.source is None and name not in names():
+        return ValueError(
+            f"{name!r} is not valid{nearest(name, names())} (another network needs its `source`)"
+        )
+    if not NAME.fullmatch(name):
+        return ValueError(f"{name!r} is used in file names: only a to z and 0 to 9 are allowed")
+    return None
+
+
+Backbones = Annotated[
+    dict[BackboneName, BackboneBlock], Field(min_length=1), AfterValidator(_known)
+]
 
 
 class Study(Record):
@@ -86,7 +137,9 @@ class Study(Record):
     Attributes:
         description: one line for people.
         data: the images.
-        backbones: the networks that are pruned, each with its settings.
+        backbones: the networks that are pruned, each with its settings: `vgg19`, `resnet50`,
+            `resnet20`, `resnet32`, `resnet56` and `wrn222` (WRN-22-2) of the package, and with a
+            `source` any other under a name of letters a to z and digits.
         sparsities: targets, as shares of the prunable weights: all weights of convolutions and
             linear layers. Methods that prune whole filters keep at most that many; with their
             setting `budget: work` a target is a share of the multiplications of an image.
@@ -109,9 +162,7 @@ class Study(Record):
     later: ClassVar[frozenset[str]] = frozenset({"plugins", "reference"})
     description: str = Field(default="", examples=["VGG-19 at 1/8 width, a quarter of CIFAR-10"])
     data: Data = Field(examples=[{"kind": "digits", "name": "digits", "validation": 147}])
-    backbones: dict[BackboneName, BackboneBlock] = Field(
-        min_length=1, examples=[{"vgg19": {"width": "1/8", "lr": 0.05}}]
-    )
+    backbones: Backbones = Field(examples=[{"vgg19": {"width": "1/8", "lr": 0.05}}])
     sparsities: tuple[Share, ...] = Field(min_length=1, examples=[[0.9, 0.95, 0.98]])
     initial_sparsities: tuple[Share, ...] = Field(min_length=1, examples=[[0, 0.5]])
     seeds: tuple[Index, ...] = Field(min_length=1, examples=[[1, 2, 3]])

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from fggp.foundation.docstrings import docstring
 from fggp.foundation.exact import plain, ratio
 from fggp.methods import METHODS, Definition
+from fggp.models.registry import NAME, names
 from fggp.study.cell import Pruning, Training
 from fggp.study.config_records import BackboneBlock, Data, Study
 
@@ -40,6 +41,7 @@ def study_schema() -> Json:
     for record in RECORDS:
         _describe(schema if record is Study else definitions[record.__name__], record)
     schema["properties"] = {"base": BASE, **schema["properties"]}
+    schema["properties"]["backbones"] |= _networks()
     methods = schema["properties"]["methods"]
     (pattern,) = methods.pop("patternProperties")  # else these would match known labels too
     methods |= {"propertyNames": {"pattern": pattern}, **_labels()}
@@ -80,6 +82,16 @@ def _describe(schema: Json, model: type[BaseModel]) -> None:
         about["description"] = _sentence(parts.arguments[name])
         if "examples" not in about and about.get("default") is not None:
             about["examples"] = [about["default"]]
+
+
+def _networks() -> Json:
+    """Return what may be below ``backbones``: networks of the package, and others by source."""
+    block = {"$ref": "#/$defs/BackboneBlock"}
+    return {
+        "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+        "properties": dict.fromkeys(names(), block),
+        "additionalProperties": {"allOf": [block, {"required": ["source"]}]},
+    }
 
 
 def _labels() -> Json:

@@ -29,6 +29,7 @@ from fggp.study.verdict import COMPLETED, Sign, failure
 from fggp.training import build
 from fggp.training.connectivity import connected
 from fggp.training.diagnostics import Diagnostics
+from fggp.training.forward_seed import seed_forward
 from fggp.training.loss import loss_of
 from fggp.training.optimizer import optimizer_of
 from fggp.training.outputs import OutputSummary
@@ -75,6 +76,8 @@ class Run:
             self.model.load_state_dict(trained)
         self.optimizer = optimizer_of(self.model, training)
         method = method_of(cell, len(self.batches))
+        if cell.backbone.source is not None:
+            seed_forward(cell.seed, 0)  # methods may score weights by a forward pass
         try:
             self.pruner = Pruner(
                 self.model,
@@ -215,7 +218,7 @@ class Run:
         """Return what the training came to."""
         layers, epochs = self.pruner.layers("masks"), [Epoch(**row) for row in self.epochs]
         parameters = dict(self.model.named_parameters())
-        total = weights(self.cell.backbone.name, self.cell.backbone.width, self.classes)
+        total = weights(self.cell.backbone, self.classes, self.shape[-1])
         work = self.diagnostics.outcome(self._keep_logits)
         if recipe_of(self.cell).narrow:
             work["dense_macs"] = build.full_macs(self.cell, self.classes, self.shape)
