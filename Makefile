@@ -107,11 +107,11 @@ test-light: $(READY) ## install the wheel alone with PyTorch 2.4, and run the te
 	envs/light.sh $(UV) .venv-light 2.4.1
 	.venv-light/bin/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider $(PRUNER)
 
-test-optimizers: ## try the optimizers of four libraries, in .venv-optimizers, against docs/optimizers.md
+test-optimizers: ## try the optimizers of four libraries, and shrink beside torch-pruning, in .venv-optimizers
 	$(MAKE) VENV=$(OPTIMIZERS) setup
 	$(UV) pip install --quiet --python $(OPTIMIZERS)/bin/python --require-hashes -r requirements-optimizers.lock
 	$(OPTIMIZERS)/bin/python -m pytest -n $(JOBS) tests/pruning/test_optimizers.py \
-	    tests/pruning/test_optimizer_libraries.py
+	    tests/pruning/test_optimizer_libraries.py tests/fast/test_against_torch_pruning.py
 
 test-extending: $(READY) ## add a network, a data set and a figure as one file each, and try every command (a minute)
 	pytest -n $(JOBS) tests/promises/test_extensions.py tests/promises/test_new_figure.py \
@@ -150,7 +150,7 @@ format: $(READY) ## let ruff and snakefmt rewrite what they can
 COMPILE_ANY = "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header --no-annotate pyproject.toml
 COMPILE = $(COMPILE_ANY) --extra workflow --extra dev --extra fast --extra examples
-COMPILE_OPTIMIZERS = $(COMPILE_ANY) --extra optimizers
+COMPILE_OPTIMIZERS = $(COMPILE_ANY) --extra optimizers --extra foreign
 
 lock: $(READY) ## choose the newest versions, with their hashes, for all lock files
 	$(COMPILE) --upgrade -o requirements.lock
