@@ -38,6 +38,7 @@ MODULES = {
     "unpack": "pack",
     "shrink": "shrink",
     "latency": "latency",
+    "essential": "essential",
 }
 """The module of each verb, in the order of the help."""
 STUDY = {"filelock", "PIL", "pynvml", "packaging", "sklearn", "torchvision", "tqdm", "yaml"}
