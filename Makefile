@@ -109,11 +109,11 @@ test-light: $(READY) ## install the wheel alone with PyTorch 2.4, and run the te
 	envs/light.sh $(UV) .venv-light 2.4.1
 	.venv-light/bin/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider $(PRUNER)
 
-test-optimizers: ## try the optimizers of four libraries, in .venv-optimizers, against docs/optimizers.md
+test-optimizers: ## try the optimizers of four libraries, and shrink beside torch-pruning, in .venv-optimizers
 	$(MAKE) VENV=$(OPTIMIZERS) setup
 	$(UV) pip install --quiet --python $(OPTIMIZERS)/bin/python --require-hashes -r requirements-optimizers.lock
 	$(OPTIMIZERS)/bin/python -m pytest -n $(JOBS) tests/pruning/test_optimizers.py \
-	    tests/pruning/test_optimizer_libraries.py
+	    tests/pruning/test_optimizer_libraries.py tests/fast/test_against_torch_pruning.py
 
 test-extending: $(READY) ## add a network, a data set and a figure as one file each, and try every command (a minute)
 	pytest -n $(JOBS) tests/promises/test_extensions.py tests/promises/test_new_figure.py \
@@ -154,7 +154,7 @@ COMPILE_NONE = "$(UV)" pip compile --quiet --universal --python-version 3.11 --g
     --no-emit-index-url --no-header --no-annotate
 COMPILE_ANY = $(COMPILE_NONE) pyproject.toml
 COMPILE = $(COMPILE_ANY) --extra workflow --extra dev --extra fast --extra examples --extra completion --extra schedulers
-COMPILE_OPTIMIZERS = $(COMPILE_ANY) --extra optimizers
+COMPILE_OPTIMIZERS = $(COMPILE_ANY) --extra optimizers --extra foreign
 COMPILE_SITE = $(COMPILE_NONE) --group pyproject.toml:site
 
 site: $(READY) ## build the documentation in site/, strictly, and check its links (half a minute)

@@ -24,6 +24,7 @@ from fggp.analysis.latencies import CONTENDERS
 from fggp.analysis.study_tables import Material
 from fggp.cli import main
 from fggp.foundation.errors import ResultError
+from fggp.study.essential_file import ESSENTIAL, Essential, write_essential
 from fggp.study.latency_file import LATENCY, Latency, write_latency
 
 FORMS = ("pdf", "png", "svg", "csv", "rst")
@@ -69,6 +70,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         methods={"random": {}, "granet": {}, **ARMS, **rates},
     )
     write_latency(folder / LATENCY, list(latencies()))
+    write_essential(folder / ESSENTIAL, list(one_shot()))
     return folder
 
 
@@ -82,6 +84,17 @@ def latencies() -> Iterator[Latency]:
             threads=1, least_ms=number + 1, median_ms=number + 2, rounds=5, clock="cpu",
             processor="a processor", cores=2, system="Linux", torch="2.15.0", onnxruntime=None,
             measured="2026-11-28T12:00:00+00:00",
+        )  # fmt: skip
+
+
+def one_shot() -> Iterator[Essential]:
+    """The dense networks of both backbones without a share of their weights."""
+    for backbone, seed, tenth in product(("vgg19", "resnet50"), (1, 2), range(10)):
+        yield Essential(
+            cell=f"{backbone}/s0/i0/dense/seed{seed}", weights_sha256="0" * 64,
+            sparsity=tenth / 10, kept=1000 - 100 * tenth, weights=1000,
+            correct=950 - tenth**3 - seed, images=1000, device="cpu", device_name="a processor",
+            torch="2.15.0", measured="2026-11-28T12:00:00+00:00",
         )  # fmt: skip
 
 
@@ -315,6 +328,7 @@ def test_results_of_older_versions_are_drawn_or_it_is_said_why_not(old: Path, na
         "accuracy_vs_flops": "before FLOPs were",
         "latency": "no latency was measured",
         "accuracy_vs_latency": "no latency was measured",
+        "essential": "no one-shot accuracy was measured",
         "critical_difference": "cannot differ by more than 4",
         "rate_ablation": "three constant rates",
         "seed_pairs": "3 seeds",

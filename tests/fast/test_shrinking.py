@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import fggp
 from fggp.fast.shrinking import live_channels
 from fggp.models import build
-from fggp.pruning.filters.groups import Group, groups
+from fggp.pruning.filters.groups import groups
 
 
 def difference(smaller: nn.Module, model: nn.Module, batch: Tensor) -> float:
@@ -166,28 +166,6 @@ def test_layout_in_memory_and_frozen_parameters_are_kept() -> None:
 def test_masks_of_another_network_are_refused(masks: dict[str, Tensor], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         fggp.shrink(network(), masks)
-
-
-def by_torch_pruning(model: nn.Module, found: list[Group], kept: list[Tensor]) -> nn.Module:
-    """Return the network with the same channels removed by another library."""
-    library = pytest.importorskip("torch_pruning", reason="torch-pruning is an optional oracle")
-    model = copy.deepcopy(model)
-    graph = library.DependencyGraph().build_dependency(model, torch.randn(1, 3, 32, 32))
-    for group, channels in zip(found, kept, strict=True):
-        gone = (~channels).nonzero().flatten().tolist()
-        producer = model.get_submodule(group.producers[0])
-        graph.get_pruning_group(producer, library.prune_conv_out_channels, gone).prune()
-    return model
-
-
-@pytest.mark.parametrize("name", ["vgg19", "resnet50"])
-def test_torch_pruning_cuts_the_same_network_bit_for_bit(name: str) -> None:
-    model = backbone(name, density=1)
-    masks = half(model)
-    other = by_torch_pruning(model, list(groups(model)), live_channels(model, masks)).state_dict()
-    own = fggp.shrink(model, masks).state_dict()
-    assert list(own) == list(other)
-    assert all(torch.equal(own[key], other[key]) for key in own)
 
 
 def test_the_networks_of_the_registry_can_all_be_shrunk() -> None:

@@ -118,8 +118,9 @@ def versions(lock: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize("lock", [*LOCKS, "requirements-optimizers.lock"])
 def test_a_lock_satisfies_every_bound(lock: str) -> None:
     pinned = versions(lock)
-    others = PROJECT["optional-dependencies"].keys() - {"optimizers"}
-    for name, bound in bounds(*(others if lock in LOCKS else {"optimizers"})).items():
+    beside = {"optimizers", "foreign"}
+    others = PROJECT["optional-dependencies"].keys() - beside
+    for name, bound in bounds(*(others if lock in LOCKS else beside)).items():
         pins = pinned[canonicalize_name(name)]
         assert pins, name
         assert all(bound.contains(version, prereleases=True) for version in pins), name

@@ -79,6 +79,54 @@ def test_a_round_ends_in_pruning_by_magnitude_and_begins_where_the_first_began()
     assert loop.pruner.sparsity == pytest.approx(0.75, abs=1 / TOTAL)
 
 
+def activated(
+    start: list[float], final: list[float], active: list[int], keep: int, share: Fraction
+) -> list[int]:
+    """Which weights stay, by plain lists: the smallest go, then negative ones that hardly moved."""
+    going = len(active) - keep
+    last = int(share * going + Fraction(1, 2))
+    by_size = sorted(active, key=lambda i: (abs(final[i]), i))
+    left = by_size[going - last :]
+    negative = [i for i in sorted(left) if final[i] < 0]
+    for i in sorted(negative, key=lambda i: (abs(final[i] - start[i]), i))[:last]:
+        left.remove(i)
+    while len(left) > keep:  # too few negative ones
+        left.pop(0)
+    return sorted(left)
+
+
+@pytest.mark.parametrize("share", ["1/10", "1/2", "1"])
+@pytest.mark.parametrize("rewind", [0, "1/4"])
+def test_a_part_of_what_goes_are_negative_weights_that_have_hardly_moved(
+    share: str, rewind: object
+) -> None:
+    timing = Timing.in_rounds(4, 1 if rewind else 0, 3)
+    loop = Loop(steps=timing.steps, timing=timing, rewind=rewind, activate=share)
+    names, start = list(loop.pruner.masks), loop.state()
+    if rewind:
+        loop.step()
+        start = loop.state()
+    while (made := loop.pruner.steps) < timing.end:
+        before = [loop.pruner.masks[name].flatten() for name in names]
+        final = continued(loop)
+        if loop.step() is None:
+            continue
+        flat = [torch.cat([it[name].flatten() for name in names]).tolist() for it in (start, final)]
+        active = torch.cat(before).nonzero().flatten().tolist()
+        kept = torch.cat([loop.pruner.masks[name].flatten() for name in names])
+        kept = kept.nonzero().flatten().tolist()
+        assert kept == activated(*flat, active, len(kept), Fraction(share)), made
+
+
+def test_without_a_share_to_activate_it_is_iterative_magnitude_pruning() -> None:
+    one, other = Loop(steps=12), Loop(steps=12, activate=0)
+    assert one.pruner.method.recipe == other.pruner.method.recipe
+    for _ in range(12):
+        one.step()
+        other.step()
+    assert same(one.state(), other.state())
+
+
 def continued(loop: Loop) -> dict[str, Tensor]:
     """The state after one more step, without the pruner."""
     again = Loop(steps=12)

@@ -1,6 +1,7 @@
 """Every variant of the two-stage rule against a slow, obvious reference in numpy."""
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil, floor
 
@@ -10,7 +11,7 @@ import torch
 
 from fggp.methods import find
 from fggp.pruning.mask_update import Update, gradient, magnitude
-from fggp.pruning.selections import Largest
+from fggp.pruning.selections import Activating, Largest
 
 SIZES = (3, 5, 4)
 CASES = range(150)
@@ -217,3 +218,34 @@ def test_an_annealed_rate_follows_its_progress():
 def test_a_setting_that_cannot_be_or_would_have_no_effect_is_refused(settings, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         find("fggp").recipe(**settings)
+
+
+def activated(weight, start, mask, keep, share):
+    """Take the smallest, then negative ones that moved least, and the smallest for lack of them."""
+    left = sorted(np.flatnonzero(mask), key=lambda i: (abs(weight[i]), i))
+    last = floor(share * (len(left) - keep) + Fraction(1, 2))
+    left = left[len(left) - keep - last :]
+    negative = [i for i in sorted(left) if weight[i] < 0]
+    for i in sorted(negative, key=lambda i: (abs(weight[i] - start[i]), i))[:last]:
+        left.remove(i)
+    return set(left[len(left) - keep :])
+
+
+@pytest.mark.parametrize("share", ["0", "1/10", "1/2", "1"])
+def test_activating_takes_negative_weights_that_moved_least_after_the_smallest(share):
+    few = 0
+    for seed in CASES:
+        weight, start, mask, keep = case(seed)
+        update = replace(made(weight, weight, mask, keep), round_start=torch.tensor(start))
+        found = Activating(magnitude, Fraction(share))(update).numpy()
+        wanted = as_mask(activated(weight, start, mask, keep, Fraction(share)))
+        assert (found == wanted).all(), seed
+        few += (weight[mask] < 0).sum() < mask.sum() - keep
+    assert few > 50
+
+
+def test_activating_without_rounds_is_refused():
+    weight, start, mask, _ = case(0)
+    update = made(weight, start, mask, 1)
+    with pytest.raises(RuntimeError, match="there are no rounds"):
+        Activating(magnitude, Fraction(1, 2))(update)

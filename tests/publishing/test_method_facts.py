@@ -34,6 +34,8 @@ def of(name: str) -> dict[str, Any]:
         ("dpf", "every 16 steps, to the end of training"),
         ("iss", "after every step, to the end of the pruning window"),
         ("imp", "between two trainings"),
+        ("ecoflap", "once, before the first step"),
+        ("jackpots", "after every step, to the end of training"),
     ],
 )
 def test_when_masks_change_follows_from_the_parts(name: str, said: str) -> None:
@@ -52,6 +54,8 @@ def test_when_masks_change_follows_from_the_parts(name: str, said: str) -> None:
         ("mest", {"gradient_weight": 1}, "of all weights, at mask updates"),
         ("snip", {}, "before training, of all weights, on data"),
         ("sr-ste", {}, "of all weights, in every step"),
+        ("jackpots", {}, "of all weights, in every step"),
+        ("ecoflap", {}, "none"),
         ("decaying-mask", {}, "of all weights, in every step of the pruning window"),
     ],
 )
@@ -66,9 +70,20 @@ def test_trainings_are_counted_as_they_are_made() -> None:
     assert trainings(METHODS["imp"].recipe()) == "12 at 90 %, 15 at 95 %, 19 at 98 %"
     assert trainings(METHODS["global-mp"].recipe()) == "half of one, after the dense one"
     assert trainings(METHODS["fpgm"].recipe(scratch=True)) == "1, after the dense one"
+    assert trainings(METHODS["jackpots"].recipe()) == "1, after the dense one"
     assert [it.name for it in ordered() if of(it.name)["dense"]] == [
-        *("global-mp", "bn-filter", "fpgm", "hrank", "l1-filter", "l2-filter", "random-filter"),
-        "taylor-filter",
+        *(
+            "ecoflap",
+            "global-mp",
+            "jackpots",
+            "bn-filter",
+            "fpgm",
+            "hrank",
+            "l1-filter",
+            "l2-filter",
+            "lrp",
+        ),
+        *("random-filter", "taylor-filter"),
     ]
 
 
@@ -122,4 +137,4 @@ def test_the_shipped_page_says_what_the_registry_says(name: str) -> None:
 
 def test_the_page_has_a_section_per_method_and_no_other() -> None:
     headings = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
-    assert headings == ["Signs", *(it.name for it in ordered())]
+    assert headings == ["Signs", *(it.name for it in ordered()), "Not here"]

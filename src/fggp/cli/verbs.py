@@ -38,6 +38,7 @@ MODULES = {
     "unpack": "pack",
     "shrink": "shrink",
     "latency": "latency",
+    "essential": "essential",
     "schema": "schema",
     "completion": "completion",
 }

@@ -20,12 +20,14 @@ from fggp.pruning.filters.scores import (
     l2,
     random_channels,
     rank,
+    relevance,
     taylor,
 )
 from fggp.pruning.initial_masks import (
     ERK,
     Grasp,
     InitialGroups,
+    LargestWeights,
     Random,
     Snip,
     Synflow,
@@ -44,9 +46,19 @@ from fggp.pruning.mask_update import (
     random_score,
     read_by,
     reads,
+    value,
 )
 from fggp.pruning.recipe import Recipe, Rounds, Soft
-from fggp.pruning.rules import Choose, DropGrow, PruneTo, Rule, Sequence, Shrink, clear
+from fggp.pruning.rules import (
+    Choose,
+    ChooseInLayers,
+    DropGrow,
+    PruneTo,
+    Rule,
+    Sequence,
+    Shrink,
+    clear,
+)
 from fggp.pruning.schedules import (
     Constant,
     Cosine,
@@ -58,6 +70,7 @@ from fggp.pruning.schedules import (
     held,
 )
 from fggp.pruning.selections import (
+    Activating,
     Floored,
     InGroups,
     Largest,
@@ -70,6 +83,7 @@ from fggp.pruning.selections import (
 )
 from fggp.pruning.timing import Method, Timing
 from fggp.pruning.topk import keep_largest
+from fggp.pruning.zeroth_order import ZerothOrder
 
 __all__ = [
     "ERK",
@@ -77,10 +91,12 @@ __all__ = [
     "SCORES",
     "SHARES",
     "ZERO",
+    "Activating",
     "Annealed",
     "Blend",
     "Budget",
     "Choose",
+    "ChooseInLayers",
     "Combination",
     "Constant",
     "Cosine",
@@ -95,6 +111,7 @@ __all__ = [
     "InGroups",
     "InitialGroups",
     "Largest",
+    "LargestWeights",
     "Linear",
     "Mean",
     "Memory",
@@ -128,6 +145,7 @@ __all__ = [
     "TwoStage",
     "Update",
     "Weights",
+    "ZerothOrder",
     "activation",
     "at_the_end",
     "clear",
@@ -153,6 +171,8 @@ __all__ = [
     "rate_schedule",
     "read_by",
     "reads",
+    "relevance",
     "taylor",
     "uniform",
+    "value",
 ]

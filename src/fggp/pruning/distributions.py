@@ -27,6 +27,39 @@ def n_of_m(shape: Shape, most: int, density: Fraction) -> tuple[int, int]:
     return max(1, kept_count(group, 1 - density)), group
 
 
+def by_scores(
+    sizes: Sequence[int], scores: Sequence[float], keep: int, least: Fraction
+) -> list[int]:
+    """Share kept weights out in proportion to scores of layers, which need not have weights left.
+
+    Args:
+        sizes: weights of each layer.
+        scores: of each, not negative.
+        keep: weights to keep in all.
+        least: of the density of all, what each layer keeps at least; the rest goes by scores. A
+            layer that would get more than it has is kept dense, and the others get more.
+
+    Returns:
+        Kept weights per layer, summing to ``keep``.
+
+    """
+    total, dense = sum(sizes), set[int]()
+    shares = [least * keep * size / total for size in sizes]
+    while True:
+        sparse = [i for i in range(len(sizes)) if i not in dense]
+        rest = keep - sum(sizes[i] for i in dense) - sum(shares[i] for i in sparse)
+        exact = {i: Fraction(scores[i]) for i in sparse}
+        if not any(exact.values()):
+            exact = {i: Fraction(sizes[i]) for i in sparse}
+        added = {i: rest * exact[i] / sum(exact.values()) for i in sparse}
+        full = {i for i in sparse if shares[i] + added[i] > sizes[i]}
+        if not full:
+            break
+        dense |= full
+    parts = [Fraction(sizes[i]) if i in dense else shares[i] + added[i] for i in range(len(sizes))]
+    return largest_remainder(parts, keep)
+
+
 def erk(shapes: Sequence[Shape], keep: int) -> list[int]:
     """Erdős–Rényi kernel densities (Evci et al. 2020, section 3.1).
 

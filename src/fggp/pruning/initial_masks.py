@@ -97,6 +97,30 @@ class InitialGroups:
         return masks
 
 
+@dataclass(frozen=True)
+class LargestWeights:
+    """Keep the largest magnitudes of the network over all layers, and of each at least a share.
+
+    Attributes:
+        floor: ceil(floor·N_l) of a layer's N_l weights are kept first.
+
+    """
+
+    floor: Fraction = Fraction(0)
+
+    def __call__(self, beginning: Beginning) -> list[Mask]:
+        """Return the masks."""
+        import torch
+
+        parameters = beginning.parameters
+        assert parameters is not None  # the pruner gives them
+        weights = torch.cat([p.detach().abs().reshape(-1) for p in parameters.values()])
+        every = _everything(parameters)
+        reserved = keep_share(weights, self.floor, _sizes(parameters), every)
+        places = beginning.keep - int(reserved.count_nonzero())
+        return _masks(reserved | keep_largest(weights, places, ~reserved), parameters)
+
+
 def everything(beginning: Beginning) -> list[Mask]:
     """Keep all weights, for a rule that prunes before the first step."""
     return [np.ones(prod(shape), dtype=bool) for shape in beginning.shapes]

@@ -43,6 +43,8 @@ class Update:
         weight_before: (N,) weights of the forward pass that the gradient was taken at, before the
             optimizer's step; None where they were not copied. Read it as `forward_weight`.
         filters: of the network, for a rule that prunes whole ones; None for all others.
+        round_start: (N,) weights that a round of several trainings starts from, before its mask;
+            None for methods that train once. Read it as `origin`.
 
     """
 
@@ -61,6 +63,14 @@ class Update:
     reserved: Tensor | None = None
     weight_before: Tensor | None = None
     filters: FilterMasks | None = None
+    round_start: Tensor | None = None
+
+    @property
+    def origin(self) -> Tensor:
+        """(N,) weights that the present round started from; raises RuntimeError without rounds."""
+        if self.round_start is None:
+            raise RuntimeError("a rule compares with the start of a round, and there are no rounds")
+        return self.round_start
 
     @property
     def forward_weight(self) -> Tensor:
@@ -112,6 +122,7 @@ class Update:
                 survived=cut(self.survived),
                 reserved=cut(self.reserved),
                 weight_before=cut(self.weight_before),
+                round_start=cut(self.round_start),
                 sizes=[(size,) for size in self.sizes],
                 shapes=[self.shapes[i : i + 1] for i in range(len(self.sizes))],
                 keep=keeps,
@@ -168,6 +179,12 @@ Weights = Literal["forward", "stepped"]
 def magnitude(update: Update) -> Tensor:
     """Score by |w| after the optimizer's step."""
     return update.weight.abs()
+
+
+@reads()
+def value(update: Update) -> Tensor:
+    """Score by w itself after the optimizer's step, where that is a score (`Soft.margin`)."""
+    return update.weight
 
 
 @reads("forward_weight")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fggp.pruning.buffers import Buffers
+from fggp.pruning.frozen_weights import FrozenWeights
 from fggp.pruning.initial_masks import Mask
 from fggp.pruning.mask_update import Update
 from fggp.pruning.masks import Masks
@@ -43,7 +44,7 @@ class Masking:
         self._buffers = Buffers(nest, parameters)
         self._settings = soft
         self.masks = Masks(parameters, initial)
-        self._soft = None if soft is None else SoftMasking(self._parameters, nest, soft)
+        self._soft = self._begin_soft()
 
     @property
     def soft(self) -> bool:
@@ -52,12 +53,25 @@ class Masking:
 
     @property
     def full(self) -> list[Tensor] | None:
-        """The full weights, where masking is soft."""
+        """What the optimizer trains, where masking is soft: the full weights, or their scores."""
         return None if self._soft is None else self._soft.values
 
     @property
+    def frozen(self) -> list[Tensor] | None:
+        """The weights, where the optimizer trains scores in their place."""
+        return self._soft.weights if isinstance(self._soft, FrozenWeights) else None
+
+    def _begin_soft(self) -> SoftMasking | None:
+        if self._settings is None:
+            return None
+        if self._settings.margin is None:
+            return SoftMasking(self._parameters, self._nest, self._settings)
+        masks = list(self.masks.by_name.values())
+        return FrozenWeights(self._parameters, self._nest, self._settings, masks)
+
+    @property
     def flat_weights(self) -> Tensor:
-        """(N,) the weights that a rule sees: the full ones where masking is soft."""
+        """(N,) what a rule sees: the weights, and where masking is soft what is trained."""
         return flat(self._weights)
 
     @property
@@ -99,12 +113,15 @@ class Masking:
             self._soft = None
             self.apply(None)
 
-    def load(self, full: list[Tensor] | None) -> None:
-        """Take over the full weights of a saved state, or None where its masking is hard."""
+    def load(self, full: list[Tensor] | None, frozen: list[Tensor] | None = None) -> None:
+        """Take over `full` and `frozen` of a saved state; None where its masking is hard."""
         if self._soft is not None:
             self._soft.close()
             self._soft = None
         if full is not None:
             assert self._settings is not None  # the state is of the same method
-            self._soft = SoftMasking(self._parameters, self._nest, self._settings)
+            self._soft = self._begin_soft()
+            assert self._soft is not None
             torch._foreach_copy_(self._soft.values, full)
+            if isinstance(self._soft, FrozenWeights) and frozen is not None:
+                torch._foreach_copy_(self._soft.weights, frozen)

@@ -310,6 +310,7 @@ class Pruner:
             "gradients": self._forward.earlier,
             "unused": self._forward.state,
             "dense": self._masking.full,
+            "frozen": self._masking.frozen,
             "rewind": None if self._rewinding is None else self._rewinding.kept,
         }
 
@@ -329,7 +330,7 @@ class Pruner:
         self._last = state.get("last", 0)
         if self._rewinding is not None:
             self._rewinding.kept = state["rewind"]
-        self._masking.load(state.get("dense"))
+        self._masking.load(state.get("dense"), state.get("frozen"))
         if self._masking.soft:
             self.apply()
 
@@ -386,22 +387,23 @@ class Pruner:
 
     def _seen(self, update: int, gradient: Tensor | None) -> Update:
         """Return what the rule of an update sees."""
-        mask = self._masking.masks.flat
+        mask, own = self._masking.masks.flat, list(self.parameters.values())
         return Update(
             weight=self._masking.flat_weights,
             dense_gradient=gradient,
             mask=mask,
             survived=mask,
-            sizes=tuple(p.numel() for p in self.parameters.values()),
+            sizes=tuple(p.numel() for p in own),
             keep=self._dense.keep(self.method, update),
             window=self.method.window(update),
             training=Fraction(self.steps, self.method.timing.steps),
             random=stream(self.seed, "update", update),
-            shapes=tuple(tuple(p.shape) for p in self.parameters.values()),
+            shapes=tuple(tuple(p.shape) for p in own),
             lr=self._nest.lr,
             seed=self.seed,
             weight_before=self._forward.weight,
             filters=self._filters,
+            round_start=None if self._rewinding is None else self._rewinding.flat(own),
         )
 
     def _warn_of_emptied(self) -> None:

@@ -27,12 +27,16 @@ class Soft:
             straight-through estimator); otherwise the share ``leak`` of it, as the chain rule has
             it.
         pull: added to the gradient of a pruned weight, times its value.
+        margin: where the weights stay as they are and the optimizer trains a score for each in
+            their place, by how much the scores of pruned weights begin below the 1 of kept ones;
+            None where weights are trained.
 
     """
 
     leak: Schedule = NEVER
     straight: bool = True
     pull: Fraction = Fraction(0)
+    margin: Fraction | None = None
 
 
 @dataclass(frozen=True)

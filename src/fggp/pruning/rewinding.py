@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from fggp.pruning.optimizers import Nest
+from fggp.pruning.parameters import flat
 
 
 class Rewinding:
@@ -29,6 +31,11 @@ class Rewinding:
         first, *others = [each.state_dict() for each in reversed(self._nest.every)]
         parts = {"model": self.model.state_dict(), "optimizer": first, "others": others}
         self.kept: dict[str, Any] = copy.deepcopy(parts)
+
+    def flat(self, parameters: Iterable[nn.Parameter]) -> Tensor:
+        """Return the kept values of parameters of the network, (N,) in their order."""
+        names = {id(p): name for name, p in self.model.named_parameters()}
+        return flat(self.kept["model"][names[id(p)]].to(p.device) for p in parameters)
 
     def restore(self) -> None:
         """Go back to the kept state; learning rates stay, their schedule is the loop's."""

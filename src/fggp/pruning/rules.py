@@ -81,6 +81,27 @@ class Choose:
 
 
 @dataclass(frozen=True)
+class ChooseInLayers:
+    """Choose as many weights of each layer anew as it has, pruned ones included; for soft masking.
+
+    Attributes:
+        score: those with the largest are active.
+
+    """
+
+    score: Score
+    grows: ClassVar[bool] = True
+
+    def __call__(self, update: Update) -> Update:
+        """Return the update with the same number of active weights in every layer."""
+        score, new = self.score(update), update.mask.clone()
+        for values, mask in zip(update.by_layer(score), update.by_layer(new), strict=True):
+            every = mask.new_ones(mask.shape)
+            mask.copy_(keep_largest(values, int(mask.count_nonzero()), every))
+        return replace(update, mask=new)
+
+
+@dataclass(frozen=True)
 class Shrink:
     """Take a share of their value from the weights off the mask: for soft masking."""
 

@@ -20,6 +20,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from fggp.pruning.integer_masks import zeroed
 from fggp.pruning.mask_update import Loss
 
+NOISE = 1e-3
+"""ε of Sung et al. 2024, the deviation of what is added to weights."""
 Parameters = Mapping[str, nn.Parameter]
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -155,6 +157,69 @@ def synflow(model: nn.Module, parameters: Parameters, inputs: Tensor, mask: Tens
     if bool(mask.all()) and not bool(score.sum() > 1e-9 * flow):
         raise ValueError("synflow: no flow goes through the prunable weights; use another method")
     return score
+
+
+def zeroth_order(
+    model: nn.Module,
+    parameters: Parameters,
+    batches: Batches,
+    loss: Loss,
+    *,
+    draws: int,
+    seed: int,
+) -> list[float]:
+    """Score layers by |L(w + εz) − L(w − εz)| / 2ε, z Gaussian in the layer (Sung et al. 2024).
+
+    Args:
+        model: the network, called in evaluation mode.
+        parameters: its prunable tensors, in layer order.
+        batches: pairs of inputs and targets; L is the mean over all of them.
+        loss: of outputs and targets, a mean over the targets.
+        draws: of z for each layer; the score is the mean over them.
+        seed: of z, which is drawn on the CPU.
+
+    Returns:
+        A number for each tensor.
+
+    Raises:
+        ValueError: where there is no batch, or where the scores are not finite or all zero.
+
+    """
+    pairs = list(batches)
+    _check_seen("ecoflap", sum(len(y) for _, y in pairs))
+    generator = torch.Generator().manual_seed(seed)
+    found = []
+    for name, parameter in parameters.items():
+        total = 0.0
+        for _ in range(draws):
+            z = torch.randn(parameter.shape, generator=generator)
+            step = NOISE * z.to(parameter.device, parameter.dtype)
+            ends = [
+                _mean_loss(model, pairs, loss, {name: parameter.detach() + sign * step})
+                for sign in (1, -1)
+            ]
+            total += abs(ends[0] - ends[1]) / (2 * NOISE)
+        found.append(total / draws)
+    _checked("ecoflap", torch.tensor(found))
+    return found
+
+
+def _mean_loss(
+    model: nn.Module,
+    batches: Sequence[tuple[Tensor, Tensor]],
+    loss: Loss,
+    tensors: Mapping[str, Tensor],
+) -> float:
+    """Return the loss over batches in evaluation mode, with some tensors exchanged."""
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    total, seen = 0.0, 0
+    whole = buffers | dict(tensors)
+    with apart(model, 0, training=False, tensors=whole) as outputs, torch.no_grad():
+        for x, y in batches:
+            device = next(iter(tensors.values())).device
+            total += float(loss(outputs(x.to(device)), y.to(device))) * len(y)
+            seen += len(y)
+    return total / seen
 
 
 @contextmanager

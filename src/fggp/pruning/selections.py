@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 from typing import TYPE_CHECKING, ClassVar
 
 from fggp.pruning.distributions import n_of_m
@@ -28,6 +28,37 @@ class Largest:
     def __call__(self, update: Update) -> Tensor:
         """Return the (N,) mask of the selected weights."""
         return keep_largest(self.score(update), update.keep, update.mask)
+
+
+@dataclass(frozen=True)
+class Activating:
+    """Select K weights, and let a part of those that go be negative ones that have hardly moved.
+
+    This is to leave fewer neurons at zero for every input (Liu et al. 2022, arXiv 2212.06145). Of
+    the n − K active weights that go, ⌊share·(n − K) + 1/2⌋ are taken after the score has taken the
+    others: the negative ones that are nearest to where the round started. Where there are fewer
+    negative ones, the score takes the rest.
+
+    Attributes:
+        score: the others that go have the smallest.
+        share: of those that go, in this way.
+
+    """
+
+    score: Score
+    share: Fraction
+
+    def __call__(self, update: Update) -> Tensor:
+        """Return the (N,) mask of the selected weights."""
+        score, half = self.score(update), Fraction(1, 2)
+        going = int(update.mask.count_nonzero()) - update.keep
+        activated = floor(self.share * going + half)
+        left = keep_largest(score, update.keep + activated, update.mask)
+        negative = left & (update.weight < 0)
+        there = int(negative.count_nonzero())
+        moved = (update.weight - update.origin).abs()
+        stay = keep_largest(moved, max(0, there - activated), negative)
+        return keep_largest(score, update.keep, left & ~negative | stay)
 
 
 def of_kept(rate: Fraction, active: int, keep: int) -> int:

@@ -58,7 +58,7 @@ def parts_of(cell: Cell, dataset: Dataset, device: torch.device) -> Parts:
     return Parts(
         model=network_of(cell, len(dataset.classes), device, dataset.size.side),
         batches=_training_batches(cell, dataset, train, device),
-        held_out={name: _in_order(cell, dataset, *them, device) for name, them in sets.items()},
+        held_out={name: in_order(cell, dataset, *them, device) for name, them in sets.items()},
         scoring=scoring_batches(cell, dataset, train, device),
         images={"train": len(train)} | {name: len(labels) for name, (_, labels) in sets.items()},
         guessing=best_constant(occurrences.tolist(), cell.training.label_smoothing),
@@ -108,7 +108,7 @@ def _training_batches(
     )
 
 
-def _in_order(
+def in_order(
     cell: Cell,
     dataset: Dataset,
     images: NDArray[np.uint8],
@@ -137,4 +137,4 @@ def scoring_batches(
     tens = [order[labels[order] == label][:10] for label in present]
     taken = chosen[np.concatenate(tens)]
     images = dataset.train_images[taken], dataset.train_labels[taken]
-    return list(_in_order(cell, dataset, *images, device))
+    return list(in_order(cell, dataset, *images, device))

@@ -23,6 +23,7 @@ from fggp.analysis.collect.rows import (
 from fggp.analysis.collect.runs_csv import RUNS
 from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
+from fggp.study.essential_file import ESSENTIAL
 from fggp.study.latency_file import LATENCY
 from fggp.study.stored_results import StoredResult
 from fggp.study.study_folder import CELLS, read_expected, study_name
@@ -45,8 +46,9 @@ def aggregate(
 
     Args:
         study_folder: holds ``cells.json`` and ``runs/``; the tables go there.
-        into: another folder for the tables, with copies of ``cells.json`` and of latencies, so that
-            all that follows works there; the study's folder stays as it is.
+        into: another folder for the tables, with copies of ``cells.json``, of latencies and of
+            one-shot accuracies, so that all that follows works there; the study's folder stays as
+            it is.
         partial: leave missing results out, and mark every row when there are any.
         allow_mixed_device: let CPU and CUDA results stand together, and mark every row when they
             do; the study's own ``allow_mixed_device`` says the same.
@@ -83,7 +85,7 @@ def aggregate(
     }
     texts = {file: it.to_csv(index=False, lineterminator="\n") for file, it in frames.items()}
     if apart:
-        beside = [CELLS, *([LATENCY] if (study_folder / LATENCY).exists() else [])]
+        beside = [CELLS, *(it for it in (LATENCY, ESSENTIAL) if (study_folder / it).exists())]
         texts = {file: (study_folder / file).read_text() for file in beside} | texts
     try:
         for file, text in texts.items():

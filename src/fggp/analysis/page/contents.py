@@ -18,6 +18,7 @@ from fggp.analysis.plan import Plan
 from fggp.analysis.tables.claims import claims_table
 from fggp.analysis.tables.comparisons import comparisons_table
 from fggp.analysis.tables.costs import costs_table
+from fggp.analysis.tables.essential import essential_table
 from fggp.analysis.tables.formats import Column, Row, Table, missing, number, p_value, text
 from fggp.analysis.tables.latency import latency_table
 from fggp.analysis.tables.per_setting import per_setting_table
@@ -59,25 +60,29 @@ class Contents:
     claims: Sheet
     costs: Sheet
     latency: Sheet | None
+    essential: Sheet | None
     provenance: Sheet
 
 
 def contents(runs: DataFrame, plan: Plan, study: str, study_folder: Path | None = None) -> Contents:
     """Return what is shown of a study, called ``study`` in the names of files.
 
-    Latencies are shown where ``study_folder`` holds them.
+    Latencies and one-shot accuracies are shown where ``study_folder`` holds them.
 
     Raises ResultError where a table cannot be made.
     """
     # statsmodels collects garbage with every family of p, and there are hundreds.
     gc.freeze()
     try:
-        return _contents(runs, plan, study, latency_table(runs, plan, study_folder))
+        measured = [make(runs, plan, study_folder) for make in (latency_table, essential_table)]
+        return _contents(runs, plan, study, *measured)
     finally:
         gc.unfreeze()
 
 
-def _contents(runs: DataFrame, plan: Plan, study: str, latency: Table) -> Contents:
+def _contents(
+    runs: DataFrame, plan: Plan, study: str, latency: Table, essential: Table
+) -> Contents:
     choices = Choices.of(runs)
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", study)
     return Contents(
@@ -98,6 +103,9 @@ def _contents(runs: DataFrame, plan: Plan, study: str, latency: Table) -> Conten
             "latency", "Milliseconds on a CPU", latency,
             Layout(METHOD, ("backbone",), group=lambda row: str(row["backbone"])),
             f"{stem}-latency.csv"),
+        None if essential.data.empty else sheet(
+            "essential", "Dense networks without their smallest weights", essential,
+            Layout(text("network", "cell"), ("backbone",)), f"{stem}-essential.csv"),
         sheet("provenance", "What ran where", provenance_table(runs, plan),
               Layout(text("device", "device")), f"{stem}-provenance.csv"),
     )  # fmt: skip

@@ -12,6 +12,9 @@ from torch import nn
 
 from fggp.pruning.filters.walk import Step, UnknownNetworkError, walk
 
+ELSEWHERE = "torch-pruning removes filters of more networks (pip install 'fggp[foreign]')"
+"""Where to go with a network that is not known here."""
+
 
 @dataclass(frozen=True)
 class Member:
@@ -95,11 +98,17 @@ def groups(model: nn.Module) -> tuple[Group, ...]:
 
 
 def layout(model: nn.Module) -> Layout:
-    """Return the groups of a network with the steps that they were found in."""
-    steps, outputs = walk(model)
+    """Return the groups of a network with the steps that they were found in.
+
+    Raises UnknownNetworkError as `groups`.
+    """
     reading = _Reading()
-    for step in steps:
-        reading.read(step)
+    try:
+        steps, outputs = walk(model)
+        for step in steps:
+            reading.read(step)
+    except UnknownNetworkError as error:
+        raise UnknownNetworkError(f"{error}; {ELSEWHERE}") from None
     for place in outputs:
         reading.channels_of(place).fixed = True
     every = [reading.channels_of(place) for place in range(len(steps))]

@@ -213,6 +213,20 @@ def rank(judged: Judged) -> list[Tensor]:
     return scores
 
 
+def relevance(judged: Judged) -> list[Tensor]:
+    """Score by Σ|R|, the relevance of a channel for the true classes (Yeom et al. 2021)."""
+    from fggp.pruning.filters.relevance import relevances
+
+    device = next(judged.model.parameters()).device
+    layers = [name for it in judged.groups for name in it.producers]
+    found = [
+        relevances(judged.model, x.to(device), y.to(device), layers) for x, y in judged.data("lrp")
+    ]
+    return [
+        _sum(by_name[name] for by_name in found for name in it.producers) for it in judged.groups
+    ]
+
+
 def _seed(judged: Judged) -> int:
     return int(judged.random.integers(2**63))
 

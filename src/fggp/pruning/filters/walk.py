@@ -197,9 +197,9 @@ class _Reader:
             step = Step("pointwise", name, self._sources(node), None, function, in_place)
         elif call in POOLING:
             step = Step("pool", name, self._sources(node))
-        elif _is_flatten(node):
+        elif is_flatten(node):
             step = Step("flatten", name, self._sources(node))
-        elif _is_mean(node):
+        elif is_mean(node):
             self._add(node, Step("pool", name, self._sources(node)))
             if node.kwargs.get("keepdim"):
                 return
@@ -226,7 +226,7 @@ class _Reader:
         self.steps.append(step)
 
 
-def _is_flatten(node: fx.Node) -> bool:
+def is_flatten(node: fx.Node) -> bool:
     """Whether a node flattens all but the first dimension."""
     if node.target in {torch.flatten, "flatten"}:
         return [*node.args[1:], *node.kwargs.values()] in ([1], [1, -1])
@@ -237,7 +237,8 @@ def _is_flatten(node: fx.Node) -> bool:
     return False
 
 
-def _is_mean(node: fx.Node) -> bool:
+def is_mean(node: fx.Node) -> bool:
+    """Whether a node takes the mean of a map."""
     if node.target not in {torch.mean, "mean"}:
         return False
     dimensions: Any = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)

@@ -19,6 +19,7 @@ from fggp.pruning.mask_update import Blend, gradient
 from fggp.pruning.recipe import Recipe
 from fggp.pruning.rules import grows
 from fggp.pruning.timing import epochs_of
+from fggp.pruning.zeroth_order import ZerothOrder
 
 SPARSITIES = (Fraction(9, 10), Fraction(19, 20), Fraction(49, 50))
 EPOCHS = 160
@@ -161,7 +162,7 @@ def updates(recipe: Recipe) -> str:
 
 def trainings(recipe: Recipe) -> str:
     """Return how many trainings of the standard length a network takes."""
-    if recipe.scratch:
+    if recipe.scratch or recipe.fine_tune == 1:
         return "1, after the dense one"
     if recipe.fine_tune is not None:
         return f"{_share(recipe.fine_tune)} of one, after the dense one"
@@ -203,7 +204,7 @@ def linked(text: str) -> str:
 
 def _scored(recipe: Recipe) -> bool:
     """Whether the initial mask is chosen by a score."""
-    scored = (Grasp, Snip, Synflow, Filters)
+    scored = (Grasp, Snip, Synflow, Filters, ZerothOrder)
     return recipe.initial is everything or isinstance(recipe.initial, scored)
 
 

@@ -1,0 +1,50 @@
+"""The one-shot accuracies of a study as rows: a dense network and a sparsity each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from pandas import DataFrame
+
+from fggp.analysis.collect.rows import keys
+from fggp.foundation.errors import ResultError
+from fggp.study.essential_file import ESSENTIAL, knee, read_essential
+from fggp.study.study_folder import read_expected
+
+ADVICE = "no one-shot accuracy was measured, fggp essential STUDY does that"
+
+
+def one_shot(study_folder: Path | None) -> DataFrame:
+    """Return a row per dense network and sparsity, in the order of the cells.
+
+    The columns are those of `fggp.study.essential_file.Essential`, those that name a cell without
+    its sparsity, and ``accuracy_percent``. Without a file there are no rows.
+
+    Raises:
+        ResultError: where the file is damaged, or of other cells.
+
+    """
+    found = [] if study_folder is None else read_essential(study_folder / ESSENTIAL)
+    if not found or study_folder is None:
+        return DataFrame()
+    cells = {cell.id: (place, cell) for place, cell in enumerate(read_expected(study_folder)[1])}
+    unknown = {it.cell for it in found} - cells.keys()
+    if unknown:
+        raise ResultError(
+            f"{study_folder / ESSENTIAL}: {min(unknown)} is no cell of the study; delete the file, "
+            f"and measure again with `fggp essential {quote(study_folder.name)}`"
+        )
+    found.sort(key=lambda it: (cells[it.cell][0], it.sparsity))
+    data = DataFrame([keys(cells[it.cell][1]) | it.model_dump() for it in found])
+    return data.assign(
+        width=[float(cells[it.cell][1].backbone.width) for it in found],
+        accuracy_percent=(100 * data["correct"] / data["images"]).round(10),
+    )
+
+
+def bend(part: DataFrame) -> dict[str, Any]:
+    """Return the row of the knee of one network, see `fggp.study.essential_file.knee`."""
+    at = knee(part["correct"].tolist(), int(part["images"].iloc[0]))
+    return dict(part.iloc[at])

@@ -1,0 +1,68 @@
+"""Weights that stay as they are, with scores that the optimizer trains in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fggp.pruning.integer_masks import zero_off
+from fggp.pruning.optimizers import Nest
+from fggp.pruning.recipe import Soft
+from fggp.pruning.soft_masking import SoftMasking
+
+
+class FrozenWeights(SoftMasking):
+    """Lets the optimizer train a score for each weight; all parameters of the network stay.
+
+    Before every ``optimizer.step()`` the scores go into the parameters, with the gradient of the
+    masked weights times the weights: that of the scores, passed straight through the mask. All
+    other parameters of the optimizer have no gradient then, so that it leaves them alone.
+
+    Args:
+        parameters: the prunable tensors.
+        nest: the optimizers that train them.
+        soft: says how much smaller the scores of pruned weights begin.
+        masks: the initial ones.
+
+    Attributes:
+        values: the scores.
+        weights: what the network computes with, where the masks keep it.
+
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[nn.Parameter],
+        nest: Nest,
+        soft: Soft,
+        masks: Sequence[Tensor],
+    ) -> None:
+        super().__init__(parameters, nest, soft)
+        self.weights = self.values
+        assert soft.margin is not None
+        low = 1 - float(soft.margin)
+        self.values = [
+            torch.full_like(weight, low).masked_fill_(mask, 1)
+            for weight, mask in zip(self.weights, masks, strict=True)
+        ]
+        self._own = {id(parameter) for parameter in parameters}
+
+    @torch.no_grad()
+    def show(self, masks: Sequence[Tensor], leak: float) -> None:
+        """Give the model its weights on the masks; ``leak`` is 0."""
+        self._masks = list(masks)
+        torch._foreach_copy_(list(self.parameters), self.weights)
+        zero_off([p.data for p in self.parameters], self._masks)
+
+    def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        super()._before(optimizer, args, kwargs)
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if id(parameter) not in self._own:
+                    parameter.grad = None
+
+    def _adjust(self, gradient: Tensor, value: Tensor, index: int, mask: Tensor) -> None:
+        gradient.mul_(self.weights[index])
