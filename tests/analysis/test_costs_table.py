@@ -84,7 +84,7 @@ def test_the_note_has_the_sums_and_says_what_is_an_estimate(tmp_path: Path) -> N
     analysed(tmp_path)
     write_table("costs", tmp_path)
     text = (tmp_path / "tables/costs.md").read_text()
-    assert "What 22 trainings took, time in core hours" in text
+    assert "Cost of 22 trainings, time in core hours" in text
     assert f"In all {22 * 60.5 / 60:.0f} min, estimated" in text
     assert (
         "Energy is an estimate, time multiplied by a rough power: cpu 15 W (an assumption" in text

@@ -215,7 +215,7 @@ def test_resampling_is_the_same_every_time() -> None:
 
 def test_two_results_of_one_cell_are_refused(runs: pd.DataFrame) -> None:
     with pytest.raises(
-        ResultError, match=r"runs\.csv holds 1 results twice \(first: fggp, seed 1\)"
+        ResultError, match=r"runs\.csv has 1 duplicate results \(first: fggp, seed 1\)"
     ):
         ranking(pd.concat([runs, runs[runs["label"] == "fggp"].head(1)]))
 

@@ -143,7 +143,7 @@ def test_a_class_without_images_is_refused_by_name(tmp_path: Path, part: str) ->
     prepare("folder", tmp_path / "d.npz", folder)
     (folder / part / "c").mkdir()
     (folder / part / ".hidden").mkdir()
-    with pytest.raises(DataError, match=rf"{part}/c holds no image; put its images there"):
+    with pytest.raises(DataError, match=rf"{part}/c has no images; put its images there"):
         prepare("folder", tmp_path / "e.npz", folder)
 
 
@@ -183,11 +183,11 @@ BAD_FILES: dict[str, tuple[Files, str]] = {
     ),
     "in no class": (
         {"some/lead/train/9.png": picture(0)},
-        r"lead/train/9\.png does not lie in a class; use train/<class>/<image>",
+        r"lead/train/9\.png is not in a class folder; use train/<class>/<image>",
     ),
     "twice": (
         {"other/train/cat/0.png": picture(0)},
-        r"train/cat/0\.png has the same place as .*train/cat/0\.png; remove one",
+        r"train/cat/0\.png has the same path as .*train/cat/0\.png; remove one",
     ),
     "class without test images": (
         {"some/lead/train/emu/0.png": picture(0)},

@@ -115,8 +115,8 @@ def test_a_network_is_one_file(copy: Checkout) -> None:
     (copy / "src/fggp/models/strided.py").write_text(NETWORK)
     copy.study("wide", **SMALL | {"backbones": {"strided": {"width": 0.125}}})
     ran = every_command(copy, "wide", "strided")
-    assert "strided: no estimate, as no rate is on record for cpu" in ran["plan wide --write"]
-    assert "no estimate of what is left" in ran["status wide"]
+    assert "strided: no estimate: no rate is on record for cpu" in ran["plan wide --write"]
+    assert "no estimate of the time left" in ran["status wide"]
     copy.study("typo", **SMALL | {"backbones": {"stride": {}}})
     assert "'stride' is not valid; did you mean 'strided'?" in refusal(copy, "typo")
 
@@ -127,6 +127,6 @@ def test_a_kind_of_data_is_one_file(copy: Checkout) -> None:
     data = {"kind": "noise", "name": "noise", "validation": 40}
     copy.study("noisy", **SMALL | {"data": data})
     ran = every_command(copy, "noisy", "vgg19")
-    assert "data/noise.npz is made when it is needed" in ran["doctor noisy"]
+    assert "data/noise.npz is made when needed" in ran["doctor noisy"]
     copy.study("typo", **SMALL | {"data": data | {"kind": "nose"}})
     assert "'nose' is not valid; did you mean 'noise'?" in refusal(copy, "typo")

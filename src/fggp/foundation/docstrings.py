@@ -1,4 +1,4 @@
-"""What stands in a docstring: its first line, its text, its formula, its arguments."""
+"""The parts of a docstring: first line, text, formula, arguments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Docstring:
         summary: the first line.
         text: the paragraphs that belong to no section, each in one line.
         formula: the lines of the section "Formula", empty where there is none.
-        arguments: what the section "Args" says of each, in one line.
+        arguments: the description of each in the section "Args", in one line.
 
     """
 
@@ -63,7 +63,7 @@ def _blocks(lines: list[str]) -> Iterator[list[str]]:
 
 
 def _arguments(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield names with what is said of them; deeper lines continue the one above."""
+    """Yield names with their descriptions; deeper lines continue the one above."""
     if not lines:
         return
     indent = len(lines[0]) - len(lines[0].lstrip())

@@ -23,10 +23,10 @@ from fggp.study.cell_name import CellName, sparsity_level, start_level
 
 LARGEST = 2**31 - 1
 MOST_THREADS = 512
-"""More than any machine has cores for; a library that is asked for thousands hangs or dies."""
+"""More than the cores of any machine; a library asked for thousands of threads hangs or crashes."""
 WIDEST = 16
 LONGEST_NAME = 100
-"""Letters of a name that becomes part of file names, most of which systems cut at 255 bytes."""
+"""Characters of a name that becomes part of file names, which most systems limit to 255 bytes."""
 
 Positive = Annotated[Ratio, Field(gt=0)]
 Width = Annotated[Ratio, Field(gt=0, le=WIDEST)]
@@ -96,7 +96,7 @@ class Images(Record):
 
 
 class Training(Record):
-    """The training protocol; the defaults are those of the GraNet comparison (Liu et al. 2021)."""
+    """The training protocol; the defaults are from the GraNet comparison (Liu et al. 2021)."""
 
     later: ClassVar[frozenset[str]] = frozenset({"label_smoothing", "pad_mode"})
     epochs: Count = 160
@@ -117,7 +117,7 @@ class Training(Record):
 
 
 class Pruning(Record):
-    """When masks are updated: every so many steps, from one epoch to another; and which layers.
+    """The timing of mask updates (step interval, first and last epoch), and the dense layers.
 
     The window ends after ``end_epoch`` epochs or, where that is None, after the share ``end_share``
     of all steps. ``dense`` names layers that are never pruned (see `fggp.pruning.dense_layers`).
@@ -185,7 +185,7 @@ class Cell(Record):
         return str(self.name)
 
     def plain(self) -> dict[str, Any]:
-        """Return the cell as plain JSON data, the checksum left out while it is unknown."""
+        """Return the cell as plain JSON data, without the checksum while it is unknown."""
         unknown = {"data": {"sha256"}} if self.data.sha256 is None else None
         return self.model_dump(mode="json", exclude=unknown)
 

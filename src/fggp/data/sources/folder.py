@@ -78,7 +78,7 @@ class _Collected:
         """Decode one image."""
         if place in self.seen:
             other = self.seen[place]
-            raise DataError(f"{entry.name} has the same place as {other}; remove one of the two")
+            raise DataError(f"{entry.name} has the same path as {other}; remove one of the two")
         data = entry.read()
         if len(data) > LARGEST_FILE:
             raise DataError(f"{entry.name} is larger than 1 MiB; save it again without metadata")
@@ -108,7 +108,7 @@ def _place(entry: Entry) -> Place | None:
     if any(is_litter(name) for name in names) or not set(PARTS).intersection(names[:-1]):
         return None
     if len(names) < 3 or names[-3] not in PARTS:
-        raise DataError(f"{entry.name} does not lie in a class; {_LAYOUT}, or remove it")
+        raise DataError(f"{entry.name} is not in a class folder; {_LAYOUT}, or remove it")
     if not names[-1].lower().endswith(SUFFIXES):
         raise DataError(
             f"{entry.name} is not an image ({', '.join(SUFFIXES)}); convert or remove it"
@@ -124,7 +124,7 @@ def _refuse_empty(source: Path, collected: _Collected) -> None:
     for part in PARTS:
         for folder in sorted(source.glob(f"**/{part}/*/")):
             if (part, folder.name) not in held and not is_litter(folder.name):
-                raise DataError(f"{folder} holds no image; put its images there, or remove it")
+                raise DataError(f"{folder} has no images; put its images there, or remove it")
 
 
 def _classes(source: Path, collected: _Collected) -> list[str]:
