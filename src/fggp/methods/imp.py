@@ -20,6 +20,11 @@ def imp(share: Share = Fraction(1, 5), rewind: Share = Fraction(0)) -> Recipe:
     rounds the same share, so that the last one meets the target; the official code removes
     ``share`` each time. ``rewind`` is the share of the first training after which its state is
     kept for the later ones to start from: 0 is the lottery ticket at initialisation.
+
+    Args:
+        share: largest share of the weights left that a round may remove.
+        rewind: share of the first training after which its state is kept for the later ones.
+
     """
     rounds, rule = Rounds(share, rewind), PruneTo(Largest(magnitude))
     return Recipe(dense_start=True, sparsity=Geometric, rule=rule, rounds=rounds)
