@@ -122,6 +122,7 @@ def test_each_claim_is_told_from_the_study_that_decides_it(root: Path) -> None:
     assert "## made\n" not in before
     claims = root / "config/claims.yaml"
     claims.write_text(claims.read_text().replace("study: small-folder", "study: made"))
+    shutil.copy(root / "config/demo.yaml", root / "config/made.yaml")
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(root)
         report.write_reports()

@@ -25,7 +25,7 @@ def fits_memory(place: Place) -> Iterator[Finding]:
     # The figures are those of the memory requested from Slurm, without its minimum.
     needed = [(mb, cell) for cell in place.cells if (mb := needed_mb(cell, place.size)) is not None]
     if len(needed) < len(place.cells):
-        yield unchecked("memory", "no estimate: the figures of a network are not on record")
+        yield unchecked("memory", "no estimate: a network could not be measured")
         return
     mb, largest = max(needed, key=lambda it: it[0])
     need = mb * 1e6
