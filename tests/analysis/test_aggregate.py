@@ -202,7 +202,7 @@ def test_weights_outside_their_mask_are_refused(folder: Path) -> None:
 
     fabricate(folder, change=change)
     message = refusal(folder)
-    assert "weights are not zero in conv2.weight, its mask keeps" in message
+    assert "weights are nonzero in conv2.weight, but its mask keeps" in message
     assert ".NAME.kept.json" in message
 
 

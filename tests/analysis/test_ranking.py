@@ -98,7 +98,7 @@ def test_a_gap_in_the_grid_is_refused_and_named(runs: pd.DataFrame) -> None:
     with pytest.raises(ResultError) as caught:
         ranking(runs[~gone])
     assert str(caught.value) == (
-        "the ranking misses 2 results (gmp at backbone vgg19, sparsity 0.95, initial_sparsity 0.0, "
+        "the ranking lacks 2 results (gmp at backbone vgg19, sparsity 0.95, initial_sparsity 0.0, "
         "seed 2; gmp at backbone vgg19, sparsity 0.95, initial_sparsity 0.5, seed 2); "
         "train them, or aggregate the study with --partial"
     )

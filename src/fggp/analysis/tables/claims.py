@@ -145,7 +145,8 @@ def claims_table(runs: DataFrame, plan: Plan) -> Table:
     """Each claim of the paper's abstract by the rules in ``config/claims.yaml``.
 
     Each is decided by declared rules on the cells of another table: holds, fails, undecided (the
-    study is too small or the difference too close to zero), or not in this study.
+    study is too small or the difference too close to zero), or not in this study. The columns
+    ``settings`` and ``seeds`` (n) are the numbers behind a verdict.
     """
     data = claims(runs, plan)
     columns = [
