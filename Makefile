@@ -61,7 +61,7 @@ $(READY): requirements.lock requirements-cuda12.lock pyproject.toml envs/setup.s
 	envs/setup.sh "$(VENV)" $(BUILD)
 	@mv $(VENV)/.unfinished-$(BUILD) $@
 
-demo: $(READY) ## train the demo grid on digits, and make its tables, figures, page and report (5 to 8 minutes)
+demo: $(READY) ## train the demo grid on digits, and make its tables, figures, page and report (5 to 10 minutes)
 	snakemake --cores $(JOBS) --configfile config/demo.yaml --quiet host rules
 	snakemake --configfile config/demo.yaml --report results/demo/report.html --quiet all
 	@echo
@@ -77,7 +77,7 @@ paper: $(READY) ## check the shipped results, and make their tables, figures and
 	@echo
 	@echo "Tables and figures are in figures/STUDY/; figures/README.md says which is which."
 
-report: paper ## write docs/*.md and the pages of shipped studies anew, with numbers from files
+report: paper ## rewrite docs/*.md, the pages of shipped studies and the result in README.md, with numbers from files
 	python -m fggp report
 
 release: $(READY) ## build dist/fggp-VERSION.tar.gz from the last commit, and check it unpacked
@@ -137,13 +137,14 @@ compare-authors: $(READY) ## compare masks with the authors' code, AUTHORS=PATH 
 	    "https://github.com/LingkaiZhu1999/NetworkPruning: make compare-authors AUTHORS=PATH"; exit 2; } >&2
 	python tests/authors/compare.py "$(AUTHORS)" $(if $(IMAGES),--images "$(IMAGES)")
 
-check: $(READY) ## ruff, mypy, snakefmt, snakemake --lint and codespell
+check: $(READY) ## ruff, mypy, snakefmt, snakemake --lint, codespell and the list of avoided words and phrases
 	ruff check .
 	ruff format --check .
 	mypy
 	snakefmt --check --compact-diff Snakefile workflow
 	snakemake --lint --configfile config/demo.yaml
-	codespell
+	codespell --dictionary - --dictionary tests/promises/words.txt
+	pytest tests/promises/test_language.py
 
 format: $(READY) ## let ruff and snakefmt rewrite what they can
 	ruff check --fix .

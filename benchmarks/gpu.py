@@ -1,4 +1,4 @@
-"""What to measure on a machine with a GPU; see README.md beside this file.
+"""Measurements on a machine with a GPU; see README.md beside this file.
 
 ``python benchmarks/gpu.py`` writes tables into results/benchmarks-gpu. With ``--device cpu --tiny``
 it only shows that everything runs.

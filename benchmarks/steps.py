@@ -1,4 +1,4 @@
-"""What each step of an evaluation takes: time, memory and disk, in an unpacked release.
+"""The cost of each step of an evaluation: time, memory and disk, in an unpacked release.
 
 ``make measure`` builds the release and runs ``python benchmarks/steps.py``. The archive is unpacked
 into an empty folder without git, and the steps of ``docs/steps.yaml`` are run there one after the

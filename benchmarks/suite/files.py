@@ -1,4 +1,4 @@
-"""What a file of a sparse VGG-19 costs: its size, to write it, and to read it into a network.
+"""The cost of a file of a sparse VGG-19: its size, and the time to write and to read it.
 
 The network has new weights and a random ERK mask, which leaves -0.0 for half of the pruned weights
 as training does.

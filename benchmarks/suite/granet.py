@@ -1,4 +1,4 @@
-"""The official code of GraNet, from a copy of yours, changed only as far as a CPU needs.
+"""The official code of GraNet, from your own copy, changed only to run on a CPU.
 
 It is not part of this repository: clone it and give its path with ``--granet``. The copy that is
 made of its folder CIFAR for one run has no ``.cuda()`` and no ``torch.device("cuda")``.

@@ -1,4 +1,4 @@
-"""What all measurements of ours share: the arithmetic of a training, a state, a pruner in it."""
+"""Shared parts of our measurements: the arithmetic of a training, a state, a pruner in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many cells an hour one device trains, with several at once, with and without MPS."""
+"""Cells per hour on one device, with several at once, with and without MPS."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _case(backbone: str, shared: bool, device: str, options: Options) -> list[Ro
 def together(
     number: int, backbone: str, device: str, options: Options, environment: Mapping[str, str]
 ) -> float:
-    """Return the steps per second of so many processes together."""
+    """Return the steps per second of ``number`` processes together."""
     seconds = 1 if options.tiny else SECONDS
     own = [backbone, device, str(seconds), str(options.threads), str(int(options.tiny))]
     code = "from suite.packed import one; one()"

@@ -12,7 +12,7 @@ INCHES = 0.21  # per case
 
 
 def draw(lines: Sequence[Line], out: Path) -> None:
-    """Draw a panel per benchmark and a row per case, as far as there is something to compare."""
+    """Draw a panel per benchmark and a row per case, for cases with something to compare."""
     import matplotlib
 
     matplotlib.use("Agg")

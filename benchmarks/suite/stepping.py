@@ -1,4 +1,4 @@
-"""What optimizer and masks cost in a step between two updates, at the 20 million of VGG-19.
+"""The cost of optimizer and masks in a step between two updates, at VGG-19's 20 million weights.
 
 Everything of a step but the network: how the gradient arrives (some tools mask it, or keep a second
 copy of the weights), the optimizer as each tool's users make it, its masks. The gradients are

@@ -1,4 +1,4 @@
-"""What a whole training takes, evaluation and checkpoints included, and what a grid of them."""
+"""The cost of a whole training, evaluation and checkpoints included, and of a grid of them."""
 
 from __future__ import annotations
 

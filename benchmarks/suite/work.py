@@ -1,4 +1,4 @@
-"""What a benchmark measures, and what it hands back."""
+"""The options and results of a benchmark."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Factory = Callable[[], Work]
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure.
+    """Options of a measurement.
 
     Attributes:
         granet: a copy of the official code's CIFAR folder that runs on a CPU, or None.
@@ -64,7 +64,7 @@ class Row:
         contender: what was measured.
         unit: of the numbers.
         wall: one number per round.
-        cpu: the same in CPU time, all threads together; empty where it is no time.
+        cpu: the same in CPU time, all threads together; empty if it is not a time.
         note: why there is no number, or what to know about it.
 
     """

@@ -107,7 +107,7 @@ def test_missing_results_are_refused_with_the_command_that_trains_them(folder: P
     message = refusal(folder)
     assert message.startswith(f"8 of {len(cells)} results are missing (")
     assert str(folder / "runs/vgg19/s90/i0/fggp/seed1.json") in message
-    assert "`python -m fggp run small`, or pass --partial" in message
+    assert "`fggp run small`, or pass --partial" in message
     assert message.count("seed") == 3
 
 
@@ -182,7 +182,7 @@ def test_results_of_other_settings_name_the_first_difference(folder: Path) -> No
     message = refusal(folder)
     assert message.startswith("2 of 22 results were trained with other settings (")
     assert "seed1.json: training.lr is 0.1 there and 0.05 in the study" in message
-    assert "`python -m fggp run small` retrains exactly these" in message
+    assert "`fggp run small` retrains exactly these" in message
 
 
 def test_masks_off_their_target_are_refused(folder: Path) -> None:
@@ -192,7 +192,7 @@ def test_masks_off_their_target_are_refused(folder: Path) -> None:
 
     fabricate(folder, change=change)
     message = refusal(folder, partial=True)
-    assert f"{folder / CHANGED}: 367 weights are kept, the target is 366" in message
+    assert f"{folder / CHANGED}: 367 weights are kept, but the target is 366" in message
 
 
 def test_weights_outside_their_mask_are_refused(folder: Path) -> None:
@@ -202,7 +202,7 @@ def test_weights_outside_their_mask_are_refused(folder: Path) -> None:
 
     fabricate(folder, change=change)
     message = refusal(folder)
-    assert "weights are not zero in conv2.weight, its mask keeps" in message
+    assert "weights are nonzero in conv2.weight, but its mask keeps" in message
     assert ".NAME.kept.json" in message
 
 
@@ -299,7 +299,7 @@ def test_a_folder_without_its_list_of_cells_says_how_to_write_it(folder: Path) -
 
 def test_missing_or_old_runs_say_how_to_write_them(folder: Path) -> None:
     fabricate(folder)
-    with pytest.raises(ResultError, match=r"runs\.csv: is missing; .*fggp aggregate small"):
+    with pytest.raises(ResultError, match=r"runs\.csv: missing; .*fggp aggregate small"):
         read_runs(folder)
     (folder / "runs.csv").write_text("label\nfggp\n")
     with pytest.raises(ResultError, match="aggregate small"):

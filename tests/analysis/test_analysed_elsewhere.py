@@ -84,7 +84,7 @@ def test_a_folder_with_trainings_is_refused_and_not_touched(
     before = files(other)
     assert main(["analyse", str(study), "--out", str(other)]) == 1
     assert complaint(capsys) == (
-        f"fggp: {other}: holds the trainings of a study; give a folder without runs/"
+        f"fggp: {other}: contains the trainings of a study; give a folder without runs/"
     )
     assert files(other) == before
 
@@ -96,7 +96,7 @@ def test_a_folder_of_another_study_is_refused_and_not_touched(
     fabricate(other, skip=lambda cell: True)
     before = files(other)
     assert main(["analyse", str(study), "--out", str(other)]) == 1
-    assert "holds the files of another study, planned; give another folder" in complaint(capsys)
+    assert "holds files of another study, planned; give another folder" in complaint(capsys)
     assert files(other) == before
 
 

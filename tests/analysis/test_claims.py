@@ -221,7 +221,7 @@ def test_a_file_replaces_the_claims_as_a_whole(declare: Any) -> None:
     table = claims_table(study(fggp=100), PLAN)
     assert list(table.data["claim"]) == ["better"]
     assert list(table.data["verdict"]) == [HOLDS]
-    assert f"the claims are {path}" in table.note
+    assert f"declared in {path}" in table.note
 
 
 def test_rules_of_both_sides_at_once_decide_nothing() -> None:
@@ -324,5 +324,5 @@ def test_the_help_says_what_the_exit_status_means(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         main(["claims", "--help"])
     text = capsys.readouterr().out
-    for line in ("0  every claim that", "1  some claim fails", "2  none fails, but"):
+    for line in ("0  all claims that", "1  a claim fails", "2  no claim fails, but"):
         assert line in text

@@ -160,7 +160,7 @@ def test_a_gap_in_the_grid_is_refused_and_a_partial_study_uses_what_is_shared() 
     runs = five_seeds()
     gone = (runs["label"] == "gmp") & (runs["sparsity"] == 0.95) & (runs["seed"] == 2)
     for table in (comparisons, per_setting):
-        with pytest.raises(ResultError, match="misses 2 results"):
+        with pytest.raises(ResultError, match="lacks 2 results"):
             table(runs[~gone])
     shared = comparisons(runs[~gone].assign(partial=True))
     assert set(shared["seeds"]) == {4} or set(shared["settings"]) == {2}

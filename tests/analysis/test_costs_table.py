@@ -84,7 +84,7 @@ def test_the_note_has_the_sums_and_says_what_is_an_estimate(tmp_path: Path) -> N
     analysed(tmp_path)
     write_table("costs", tmp_path)
     text = (tmp_path / "tables/costs.md").read_text()
-    assert "What 22 trainings took, time in core hours" in text
+    assert "Cost of 22 trainings, time in core hours" in text
     assert f"In all {22 * 60.5 / 60:.0f} min, estimated" in text
     assert (
         "Energy is an estimate, time multiplied by a rough power: cpu 15 W (an assumption" in text
@@ -118,7 +118,7 @@ def test_speed_and_measured_energy_stand_beside_the_estimate(tmp_path: Path) -> 
     text = text_of(tmp_path)
     kwh = 22 * 60.5 / 3600 * 0.040
     assert f"Energy was measured in 22 of 22 trainings ({1000 * kwh:.3g} Wh, estimated" in text
-    assert "sums count nothing twice" in text
+    assert "Sums count nothing twice" in text
     row = next(line for line in text.splitlines() if "| fggp " in line)
     assert " 302 " in row
     assert " 5 % " in row

@@ -358,7 +358,7 @@ def test_two_rates_are_no_curve(tmp_path: Path) -> None:
     figure, data = drawn(analysed(tmp_path, methods=methods), "rate_ablation")
     assert data.empty
     assert not figure.axes
-    assert "Not drawn: a curve takes fggp at three constant rates" in words(figure)
+    assert "Skipped: a curve needs fggp at three constant rates" in words(figure)
 
 
 def test_an_order_with_two_rates_has_marks_beside_the_curve_of_the_other(tmp_path: Path) -> None:

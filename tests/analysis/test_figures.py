@@ -205,7 +205,7 @@ def test_titles_are_one_line_and_the_rest_is_in_the_caption(
     assert caption.startswith(FIGURES[name].caption)
     assert notes(figure)
     assert all(note in caption for note in notes(figure))
-    assert data.empty == any("Not drawn: " in note for note in notes(figure))
+    assert data.empty == any("Skipped: " in note for note in notes(figure))
 
 
 def test_a_figure_for_a_paper_has_its_width_its_formats_and_no_title(
@@ -326,8 +326,8 @@ def test_results_of_older_versions_are_drawn_or_it_is_said_why_not(old: Path, na
     lacking = {
         "mask_churn": "before mask changes were",
         "accuracy_vs_flops": "before FLOPs were",
-        "latency": "no latency was measured",
-        "accuracy_vs_latency": "no latency was measured",
+        "latency": "no latencies measured",
+        "accuracy_vs_latency": "no latencies measured",
         "essential": "no one-shot accuracy was measured",
         "critical_difference": "cannot differ by more than 4",
         "rate_ablation": "three constant rates",

@@ -144,8 +144,8 @@ def test_what_is_shown_is_the_text_of_the_tables(folder: Path, root: Element) ->
         "settings": "Every method in every setting",
         "per_setting": "fggp minus each rival inside",
         "claims": "Claims",
-        "costs": "What the trainings took",
-        "provenance": "What ran where",
+        "costs": "Cost of the trainings",
+        "provenance": "Machines and versions",
     }
     for name, caption in captions.items():
         made, shown = tabulate(name, runs, plan), table(root, caption)
@@ -398,8 +398,6 @@ def test_the_command_line_writes_the_page_of_an_aggregated_study(
     assert capsys.readouterr().out == f"{folder}/page.html\n"
     (folder / "runs.csv").unlink()
     assert main(["page", str(folder)]) == 1
-    assert (
-        "runs.csv: is missing; write it with `python -m fggp aggregate" in capsys.readouterr().err
-    )
+    assert "runs.csv: missing; write it with `fggp aggregate" in capsys.readouterr().err
     with pytest.raises(ResultError, match=r"cells\.json: not the list of a study's cells"):
         write_page(tmp_path / "nowhere")

@@ -91,7 +91,7 @@ def test_the_command_prints_what_a_grid_can_show(capsys: pytest.CaptureFixture[s
     assert main(["power", "--sd", "1", "--seeds", "1", "--settings", "1", "--alpha", "0.1"]) == 0
     text = capsys.readouterr().out
     assert "Not shown (-): above 100 points" in text
-    assert "at 0.1 finds" in text
+    assert "at level 0.1 detects" in text
 
 
 @pytest.mark.parametrize(

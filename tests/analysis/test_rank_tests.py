@@ -256,5 +256,5 @@ def test_a_gap_in_the_grid_is_refused() -> None:
     runs = study()
     gone = (runs["label"] == "gmp") & (runs["sparsity"] == 0.95) & (runs["seed"] == 2)
     for table in (all_tests, leave_out):
-        with pytest.raises(ResultError, match="misses 4 results"):
+        with pytest.raises(ResultError, match="lacks 4 results"):
             table(runs[~gone])

@@ -98,7 +98,7 @@ def test_a_gap_in_the_grid_is_refused_and_named(runs: pd.DataFrame) -> None:
     with pytest.raises(ResultError) as caught:
         ranking(runs[~gone])
     assert str(caught.value) == (
-        "the ranking misses 2 results (gmp at backbone vgg19, sparsity 0.95, initial_sparsity 0.0, "
+        "the ranking lacks 2 results (gmp at backbone vgg19, sparsity 0.95, initial_sparsity 0.0, "
         "seed 2; gmp at backbone vgg19, sparsity 0.95, initial_sparsity 0.5, seed 2); "
         "train them, or aggregate the study with --partial"
     )
@@ -215,7 +215,7 @@ def test_resampling_is_the_same_every_time() -> None:
 
 def test_two_results_of_one_cell_are_refused(runs: pd.DataFrame) -> None:
     with pytest.raises(
-        ResultError, match=r"runs\.csv holds 1 results twice \(first: fggp, seed 1\)"
+        ResultError, match=r"runs\.csv has 1 duplicate results \(first: fggp, seed 1\)"
     ):
         ranking(pd.concat([runs, runs[runs["label"] == "fggp"].head(1)]))
 

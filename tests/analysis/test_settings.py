@@ -171,7 +171,7 @@ def test_a_gap_in_the_grid_is_refused_and_a_partial_study_shows_what_is_there(
 ) -> None:
     for label in ("dense", "random", "gmp"):
         gone = (runs["label"] == label) & (runs["seed"] == 2)
-        with pytest.raises(ResultError, match=f"table of settings misses . results .{label} at"):
+        with pytest.raises(ResultError, match=f"table of settings lacks . results .{label} at"):
             settings(runs[~gone])
     gone = (runs["label"] == "gmp") & (runs["seed"] == 2) & (runs["start"] == "dense start")
     table = settings(runs[~gone].assign(partial=True))

@@ -126,13 +126,11 @@ def test_the_note_says_which_plan_was_used(
     (tmp_path / "config").mkdir()
     monkeypatch.chdir(tmp_path)
     write_table("comparisons", folder)
-    assert "The plan of the analysis is the one inside the package." in text(
-        folder, "comparisons.md"
-    )
+    assert "Plan of the analysis: the one inside the package." in text(folder, "comparisons.md")
     (tmp_path / "config/stats.yaml").write_text("alpha: 0.1\n")
     write_table("comparisons", folder)
     shown = text(folder, "comparisons.md")
-    assert "The plan of the analysis is config/stats.yaml." in shown
+    assert "Plan of the analysis: config/stats.yaml." in shown
     assert "90 % on this grid" in shown
 
 
@@ -172,7 +170,7 @@ def test_numbers_that_are_equal_but_for_rounding_read_the_same() -> None:
 
 
 def test_an_unknown_name_gets_the_nearest(folder: Path) -> None:
-    with pytest.raises(ResultError, match="no table is called 'rankin'; did you mean 'ranking'"):
+    with pytest.raises(ResultError, match="unknown table 'rankin'; did you mean 'ranking'"):
         write_table("rankin", folder)
 
 

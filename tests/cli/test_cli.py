@@ -190,7 +190,7 @@ def test_a_missing_data_file_is_named_with_the_way_to_make_it(place: Checkout) -
     out = "out/missing.json"
     more = ("--data", "data/none.npz", "--out", out)
     complaint = place.fggp("train", "--cell", cell, *more, status=1).complaint
-    assert "data/none.npz does not exist; make it with `python -m fggp prepare`" in complaint
+    assert "data/none.npz does not exist; make it with `fggp prepare`" in complaint
     assert not (place / out).exists()
 
 

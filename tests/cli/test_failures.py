@@ -22,7 +22,7 @@ ADVICE = (
         (errno.ENOSPC, "make room; the same command then continues"),
         (errno.EROFS, "choose a folder that can be written to"),
         (errno.EACCES, "change its permissions, or choose another folder"),
-        (errno.EMFILE, "allow more open files by `ulimit -n 4096`"),
+        (errno.EMFILE, "allow more open files with `ulimit -n 4096`"),
         (errno.ENOLCK, "use a file system with locks for results/ and data/"),
         (errno.EISDIR, "move it away, or choose another folder"),
     ],
@@ -66,8 +66,8 @@ def test_a_mistake_of_the_program_keeps_its_traceback(error: Exception) -> None:
 
 # As libcudart of CUDA 13 words them, and PyTorch around it.
 CUDA = {
-    "no kernel image is available for execution on the device": "no code for this type of GPU",
-    "device kernel image is invalid": "no code for this type of GPU",
+    "no kernel image is available for execution on the device": "no kernels for this type of GPU",
+    "device kernel image is invalid": "no kernels for this type of GPU",
     "CUDA driver version is insufficient for CUDA runtime version": "the driver is older",
     "the provided PTX was compiled with an unsupported toolchain.": "the driver is older",
     "forward compatibility was attempted on non supported HW": "the driver is older",
@@ -82,10 +82,10 @@ CUDA = {
     "the hardware resources required to support device connections have been exhausted": (
         "cells_per_gpu"
     ),
-    "CUDA-capable device(s) is/are busy or unavailable": "another process holds the GPU alone",
-    "an illegal memory access was encountered": "under MPS a neighbour's training did",
-    "unspecified launch failure": "under MPS a neighbour's training did",
-    "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`": "mostly for want of GPU",
+    "CUDA-capable device(s) is/are busy or unavailable": "another process has exclusive use",
+    "an illegal memory access was encountered": "under MPS, another training did",
+    "unspecified launch failure": "under MPS, another training did",
+    "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`": "usually for lack of GPU",
 }
 
 

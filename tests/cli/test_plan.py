@@ -65,8 +65,8 @@ def test_it_says_hours_energy_and_disk_and_that_they_are_estimates(
     study(**PAPER)
     text = plan(capsys)
     assert "all                          22 cells, 0 done" in text
-    assert re.search(r"to do, an estimate: 22 cells, [\d.]+ GPU hours \(h200\)", text)
-    assert re.search(r"energy, an estimate: [\d.]+ kWh at 700 W per GPU \(the board's", text)
+    assert re.search(r"remaining \(estimate\): 22 cells, [\d.]+ GPU hours \(h200\)", text)
+    assert re.search(r"energy \(estimate\): [\d.]+ kWh at 700 W per GPU \(the board's", text)
     assert "on disk" in text
     assert re.search(r"basis: vgg19: [\d.]+ s per epoch; estimate, not measured by this", text)
     assert not Path("results").exists()
@@ -119,7 +119,7 @@ def test_finished_cells_say_what_the_others_take(capsys: pytest.CaptureFixture[s
             result["provenance"]["seconds"] = 4 * 3600.0
             write(result, run_path(Path("results/small"), cell))
     text = plan(capsys)
-    assert "to do, an estimate: 11 cells" in text
+    assert "remaining (estimate): 11 cells" in text
     assert hours(text) == pytest.approx(11 * 4, rel=0.01)
     assert before < 1
     assert "3.6e+03 s per epoch, the median of 11 finished cells of this study" in text
@@ -145,7 +145,7 @@ def test_a_finished_study_costs_nothing_more(capsys: pytest.CaptureFixture[str])
     study()
     for cell in listed():
         write(result_of(cell, 900), run_path(Path("results/small"), cell))
-    assert plan(capsys).endswith("22 cells, 22 done, \nnothing is to do\n")
+    assert plan(capsys).endswith("22 cells, 22 done, \nall cells are done\n")
 
 
 def test_images_that_nobody_counted_are_called_assumed(
@@ -177,7 +177,7 @@ def test_updates_after_every_step_are_said_to_be_missing_from_an_estimate_for_a_
 ) -> None:
     study(methods={"gmp": {}, "deep-r": {}}, **PAPER)
     (line,) = [it for it in plan(capsys).splitlines() if "deep-r:" in it]
-    assert "the host draws a random number per active weight, is not counted" in line
+    assert "the host draws a random number per active weight, not counted" in line
     assert "deep-r:" not in plan(capsys, "--device", "cpu")
 
 

@@ -73,8 +73,8 @@ def test_after_a_killed_snakemake_new_jobs_wait_for_those_that_live_on(
         second = lab.start(ONE, study="long")
         lab.wait_for(ONE, "waiting for it", "long")
     second.end()
-    assert f"cells of long that another run trains now: 1 ({ONE}: {who})" in second.text
+    assert f"cells of long being trained by another run: 1 ({ONE}: {who})" in second.text
     assert f"if you scancel {lab.jobs(ONE)[0].id}" in second.text
-    assert f"{who} trains this cell; waiting for it" in lab.said(ONE, "long")
+    assert f"{who} is training this cell; waiting for it" in lab.said(ONE, "long")
     assert [job.state for job in lab.jobs(ONE)] == ["COMPLETED", "COMPLETED"]
     check(lab, undisturbed, ONE)

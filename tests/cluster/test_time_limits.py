@@ -100,7 +100,9 @@ def test_a_job_too_short_for_a_single_step_fails_with_one_line_that_says_so(lab:
     lab.checkout.environment["FGGP_MARGIN"] = "600"
     options = (*SHORT[:2], "--retries", "0")
     snakemake = lab.run(ONE, study="long", status=1, options=options)
-    complaint = "before a single step of training, and 600 s are kept to stop in; give it a longer"
+    complaint = (
+        "too few for a step in addition to the 600 s reserved for a checkpoint; give it a longer"
+    )
     assert complaint in lab.said(ONE, "long").splitlines()[-1]
     assert [job.state for job in lab.jobs(ONE)] == ["FAILED"]
     assert f"results/long/logs/{ONE}.log" in snakemake.text

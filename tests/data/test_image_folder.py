@@ -143,7 +143,7 @@ def test_a_class_without_images_is_refused_by_name(tmp_path: Path, part: str) ->
     prepare("folder", tmp_path / "d.npz", folder)
     (folder / part / "c").mkdir()
     (folder / part / ".hidden").mkdir()
-    with pytest.raises(DataError, match=rf"{part}/c holds no image; put its images there"):
+    with pytest.raises(DataError, match=rf"{part}/c has no images; put its images there"):
         prepare("folder", tmp_path / "e.npz", folder)
 
 
@@ -183,11 +183,11 @@ BAD_FILES: dict[str, tuple[Files, str]] = {
     ),
     "in no class": (
         {"some/lead/train/9.png": picture(0)},
-        r"lead/train/9\.png does not lie in a class; use train/<class>/<image>",
+        r"lead/train/9\.png is not in a class folder; use train/<class>/<image>",
     ),
     "twice": (
         {"other/train/cat/0.png": picture(0)},
-        r"train/cat/0\.png has the same place as .*train/cat/0\.png; remove one",
+        r"train/cat/0\.png has the same path as .*train/cat/0\.png; remove one",
     ),
     "class without test images": (
         {"some/lead/train/emu/0.png": picture(0)},
@@ -219,7 +219,7 @@ def test_all_that_is_wrong_with_a_folder_is_in_one_report(tmp_path: Path) -> Non
     one |= {"some/lead/train/9.png": picture(0), "some/lead/train/emu/0.png": picture(1)}
     said = refusal(as_folder(tree() | one, tmp_path)).split(" | ")
     assert len(said) == 4
-    parts = ("0.png cannot be decoded", "notes.txt is not", "not lie in a class", "class 'emu'")
+    parts = ("0.png cannot be decoded", "notes.txt is not", "not in a class folder", "class 'emu'")
     for part in parts:
         assert len([it for it in said if part in it]) == 1, part
 
@@ -236,7 +236,7 @@ def test_a_class_with_a_bad_image_alone_is_not_called_empty(tmp_path: Path) -> N
     said = refusal(as_folder(tree() | bad, tmp_path))
     assert said.count("cannot be decoded") == 2
     assert "emu'" not in said
-    assert "holds no image" not in said
+    assert "has no images" not in said
 
 
 def test_sixteen_bit_images_are_refused_instead_of_clipped(tmp_path: Path) -> None:

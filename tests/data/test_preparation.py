@@ -65,7 +65,7 @@ def test_cifar10_offline_says_which_file_to_put_where(tmp_path: Path, damaged: b
         archive.write_bytes(archive.read_bytes()[:-20])
     with pytest.raises(DataError) as caught:
         prepare("cifar10", tmp_path / "out" / "d.npz", root=archive.parent)
-    state = "is damaged" if damaged else "is absent"
+    state = "is damaged" if damaged else "is missing"
     md5 = "c58f30108f718f92721af3b95e74349a"
     assert str(caught.value).startswith(f"{archive} {state} and could not be downloaded")
     assert str(caught.value).endswith(f"; put cifar-10-python.tar.gz with the MD5 {md5} there")
@@ -123,7 +123,7 @@ def test_fashion_mnist_offline_names_all_its_files_and_their_folder(tmp_path: Pa
     with pytest.raises(DataError) as caught:
         prepare("fashionmnist", tmp_path / "d.npz")
     text = str(caught.value)
-    assert text.startswith(f"{tmp_path}/FashionMNIST/raw/train-images-idx3-ubyte.gz is absent")
+    assert text.startswith(f"{tmp_path}/FashionMNIST/raw/train-images-idx3-ubyte.gz is missing")
     assert text.count(" with the MD5 ") == 4
     assert "\n" not in text
 

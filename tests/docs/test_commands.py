@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from markdown_pages import EXECUTED, ROOT, Check, Listed, blocks, listed, pages
 
 from fggp.study.config import cells, load
+from fggp.study.config_records import Study
 
 PAGES = pages(*EXECUTED)
 TEXT = {page: (ROOT / page).read_text() for page in PAGES}
@@ -157,8 +159,13 @@ def test_no_block_escapes_by_its_language(page: str) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(TEXT[page], "yaml")])
 def test_the_studies_that_a_page_shows_are_studies(page: str, tmp_path: Path) -> None:
+    """A block without ``base`` and ``methods`` is a part of a study, whose keys are checked."""
     shutil.copytree(ROOT / "config", tmp_path / "config")
     for block in blocks(TEXT[page], "yaml"):
+        keys = set(yaml.safe_load(block.text))
+        if not keys & {"base", "methods"}:
+            assert keys <= set(Study.model_fields), page
+            continue
         path = tmp_path / "config/shown.yaml"
         path.write_text(block.text)
         assert cells(load(path))

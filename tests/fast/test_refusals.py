@@ -98,7 +98,7 @@ def test_a_model_that_computes_something_else_when_called_is_refused():
         fggp.compile(model)
     torch_pruning.remove(model.conv2_1, "weight")
     model.conv1_2.forward = lambda x: x
-    with pytest.raises(CompileError, match=r"conv1_2 .Conv2d. has a forward of its own"):
+    with pytest.raises(CompileError, match=r"conv1_2 .Conv2d. has its own forward method"):
         fggp.compile(model)
 
 

@@ -40,7 +40,7 @@ def test_the_command_line_shrinks_a_file(out: str, tmp_path: Path, capsys) -> No
 
 def test_the_command_line_refuses_in_one_line(tmp_path: Path, capsys) -> None:
     fggp.pack(nn.Linear(3, 4), tmp_path / "other.fggp")
-    for out, message in (("other.fggp", "IN and OUT at once"), ("a.pt", "of a network of fggp"),
+    for out, message in (("other.fggp", "the same file"), ("a.pt", "of a network of fggp"),
                          ("a.txt", "its suffix is")):  # fmt: skip
         assert main(["shrink", str(tmp_path / "other.fggp"), str(tmp_path / out)]) == 1
         assert message in capsys.readouterr().err

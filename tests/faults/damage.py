@@ -316,7 +316,7 @@ def _listing(room: Room) -> None:
 
 
 def _csv(room: Room) -> None:
-    """Tables are made from results anew; one that is damaged never ends in a traceback."""
+    """Tables are made from results again; one that is damaged never ends in a traceback."""
     path = HOME / TABLES[int(room.rng.integers(len(TABLES)))]
     room.harm(path, EDITS)
     room.judge(fggp("table", "ranking", STUDY), path.name, "runs", "results")

@@ -130,6 +130,6 @@ def test_a_kind_of_data_is_one_file(copy: Checkout) -> None:
     data = {"kind": "noise", "name": "noise", "validation": 40}
     copy.study("noisy", **SMALL | {"data": data})
     ran = every_command(copy, "noisy", "vgg19")
-    assert "data/noise.npz is made when it is needed" in ran["doctor noisy"]
+    assert "data/noise.npz is made when needed" in ran["doctor noisy"]
     copy.study("typo", **SMALL | {"data": data | {"kind": "nose"}})
     assert "'nose' is not valid; did you mean 'noise'?" in refusal(copy, "typo")

@@ -32,7 +32,7 @@ def asking(fresh: Checkout) -> Checkout:
 
 def test_every_command_that_trains_ends_at_once_with_the_reason(asking: Checkout) -> None:
     alone = asking.fggp("train", "few", CELL, status=1)
-    assert alone.complaint.startswith(f"{REFUSED}CUDA_VISIBLE_DEVICES=0), and PyTorch sees none (")
+    assert alone.complaint.startswith(f"{REFUSED}CUDA_VISIBLE_DEVICES=0), but PyTorch sees none (")
     whole = asking.fggp("run", "few", status=1)
     assert whole.complaint == alone.complaint
     assert "trained" not in whole.out

@@ -93,4 +93,4 @@ def test_a_plugin_that_cannot_be_used_is_one_line(
 def test_a_reference_that_is_no_label_is_refused_with_the_nearest(here: Path) -> None:
     (here / "work/own.yaml").write_text(yaml.safe_dump(STUDY | {"reference": "min"}))
     said = fggp(here, "plan", "work/own.yaml", status=1)
-    assert "reference: 'min' is no label of this study; did you mean 'mine'?" in said
+    assert "reference: 'min' is not a label of this study; did you mean 'mine'?" in said

@@ -7,25 +7,19 @@ from pathlib import Path
 
 import pytest
 from checkout import ROOT, Checkout
+from markdown_pages import EXECUTED, blocks, pages
 
 from fggp.cli import main
 
-PAGES = ["README.md", "CONTRIBUTING.md", "config/README.md"]
-MORE = [
-    "CHANGELOG.md",
-    "figures/README.md",
-    "examples/README.md",
-    "examples/MIGRATING.md",
-    "docs/cluster.md",
-    "docs/methods.md",
-    "docs/results.md",
-    "docs/troubleshooting.md",
-]
-TEXT = {page: (ROOT / page).read_text() for page in PAGES + MORE}
+TEXT = {page: (ROOT / page).read_text() for page in ["CHANGELOG.md", *pages(*EXECUTED)]}
 ALL = "\n".join(TEXT.values())
 NO_STUDIES = {"colours.yaml", "stats.yaml", "claims.yaml"}
-VERBS = sorted(set(re.findall(r"python -m fggp ([a-z][a-z-]*)", ALL)))
-LINES = sorted(set(re.findall(r"^(?:.*`)?python -m fggp ([a-z][^`\n]*)", ALL, re.MULTILINE)))
+SHELL = [line for text in TEXT.values() for it in blocks(text, "sh") for line in it.commands]
+CODE = [*SHELL, *re.findall(r"`([^`\n]+)`", ALL)]
+LINES = sorted({it[1] for line in CODE if (it := re.search(r"\bfggp ([a-z][a-z-]*( .*)?$)", line))})
+VERBS = sorted({line.split()[0] for line in LINES})
+WORDS = 1200
+"""The most words of the README."""
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):(?!=)", MAKEFILE, re.MULTILINE))
 
@@ -47,6 +41,22 @@ def test_the_readme_links_to_its_neighbours() -> None:
 def test_the_first_two_commands_of_the_readme_are_the_demo_and_the_tests() -> None:
     blocks = re.findall(r"^```\w*\n(.*?)^```", TEXT["README.md"], re.MULTILINE | re.DOTALL)
     assert [block.strip() for block in blocks[:2]] == ["make demo", "make test"]
+
+
+def test_the_readme_is_short_and_its_first_screen_shows_the_result() -> None:
+    readme = TEXT["README.md"]
+    assert len(readme.split()) <= WORDS
+    first = "\n".join(readme.splitlines()[:25])
+    assert "](docs/differences.png)" in first
+    assert re.search(r"`\w[\w-]*` \+?-?\d+\.\d\d \(", first), "a difference with its interval"
+    assert "git clone" in readme
+
+
+def test_the_claims_that_the_readme_points_at_are_declared() -> None:
+    named = re.findall(r'"([A-Z][^"]+)"', " ".join(TEXT["README.md"].split()))
+    declared = (ROOT / "config/claims.yaml").read_text()
+    assert len(named) >= 2
+    assert [it for it in named if it not in declared] == []
 
 
 def test_nothing_in_the_pages_is_still_to_be_filled_in() -> None:
@@ -87,7 +97,8 @@ def test_every_configuration_that_is_mentioned_exists() -> None:
     by_name = [f"config/{name}" for name in names]
     assert "config/paper.yaml" in by_path
     assert "config/demo.yaml" in by_name
-    assert not [name for name in by_path + by_name if not list(ROOT.glob(name))]
+    named = [name for name in by_path + by_name if "STUDY" not in name]
+    assert not [name for name in named if not list(ROOT.glob(name))]
 
 
 def test_every_study_is_listed_in_the_readme_of_its_folder() -> None:

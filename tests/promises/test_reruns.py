@@ -19,7 +19,7 @@ def append(path: Path, text: str) -> None:
 
 
 def edit(checkout: Checkout, **changes: object) -> None:
-    """Change top-level keys of study ``tiny``, as an editor would: the file is written anew."""
+    """Change top-level keys of study ``tiny``, as an editor would: the file is rewritten."""
     checkout.study("tiny", **TINY | changes)
 
 

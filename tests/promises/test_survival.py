@@ -67,7 +67,7 @@ def test_a_training_killed_twice_comes_to_the_bits_of_an_undisturbed_one(
     assert beside(untrained, "ckpt").exists()
     untrained.pause_no_more()
     ran = untrained.run(*TRAIN)
-    assert epochs(ran.out)[0] > 1, f"it began afresh: {ran}"
+    assert epochs(ran.out)[0] > 1, f"it began from the beginning: {ran}"
     assert epochs(ran.out)[-1] == 8, ran
     assert untrained.fingerprints("long") == undisturbed.fingerprints("long")
     left = {path.name for path in untrained.result(CELL, "long").parent.iterdir()}
@@ -101,7 +101,7 @@ def test_a_second_process_on_one_cell_is_refused_in_one_line_that_names_the_firs
     wait_until(beside(untrained, "owner").exists, first)
     complaint = untrained.run(*TRAIN, status=1).complaint
     assert f"results/long/runs/{CELL}.json: process {first.pid} on " in complaint
-    assert "trains this cell; wait for it, or end it" in complaint
+    assert "is training this cell; wait for it, or stop it" in complaint
     kill(first)
 
 
@@ -123,7 +123,7 @@ def test_a_training_killed_under_snakemake_continues_when_snakemake_runs_again(
     untrained.pause_no_more()
     again = untrained.run(*command)
     assert again.trained == {CELL}, again
-    assert 1 not in epochs(log.read_text())[3:], "it began afresh"
+    assert 1 not in epochs(log.read_text())[3:], "it began from the beginning"
     assert epochs(log.read_text())[-1] == 8
     assert untrained.fingerprints("long") == undisturbed.fingerprints("long")
 
@@ -136,7 +136,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_cell_trained_afresh(
     path.parent.mkdir(parents=True)
     path.write_bytes(b"not a checkpoint")
     ran = untrained.run(*TRAIN)
-    assert "is damaged: kept as .seed1.rejected, training afresh" in ran.err, ran
+    assert "is damaged: kept as .seed1.rejected, training from the beginning" in ran.err, ran
     assert beside(untrained, "rejected").read_bytes() == b"not a checkpoint"
     assert epochs(ran.out) == list(range(1, 9))
     assert untrained.fingerprints("long") == undisturbed.fingerprints("long")
@@ -144,7 +144,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_cell_trained_afresh(
 
 def test_run_stops_cleanly_when_its_minutes_are_over(by_hand: Checkout) -> None:
     goes = json.loads((by_hand / "goes.json").read_text())
-    assert "cells wait for the next time; the same command continues" in goes["first"]
+    assert " left; run the same command to continue" in goes["first"]
     assert f"{3 - goes['done']} cells wait" in goes["first"]
     assert "failed" not in goes["first"]
     assert "all is trained" in goes["second"]

@@ -79,7 +79,7 @@ METHODS: list[tuple[dict[str, Any], str]] = [
     ({"steps": "400"}, "steps: '400' is not a whole number"),
     ({"steps": True}, "steps: True is not a whole number"),
     ({"steps": 10.5}, r"steps: 10\.5 is not a whole number"),
-    ({"steps": -5}, "steps: -5 is too short"),
+    ({"steps": -5}, "steps: -5 is too few"),
     ({"sparsity": 90}, r"did you mean 0\.9\?"),
     ({"initial_sparsity": 50}, r"did you mean 0\.5\?"),
     ({"sparsity": None}, "None is not a number"),
@@ -110,7 +110,7 @@ def test_whole_numbers_of_numpy_are_steps() -> None:
         ),
         (lambda: fggp.sparsify(MODEL, MODEL), "is not a number"),
         (lambda: fggp.sparsify(MODEL, 0.5, params=MODEL.parameters()), "not the parameters"),
-        (lambda: Timing(100, 0, 50, 0), "every: 0 is not possible; the nearest valid is 1"),
+        (lambda: Timing(100, 0, 50, 0), "every: 0 is out of range; the nearest valid is 1"),
         (lambda: Timing(100, 0, 100 / 2, 10), r"end: 50\.0 is not a whole number; give 50"),
     ],
 )

@@ -91,7 +91,7 @@ def test_a_weight_that_is_computed_is_refused_with_the_call_that_ends_that(kind:
             fggp.method("gmp", sparsity=0.9, steps=9),
         ),
     ):
-        with pytest.raises(ValueError, match=f"params: '0.*{fix}; or leave it out") as refusal:
+        with pytest.raises(ValueError, match=f"params: '0.*{fix}; or exclude it") as refusal:
             make()
         assert "\n" not in str(refusal.value)
     assert kind == "orthogonal" or torch.equal(model(X), before)

@@ -240,7 +240,7 @@ def without_classifier(model: nn.Module) -> torch.optim.Optimizer:
     [
         (sgd, ["0.weight", "head.weight"], r"no parameter 'head\.weight'"),
         (sgd, ["0"], "no parameter '0'"),
-        (without_classifier, None, r"does not train 8\.weight; leave it out through params="),
+        (without_classifier, None, r"does not train 8\.weight; exclude it with params="),
     ],
 )
 def test_what_cannot_be_pruned_is_refused_before_anything_is_changed(

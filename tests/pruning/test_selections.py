@@ -199,8 +199,8 @@ def test_an_annealed_rate_follows_its_progress():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rho": 2}, "rho: 2 is not possible; the nearest valid is 1"),
-        ({"pool": "quota", "kappa": 0.5}, "kappa: 0.5 is not possible; the nearest valid is 1"),
+        ({"rho": 2}, "rho: 2 is out of range; the nearest valid is 1"),
+        ({"pool": "quota", "kappa": 0.5}, "kappa: 0.5 is out of range; the nearest valid is 1"),
         (
             {"pool": "kept", "rho": 0.2},
             "rho: has no effect with pool kept; set rate or another pool",

@@ -119,7 +119,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "a count is a text": (outcome("target", to="many"), "outcome.target"),
     "a count is a truth": (outcome("images", "train", to=True), "outcome.images.train"),
     "a count is negative": (outcome("layers", 0, "kept", to=-1), "outcome.layers"),
-    "an unknown verdict": (outcome("verdict", to="lucky"), "'lucky' is none of completed"),
+    "an unknown verdict": (outcome("verdict", to="lucky"), "'lucky' is not one of completed"),
     "a finished training that was stopped": (
         outcome("stopped", to={"epochs": 4, "empty_layers": []}),
         "it was stopped",
@@ -141,25 +141,28 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "a setting that the method has not": (
         lambda result: result["cell"]["method"]["settings"].update(colour=1),
-        "settings are not those of gmp",
+        "settings are not valid for gmp",
     ),
     "a method of which nothing is known": (
         lambda result: result["cell"]["method"].update(name="magic"),
-        "no method is called 'magic'",
+        "unknown method 'magic'",
     ),
     "another target": (outcome("target", to=lambda n: n + 1), "target is"),
-    "fewer prunable weights": (outcome("prunable", to=lambda n: n - 1), "prunable says"),
+    "fewer prunable weights": (outcome("prunable", to=lambda n: n - 1), "but prunable is"),
     "one weight too few": (outcome("layers", 0, "kept", to=lambda n: n - 1), "the target is"),
     "one weight too many": (outcome("layers", 0, "kept", to=lambda n: n + 1), "the target is"),
     "a layer above its size": (outcome("layers", 0, "kept", to=10**6), "conv1.weight keeps"),
-    "weights off the mask": (outcome("layers", 1, "nonzero", to=lambda n: n + 1), "not zero"),
+    "weights off the mask": (
+        outcome("layers", 1, "nonzero", to=lambda n: n + 1),
+        "nonzero weights",
+    ),
     "another count in the last epoch": (outcome("epochs", -1, "kept", to=7), "last epoch keeps 7"),
     "other multiplications": (outcome("inference_macs", to=lambda n: n + 1), "inference_macs"),
-    "half of the diagnostics": (gone("outcome", "training_macs"), "of its diagnostics"),
+    "half of the diagnostics": (gone("outcome", "training_macs"), "only these diagnostics"),
     "less explored than kept": (outcome("explored", to=1), "1 weights were ever active"),
     "an update off its schedule": (
         outcome("updates", 2, "kept", to=lambda kept: [kept[0] - 1, *kept[1:]]),
-        "its schedule says",
+        "its schedule gives",
     ),
     "an update at another step": (outcome("updates", 1, "step", to=21), "was not due"),
     "updates in another order": (
@@ -228,7 +231,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         provenance(gpu={"driver": None, "peak_memory_mb": 1, "replayed_steps": "all"}),
         "provenance.gpu.replayed_steps",
     ),
-    "a numerics version of the future": (outcome("numerics", to=99), "this program is of"),
+    "a numerics version of the future": (outcome("numerics", to=99), "but this program has"),
     "another numerics version": (outcome("numerics", to=2), "numerics versions are mixed"),
     "another device": (provenance(device="cuda"), "devices are mixed"),
     "other data": (
@@ -380,7 +383,7 @@ def test_a_missing_cell_is_partial_and_with_complete_an_error(folder: Path) -> N
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        (lambda it: it["cells"].append(it["cells"][0]), "stands twice"),
+        (lambda it: it["cells"].append(it["cells"][0]), "duplicate cell"),
         (lambda it: it["cells"].pop(), "not those of its configuration"),
         (lambda it: it["configuration"].update(seeds=[1, 2, 3]), "not those of its configuration"),
         (
@@ -388,7 +391,7 @@ def test_a_missing_cell_is_partial_and_with_complete_an_error(folder: Path) -> N
             "not those of its configuration",
         ),
         (lambda it: it["configuration"].update(colour=1), "colour"),
-        (lambda it: it["configuration"].update(methods={"gmp": {}}), "names no method"),
+        (lambda it: it["configuration"].update(methods={"gmp": {}}), "names an unknown method"),
         (lambda it: it.pop("cells"), "not the list"),
     ],
 )
@@ -462,7 +465,9 @@ def test_dense_weights_are_compared_by_their_checksum(folder: Path) -> None:
     state["conv1.weight"].words[0] += 1
     weights_path(path).write_bytes(to_bytes(state))
     problems = [(p.path, p.text) for p in found(folder)]
-    assert problems == [(weights_path(path), "its checksum is not weights_sha256 of its result")]
+    assert problems == [
+        (weights_path(path), "its checksum differs from weights_sha256 of its result")
+    ]
 
 
 def test_files_that_belong_to_no_result_are_found(folder: Path) -> None:

@@ -160,7 +160,7 @@ def test_equal_studies_give_equal_bytes(study: Path, tmp_path: Path) -> None:
 
 def test_a_study_without_results_or_with_a_damaged_one_is_refused(tmp_path: Path) -> None:
     folder = analysed(tmp_path / "empty", partial=True, skip=lambda cell: True)
-    with pytest.raises(Failure, match="holds no result"):
+    with pytest.raises(Failure, match="no results"):
         write_crate(folder, folder, tmp_path / "out.zip", ROOT)
     folder = analysed(tmp_path / "made")
     path = next(iter(sorted(folder.glob("runs/**/seed1.json"))))
@@ -178,7 +178,7 @@ def test_the_command_writes_beside_the_tables_wherever_they_are(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["crate", str(study)]) == 1
-    assert "run this in the folder of the artifact" in capsys.readouterr().err
+    assert "run this in the root of the artifact" in capsys.readouterr().err
     monkeypatch.chdir(ROOT)
     out = tmp_path / "here.zip"
     assert main(["crate", str(study), "--out", str(out)]) == 0

@@ -28,15 +28,15 @@ def test_every_row_of_the_page_is_in_the_measurement() -> None:
         assert it.met != ("not reached" in found)
 
 
-def test_the_readme_shows_rows_of_the_measurement() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_the_page_on_deployment_shows_rows_of_the_measurement() -> None:
+    page = (ROOT / "docs/deployment.md").read_text()
     shown = [
         it for it in inference_times(ROOT) if (it.sparsity, it.masks) == ("98 %", "trained-like")
     ]
     assert len(shown) == 4
     for it in shown:
         times = f"{it.times['torch']:.1f} | {it.times['onnxruntime']:.1f}"
-        assert f"\n| {it.network} | {it.batch} | {times} |\n" in readme
+        assert f"\n| {it.network} | {it.batch} | {times} |\n" in page
 
 
 def test_a_measurement_that_is_absent_is_named_with_the_command(tmp_path: Path) -> None:

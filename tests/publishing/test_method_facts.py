@@ -123,7 +123,7 @@ def test_every_variant_of_the_studies_is_listed_once_without_the_copies_on_folde
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_the_shipped_page_says_what_the_registry_says(name: str) -> None:
     section = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    assert section is not None, "write docs/methods.md anew: make report"
+    assert section is not None, "rewrite docs/methods.md: make report"
     said = of(name)
     lines = section[1].splitlines()
     expected = [said["summary"], *said["formula"], *said["text"]]
@@ -132,7 +132,7 @@ def test_the_shipped_page_says_what_the_registry_says(name: str) -> None:
     rows += [f"| `{it['label']}` | `{it['settings']}` |" for it in said["variants"]]
     stale = [line for line in expected if line not in lines]
     stale += [row for row in rows if row not in section[1]]
-    assert stale == [], "write docs/methods.md anew: make report"
+    assert stale == [], "rewrite docs/methods.md: make report"
 
 
 def test_the_page_has_a_section_per_method_and_no_other() -> None:

@@ -66,12 +66,12 @@ def test_a_study_by_the_published_protocol_is_compared(report: Report) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"backbones": {"vgg19": {"width": 0.125}}}, "width is 0.125 and not 1"),
-        ({"training": {"epochs": 100}}, "epochs is 100 and not 160"),
-        ({"training": {"epochs": 160, "batch_size": 64}}, "batch_size is 64 and not 128"),
+        ({"backbones": {"vgg19": {"width": 0.125}}}, "width is 0.125 instead of 1"),
+        ({"training": {"epochs": 100}}, "epochs is 100 instead of 160"),
+        ({"training": {"epochs": 160, "batch_size": 64}}, "batch_size is 64 instead of 128"),
         (
             {"data": {"kind": "folder", "name": "x", "path": "x.zip", "validation": 5000}},
-            "data is folder and not cifar10",
+            "data is folder instead of cifar10",
         ),
         (
             {"data": {"kind": "cifar10", "name": "x", "validation": 5000, "train": 900}},
@@ -88,4 +88,4 @@ def test_another_protocol_is_not_compared_and_says_why(changes: dict[str, Any], 
 
 
 def test_a_study_without_results_says_so(tmp_path: Path) -> None:
-    assert why_not({}, []) == ["there is no result"]
+    assert why_not({}, []) == ["there are no results"]

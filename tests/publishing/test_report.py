@@ -1,5 +1,6 @@
 """The texts with numbers come from files, and say what those say."""
 
+import csv
 import json
 import re
 import shutil
@@ -20,7 +21,7 @@ from fggp.cli import main
 from fggp.foundation.errors import Failure
 from fggp.foundation.quantities import duration
 from fggp.publishing.check.study import check
-from fggp.publishing.report import report
+from fggp.publishing.report import readme, report
 from fggp.publishing.report.training_conditions import conditions
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +63,7 @@ def with_studies(path: Path) -> None:
         "pyproject.toml",
         "docs/templates",
         "docs/authors-comparison.md",
+        "README.md",
         "config",
         *measured,
     ):
@@ -91,14 +93,15 @@ def texts(root: Path) -> list[Path]:
 def test_every_template_is_filled_in_from_files_alone(root: Path) -> None:
     found = texts(root)
     made = root / "results/reference/made/README.md"
-    assert set(found) == {made, *(root / report.page_of(path.name) for path in TEMPLATES)}
+    pages = {root / report.page_of(path.name) for path in TEMPLATES}
+    assert set(found) == {made, root / "README.md", *pages}
     written = {path.name: path.read_text() for path in found}
     for text in written.values():
         assert "{{" not in text
         assert "{%" not in text
         assert "make report" in text
     told = written["reproducibility-report.md"]
-    assert "| FGGP has the highest ranking over all settings | not decidable with this n |" in told
+    assert "| FGGP has the highest ranking over all settings | undecided |" in told
     assert "| fggp |" in told
     assert "A caption" not in told
     assert "11 of 22 trainings" in told.replace("**", "")
@@ -119,11 +122,12 @@ def test_each_claim_is_told_from_the_study_that_decides_it(root: Path) -> None:
     assert "## made\n" not in before
     claims = root / "config/claims.yaml"
     claims.write_text(claims.read_text().replace("study: small-folder", "study: made"))
+    shutil.copy(root / "config/demo.yaml", root / "config/made.yaml")
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(root)
         report.write_reports()
     after = results.read_text()
-    assert "| FGGP has the highest ranking over all settings | not decidable with this n |" in after
+    assert "| FGGP has the highest ranking over all settings | undecided |" in after
     assert "## made\n" in after
     assert "| Two stages are better than the sum of ranks | no results yet |" in after
 
@@ -156,12 +160,30 @@ def test_tables_in_the_texts_are_whole(root: Path) -> None:
             assert len(widths) == 1, f"{path.name}: {block}"
 
 
+def test_the_readme_shows_the_closest_rivals_between_its_comments(root: Path) -> None:
+    before = (root / "README.md").read_text()
+    report.write_reports(root)
+    after = (root / "README.md").read_text()
+    begin, _, rest = after.partition(readme.BEGIN)
+    text, _, end = rest.partition(readme.END)
+    assert begin == before.partition(readme.BEGIN)[0]
+    assert end == before.partition(readme.END)[2]
+    table = root / "figures/made/tables/comparisons.csv"
+    rivals = [row["rival"] for row in csv.DictReader(table.read_text().splitlines())]
+    shown = re.findall(r"`([\w-]+)` [+-]\d+\.\d\d", text)
+    assert shown
+    assert set(shown) <= set(rivals)
+    (root / "README.md").write_text(before.replace(readme.END, ""))
+    with pytest.raises(Failure, match="comments around the result are missing"):
+        report.write_reports(root)
+
+
 def test_what_is_missing_is_named_with_its_fix(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(root)
     assert main(["report"]) == 0
-    assert capsys.readouterr().out.count(".md") == len(TEMPLATES) + 1
+    assert capsys.readouterr().out.count(".md") == len(TEMPLATES) + 2
     (root / "docs/templates/wrong.md.j2").write_text("{{ nothing.here }}")
     with pytest.raises(Failure, match=r"wrong\.md\.j2: 'nothing' is undefined"):
         report.write_reports(root)

@@ -148,7 +148,7 @@ def test_the_least_p_of_the_primary_test_is_that_of_the_table(
 
 
 def test_a_missing_table_is_named(made: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match=r"power\.csv: is missing; .*make paper"):
+    with pytest.raises(ResultError, match=r"power\.csv: missing; .*make paper"):
         power(tmp_path)
 
 

@@ -68,7 +68,7 @@ def test_a_held_cell_is_refused_with_the_name_of_its_holder(
     assert who.startswith(f"process {other.pid} on ")
     with (
         pytest.raises(
-            Failure, match=rf"seed1\.json: process {other.pid} on \S+ trains this cell; "
+            Failure, match=rf"seed1\.json: process {other.pid} on \S+ is training this cell; "
         ),
         locked(out),
     ):
@@ -101,14 +101,16 @@ def test_patience_waits_until_the_cell_is_free(out: Path, monkeypatch: pytest.Mo
     with first.stdout, locked(out, patience=TIMEOUT):
         assert first.wait(timeout=TIMEOUT) == 0
     assert errors.getvalue() == (
-        f"{out}: process {first.pid} on {platform.node()} trains this cell; waiting for it\n"
+        f"{out}: process {first.pid} on {platform.node()} is training this cell; waiting for it\n"
     )
 
 
 def test_patience_ends(out: Path, other: subprocess.Popen[str]) -> None:
     began = time.monotonic()
     with (
-        pytest.raises(Failure, match=rf"process {other.pid} on \S+ still trains this cell; end it"),
+        pytest.raises(
+            Failure, match=rf"process {other.pid} on \S+ is still training this cell; stop it"
+        ),
         locked(out, patience=1),
     ):
         pass

@@ -29,7 +29,7 @@ def test_a_failure_is_one_line_whatever_its_kind() -> None:
         "no-such-program: No such file or directory",
     )
     slow = run(["sleep", "60"], 0.2)
-    assert (slow.status, slow.complaint) == (TIMED_OUT, "sleep has not answered in 0.2 seconds")
+    assert (slow.status, slow.complaint) == (TIMED_OUT, "sleep did not answer within 0.2 seconds")
 
 
 def test_a_process_that_keeps_the_output_open_is_not_waited_for() -> None:

@@ -75,7 +75,7 @@ def test_a_check_that_fails_itself_becomes_a_line_and_the_others_go_on() -> None
 
     found = examine(place(), [breaks, lambda where: iter([ok("last", "told")])])
     assert [it.name for it in found] == ["first", "breaks", "last"]
-    assert found[1].state == "wrong"
+    assert found[1].state == "error"
     assert found[1].found == "the check failed: SystemExit: out of order"
 
 
@@ -83,10 +83,10 @@ def test_every_check_can_be_made_without_a_study_and_with_one() -> None:
     for where in (place(), place("demo"), place("paper", profile="slurm")):
         for check in CHECKS:
             for it in check(where):
-                assert it.state in ("ok", "warning", "wrong", "not checked")
+                assert it.state in ("ok", "warning", "error", "skipped")
                 assert it.found
                 assert "\n" not in it.found + it.fix
-                assert bool(it.fix) or it.state in ("ok", "not checked"), it
+                assert bool(it.fix) or it.state in ("ok", "skipped"), it
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -106,9 +106,9 @@ def test_the_demo_can_be_run_here_and_nothing_is_left_behind() -> None:
     assert ran.returncode == 0, ran
     assert ran.stderr == ""
     lines = ran.stdout.splitlines()
-    assert lines[-1].startswith("0 wrong, "), ran.stdout
+    assert lines[-1].startswith("0 errors, "), ran.stdout
     assert any(line.startswith("ok") and " torch " in line for line in lines)
-    assert any(line.startswith("not checked") and " slurm " in line for line in lines)
+    assert any(line.startswith("skipped") and " slurm " in line for line in lines)
     assert sorted(Path().rglob("*")) == before
 
 
@@ -117,7 +117,7 @@ def test_for_scripts_there_is_json_and_the_status_says_whether_something_is_wron
     ran = run("demo", "--json", https_proxy="http://127.0.0.1:9")
     found = {it["name"]: it for it in json.loads(ran.stdout)}
     assert ran.returncode == 1
-    assert found["study"]["state"] == "wrong"
+    assert found["study"]["state"] == "error"
     assert found["study"]["found"].startswith("config/demo.yaml: line 2, column 1")
     assert found["study"]["fix"] == "fix the YAML there"
     assert set(found["torch"]) == {"name", "state", "found", "fix"}
@@ -142,7 +142,7 @@ def test_whatever_a_broken_pytorch_does_it_is_one_line(
     probed = probe("fp32")
     assert probed.failure
     found = one(torch_build, place(probed=probed))
-    assert found.state == "wrong"
+    assert found.state == "error"
     assert "\n" not in found.found
     assert list(cpu(place(probed=probed))) == []
     assert list(gpus(place(probed=probed))) == []
@@ -152,7 +152,7 @@ def test_a_pytorch_that_hangs_is_given_up(here: Path, monkeypatch: pytest.Monkey
     (here / "torch.py").write_text("import time; time.sleep(600)")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setattr("fggp.running.doctor.torch_probe.PATIENCE_SECONDS", 0.5)
-    assert "has not answered in" in probe("fp32").failure
+    assert "did not answer within" in probe("fp32").failure
 
 
 def test_a_study_that_does_not_exist_is_a_line_and_no_refusal(
@@ -162,7 +162,7 @@ def test_a_study_that_does_not_exist_is_a_line_and_no_refusal(
     assert main(["doctor", "dmeo"]) == 1
     text = capsys.readouterr().out
     assert "config/dmeo.yaml: no such study" in text
-    assert "to fix: did you mean 'demo'?" in text
+    assert "fix: did you mean 'demo'?" in text
 
 
 def without_packages(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -197,8 +197,8 @@ def test_help_says_which_verbs_need_a_package() -> None:
 
 def test_a_study_that_cannot_be_read_is_wrong_with_its_own_fix() -> None:
     found = one(study, Place(study_file=Path("x.yaml"), complaint="x.yaml: seeds: [1; add ]"))
-    assert (found.state, found.found, found.fix) == ("wrong", "x.yaml: seeds: [1", "add ]")
-    assert one(study, place()).state == "not checked"
+    assert (found.state, found.found, found.fix) == ("error", "x.yaml: seeds: [1", "add ]")
+    assert one(study, place()).state == "skipped"
     assert one(study, place("demo")).found == "config/demo.yaml: 52 cells"
 
 
@@ -245,7 +245,7 @@ def test_a_package_that_is_missing_or_too_old_is_named(
 ) -> None:
     declared("filelock", requirement)
     found = one(packages, place())
-    assert found.state == ("wrong" if said else "ok")
+    assert found.state == ("error" if said else "ok")
     assert said in found.found
     assert (re.split("[<>]", requirement)[0] in found.name) == bool(said)
 
@@ -285,7 +285,7 @@ def test_without_the_project_the_bounds_are_those_of_the_installed_package(
     monkeypatch.setattr(metadata, "requires", lambda name: wanted)
     monkeypatch.setattr(metadata, "metadata", lambda name: {"Requires-Python": "<3"})
     assert one(packages, place()).name == "package numpy"
-    assert one(python, place()).state == "wrong"
+    assert one(python, place()).state == "error"
 
     def gone(name: str) -> Any:
         raise metadata.PackageNotFoundError(name)
@@ -315,7 +315,7 @@ def test_pytorch_makes_a_step_on_the_cpu_here() -> None:
 def test_a_torchvision_of_another_pytorch_is_wrong() -> None:
     trouble = "operator torchvision::nms does not exist"
     _, found = torch_build(place(probed=Probed(torch="2.11", torchvision_trouble=trouble)))
-    assert (found.name, found.state, found.found) == ("torchvision", "wrong", trouble)
+    assert (found.name, found.state, found.found) == ("torchvision", "error", trouble)
 
 
 def with_gpus(*there: Gpu, **more: Any) -> Probed:
@@ -336,7 +336,7 @@ def test_gpus_are_told_with_memory_capability_and_driver() -> None:
 def test_a_gpu_that_cannot_compute_or_is_too_old_for_the_precision_is_told() -> None:
     broken = Gpu("NVIDIA B200", (10, 0), 2**38, 0, trouble="no kernel image is available")
     found, old = gpus(place("paper", with_gpus(broken, V100)))
-    assert found.state == "wrong"
+    assert found.state == "error"
     assert "no kernel image is available" in found.found
     assert old.state == "warning"
     assert "too old for tf32" in old.found
@@ -346,22 +346,22 @@ def test_a_gpu_that_cannot_compute_or_is_too_old_for_the_precision_is_told() -> 
 def test_why_pytorch_sees_no_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert one(gpus, place("demo")).state == "ok"
     assert one(gpus, place("paper")).state == "warning"
-    assert one(gpus, place("paper", profile="slurm")).state == "not checked"
+    assert one(gpus, place("paper", profile="slurm")).state == "skipped"
     command("nvidia-smi", "GPU 0: NVIDIA A100")
     assert one(gpus, place("demo", Probed(torch="2.11"))).found.endswith("built without CUDA")
     old = with_gpus(warnings=("The NVIDIA driver on your system is too old",))
     found = one(gpus, place("demo", old))
-    assert found.state == "wrong"
+    assert found.state == "error"
     assert "driver on your system is too old" in found.found
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     hidden = one(gpus, place("demo"))
     assert (hidden.state, hidden.fix) == ("warning", "unset CUDA_VISIBLE_DEVICES")
     monkeypatch.setenv("SLURM_JOB_GPUS", "0")
-    assert one(gpus, place("demo")).state == "wrong", "a training would refuse to start"
+    assert one(gpus, place("demo")).state == "error", "a training would refuse to start"
 
 
 def test_sharing_a_gpu_needs_the_service() -> None:
-    assert one(sharing, place()).state == "not checked"
+    assert one(sharing, place()).state == "skipped"
     assert one(sharing, place("paper", with_gpus(A100))).state == "warning"
     command(processors.CONTROL, "")
     assert one(sharing, place("paper", with_gpus(A100))).state == "ok"
@@ -372,7 +372,7 @@ def test_more_threads_than_cores_are_a_warning() -> None:
     path.write_text(path.read_text().replace("training:", "training:\n  threads: 512"))
     assert one(cpu, place("demo")).state == "warning"
     assert one(cpu, place("demo", profile="slurm")).state == "ok"
-    assert one(cpu, place("demo", Probed(torch="2", cpu_trouble="no"))).state == "wrong"
+    assert one(cpu, place("demo", Probed(torch="2", cpu_trouble="no"))).state == "error"
 
 
 def meminfo(available: int, total: int) -> Path:
@@ -390,7 +390,7 @@ def test_a_training_that_does_not_fit_is_wrong_and_says_that_it_is_an_estimate(
         gpu.name: one(memory.fits_memory, place("paper", with_gpus(gpu)))
         for gpu in (A100, small, full)
     }
-    assert [it.state for it in states.values()] == ["ok", "wrong", "warning"]
+    assert [it.state for it in states.values()] == ["ok", "error", "warning"]
     assert all("by an estimate for resnet50/" in it.found for it in states.values())
     plain = one(memory.fits_memory, place("paper", with_gpus(Gpu("5", (8, 0), 2**34, 5 * 2**30))))
     assert plain.state == "warning"
@@ -401,11 +401,11 @@ def test_a_training_that_does_not_fit_is_wrong_and_says_that_it_is_an_estimate(
     monkeypatch.setattr(memory, "MEMINFO", meminfo(2**18, 24 * 2**20))
     assert one(memory.fits_memory, place("paper")).state == "warning"
     monkeypatch.setattr(memory, "MEMINFO", meminfo(2**18, 2**20))
-    assert one(memory.fits_memory, place("paper")).state == "wrong"
+    assert one(memory.fits_memory, place("paper")).state == "error"
     monkeypatch.setattr(memory, "MEMINFO", Path("nowhere"))
-    assert one(memory.fits_memory, place("paper")).state == "not checked"
-    assert one(memory.fits_memory, place()).state == "not checked"
-    assert one(memory.fits_memory, place("paper", profile="slurm")).state == "not checked"
+    assert one(memory.fits_memory, place("paper")).state == "skipped"
+    assert one(memory.fits_memory, place()).state == "skipped"
+    assert one(memory.fits_memory, place("paper", profile="slurm")).state == "skipped"
 
 
 # ------------------------------------------------------------------------------------ data
@@ -421,15 +421,15 @@ def test_prepared_images_are_read_whole() -> None:
     content[90_000] ^= 1
     path.write_bytes(content)
     found = one(images, place("demo"))
-    assert found.state == "wrong"
+    assert found.state == "error"
     assert "damaged" in found.found
-    assert "python -m fggp prepare" in found.fix
+    assert "fggp prepare" in found.fix
 
 
 def test_images_of_another_study_or_too_few_are_wrong() -> None:
     prepare("digits", Path("data/cifar10.npz"))
     found = one(images, place("paper"))
-    assert found.state == "wrong"
+    assert found.state == "error"
     assert "holds the images of digits, not those of cifar10" in found.found
 
 
@@ -439,26 +439,26 @@ def test_an_archive_is_told_by_its_checksum_and_a_missing_one_by_what_to_do(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody listens there
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     found = one(images, place("paper"))
-    assert found.state == "wrong"
+    assert found.state == "error"
     assert "no network" in found.found
     md5 = "c58f30108f718f92721af3b95e74349a"
     assert found.fix == f"put cifar-10-python.tar.gz with the MD5 {md5} into data/"
     Path("data").mkdir()
     Path("data/cifar-10-python.tar.gz").write_bytes(b"half")
     found = one(images, place("paper"))
-    assert found.state == "wrong"
-    assert "damaged or cut short" in found.found
+    assert found.state == "error"
+    assert "damaged or truncated" in found.found
 
 
 def test_a_folder_that_is_not_there_is_wrong_and_one_that_is_waits_to_be_prepared() -> None:
     found = one(images, place("mini-folder"))
-    assert found.state == "wrong"
+    assert found.state == "error"
     assert found.found == "data/cifar10-jpeg.tar.xz does not exist"
     Path("data").mkdir()
     Path("data/cifar10-jpeg.tar.xz").touch()
     found = one(images, place("mini-folder"))
-    assert found.state == "not checked"
-    assert found.fix.startswith("python -m fggp prepare mini-folder")
+    assert found.state == "skipped"
+    assert found.fix.startswith("fggp prepare mini-folder")
 
 
 # ------------------------------------------------------------------------------------ disk
@@ -475,10 +475,10 @@ def test_results_are_tried_where_they_go_and_leave_no_trace(here: Path) -> None:
 def test_results_that_cannot_be_written_are_wrong() -> None:
     Path("results").symlink_to("/proc", target_is_directory=True)
     found = one(writable, place("demo"))
-    assert found.state == "wrong"
-    assert "results/demo cannot be written to" in found.found
-    assert one(locks, place("demo")).state == "wrong"
-    assert one(clock, place("demo")).state == "not checked"
+    assert found.state == "error"
+    assert "results/demo is not writable" in found.found
+    assert one(locks, place("demo")).state == "error"
+    assert one(clock, place("demo")).state == "skipped"
 
 
 def test_locks_that_let_a_second_holder_in_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -486,8 +486,8 @@ def test_locks_that_let_a_second_holder_in_are_wrong(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(fcntl, "flock", lambda descriptor, operation: None)
     found = one(locks, place("demo"))
-    assert found.state == "wrong"
-    assert "a second holder is let in" in found.found
+    assert found.state == "error"
+    assert "the lock does not exclude a second process" in found.found
 
 
 @pytest.mark.parametrize(
@@ -517,11 +517,11 @@ def test_room_is_compared_with_the_cells_that_are_left(monkeypatch: pytest.Monke
     assert "for 52 cells to train" in found.found
     usage = shutil.disk_usage(".")
     need = float(found.found.partition("about ")[2].split()[0]) * 1e9
-    for free, state in ((0.8 * need, "wrong"), (1.5 * need, "warning"), (2.5 * need, "ok")):
+    for free, state in ((0.8 * need, "error"), (1.5 * need, "warning"), (2.5 * need, "ok")):
         now = usage._replace(free=free)
         monkeypatch.setattr(disk.shutil, "disk_usage", lambda path, now=now: now)
         assert one(room, place("demo")).state == state, free
-    assert one(room, place()).state == "not checked"
+    assert one(room, place()).state == "skipped"
 
 
 def test_room_for_checkpoints_grows_with_the_jobs_at_once() -> None:
@@ -562,10 +562,10 @@ def test_locks_of_snakemake_are_a_warning_with_the_way_out() -> None:
 
 @pytest.mark.parametrize(
     ("content", "state"),
-    [(None, "wrong"), ("a: [\n", "wrong"), ("- a\n", "wrong"), ("executor: slurm\n", "ok")],
+    [(None, "error"), ("a: [\n", "error"), ("- a\n", "error"), ("executor: slurm\n", "ok")],
 )
 def test_the_profile_is_there_and_can_be_read(content: str | None, state: str) -> None:
-    assert one(profile, place()).state == "not checked"
+    assert one(profile, place()).state == "skipped"
     if content is not None:
         Path("slurm").mkdir()
         Path("slurm/config.yaml").write_text(content)
@@ -589,4 +589,4 @@ def test_the_shipped_profile_is_understood() -> None:
 
 
 def test_the_images_of_a_place_without_a_study_are_not_guessed_at() -> None:
-    assert one(images, place()).state == "not checked"
+    assert one(images, place()).state == "skipped"

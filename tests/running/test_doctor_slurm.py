@@ -121,7 +121,7 @@ def test_a_good_cluster_is_ok_throughout(at: At) -> None:
 
 def test_without_slurm_it_is_wrong_where_it_was_asked_for(at: At) -> None:
     found = at({})
-    assert [(it.name, it.state) for it in found.values()] == [("slurm", "wrong")]
+    assert [(it.name, it.state) for it in found.values()] == [("slurm", "error")]
     assert all(name in found["slurm"].found for name in COMMANDS)
     assert "load its Slurm module" in found["slurm"].fix
 
@@ -131,7 +131,7 @@ def test_without_a_profile_slurm_is_not_asked_anything(at: At) -> None:
     place = Place()
     vars(place)["probed"] = Probed(torch="2.11")
     (finding,) = examine(place, CHECKS)
-    assert (finding.name, finding.state) == ("slurm", "not checked")
+    assert (finding.name, finding.state) == ("slurm", "skipped")
 
 
 def test_a_controller_that_is_down_is_one_line_and_nothing_else_is_asked(at: At) -> None:
@@ -140,7 +140,7 @@ def test_a_controller_that_is_down_is_one_line_and_nothing_else_is_asked(at: At)
         "sbatch": {"*": (1, "", said.DOWN)},
     }
     found = at(cluster() | down)
-    assert {it.name: it.state for it in found.values()} == {"slurm": "ok", "controller": "wrong"}
+    assert {it.name: it.state for it in found.values()} == {"slurm": "ok", "controller": "error"}
     assert "at node1 is DOWN" in found["controller"].found
 
 
@@ -149,13 +149,13 @@ JOB_STATUS = {
     "the default, no accounting": (
         "executor: slurm\n",
         {},
-        "wrong",
+        "error",
         "slurm-status-command: squeue",
     ),
     "squeue, forgotten too soon": (
         PROFILE,
         {"MinJobAge": "60 sec"},
-        "wrong",
+        "error",
         "slurm-init-seconds-before-status-checks: 20",
     ),
     "squeue, asked in time": (
@@ -164,9 +164,9 @@ JOB_STATUS = {
         "ok",
         "",
     ),
-    "squeue, just too late": (PROFILE, {"MinJobAge": "119 sec"}, "wrong", "checks: 39"),
+    "squeue, just too late": (PROFILE, {"MinJobAge": "119 sec"}, "error", "checks: 39"),
     "squeue, just in time": (PROFILE, {"MinJobAge": "120 sec"}, "ok", ""),
-    "squeue, forgotten at once": (PROFILE, {"MinJobAge": "2 sec"}, "wrong", "administrators"),
+    "squeue, forgotten at once": (PROFILE, {"MinJobAge": "2 sec"}, "error", "administrators"),
     "the default, with accounting": (
         "executor: slurm\n",
         {"AccountingStorageType": "accounting_storage/slurmdbd"},
@@ -215,13 +215,13 @@ def test_preemption_that_cancels_is_a_warning_with_the_partition(at: At) -> None
 
 
 PARTITIONS = {
-    "with no time for a training": ("short", said.SINFO, "wrong", "would wait for ever"),
-    "that is not there": ("gpus", said.SINFO, "wrong", "there is no 'gpus'; did you mean 'gpu'?"),
+    "with no time for a training": ("short", said.SINFO, "error", "would wait forever"),
+    "that is not there": ("gpus", said.SINFO, "error", "there is no 'gpus'; did you mean 'gpu'?"),
     "without limit": ("urgent", said.SINFO, "ok", "urgent: 4 GPUs per node, no time limit"),
-    "without GPUs": ("cpu", said.SINFO + "cpu|up|infinite|(null)\n", "wrong", "cpu: 0 GPUs"),
-    "that is down": ("old", said.SINFO + "old|down|infinite|gpu:4\n", "wrong", "old is down"),
+    "without GPUs": ("cpu", said.SINFO + "cpu|up|infinite|(null)\n", "error", "cpu: 0 GPUs"),
+    "that is down": ("old", said.SINFO + "old|down|infinite|gpu:4\n", "error", "old is down"),
     "that is the default": ("", said.SINFO, "ok", "gpu: 4 GPUs"),
-    "when there is no default": ("", said.SINFO.replace("*", ""), "wrong", "has no default"),
+    "when there is no default": ("", said.SINFO.replace("*", ""), "error", "has no default"),
     "when there is none at all": ("", "", "warning", "lists none"),
 }
 
@@ -331,7 +331,7 @@ def test_a_job_that_slurm_would_refuse_is_shown_with_the_setting_to_change(
     whole = cluster()
     whole["sbatch"] = answers
     found = at(whole)["job"]
-    assert found.state == "wrong"
+    assert found.state == "error"
     assert fix in found.fix
     assert "\n" not in found.found
 
@@ -360,10 +360,10 @@ def test_the_trial_asks_for_the_most_of_any_cell(at: At) -> None:
 def test_commands_that_print_nonsense_are_no_traceback(at: At) -> None:
     noise = "\x1b[31m=|=|\n" * 3
     answers = {name: {"*": (0, noise, noise)} for name in cluster()}
-    assert at(answers)["controller"].state == "wrong"
+    assert at(answers)["controller"].state == "error"
     answers["scontrol"] = {"ping": (0, said.PING, ""), "*": (0, noise, "")}
     found = at(answers)
-    assert found["job status"].state == "wrong"
+    assert found["job status"].state == "error"
     assert not any("check failed" in it.found for it in found.values()), found
 
 
@@ -372,12 +372,12 @@ def test_a_command_that_hangs_is_given_up(at: At, monkeypatch: pytest.MonkeyPatc
     whole = cluster()
     whole["scontrol"] = {"*": (0, "", "")}
     found = at(whole)
-    assert found["controller"].found == "it says nothing"
+    assert found["controller"].found == "no answer"
     hanging = Path(os.environ["PATH"]) / "scontrol"
     hanging.write_text("#!/bin/sh\nexec /bin/sleep 60\n")
     (finding,) = [it for it in examine(Place(profile="slurm"), CHECKS) if it.name == "controller"]
-    assert finding.state == "wrong"
-    assert "has not answered in" in finding.found
+    assert finding.state == "error"
+    assert "did not answer within" in finding.found
 
 
 @pytest.mark.parametrize(

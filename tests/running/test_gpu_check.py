@@ -115,7 +115,7 @@ def test_equal_trainings_are_ok_and_their_energy_is_told(
     [
         ({"plain": trained_way("bb")}, "", "the weights of the plain training differ"),
         ({"resumed": trained_way("bb", 38)}, "", "the weights of the resumed training differ"),
-        ({"resumed": trained_way(first=1)}, "", "to stop after step 37, and went on at step 1"),
+        ({"resumed": trained_way(first=1)}, "", "to stop after step 37, but resumed at step 1"),
         ({"stopped": trained_way("aa")}, "", "it was to stop after step 37"),
         ({"failure": "CUDA error: out of memory"}, "", "training fails: CUDA error: out of memory"),
         ({}, "x\nfggp: no CUDA graph is used (not permitted); slower", "no CUDA graph is used"),
@@ -130,7 +130,7 @@ def test_a_training_that_depends_on_how_it_was_made_is_wrong(
 ) -> None:
     answers(monkeypatch, said, **changes)
     first = next(parts.trainings(bench))
-    assert first.state == "wrong"
+    assert first.state == "error"
     assert found in first.found
     assert bench.weights == {}
 
@@ -213,8 +213,8 @@ def test_masks_are_compared_entry_by_entry(monkeypatch: pytest.MonkeyPatch) -> N
     ("answer", "state", "said"),
     [
         (Answer({"updates": 21, "different": {}}, "", ""), "ok", "21 updates of vgg19"),
-        (Answer({"updates": 21, "different": {"gmp": 3}}, "", ""), "wrong", "3 entries of gmp"),
-        (Answer({}, "no kernel image", ""), "wrong", "no kernel image"),
+        (Answer({"updates": 21, "different": {"gmp": 3}}, "", ""), "error", "3 entries of gmp"),
+        (Answer({}, "no kernel image", ""), "error", "no kernel image"),
     ],
 )
 def test_masks_that_differ_from_the_cpu_are_wrong(
@@ -239,17 +239,17 @@ def test_six_steps_are_timed_beside_their_estimates(
         for precision in ("tf32", "bf16", "fp32")
     }
     assert {(it.batch_size, it.side, it.width) for it in bench.steps} == {(64, 32, 1)}
-    assert found[0].found == "2 ms per step of 64 images, where 2 were estimated"
+    assert found[0].found == "2 ms per step of 64 images (estimate: 2)"
 
 
 @pytest.mark.parametrize(
     ("ran", "alone", "weights", "state", "said"),
     [
-        (Ran(0, "", ""), "aa", "aa", "ok", "through MPS, and equal to one alone"),
-        (Ran(0, "", ""), "aa", "bb", "wrong", "differ from those of the training alone"),
-        (Ran(0, "the cells take the GPU in turn: x", ""), "aa", "aa", "warning", "in turn: x"),
-        (Ran(0, "", ""), None, "aa", "not checked", "no training alone"),
-        (Ran(1, "", "fggp: no device"), "aa", "aa", "wrong", "the job fails: fggp: no device"),
+        (Ran(0, "", ""), "aa", "aa", "ok", "through MPS, and equal to the single training"),
+        (Ran(0, "", ""), "aa", "bb", "error", "differ from those of the training alone"),
+        (Ran(0, "the cells run one at a time: x", ""), "aa", "aa", "warning", "at a time: x"),
+        (Ran(0, "", ""), None, "aa", "skipped", "no single training"),
+        (Ran(1, "", "fggp: no device"), "aa", "aa", "error", "the job fails: fggp: no device"),
     ],
 )
 def test_two_cells_at_once_have_to_equal_one_alone(
@@ -275,7 +275,7 @@ def test_what_a_job_needs_and_is_not_installed_is_named(
     monkeypatch.setattr(pair, "NEEDED", ("json", "no_such_package_here"))
     cell = specimens.training(load(ROOT / "config/demo.yaml"), "vgg19", "fggp", tiny=True)
     found = pair.pair(cell, tmp_path / "images.npz", tmp_path / "pair", "cuda", "aa")
-    assert found.state == "not checked"
+    assert found.state == "skipped"
     assert "no_such_package_here" in found.found
 
 
@@ -291,10 +291,10 @@ def test_the_gpu_tests_are_those_that_are_marked_and_are_skipped_with_the_reason
         patch.setattr(gpu_tests, "find_spec", lambda name: None)
         assert "pytest is not installed" in next(gpu_tests.gpu_tests(bench)).found
         patch.setattr(gpu_tests, "marked", lambda folder: [])
-        assert "the tests are not here" in next(gpu_tests.gpu_tests(bench)).found
+        assert "the tests are not installed" in next(gpu_tests.gpu_tests(bench)).found
     for ran, state in (
         (Ran(0, "..\n40 passed in 9 s", ""), "ok"),
-        (Ran(1, "FAILED tests/a.py::b\n1 failed in 9 s", ""), "wrong"),
+        (Ran(1, "FAILED tests/a.py::b\n1 failed in 9 s", ""), "error"),
     ):
         monkeypatch.setattr(gpu_tests, "run", lambda *given, ran=ran: ran)
         found = next(gpu_tests.gpu_tests(bench))
@@ -306,7 +306,7 @@ def test_the_gpu_tests_are_those_that_are_marked_and_are_skipped_with_the_reason
 def test_without_a_gpu_the_check_is_wrong_even_for_a_study_of_cpus(tmp_path: Path) -> None:
     found = list(machine(Bench(place("demo", UNSEEN), "cuda", tmp_path)))
     (gpu,) = [it for it in found if it.name == "gpu"]
-    assert gpu.state == "wrong"
+    assert gpu.state == "error"
     assert "--device cpu" in gpu.fix
 
 
@@ -314,7 +314,7 @@ def test_a_gpu_that_suits_its_driver_and_its_pytorch_lets_the_check_go_on(bench:
     found = {it.name: it for it in machine(bench)}
     assert {"torch", "gpu 0", "mps", "memory"} <= found.keys()
     assert "NVIDIA H200, capability 9.0" in found["gpu 0"].found
-    assert [it for it in found.values() if it.state == "wrong"] == []
+    assert [it for it in found.values() if it.state == "error"] == []
 
 
 def test_the_facts_are_those_of_driver_build_and_gpu() -> None:
@@ -365,9 +365,7 @@ def test_all_findings_are_told_as_they_come_and_kept_in_one_file(kept: Path) -> 
     assert (read.passed, read.watts, read.device) == (False, 700, "cuda")
     assert [it.name for it in read.checks] == ["torch", "other", "breaks"]
     last = checking.last_line(checked, 130)
-    assert last.startswith(
-        "gpu-check FAILED: 1 of 2 (breaks), 1 not checked, on NVIDIA H200 in 2.2"
-    )
+    assert last.startswith("gpu-check FAILED: 1 of 2 (breaks), 1 skipped, on NVIDIA H200 in 2.2")
 
 
 def test_where_nothing_can_be_trained_the_other_parts_are_left_out(kept: Path) -> None:

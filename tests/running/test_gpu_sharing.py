@@ -122,7 +122,7 @@ def test_without_the_service_the_processes_take_the_gpu_in_turn_and_it_is_said_w
     ran = machine.noted("begin", "end")
     assert [note.what for note in ran] == ["begin", "end", "begin", "end"]
     assert {(note.devices, note.pipes) for note in ran} == {("2", "None")}
-    assert f"take the GPU in turn: sharing it needs MPS, and {why}\n" in capfd.readouterr().out
+    assert f"run one at a time: sharing the GPU needs MPS, and {why}\n" in capfd.readouterr().out
     what = [note.detail if note.what == "order" else note.what for note in machine.noted()]
     assert "quit -t 5" not in what[what.index("begin") :], "the GPU is free before the first begins"
     assert machine.left() == []

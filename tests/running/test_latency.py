@@ -114,9 +114,9 @@ def test_a_study_without_it_says_how_to_measure(study: Path, tmp_path: Path) -> 
     fabricate(folder, grid(sparsities=[0.9], initial_sparsities=[0], seeds=[1]))
     main(["aggregate", str(folder)])
     assert main(["table", "latency", str(folder)]) == 0
-    assert "python -m fggp latency" in (folder / "tables/latency.md").read_text()
+    assert "fggp latency" in (folder / "tables/latency.md").read_text()
     figure, data = draw("latency", Material(folder))
-    assert "python -m fggp latency" in str(figure.get_label())
+    assert "fggp latency" in str(figure.get_label())
     assert data.empty
     assert 'id="latency"' not in page(folder)
 

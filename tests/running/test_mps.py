@@ -82,9 +82,9 @@ def test_a_service_that_does_not_come_up_says_why_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("conduct", "why"),
     [
-        ("hang-start", f"-d has not returned in {LONGER:g} seconds"),
-        ("hang-start detached deaf", f"-d has not returned in {LONGER:g} seconds"),
-        ("hang-orders", f"has not answered in {LONGER:g} seconds"),
+        ("hang-start", f"-d did not return within {LONGER:g} seconds"),
+        ("hang-start detached deaf", f"-d did not return within {LONGER:g} seconds"),
+        ("hang-orders", f"did not answer within {LONGER:g} seconds"),
     ],
 )
 def test_a_service_that_hangs_is_given_up_and_leaves_nothing(
@@ -211,7 +211,7 @@ def test_a_folder_that_cannot_be_made_is_no_service(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fggp.running.mps.SOCKETS", "/no/such/place")
-    with pytest.raises(NoMps, match="no place in /no/such/place: No such file"), mps():
+    with pytest.raises(NoMps, match="cannot be created in /no/such/place: No such file"), mps():
         pass
     assert machine.noted() == []
 

@@ -47,7 +47,9 @@ def test_the_margin_can_be_changed_and_switched_off(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv(MARGIN, "none")
     assert Allocation.here() is None
     monkeypatch.setenv(MARGIN, "soon")
-    with pytest.raises(Failure, match="FGGP_MARGIN=soon is no number of seconds; set one, or none"):
+    with pytest.raises(
+        Failure, match="FGGP_MARGIN=soon is not a number of seconds; give a number, or none"
+    ):
         Allocation.here()
 
 
@@ -125,8 +127,8 @@ def test_an_allocation_without_time_for_a_step_is_a_failure_and_not_another_try(
     with pytest.raises(Failure) as caught:
         allocation.ends()
     assert str(caught.value) == (
-        "Slurm job 42 ends in 30 s, before a single step of training, and 60 s are kept to stop "
-        "in; give it a longer runtime, or set FGGP_MARGIN to less"
+        "Slurm job 42 has 30 s left, too few for a step in addition to the 60 s reserved for a "
+        "checkpoint; give it a longer runtime, or lower FGGP_MARGIN"
     )
     assert not allocation.cut
 
@@ -183,7 +185,9 @@ def test_the_variables_of_a_job_that_is_over_end_no_training(
         program(slurm / "squeue", text)
     assert Allocation.here() is None
     said = capfd.readouterr().err
-    assert said.startswith("fggp: Slurm job 42 is over and its variables are left in this shell")
+    assert said.startswith(
+        "fggp: Slurm job 42 has ended, but its variables are still set in this shell"
+    )
     assert "`unset SLURM_JOB_ID " in said
     assert said.count("\n") == 1
 
@@ -193,7 +197,7 @@ def test_a_job_that_slurm_knows_no_more_is_over_whatever_its_variables_say(
 ) -> None:
     program(slurm / "squeue", LEFT_OVER["unknown to Slurm"] or "")
     assert Allocation.here() is None
-    assert "Slurm job 42 is over" in capfd.readouterr().err
+    assert "Slurm job 42 has ended" in capfd.readouterr().err
 
 
 def test_a_job_that_was_given_more_time_is_not_over(

@@ -299,6 +299,6 @@ def test_results_brought_back_do_not_hide_those_taken_away(
     new.settle()
     finish(new, wanted=lambda cell: cell.id == first.id)
     capsys.readouterr()
-    study().settle()  # takes away the one trained anew, and brings 21 back
+    study().settle()  # takes away the one trained again, and brings 21 back
     assert len(results()) == 21
     assert "other settings than the study now has: 1;" in capsys.readouterr().err

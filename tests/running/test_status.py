@@ -168,7 +168,7 @@ def test_a_process_of_this_machine_that_is_gone_has_stalled(look: Look) -> None:
     owned(ended_process())
     found = look()
     assert found["cell"]["state"] == "stalled"
-    assert "ended without a result; a rerun begins afresh" in found["cell"]["note"]
+    assert "ended without a result; a rerun starts from the beginning" in found["cell"]["note"]
     assert found["status"] == 1
     beside("ckpt").touch()
     log(LINE.format(2))
@@ -300,7 +300,7 @@ def test_an_error_of_an_earlier_attempt_is_over(look: Look, after: str) -> None:
 
 
 def test_being_refused_for_another_process_is_no_failure(look: Look) -> None:
-    log(f"fggp: {NAME}: process 3 on x trains this cell; wait for it, or end it\n")
+    log(f"fggp: {NAME}: process 3 on x is training this cell; wait for it, or stop it\n")
     assert look()["cell"]["state"] == "waiting"
     owned(os.getpid())
     assert look()["cell"]["state"] == "running"
@@ -525,9 +525,9 @@ def test_the_page_names_what_needs_a_look(capsys: pytest.CaptureFixture[str]) ->
     assert "done 10, running 0, waiting 11, stalled 0, failed 1" in text
     assert f"  {NAME}  epoch 0/4;" in text
     assert f"    results/small/logs/{NAME}.log" in text
-    assert "nothing runs" in text
+    assert "no cell is running" in text
     assert "core hours used" in text
-    assert "an estimate" in text
+    assert "(estimate)" in text
     assert "the median of 10 finished cells of this study" in text
     assert "\x1b" not in text
 
@@ -545,10 +545,10 @@ def test_running_cells_stand_with_the_one_that_has_most_left_first(
         path.write_text(LINE.format(epoch))
     assert main(["status", "small", "--top", "1"]) == 75
     text = capsys.readouterr().out
-    assert "running, most left first:\n  vgg19/s90/i50/gmp/seed1  epoch 1/4" in text
+    assert "running (most time left first):\n  vgg19/s90/i50/gmp/seed1  epoch 1/4" in text
     assert "validation 50.00 %, test 50.00 %" in text
     assert "  and 1 more; --top 2 shows all" in text
-    assert "if 2 go on" in text
+    assert "with 2 cells running" in text
 
 
 def test_other_endings_than_a_completed_training_are_counted(

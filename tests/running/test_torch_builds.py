@@ -73,7 +73,7 @@ def test_the_command_is_that_of_the_environment(tmp_path: Path) -> None:
 
 def test_without_a_build_the_way_out_is_another_driver_or_gpu() -> None:
     assert installation(470, (8, 0)).startswith("update the driver to 525 or newer")
-    assert installation(580, (6, 0)).startswith("not supported: take a V100")
+    assert installation(580, (6, 0)).startswith("not supported: use a V100")
     assert "--device cpu" in installation(580, (6, 0))
 
 
@@ -100,7 +100,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_driver_older_than_the_build_is_named_with_the_build_that_it_runs() -> None:
     finding = found(Probed(torch="2.15.0", cuda="13.2", warnings=OLD), "535.104.05", "9.0")
-    assert finding.state == "wrong"
+    assert finding.state == "error"
     assert "with driver 535.104.05" in finding.found
     assert "its CUDA 13.2 needs driver 580 or newer" in finding.found
     assert OLD[0] in finding.found
@@ -143,7 +143,7 @@ def test_a_gpu_without_kernels_in_the_build_is_wrong_whether_or_not_a_step_was_t
     volta = Gpu(V100.name, V100.capability, V100.memory, V100.free, trouble)
     probed = Probed(torch="2.15.0", cuda="13.2", gpus=(volta,), architectures=NEWEST)
     finding = found(probed, "580.65.06", "7.0")
-    assert finding.state == "wrong"
+    assert finding.state == "error"
     assert "capability 7.0: this PyTorch is built for sm_75 sm_80" in finding.found
     assert finding.fix == "make setup CUDA=12"
     older = Probed(torch="2.10.0", cuda="12.8", gpus=(V100,), architectures=OLDER)
@@ -157,16 +157,16 @@ def test_a_gpu_older_than_every_build_is_not_supported() -> None:
 
 def test_the_pages_name_the_same_commands_and_drivers() -> None:
     root = Path(__file__).parents[2]
-    readme = (root / "README.md").read_text()
+    page = (root / "docs/install.md").read_text()
     for text in ("make setup CUDA=12", "make setup TORCH=cpu", "pytorch-gpu", "not supported"):
-        assert text in readme
+        assert text in page
     for build, lock in ((CUDA13, "requirements.lock"), (CUDA12, "requirements-cuda12.lock")):
         pinned = re.search(r"^torch==(\d+\.\d+)", (root / lock).read_text(), re.MULTILINE)
         assert pinned
-        row = next(line for line in readme.splitlines() if f"(`{lock}`)" in line)
+        row = next(line for line in page.splitlines() if f"(`{lock}`)" in line)
         assert f"| {pinned[1]}, CUDA {build.conda.removesuffix('.0')} " in row
         assert f"| {build.driver} or newer |" in row
         assert " {}.{} (".format(*build.capability) in row
-    pages = [root / name for name in ("README.md", "environment.yml", "envs/train.yml")]
+    pages = [root / name for name in ("docs/install.md", "environment.yml", "envs/train.yml")]
     for page in [*pages, root / "docs/troubleshooting.md"]:
         assert "CONDA_OVERRIDE_CUDA=12.8" in page.read_text(), page

@@ -292,9 +292,12 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "name that is no file name": ({"data": DATA | {"name": "../x"}}, ["data.name: '../x'"]),
     "empty list": ({"seeds": []}, ["seeds: []", "at least 1"]),
     "empty mapping": ({"methods": {}}, ["methods: {}", "at least 1"]),
-    "equal seeds": ({"seeds": [1, 2, 1]}, ["seeds: [1, 2, 1] holds a value twice"]),
-    "equal sparsities": ({"sparsities": [0.9, "9/10"]}, ["sparsities: [0.9, 0.9] holds", "twice"]),
-    "equal starts": ({"initial_sparsities": [0, 0.0]}, ["initial_sparsities: [0, 0]", "twice"]),
+    "equal seeds": ({"seeds": [1, 2, 1]}, ["seeds: [1, 2, 1] has duplicate values"]),
+    "equal sparsities": ({"sparsities": [0.9, "9/10"]}, ["sparsities: [0.9, 0.9] has duplicate"]),
+    "equal starts": (
+        {"initial_sparsities": [0, 0.0]},
+        ["initial_sparsities: [0, 0] has duplicate"],
+    ),
     "start above a target": (
         {"initial_sparsities": [0, 0.95]},
         ["initial_sparsities: 0.95", "below 0.9"],
@@ -323,7 +326,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "dense layers with more weights than the target": (
         {"pruning": {"end_epoch": 3, "dense": ["conv5_1", "conv5_2", "conv5_3", "conv5_4"]}},
-        ["pruning.dense: these layers of vgg19 hold", "leave a layer out"],
+        ["pruning.dense: these layers of vgg19 hold", "remove a layer from the list"],
     ),
     "smoothing everything": ({"training": {"label_smoothing": 1}}, ["training.label_smoothing: 1"]),
     "an unknown padding": (
@@ -334,20 +337,20 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"pruning": {"begin_epoch": 3, "end_epoch": 3}},
         ["pruning.begin_epoch: 3", "nearest valid is 2"],
     ),
-    "folder without a path": ({"data": DATA | {"kind": "folder"}}, ["data.path: is missing"]),
+    "folder without a path": ({"data": DATA | {"kind": "folder"}}, ["data.path: missing"]),
     "folder with an empty path": (
         {"data": DATA | {"kind": "folder", "path": " "}},
-        ["data.path: is missing"],
+        ["data.path: missing"],
     ),
     "path with a zero byte": (
         {"data": DATA | {"kind": "folder", "path": "a\0b"}},
-        ["data.path: 'a\\x00b' is no name"],
+        ["data.path: 'a\\x00b' is not the name"],
     ),
     "label in capitals": (
         {"methods": {"FGGP": {"method": "fggp"}}},
-        ["methods.FGGP: 'FGGP' names files", "did you mean 'fggp'?"],
+        ["methods.FGGP: 'FGGP' is used as a file name", "did you mean 'fggp'?"],
     ),
-    "label without a letter": ({"methods": {"/": {"method": "gmp"}}}, ["methods./: '/' names"]),
+    "label without a letter": ({"methods": {"/": {"method": "gmp"}}}, ["methods./: '/' is used"]),
     "label longer than file names": (
         {"methods": {"a" * 101: {"method": "gmp"}}},
         ["methods.a", "at most 100 characters"],
@@ -419,14 +422,14 @@ def test_a_bad_value_gives_one_line_with_file_key_value_and_fix(
         ("# nothing\n", "a study is a mapping of keys"),
         ("- demo\n", "a study is a mapping of keys"),
         ("demo\n", "a study is a mapping of keys"),
-        ("seeds: [1]\nseeds: [2]\n", "seeds: stands twice; keep one of them"),
-        ("training: {epochs: 1, epochs: 2}\n", "epochs: stands twice; keep one of them"),
+        ("seeds: [1]\nseeds: [2]\n", "seeds: duplicate key; keep one of them"),
+        ("training: {epochs: 1, epochs: 2}\n", "epochs: duplicate key; keep one of them"),
         ("seeds: [1\n", "expected ',' or ']'"),
         ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
         ("\x00", "special characters are not allowed"),
         ("data:\n\tkind: digits\n", "line 2, column 1: found character '\\t'"),
         ("a: 1\n  b: 2\n", "line 2, column 4: mapping values are not allowed here; fix the YAML"),
-        ("a: " + "[" * 5000, "brackets stand too deep in each other"),
+        ("a: " + "[" * 5000, "too many nested brackets"),
     ],
 )
 def test_a_file_that_is_no_study_gives_one_line_with_its_path(

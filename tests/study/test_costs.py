@@ -194,7 +194,7 @@ def test_disk_is_mostly_the_weights_that_are_kept() -> None:
     assert sparse is not None
     assert checkpoint is not None
     assert 70e6 < dense < 100e6
-    assert 8e6 < sparse < 10e6  # 8.08 MB of packed weights at 90 %, by the README
+    assert 8e6 < sparse < 10e6  # 8.08 MB of packed weights at 90 %, by docs/deployment.md
     assert checkpoint > 2 * 4 * 2 * 20_035_018
     assert costs.study_bytes([cell(), cell("gmp")], CIFAR, 2) == dense + sparse + 2 * checkpoint
 

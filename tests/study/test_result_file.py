@@ -198,7 +198,7 @@ def test_numbers_edited_by_hand_are_noticed_and_the_other_file_holds(
     block, key, value = edit
     content[block][key] = value
     edited.write_text(json.dumps(content))
-    with pytest.raises(ResultError, match="its numbers are not those that were written"):
+    with pytest.raises(ResultError, match="its numbers were changed after it was written"):
         read(edited)
     assert restore(CELL, path)
     assert fingerprint(read(path)) == fingerprint(RESULT)

@@ -39,10 +39,10 @@ def test_a_date_stays_the_text_that_it_is() -> None:
 
 
 REFUSED = {
-    "a key twice": ("a: {x: 1, x: 2}\n", "x: stands twice"),
-    "a key twice beside a merge": ("a: &a {x: 1}\nb: {<<: *a, y: 1, y: 2}\n", "y: stands twice"),
-    "a key twice in what is merged": ("a: {<<: {x: 1, x: 2}}\n", "x: stands twice"),
-    "a merge twice": ("a: &a {x: 1}\nb: {<<: *a, <<: *a}\n", "<<: stands twice; merge several"),
+    "a key twice": ("a: {x: 1, x: 2}\n", "x: duplicate key"),
+    "a key twice beside a merge": ("a: &a {x: 1}\nb: {<<: *a, y: 1, y: 2}\n", "y: duplicate key"),
+    "a key twice in what is merged": ("a: {<<: {x: 1, x: 2}}\n", "x: duplicate key"),
+    "a merge twice": ("a: &a {x: 1}\nb: {<<: *a, <<: *a}\n", "<<: duplicate key; merge several"),
     "octal": ("a: 010\n", "line 1, column 4: 010 is 8 in YAML 1.1 and 10 in YAML 1.2"),
     "octal key": ("a: {017: 1}\n", "017 is 15 in YAML 1.1 and 17"),
     "sixties": ("a: 1:30\n", "1:30 is 90 in YAML 1.1, which counts in sixties"),
@@ -92,7 +92,7 @@ def test_a_method_can_be_merged_into_another_label(tmp_path: Path) -> None:
 def test_a_text_that_yaml_takes_for_a_flag_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(f"base: {CONFIG}/demo.yaml\nmethods: {{off: {{method: gmp}}}}\n")
-    with pytest.raises(ConfigError, match="YAML reads on, off, yes and no so: put it in quotes"):
+    with pytest.raises(ConfigError, match="YAML reads on, off, yes and no as booleans: quote it"):
         load(path)
 
 

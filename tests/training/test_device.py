@@ -76,7 +76,7 @@ def test_a_gpu_that_was_given_and_is_not_seen_ends_the_training(
     with pytest.raises(Failure) as raised:
         choose_device(wanted)
     message = str(raised.value)
-    assert message.startswith(f"this training was given a GPU ({name}={value}), and PyTorch sees")
+    assert message.startswith(f"this training was given a GPU ({name}={value}), but PyTorch sees")
     assert message.endswith("or train on the CPU with --device cpu or FGGP_DEVICE=cpu")
     assert "\n" not in message
     assert choose_device("cpu")[0].type == "cpu", "the CPU is taken where it is asked for"
@@ -149,7 +149,7 @@ def test_the_fix_is_that_of_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Failure, match=r"built with no CUDA: Torch not compiled.*make setup"):
         usable("auto")
     monkeypatch.setattr(torch.version, "cuda", "13.2")
-    with pytest.raises(Failure, match="run `python -m fggp doctor` there"):
+    with pytest.raises(Failure, match="run `fggp doctor` there"):
         usable("auto")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles")
     with pytest.raises(Failure, match="remove CUDA_VISIBLE_DEVICES=NoDevFiles, which hides it"):

@@ -93,7 +93,7 @@ def refusal(runs: Path, data: Path, wanted: Cell) -> str:
 
 def test_without_the_dense_result_it_says_what_to_train_first(tmp_path: Path, data: Path) -> None:
     text = refusal(tmp_path, data, cell("global-mp"))
-    assert "is missing or another; train vgg19/s0/i0/dense/seed1 first" in text
+    assert "is missing or of another cell; train vgg19/s0/i0/dense/seed1 first" in text
 
 
 def test_a_dense_network_of_another_training_is_not_taken(runs: Path, data: Path) -> None:
@@ -106,7 +106,7 @@ def test_weights_that_are_gone_or_exchanged_are_named(runs: Path, data: Path) ->
     pack({name: value + 1 for name, value in state.items()}, weights_path(result))
     assert "does not belong to seed1.json" in refusal(runs, data, cell("global-mp"))
     weights_path(result).unlink()
-    assert "are gone; delete" in refusal(runs, data, cell("global-mp"))
+    assert "are missing; delete" in refusal(runs, data, cell("global-mp"))
 
 
 def test_a_dense_network_of_other_data_is_not_taken(runs: Path, data: Path) -> None:

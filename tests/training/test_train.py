@@ -485,7 +485,7 @@ def test_after_a_rejected_checkpoint_training_starts_afresh(
         train(cell(), digits, device=CPU, store=store, stop=stop_after(4))
     truncated(0.5)(store.path)
     outcome = train(cell(), digits, device=CPU, store=store).plain()
-    assert "training afresh" in capsys.readouterr().err
+    assert "training from the beginning" in capsys.readouterr().err
     assert canonical(outcome) == canonical(undisturbed(cell()))
 
 
@@ -630,7 +630,7 @@ def test_a_cell_in_training_is_refused_to_others_by_the_process_that_trains_it(
     assert run_cell(cell(), data, out, device="cpu", tick=meanwhile)
     assert len(complaints) == STEPS
     assert complaints[0].startswith(f"{out}: process {os.getpid()} on ")
-    assert "trains this cell; wait for it, or end it" in complaints[0]
+    assert "is training this cell; wait for it, or stop it" in complaints[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])

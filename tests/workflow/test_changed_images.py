@@ -15,7 +15,7 @@ pytestmark = pytest.mark.long
 CHANGED = "data/pictures has changed since data/pictures.npz was made: 1 changed (train/a/0.png)"
 
 
-def mend(checkout: Checkout) -> None:
+def restore(checkout: Checkout) -> None:
     """Let one image show what another one does."""
     folder = checkout / "data/pictures/train/a"
     (folder / "0.png").write_bytes((folder / "1.png").read_bytes())
@@ -36,10 +36,8 @@ def test_every_way_to_a_training_notices_changed_images(
     command = ("snakemake", "--cores", "1", "--configfile", "config/few.yaml", "--until", "prepare")
     fresh.fggp("prepare", "few")
     before = (fresh / "data/pictures.npz").read_bytes()
-    mend(fresh)
-    assert doctor(fresh, monkeypatch) == Finding(
-        "images", "wrong", CHANGED, "python -m fggp prepare few"
-    )
+    restore(fresh)
+    assert doctor(fresh, monkeypatch) == Finding("images", "error", CHANGED, "fggp prepare few")
 
     ran = fresh.run(*command)
     assert f"fggp: {CHANGED}; preparing it again" in ran.err
@@ -53,7 +51,7 @@ def test_every_way_to_a_training_notices_changed_images(
     assert "train/a/0.png cannot be decoded" in ran.err
     assert (fresh / "data/pictures.npz").read_bytes() == after, "it was lost"
 
-    mend(fresh)
+    restore(fresh)
     assert "has other images" not in fresh.fggp("prepare", "few").err
 
 

@@ -114,7 +114,7 @@ def test_the_report_holds_tables_figures_and_their_captions(study: Checkout) -> 
         "dashed grey line is the dense network of the same backbone",
         "What each recorded mask update changes",
         "The study on one page",
-        "What ran where: processors, versions",
+        "Provenance of the trainings: processors, versions",
     ):
         assert caption in flat, caption
     pictures = [f"{name}.png" for name in FIGURE_NAMES]
@@ -158,7 +158,7 @@ def test_a_second_run_has_nothing_to_do(study: Checkout) -> None:
 def test_fggp_run_after_snakemake_changes_nothing(study: Checkout) -> None:
     before = study.files("results", "data")
     ran = study.fggp("run", "tiny")
-    assert ran.out == "all is trained; next: fggp analyse results/tiny\n", ran
+    assert ran.out == "all cells are trained; next: fggp analyse results/tiny\n", ran
     (study / f"{HOME}/.run.lock").unlink()
     assert study.files("results", "data") == before
     assert study.dry().jobs == {}

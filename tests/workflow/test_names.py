@@ -64,7 +64,7 @@ def test_a_name_that_a_shell_or_a_pattern_reads_is_refused_in_one_line(
     with pytest.raises(ConfigError) as refusal:
         check_name(name)
     said = str(refusal.value)
-    assert "it is made of A to Z, a to z, 0 to 9 and _, with . and - between them" in said
+    assert "only A–Z, a–z, 0–9 and _ are allowed, with . and - between them" in said
     assert "rename the file" in said
     assert "\n" not in said
     with pytest.raises(ConfigError) as refusal:

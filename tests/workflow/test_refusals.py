@@ -106,7 +106,7 @@ def test_a_damaged_data_file_is_refused_before_there_are_jobs(pictures: Checkout
     path.write_bytes(path.read_bytes()[:5000])
     (line,) = refusals(pictures)
     assert "data/pictures.npz is damaged or not a data file of fggp" in line
-    assert "delete it and make it again with `python -m fggp prepare`" in line
+    assert "delete it and make it again with `fggp prepare`" in line
 
 
 def test_a_finished_study_needs_no_data(study_by_hand: Checkout) -> None:
@@ -140,7 +140,7 @@ def test_a_study_is_not_run_twice_at_once(fresh: Checkout) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert fresh.fggp("run", "few", status=1).complaint == (
-        "fggp: results/few: another `fggp run` trains this study; wait for it, or end it"
+        "fggp: results/few: another `fggp run` is training this study; wait for it, or stop it"
     )
     first.terminate()
     text = first.communicate(timeout=TIMEOUT)[0]
@@ -185,7 +185,7 @@ def test_with_the_disk_full_the_old_checkpoint_stays_and_with_room_the_bits_are_
         assert not path.exists()
         filler.unlink()
         ran = untrained.fggp(*command)
-        assert "epoch    1/" not in ran.out, "it began afresh"
+        assert "epoch    1/" not in ran.out, "it began from the beginning"
         assert untrained.fingerprints("long") == undisturbed.fingerprints("long")
 
 

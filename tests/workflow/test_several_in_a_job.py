@@ -36,7 +36,10 @@ def test_a_job_of_several_cells_makes_the_files_of_each_and_harms_no_neighbour(
     assert f"failed   {CELL}2" in log
     assert f"trained  {CELL}3" in log
     assert f"failed: {CELL}2 (exit status 1), see results/pair/logs/{CELL}2.log" in log
-    assert "trains this cell; wait for it, or end it" in packed.log(f"{CELL}2", "pair").read_text()
+    assert (
+        "is training this cell; wait for it, or stop it"
+        in packed.log(f"{CELL}2", "pair").read_text()
+    )
 
     # Snakemake takes all files of a failed job away; none of the two is lost.
     said = packed.fggp("aggregate", "pair", "--partial")

@@ -38,7 +38,7 @@ rule aggregate:
         "python -m fggp aggregate {params.home:q} > {log:q} 2>&1"
 
 
-# A declaration that changes makes tables and figures anew, and trains nothing.
+# A changed declaration remakes tables and figures, and trains nothing.
 rule table:
     input:
         RUNS_CSV,

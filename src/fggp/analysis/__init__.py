@@ -1,1 +1,1 @@
-"""From result files to tables and figures: table in, table or figure out, and no training."""
+"""From result files to tables and figures, without training."""

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, get_args
 from fggp.foundation.docstrings import Docstring, parse
 
 Head = Literal["Results", "Ablations", "Diagnostics", "Provenance"]
-"""What a table or figure stands under, in the report, on the page and in lists."""
+"""The headings of tables and figures in the report, on the page and in lists."""
 
 Maker = TypeVar("Maker", bound=Callable[..., Any])
 
@@ -27,11 +27,11 @@ class Declaration:
 
     Attributes:
         name: as written on the command line and in names of files.
-        under: the head that it stands under.
-        place: where it stands under its head; equal places go by name.
+        under: its heading.
+        place: its position under the heading; equal places are sorted by name.
         module: the name of its file.
         function: the name of the function that makes it.
-        docstring: what that function says: the first line is the alternative text of a figure and
+        docstring: of that function: the first line is the alternative text of a figure and
             the entry in ``figures/README.md``; the paragraphs after it complete the caption.
 
     """
@@ -45,7 +45,7 @@ class Declaration:
 
     @property
     def alt(self) -> str:
-        """What it shows in one sentence of plain text."""
+        """Its content in one sentence of plain text."""
         return self.docstring.summary.replace("``", "")
 
     @property
@@ -72,7 +72,7 @@ def table(name: str, under: Head, *, place: int = 100) -> Callable[[Maker], Make
 
 
 def declared(folder: Path, decorator: str) -> dict[str, Declaration]:
-    """Return what the files of a folder declare with a decorator, by head and place.
+    """Return the declarations of a folder's files with a decorator, by heading and place.
 
     Raises ValueError where two have one name.
     """
@@ -88,7 +88,7 @@ def declared(folder: Path, decorator: str) -> dict[str, Declaration]:
 
 
 def by_head(declarations: Mapping[str, Declaration]) -> dict[Head, list[Declaration]]:
-    """Return declarations under their heads."""
+    """Return declarations under their headings."""
     heads: dict[Head, list[Declaration]] = {}
     for it in declarations.values():
         heads.setdefault(it.under, []).append(it)
@@ -117,6 +117,6 @@ HERE = Path(__file__).parent
 TABLES = declared(HERE / "tables", "table")
 FIGURES = declared(HERE / "figures", "figure")
 FORMATS = ("pdf", "png", "svg")
-"""What a figure can be written as: papers take ``pdf`` or ``svg``, a page the smaller picture."""
+"""File formats of figures: ``pdf`` or ``svg`` for papers, the smaller picture for a page."""
 PAGE = "page.html"
 """The page of a study, in its folder."""

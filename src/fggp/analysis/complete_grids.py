@@ -49,7 +49,7 @@ class Counts:
 
     @property
     def points(self) -> float:
-        """How many points of accuracy one image is."""
+        """The points of accuracy that one image represents."""
         return 100 / self.images
 
     @cached_property
@@ -86,8 +86,7 @@ def both_starts(runs: DataFrame) -> Counts | None:
         The counts, or None where fewer than two labels share a setting.
 
     Raises:
-        ResultError: naming what is missing, unless ``runs`` is marked partial, and what is there
-            twice.
+        ResultError: naming missing results, unless ``runs`` is marked partial, and duplicates.
 
     """
     chosen = runs[runs["ranks"] & (runs["starts"] == "both")]
@@ -127,7 +126,7 @@ def refuse_gaps(chosen: DataFrame, by: Sequence[str], runs: DataFrame, what: str
             for gap in gaps[:3]
         ]
         raise ResultError(
-            f"the {what} misses {len(gaps)} results ({'; '.join(named)}); train them, "
+            f"the {what} lacks {len(gaps)} results ({'; '.join(named)}); train them, "
             "or aggregate the study with --partial"
         )
 
@@ -173,7 +172,7 @@ def _wide(chosen: DataFrame, levels: list[str]) -> DataFrame:
     twice = chosen[chosen.duplicated(keys)]
     if not twice.empty:
         raise ResultError(
-            f"runs.csv holds {len(twice)} results twice (first: {twice.iloc[0]['entry']}, seed "
+            f"runs.csv has {len(twice)} duplicate results (first: {twice.iloc[0]['entry']}, seed "
             f"{twice.iloc[0]['seed']}); aggregate the study again"
         )
     return chosen.set_index(keys)["correct_last"].unstack("entry")

@@ -1,4 +1,4 @@
-"""How the default of `fggp` was chosen before the authors' code was read: two studies, two tests.
+"""The choice of the default of `fggp` before the authors' code was read: two studies, two tests.
 
 The rule is ``default_reading`` in ``config/stats.yaml``, declared before its study had results. One
 study compared every setting of fggp with the default of that time; another repeated the winner on

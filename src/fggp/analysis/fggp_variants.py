@@ -1,4 +1,4 @@
-"""Which labels of a study are `fggp`, and how their settings differ."""
+"""The labels of a study that are `fggp`, and the differences in their settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_candidate(settings: Mapping[str, Any]) -> bool:
 
 
 def apart(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    """Return in words what the settings of a method are otherwise than by default, if anything."""
+    """Return in words the settings of a method that differ from the default, if any."""
     return ", ".join(
         f"{key.replace('_', ' ')} {_words(value)}"
         for key, value in settings.items()
@@ -61,7 +61,7 @@ SHARES = {
 }
 
 
-"""What a rate is a share of, by pool; candidates per pruned weight (quota) are no such share."""
+"""The base of a rate, by pool; candidates per pruned weight (quota) are not a share."""
 
 
 class Variant(NamedTuple):
@@ -82,7 +82,7 @@ class Variant(NamedTuple):
 
     @property
     def pool(self) -> str:
-        """What its rate is a share of."""
+        """The base of its rate."""
         return str(json.loads(self.rest)["pool"])
 
     @property

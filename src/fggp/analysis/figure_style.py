@@ -1,4 +1,4 @@
-"""How figures look and are saved: one size, one colour per label, the same bytes every time.
+"""The style of figures: one size, one colour per label, reproducible bytes.
 
 Figures are drawn with matplotlib. seaborn draws the heat map of ranks, where it is simpler. The
 others show paired seeds, intervals that are computed elsewhere, or lines cut at an axis limit, for
@@ -34,7 +34,7 @@ METADATA: dict[str, dict[str, str | None]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
 }
-"""Of each format, so that nothing in a file depends on when or where it was written."""
+"""Metadata of each format, so that no file depends on when or where it was written."""
 
 COLOURS = Path("config/colours.yaml")
 
@@ -71,7 +71,7 @@ class Look(NamedTuple):
 
 
 FIXED = {"fggp": Look("#D55E00", "o"), "dense": Look("#777777", "", "--")}
-"""Also where the map of colours is out of reach."""
+"""Used even if the map of colours cannot be read."""
 
 # Cycled in step; 7, 8 and 21 (lines change every seventh label) repeat only after 168 labels.
 SPARE_COLOURS = ("#E69F00", "#CC79A7", "#000000", "#332288", "#999933", "#882255", "#8C510A")
@@ -92,7 +92,7 @@ def styled(width: float = WIDTH) -> Iterator[None]:
 
 
 def looks(labels: Sequence[str]) -> dict[str, Look]:
-    """Return the look of each label: that of the map, else the next spare one, all distinct.
+    """Return a distinct style for each label: from the map, else the next unused one.
 
     Raises ResultError where the map cannot be read.
     """

@@ -18,7 +18,7 @@ CONTENDERS = (
     *("fggp shrunk", "torch shrunk"),
 )
 """The ways of computing a network, as `fggp.fast.contenders` names them."""
-ADVICE = "no latency was measured, python -m fggp latency STUDY does that"
+ADVICE = "no latencies measured; run `fggp latency STUDY`"
 
 
 def latencies(study_folder: Path | None) -> DataFrame:
@@ -38,8 +38,8 @@ def latencies(study_folder: Path | None) -> DataFrame:
     unknown = {it.cell for it in found} - cells.keys()
     if unknown:
         raise ResultError(
-            f"{study_folder / LATENCY}: {min(unknown)} is no cell of the study; delete the file, "
-            f"and measure again with `python -m fggp latency {quote(study_folder.name)}`"
+            f"{study_folder / LATENCY}: {min(unknown)} is not a cell of the study; delete the "
+            f"file, and measure again with `fggp latency {quote(study_folder.name)}`"
         )
     found.sort(key=lambda it: (cells[it.cell][0], it.batch, it.threads))
     rows = [keys(cells[it.cell][1]) | it.model_dump() for it in found]

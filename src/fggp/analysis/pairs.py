@@ -1,4 +1,4 @@
-"""The grids of methods, and which rivals the reference method meets on which settings."""
+"""The grids of methods, and the rivals of the reference method on each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Pair(NamedTuple):
 
     @property
     def images(self) -> NDArray[np.int64]:
-        """How many more images the reference gets right."""
+        """The number of images that the reference gets right in addition."""
         return self.counts.entry(self.reference) - self.counts.entry(self.rival)
 
     @property
@@ -78,8 +78,8 @@ def pairs(runs: DataFrame, plan: Plan) -> list[Pair]:
 
 
 def nothing(plan: Plan) -> str:
-    """Return what a table says that has no pair to compare."""
+    """Return the text of a table without a pair to compare."""
     return (
-        f"Nothing to compare: it takes the reference method {plan.reference} and a rival "
+        f"Nothing to compare: needs the reference method {plan.reference} and a rival "
         "with results in the same settings."
     )

@@ -1,4 +1,4 @@
-"""The declared plan of the analysis, and the other declarations: read, checked, never guessed."""
+"""Read and check the declared plan of the analysis and the other declarations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Chance = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
 class DefaultReading(Record):
-    """What decides which reading of the abstract the method of that name is."""
+    """The rule that chooses the default reading of the abstract."""
 
     study: Name
     test: Literal["grid"]
@@ -36,7 +36,7 @@ class DefaultReading(Record):
 
 
 class Plan(Record):
-    """What is compared with what, and how; see the comments in ``config/stats.yaml``."""
+    """The comparisons and their statistics; see the comments in ``config/stats.yaml``."""
 
     reference: Name
     primary: Literal["last"]

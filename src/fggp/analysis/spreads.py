@@ -29,9 +29,9 @@ SPREADS = (
     "Satterthwaite) where the check of the plan for this pair (table tests, one spread for every "
     "backbone, sparsity or start) rejects one variance."
 )
-"""How intervals come by their variance, for the notes of tables."""
+"""The source of the variance of intervals, for the notes of tables."""
 POOLED, OWN = "pooled", "per setting"
-"""What a table calls one variance for all settings, and one for each."""
+"""The words for one variance for all settings, and one for each."""
 
 
 class SpreadCheck(NamedTuple):
@@ -74,7 +74,7 @@ class Noise(NamedTuple):
 
     @property
     def word(self) -> str | None:
-        """How a table names the spread; None where there is none."""
+        """The words for the spread; None without one."""
         return (OWN if self.own else POOLED) if self.known else None
 
 

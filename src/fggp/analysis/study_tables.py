@@ -1,4 +1,4 @@
-"""What figures are drawn from: the tables of a study and its configuration."""
+"""The data of figures: the tables of a study and its configuration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Material:
     """The tables of a study's folder, each read when it is first asked for.
 
     They raise ResultError where their file is missing or not such a table; what comes from the
-    configuration is empty where that is out of reach.
+    configuration is empty if that is not available.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -94,12 +94,12 @@ class Material:
 
     @cached_property
     def looks(self) -> dict[str, Look]:
-        """How each label of the study, and the dense reference, are drawn in every figure."""
+        """The style of each label of the study, and of the dense reference, in every figure."""
         return looks([*self.labels, DENSE])
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """What figures write for each label of the study, and for the dense reference."""
+        """The display name of each label of the study, and of the dense reference."""
         return display_names([*self.labels, DENSE])
 
     def name(self, entry: str) -> str:
@@ -142,7 +142,7 @@ class Material:
 def read_rows(study_folder: Path, name: str, columns: Sequence[str]) -> DataFrame:
     """Read a table that has several rows per training; raises ResultError where it cannot be."""
     path = study_folder / name
-    fix = f"write it with `python -m fggp aggregate {quote(study_folder.name)}`"
+    fix = f"write it with `fggp aggregate {quote(study_folder.name)}`"
     types = {
         column: "str" if column in TEXT else "int64" if column in WHOLE else "float64"
         for column in columns
@@ -151,7 +151,7 @@ def read_rows(study_folder: Path, name: str, columns: Sequence[str]) -> DataFram
         empty = {column: [""] for column in columns if column not in TEXT}
         rows = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=empty)
     except FileNotFoundError:
-        raise ResultError(f"{path}: is missing; {fix}") from None
+        raise ResultError(f"{path}: missing; {fix}") from None
     except (ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ResultError(f"{path}: not a table of the study ({reason}); {fix}") from None
@@ -163,7 +163,7 @@ def read_rows(study_folder: Path, name: str, columns: Sequence[str]) -> DataFram
 def in_starts(runs: DataFrame) -> DataFrame:
     """Return the trainings of ranking methods and of the dense reference, each where it is shown.
 
-    A method with one start, and the dense network, stand in every start of their backbone: once
+    A method with one start, and the dense network, are in every start of their backbone: once
     per start, which ``start`` names. ``accuracy_percent`` is added. Sorted by backbone, start,
     label and so on, each in the order of the study.
     """

@@ -1,4 +1,4 @@
-"""``analyse``, ``table``, ``figure``, ``page``: from result files to what is shown of a study."""
+"""``analyse``, ``table``, ``figure``, ``page``: from result files to tables, figures and page."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def add(verbs: Any) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="write into this folder, and leave the study as it is",
+        help="write into this folder and leave the study unchanged",
     )
     _add_one(verbs, "table", table, list(TABLES))
     _add_drawing(_add_one(verbs, "figure", figure, list(FIGURES)))
-    text = "write the page of an aggregated study: what its tables and figures say, part by part"
+    text = "write the page of an aggregated study, with its tables and figures"
     study_argument(verb(verbs, "page", page, text, "fggp page demo"))
 
 

@@ -1,4 +1,4 @@
-"""What the verbs share: the argument that names a study, and numbers and devices as options."""
+"""Arguments that the verbs share: the study, and numbers and devices as options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fggp.study.yaml_files import studies
 
 CONFIG = Path("config")
 EXAMPLES = Path(fggp.__file__).parent / "study/examples"
-"""Studies that the installed package brings, for folders that have none of that name."""
+"""Studies in the installed package, used in folders that have no study of that name."""
 
 
 def study_argument(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def study_argument(parser: argparse.ArgumentParser) -> None:
 def study_file(name: str) -> Path:
     """Return the configuration file of a study named by file, by stem or by results folder.
 
-    By stem it is one of config/, else an example that the package brings.
+    A stem means a file in config/, else an example in the package.
     """
     given = Path(name)
     if given.suffix in {".yaml", ".yml"}:
@@ -67,40 +67,42 @@ def load_study(name: str) -> tuple[Path, Study]:
 
 
 def add_partial(parser: argparse.ArgumentParser) -> None:
-    """Add the options that loosen a refusal, and mark what comes of it."""
+    """Add the options that accept what is refused by default, and mark the output."""
     parser.add_argument(
-        "--partial", action="store_true", help="take the cells that are there, and mark the tables"
+        "--partial",
+        action="store_true",
+        help="accept an unfinished study, and mark the tables as partial",
     )
     parser.add_argument(
         "--allow-mixed-device",
         action="store_true",
-        help="let CPU and CUDA results share a table, and mark it",
+        help="allow CPU and CUDA results in one table, and mark it",
     )
 
 
 def add_costs(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what trains."""
+    """Add the options that name the device of an estimate."""
     parser.add_argument(
         "--device",
         choices=sorted(costs.devices()),
-        help="reckon with this one (default: what most finished cells were trained on, "
-        "else the GPU that gpu-check measured last, or a CPU where the precision is fp32)",
+        help="device assumed by the estimate (default: the one most finished cells used, "
+        "otherwise the GPU that gpu-check measured last, or a CPU if the precision is fp32)",
     )
     parser.add_argument(
         "--watts",
         type=positive,
         metavar="W",
-        help="power of the GPU, or of one core (default: as measured in finished cells, "
-        "else a rough figure; the page says which)",
+        help="power of the GPU, or of one core, in watts (default: measured in finished cells, "
+        "otherwise a rough figure; the output names the source)",
     )
 
 
 def chosen(
     options: argparse.Namespace, otherwise: Device, training: Training, results: Collection[Done]
 ) -> Device:
-    """Return the device that the options name, else the other one.
+    """Return the device named by the options, else the given one.
 
-    Its power is what the options say, else what the results measured, else a rough figure.
+    Its power is given by the options, else measured in the results, else a rough figure.
     """
     device = costs.device(options.device) if options.device else otherwise
     if options.watts is None:
@@ -141,9 +143,9 @@ def _number(text: str, fits: Callable[[float], bool], kind: str) -> float:
 
 
 def device_for(options: argparse.Namespace, study: Study) -> str:
-    """Return where to train cells of a study: off a GPU that the study does not ask for.
+    """Return the device to train on: no GPU unless the study asks for one.
 
-    ``--device`` and ``FGGP_DEVICE`` are followed in any case.
+    ``--device`` and ``FGGP_DEVICE`` take precedence.
     """
     return "cpu" if options.device == "auto" and not study.gpus else str(options.device)
 
@@ -165,6 +167,6 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         "--device",
         choices=("auto", "cpu", "cuda"),
         default=os.environ.get("FGGP_DEVICE") or "auto",
-        help="default: $FGGP_DEVICE, else CUDA where the study asks for a GPU and there is one; a "
-        "GPU that is given and cannot be used is an error unless this is cpu",
+        help="default: $FGGP_DEVICE, otherwise CUDA if the study asks for a GPU and there is one; "
+        "a GPU that was allocated but cannot be used is an error, unless this is cpu",
     )

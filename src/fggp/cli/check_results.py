@@ -1,4 +1,4 @@
-"""``check-results``: whether the results in a folder can be trusted to be what they say."""
+"""``check-results``: validate the result files in a folder."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ def add(verbs: Any) -> None:
         verbs,
         "check-results",
         do,
-        "check every result file of a study, by itself and with the others",
+        "validate a study's result files, individually and against each other",
         "fggp check-results results/reference",
     )
     parser.epilog = (
-        "Blocks and types, the cell that the path names, cells that are missing, twice there or\n"
-        "strays, counts of weights and images, mask updates against their schedule, the three\n"
+        "Checks blocks and types, the cell named by the path, missing, duplicate and stray cells,\n"
+        "counts of weights and images, mask updates against their schedule, the three accuracy\n"
         "views against the epochs, time stamps, mixed data, devices and versions, and the files\n"
-        "beside. A warning is told and does not fail.\n\n"
+        "beside each result. A warning is printed but does not change the exit status.\n\n"
         "exit status:\n"
-        "  0  no error\n"
-        f"  1  an error (or there is nothing to check)\n\n{parser.epilog}"
+        "  0  no errors\n"
+        f"  1  errors (or nothing to check)\n\n{parser.epilog}"
     )
     parser.add_argument(
-        "folder", metavar="DIR", type=Path, help="a study's folder, or one that holds several"
+        "folder", metavar="DIR", type=Path, help="the folder of one study or of several"
     )
     parser.add_argument(
-        "--complete", action="store_true", help="a cell without a result is an error, too"
+        "--complete", action="store_true", help="report every cell without a result as an error"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead")
 
 
 def do(options: argparse.Namespace) -> int:
-    """Check, and print a line per problem and a summary."""
+    """Check the results, and print a line per problem and a summary."""
     from fggp.publishing.check.study import check, studies
     from fggp.publishing.check.summary import plain, text
 

@@ -1,4 +1,4 @@
-"""``claims``: which claims of the paper a study bears out."""
+"""``claims``: the verdict of a study on each claim of the paper."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def add(verbs: Any) -> None:
         verbs,
         "claims",
         do,
-        "decide the claims of the paper by an aggregated study",
+        "decide the claims of the paper from the results of a study",
         "fggp claims demo",
     )
     parser.epilog = (
         "The claims and the rules that decide them are declared in config/claims.yaml; without\n"
-        "it, those inside the package hold. Writes tables/claims.csv, .md and .tex as well.\n"
-        "A study without tables, as those in results/reference are, is aggregated on the side\n"
-        "and left as it is.\n\n"
+        "that file, those in the package apply. Also writes tables/claims.csv, .md and .tex.\n"
+        "A study without tables, like those in results/reference, is aggregated in a temporary\n"
+        "folder and not changed.\n\n"
         "exit status:\n"
-        "  0  every claim that the study speaks of holds\n"
-        "  1  some claim fails (or the study cannot be read)\n"
-        "  2  none fails, but some cannot be decided with so many settings and seeds, or the\n"
-        f"     study speaks of none\n\n{parser.epilog}"
+        "  0  all claims that the study covers hold\n"
+        "  1  a claim fails (or the study cannot be read)\n"
+        "  2  no claim fails, but some are undecided for lack of settings or seeds, or the\n"
+        f"     study covers none\n\n{parser.epilog}"
     )
     study_argument(parser)
     add_partial(parser)

@@ -1,4 +1,4 @@
-"""``crate``: a study as one RO-Crate, for a data repository."""
+"""``crate``: pack a study into one RO-Crate, for a data repository."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add(verbs: Any) -> None:
         "--out",
         metavar="FILE",
         type=Path,
-        help="the zip (default: STUDY.crate.zip beside the tables)",
+        help="the zip file (default: STUDY.crate.zip beside the tables)",
     )
 
 

@@ -1,7 +1,7 @@
 """The errors of CUDA that a user can act on, each with its fix.
 
 Sources of the texts: ``cudaError_t`` in NVIDIA's CUDA Runtime API reference, the status names of
-cuBLAS and cuDNN, and what PyTorch says in their place.
+cuBLAS and cuDNN, and the messages that PyTorch prints for them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ BLOCKING = "CUDA_LAUNCH_BLOCKING"
 """The environment variable with which CUDA reports an error where it happens."""
 
 _CONTINUES = "the same command continues from the last checkpoint"
-_BUILD = "`fggp doctor` on that machine says which"
+_BUILD = "`fggp doctor` on that machine prints the command"
 _NODE = f"take another GPU or node (sbatch --exclude), and report this one; {_CONTINUES}"
 
 FIXES = {
     (
         "no kernel image is available",
         "device kernel image is invalid",
-    ): f"this PyTorch has no code for this type of GPU: install one that has; {_BUILD}",
+    ): f"this PyTorch has no kernels for this type of GPU: install a build that has; {_BUILD}",
     (
         "driver version is insufficient",
         "driver on your system is too old",
@@ -35,7 +35,7 @@ FIXES = {
     ): f"the GPU is broken: {_NODE}",
     (
         "device-side assert",
-    ): f"a kernel was given a value that cannot be: repeat with {BLOCKING}=1, which says where",
+    ): f"a kernel received an invalid value: repeat with {BLOCKING}=1, which shows where",
     (
         "mps client",
         "mps server",
@@ -43,18 +43,18 @@ FIXES = {
         "support device connections have been exhausted",
     ): (
         "the service that shares the GPU failed, or a neighbour's training ended it: "
-        f"leave --config cells_per_gpu out, or unset CUDA_MPS_PIPE_DIRECTORY; {_CONTINUES}"
+        f"omit --config cells_per_gpu, or unset CUDA_MPS_PIPE_DIRECTORY; {_CONTINUES}"
     ),
     (
         "busy or unavailable",
-    ): "another process holds the GPU alone: end it (nvidia-smi names it), or take another GPU",
+    ): "another process has exclusive use of the GPU: end it (see nvidia-smi), or use another GPU",
     (
         "cudnn_status_not_initialized",
         "cublas_status_not_initialized",
         "cudnn_status_internal_error",
     ): (
-        "a CUDA library cannot start, mostly for want of GPU memory: see what else runs there "
-        "(nvidia-smi), train fewer cells at once, or install PyTorch anew"
+        "a CUDA library cannot start, usually for lack of GPU memory: check what else runs there "
+        "(nvidia-smi), train fewer cells at once, or reinstall PyTorch"
     ),
     (
         "illegal memory access",
@@ -65,17 +65,17 @@ FIXES = {
         "cudnn_status_execution_failed",
         "cublas_status_execution_failed",
     ): (
-        "the GPU failed, or under MPS a neighbour's training did: "
-        f"{_CONTINUES}; where it happens again, repeat with {BLOCKING}=1"
+        "the GPU failed, or, under MPS, another training did: "
+        f"{_CONTINUES}; if it happens again, repeat with {BLOCKING}=1"
     ),
 }
 """The fix for each group of texts, in small letters; the first that matches is taken."""
 
 
 def cuda_error(text: str) -> str | None:
-    """Return one line with the fix for an error of CUDA; None for another, and for a traceback.
+    """Return one line with the fix for a CUDA error; None for other errors, and for a traceback.
 
-    With `BLOCKING` set a traceback is wanted, for it then ends where the error is.
+    With `BLOCKING` set a traceback is wanted, because it then ends at the error.
 
     Args:
         text: of the error, on one line.
@@ -85,6 +85,6 @@ def cuda_error(text: str) -> str | None:
     found = next((fix for words, fix in FIXES.items() if any(it in lowered for it in words)), None)
     if found is None or os.environ.get(BLOCKING, "0") != "0":
         return None
-    # What follows is the same advice for whatever error.
+    # The rest is the same advice for every error.
     first = text.partition(" CUDA kernel errors might be")[0].partition(" Search for `cuda")[0]
     return f"the GPU cannot be used ({first.removeprefix('CUDA error: ')[:200]}); {found}"

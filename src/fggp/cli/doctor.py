@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fggp.cli.arguments import study_file
 from fggp.cli.verbs import verb
 from fggp.foundation.errors import Failure
+from fggp.foundation.quantities import count
 from fggp.study.config import load
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def add(verbs: Any) -> None:
         verbs,
         "doctor",
         do,
-        "say whether this machine can run a study, before hours are spent",
+        "check that this machine can run a study",
         "fggp doctor paper --profile slurm\n"
         "  (on this machine alone: fggp doctor demo)\n"
         "  (five minutes on a GPU: srun --gpus=1 -c 4 --mem=24G -t 15 "
@@ -36,43 +37,46 @@ def add(verbs: Any) -> None:
     )
     parser.epilog = (
         "exit status:\n"
-        "  0  nothing is wrong, though there may be warnings\n"
-        "  1  something is wrong; its line says how to fix it\n\n"
-        "Nothing is submitted, trained or kept, unless with --gpu. Estimates are rough.\n\n"
+        "  0  no errors (there may be warnings)\n"
+        "  1  errors; each line names the fix\n\n"
+        "Without --gpu, nothing is submitted, trained or kept. Estimates are rough.\n\n"
         f"{parser.epilog}"
     )
     parser.add_argument(
-        "study", metavar="STUDY", nargs="?", help="a study, as in `plan`; without: the machine"
+        "study",
+        metavar="STUDY",
+        nargs="?",
+        help="a study, as in `plan` (default: check the machine alone)",
     )
     parser.add_argument(
         "--profile",
         default="",
-        help="check for `snakemake --profile PROFILE` too: its settings, and Slurm",
+        help="also check the settings of `snakemake --profile PROFILE`, and Slurm",
     )
     parser.add_argument(
         "--gpu",
         action="store_true",
-        help="check the GPU instead, in about five minutes: short trainings recorded, plain and "
-        "resumed, two at once, masks, milliseconds per step; kept in results/gpu-check",
+        help="check the GPU instead, in about five minutes: short trainings with CUDA graphs, "
+        "plain and resumed, two at once, masks, milliseconds per step; kept in results/gpu-check",
     )
     parser.add_argument(
         "--device",
         choices=("cuda", "cpu"),
         default="cuda",
-        help="with --gpu: cpu only shows that the check works (default: cuda)",
+        help="with --gpu: cpu only shows that the check itself works (default: cuda)",
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
 def do(options: argparse.Namespace) -> int:
-    """Examine, and print what was found."""
+    """Examine the machine, and print the findings."""
     if options.gpu:
         return _check_gpu(options)
     from fggp.running.doctor import examine
 
     findings = examine(_place(options.study, options.profile))
     print(_json(findings) if options.json else _table(findings))
-    return int(any(it.state == "wrong" for it in findings))
+    return int(any(it.state == "error" for it in findings))
 
 
 def _place(name: str | None, profile: str) -> Place:
@@ -91,7 +95,7 @@ def _place(name: str | None, profile: str) -> Place:
 
 
 def _check_gpu(options: argparse.Namespace) -> int:
-    """Check the GPU, and print each finding as soon as it is there."""
+    """Check the GPU, and print each finding as it comes."""
     from fggp.running.gpu_check.check import check, last_line
 
     place = _place(options.study or "paper", options.profile)
@@ -117,16 +121,18 @@ def _table(findings: Sequence[Finding]) -> str:
     lines = []
     for it in findings:
         lines += _lines(it, wide)
-    counts = {state: sum(it.state == state for it in findings) for state in ("wrong", "warning")}
-    return "\n".join([*lines, f"\n{counts['wrong']} wrong, {counts['warning']} to look at"])
+    counts = {state: sum(it.state == state for it in findings) for state in ("error", "warning")}
+    return "\n".join(
+        [*lines, f"\n{', '.join(count(number, name) for name, number in counts.items())}"]
+    )
 
 
 def _lines(it: Finding, wide: int) -> list[str]:
-    """Return the lines of a finding; names take so many columns (``wide``)."""
-    lines = [f"{it.state:<11}  {it.name:<{wide}}  {it.found}"]
+    """Return the lines of a finding; names are padded to ``wide`` columns."""
+    lines = [f"{it.state:<7}  {it.name:<{wide}}  {it.found}"]
     if it.fix:
-        word = "to check" if it.state == "not checked" else "to fix"
-        lines.append(f"{'':<11}  {'':<{wide}}  {word}: {it.fix}")
+        word = "to run this check" if it.state == "skipped" else "fix"
+        lines.append(f"{'':<7}  {'':<{wide}}  {word}: {it.fix}")
     return lines
 
 

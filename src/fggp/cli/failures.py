@@ -1,4 +1,4 @@
-"""What the machine refuses, memory, a GPU, a disk or a file, in one line with the fix."""
+"""Failures of the machine (memory, GPU, disk, files) in one line with the fix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FIXES = {
     errno.EROFS: "choose a folder that can be written to",
     errno.EACCES: "change its permissions, or choose another folder",
     errno.EPERM: "change its permissions, or choose another folder",
-    errno.EMFILE: "allow more open files by `ulimit -n 4096`",
+    errno.EMFILE: "allow more open files with `ulimit -n 4096`",
     errno.ENOLCK: "use a file system with locks for results/ and data/",
     errno.ENOSYS: "use a file system with locks for results/ and data/",
 }
@@ -25,7 +25,7 @@ NO_MEMORY = (
 
 
 def explained(error: BaseException) -> str | None:
-    """Return one line with the fix, or None for what only a traceback explains."""
+    """Return one line with the fix, or None for an error that only a traceback explains."""
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""
         fix = FIXES.get(error.errno, "move it away, or choose another folder")

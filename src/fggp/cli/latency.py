@@ -1,4 +1,4 @@
-"""``latency``: how long a trained, packed network takes on this CPU, beside dense code."""
+"""``latency``: the inference time of trained networks on this CPU, compared with dense code."""
 
 from __future__ import annotations
 
@@ -23,39 +23,42 @@ def add(verbs: Any) -> None:
     )
     parser.epilog = (
         "A pruned network is compiled to machine code that multiplies its kept weights alone\n"
-        "(fggp.compile, which takes llvmlite), and takes turns with the same network in torch, in\n"
-        "torch with channels last, and in onnxruntime where that and onnx are installed. Where\n"
-        "fggp.shrink makes it clearly smaller, as after pruning of filters, the shrunk network is\n"
-        "measured as well, in torch and compiled. In each\n"
-        "round every one is called once; the least and the median over rounds are kept. With one\n"
-        "thread it is the time of the processor, with several the time on the wall. Batches of 1\n"
+        "(fggp.compile, which needs llvmlite). It takes turns with the same network in torch, in\n"
+        "torch with channels last, and in onnxruntime if that and onnx are installed. If\n"
+        "fggp.shrink makes it clearly smaller, as after filter pruning, the shrunk network is\n"
+        "measured as well, in torch and compiled. Each is called once per round;\n"
+        "the minimum and the median over rounds are kept. With one\n"
+        "thread this is processor time, with several it is wall-clock time. Batches of 1\n"
         "and of 32. 'fggp batched' computes the last layers of 16 images at once.\n\n"
-        "Of a study the first seed of each setting and label is measured, where its weights are\n"
-        "there, and results/STUDY/latency.json holds the numbers; the table and the figure\n"
-        "'latency' show them. Of a packed file FILE.latency.json does. Measuring a network again\n"
-        "replaces its numbers. A quiet machine gives better ones.\n\n"
+        "For a study, the first seed of each setting and label is measured if its weights are\n"
+        "present, and results/STUDY/latency.json holds the numbers; the table and the figure\n"
+        "'latency' show them. For a packed file, they are in FILE.latency.json. Measuring again\n"
+        "replaces the numbers. Measure on a quiet machine.\n\n"
         f"{parser.epilog}"
     )
     parser.add_argument(
-        "source", metavar="STUDY|FILE", help="a study, or a file that `fggp.pack` wrote"
+        "source", metavar="STUDY|FILE", help="a study, or a file written by `fggp.pack`"
     )
     parser.add_argument(
-        "--only", metavar="TEXT", default="", help="cells whose name has this in it: vgg19/s98"
+        "--only",
+        metavar="TEXT",
+        default="",
+        help="only cells whose name contains TEXT, such as vgg19/s98",
     )
     parser.add_argument(
-        "--rounds", type=positive_count, default=7, help="of each combination (default: 7)"
+        "--rounds", type=positive_count, default=7, help="rounds of each combination (default: 7)"
     )
     parser.add_argument(
         "--side", type=positive_count, default=32, metavar="PIXELS",
-        help="of the images, for a file (default: 32); a study knows its own",
+        help="side of the images in pixels, for a file (default: 32); a study has its own",
     )  # fmt: skip
     parser.add_argument(
-        "--one-thread", action="store_true", help="leave out the measurement with all cores"
+        "--one-thread", action="store_true", help="skip the measurement with all cores"
     )
 
 
 def do(options: argparse.Namespace) -> int:
-    """Measure, print each network as it is done, and keep the numbers."""
+    """Measure the networks, print each as it is done, and keep the numbers."""
     from tqdm import tqdm
 
     from fggp.fast.stopwatch import BATCHES

@@ -1,4 +1,4 @@
-"""``methods``: what can be compared."""
+"""``methods``: the methods that can be compared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add(verbs: Any) -> None:
         "list the methods with their settings and papers, or explain one",
         "fggp methods fggp",
     )
-    parser.add_argument("name", metavar="METHOD", nargs="?", help="explain this one in full")
+    parser.add_argument("name", metavar="METHOD", nargs="?", help="explain this method in full")
 
 
 def do(options: argparse.Namespace) -> int:

@@ -25,13 +25,13 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--positive-zeros",
         action="store_true",
-        help="store -0.0, which masks leave, as +0.0: much smaller, and the same model",
+        help="store the -0.0 values left by masking as +0.0: a much smaller file, the same outputs",
     )
     parser = verb(
         verbs,
         "unpack",
         unpack,
-        "write a packed file as a state_dict again",
+        "write a packed file as a state_dict",
         "fggp unpack vgg19.fggp vgg19.safetensors",
     )
     _add_files(parser, "a packed file", "a .safetensors or .pt file")
@@ -69,4 +69,4 @@ def _add_files(parser: argparse.ArgumentParser, source: str, out: str) -> None:
 
 def _check_distinct(options: argparse.Namespace) -> None:
     if options.source.resolve() == options.out.resolve():
-        raise Failure(f"{options.out}: is IN and OUT at once; give OUT another name")
+        raise Failure(f"{options.out}: input and output are the same file; give OUT another name")

@@ -31,14 +31,16 @@ def add(verbs: Any) -> None:
         "fggp plan paper --gpus 4 --device a100\n  (every cell by name: fggp plan paper --cells)",
     )
     study_argument(parser)
-    parser.add_argument("--cells", action="store_true", help="print every cell, not just numbers")
+    parser.add_argument(
+        "--cells", action="store_true", help="print every cell, not only the counts"
+    )
     parser.add_argument("--write", action="store_true", help="write results/STUDY/cells.json")
     parser.add_argument(
         "--gpus",
         type=positive_count,
         default=1,
         metavar="N",
-        help="trainings at once, each on a GPU or a core of its own (default: 1)",
+        help="trainings at once, each on its own GPU or core (default: 1)",
     )
     add_costs(parser)
 
@@ -72,18 +74,20 @@ def _estimate(
     study: Study,
     results: Mapping[str, Done],
 ) -> list[str]:
-    """Return what the cells to do are expected to cost, in lines."""
+    """Return the expected cost of the remaining cells, in lines."""
     found, listed = results.values(), cells(study)
     device = chosen(options, device_of(study.training, found), study.training, found)
     images = size_of(study.data.kind, data_path(study.data.name))
     pace = Pace(device, images, ((it, results[it.id]) for it in listed if it.id in results))
     ahead = [cell for cell in listed if cell.id not in results]
     if not ahead:
-        return ["nothing is to do"]
+        return ["all cells are done"]
     assumed = ""
     if not images.known:
-        assumed = f"; {images.train:_} training images assumed, prepare counts them".replace(
-            "_", " "
+        assumed = (
+            f"; {images.train:_} training images assumed (`fggp prepare` counts them)".replace(
+                "_", " "
+            )
         )
     basis = [f"basis: {line}{assumed}" for line in pace.basis(listed)]
     seconds = {cell.id: pace.seconds(cell) for cell in ahead}
@@ -91,20 +95,20 @@ def _estimate(
     disk = costs.study_bytes(ahead, images, options.gpus)
     room = "" if disk is None else f"; about {size(disk)} on disk"
     if len(each) < len(seconds):
-        return [f"to do: {len(ahead)} cells; no estimate of their time{room}", *basis]
+        return [f"remaining: {len(ahead)} cells; no estimate of the time{room}", *basis]
     units = device.count(study.training)
     total, wall = sum(each.values()), _wall(ahead, each, options.gpus)
     at_once = "one after the other" if options.gpus == 1 else f"{options.gpus} at once"
     return [
-        f"to do, an estimate: {len(ahead)} cells, {hours(units * total)} {device.unit} "
+        f"remaining (estimate): {len(ahead)} cells, {hours(units * total)} {device.unit} "
         f"({device.name}); {at_once}: {duration(wall)}{room}",
-        f"energy, an estimate: {kwh(units * total, device)}",
+        f"energy (estimate): {kwh(units * total, device)}",
         *basis,
     ]
 
 
 def _wall(ahead: Sequence[Cell], each: Mapping[str, float], at_once: int) -> float:
-    """Return the least seconds until all is done: of all in parallel, or of the longest chain."""
+    """Return the minimum seconds until all is done: all in parallel, or the longest chain."""
     chains = []
     for cell in ahead:
         before = origin(cell)

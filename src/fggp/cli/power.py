@@ -1,4 +1,4 @@
-"""``power``: what a grid could show, before it is trained."""
+"""``power``: the smallest difference that a grid can detect, before it is trained."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def add(verbs: Any) -> None:
         verbs,
         "power",
         do,
-        "print the smallest differences that a grid of settings and seeds can show",
+        "print the smallest differences that a grid of settings and seeds can detect",
         "fggp power --sd 0.2 --seeds 5\n"
-        "  (for what a study measured itself: fggp table power demo)",
+        "  (with the spread that a study measured: fggp table power demo)",
     )
     parser.add_argument(
         "--sd",
         type=positive,
         required=True,
-        help="of the difference between two methods run with one seed, over seeds, in points: two "
-        "methods of sd s whose runs correlate by r have s times the root of 2(1 - r)",
+        help="standard deviation, over seeds, of the paired difference between two methods, in "
+        "points; two methods of sd s whose runs correlate by r have s·√(2(1 - r))",
     )
     parser.add_argument(
         "--seeds", type=positive_count, required=True, help="per setting and method"
@@ -41,9 +41,11 @@ def add(verbs: Any) -> None:
         type=not_negative,
         default=0.0,
         metavar="SD",
-        help="of the true difference between settings, in points (default: 0)",
+        help="standard deviation of the true difference between settings, in points (default: 0)",
     )
-    parser.add_argument("--alpha", type=share, help="size of each test (default: the plan's)")
+    parser.add_argument(
+        "--alpha", type=share, help="significance level of each test (default: the plan's)"
+    )
 
 
 def do(options: argparse.Namespace) -> int:

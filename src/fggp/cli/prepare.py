@@ -29,14 +29,14 @@ def add(verbs: Any) -> None:
         verbs,
         "prepare",
         do,
-        "make the data file of a study; one whose images have not changed is kept",
+        "make the data file of a study; keep it if the images have not changed",
         "fggp prepare demo",
     )
     study_argument(parser)
 
 
 def do(options: argparse.Namespace) -> int:
-    """Prepare the data of a study and print where they lie."""
+    """Prepare the data of a study and print the path."""
     path, study = load_study(options.study)
     out, made = _prepared(path, study)
     print(out)
@@ -49,10 +49,10 @@ def prepare_data(study_file: Path, study: Study) -> Path:
     """Prepare the images of a study, with a progress bar on a terminal; returns their file.
 
     Images that changed since they were prepared are prepared again, and test images that are
-    among the training images are counted; both are told on stderr.
+    among the training images are counted; both are reported on stderr.
 
     Raises:
-        Failure: where they cannot be used, or where the study asks for more than there are.
+        Failure: if they cannot be used, or the study asks for more than there are.
 
     """
     return _prepared(study_file, study)[0]
@@ -64,7 +64,7 @@ def _prepared(study_file: Path, study: Study) -> tuple[Path, bool]:
     if changed is None:
         check_images(study_file, study)
         if out.exists():
-            return out, False  # the folder may be one that only others write to
+            return out, False  # the folder may be read-only for this user
     else:
         print(f"fggp: {changed_words(study.data, changed)}; preparing it again", file=sys.stderr)
     before = identity(out) if changed is not None else None
@@ -75,8 +75,8 @@ def _prepared(study_file: Path, study: Study) -> tuple[Path, bool]:
         print(f"fggp: {out} has the same images as before", file=sys.stderr)
     elif changed is not None:
         print(
-            f"fggp: {out} has other images than before; results of the earlier ones stay, and do "
-            f"not share tables with new ones: delete {folder(study_file)} to train all",
+            f"fggp: {out} has other images than before; results of the earlier images stay, and do "
+            f"not share tables with new ones: delete {folder(study_file)} to train everything",
             file=sys.stderr,
         )
     return out, True

@@ -1,4 +1,4 @@
-"""``report``: the texts about this artifact, with numbers from its files."""
+"""``report``: write the pages about this artifact, with numbers from its files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def add(verbs: Any) -> None:
         verbs,
         "report",
         do,
-        "write the pages that have a template in docs/templates anew, from files",
+        "rewrite the pages that have a template in docs/templates",
         "fggp report",
     )
     parser.epilog = f"Needs the tables that `make paper` writes.\n\n{parser.epilog}"
 
 
 def do(options: argparse.Namespace) -> int:
-    """Write the texts and print their paths."""
+    """Write the pages and print their paths."""
     from fggp.publishing.report.report import write_reports
 
     print(*write_reports(), sep="\n")

@@ -23,6 +23,7 @@ from fggp.cli.prepare import prepare_data
 from fggp.cli.verbs import verb
 from fggp.data.registry import size_of
 from fggp.foundation.errors import Failure
+from fggp.foundation.quantities import count
 from fggp.running.countdown import Countdown, work_of
 from fggp.running.signals import ending_at_once, stopping
 from fggp.running.summary_writers import VARIABLE, named
@@ -41,24 +42,24 @@ def add(verbs: Any) -> None:
         verbs,
         "run",
         do,
-        "train the cells of a study that are not done yet, on this machine",
+        "train the remaining cells of a study on this machine",
         "fggp run mini --minutes 60 --jobs 2\n"
-        "  (the same command continues; Snakemake takes the results over)",
+        "  (the same command continues; Snakemake reuses the results)",
     )
     study_argument(parser)
     parser.add_argument(
-        "--minutes", type=float, default=float("inf"), help="stop cleanly after so long"
+        "--minutes", type=float, default=float("inf"), help="stop cleanly after this many minutes"
     )
     parser.add_argument("--jobs", type=positive_count, default=1, help="cells at once (default: 1)")
     parser.add_argument(
-        "--only", default="", metavar="TEXT", help="just the cells whose name contains TEXT"
+        "--only", default="", metavar="TEXT", help="only the cells whose name contains TEXT"
     )
     add_writers(parser)
     add_device(parser)
 
 
 def do(options: argparse.Namespace) -> int:
-    """Train what is not done; returns 0 when all is done, 1 on failures, 75 when time was up."""
+    """Train the remaining cells; returns 0 when all are done, 1 on failures, 75 when time is up."""
     deadline = time.monotonic() + options.minutes * 60
     path, study = load_study(options.study)
     if not any(options.only in cell.id for cell in cells(study)):
@@ -80,14 +81,14 @@ def do(options: argparse.Namespace) -> int:
         ended = workers.train(tasks)
     complain(ended)
     if ended.waiting:
-        print(f"{len(ended.waiting)} cells wait for the next time; the same command continues")
+        print(f"{count(len(ended.waiting), 'cell')} left; run the same command to continue")
     elif not ended.failed:
-        print(f"all is trained; next: fggp analyse {quote(str(home))}")
+        print(f"all cells are trained; next: fggp analyse {quote(str(home))}")
     return ended.status
 
 
 def _refuse_unusable(device: str) -> None:
-    """Raise Failure where every cell would fail for want of a GPU; loads PyTorch only if needed."""
+    """Raise Failure if every cell would fail for lack of a GPU; loads PyTorch only if needed."""
     if device == "cuda" or (device == "auto" and given_gpu()):
         with ending_at_once():
             from fggp.training.device import usable
@@ -116,7 +117,7 @@ def _unfinished(study: Study, home: Path, only: str) -> list[Task]:
 
 @contextmanager
 def _alone(home: Path, only: str) -> Iterator[None]:
-    """Refuse to train a whole study twice at once; parts of it (``only``) may go side by side."""
+    """Refuse to train a whole study twice at once; parts of it (``only``) may run side by side."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(home / ".run.lock", timeout=0) if not only else nullcontext()
@@ -125,5 +126,5 @@ def _alone(home: Path, only: str) -> Iterator[None]:
             yield
     except Timeout:
         raise Failure(
-            f"{home}: another `fggp run` trains this study; wait for it, or end it"
+            f"{home}: another `fggp run` is training this study; wait for it, or stop it"
         ) from None

@@ -20,10 +20,10 @@ def add(verbs: Any) -> None:
         "fggp shrink vgg19.fggp small.safetensors",
     )
     parser.epilog = (
-        "For networks of fggp, recognised by the shapes of their weights; others go through\n"
+        "For networks of fggp, recognised by the shapes of their weights; shrink others with\n"
         "fggp.shrink in Python. Outputs in evaluation mode differ by rounding alone. Methods that\n"
         "prune whole filters shrink a network to its kept weights; masks of single weights free\n"
-        "few channels. `fggp.compile`, `latency` and `pack` take the smaller network as any.\n\n"
+        "few channels. `fggp.compile`, `latency` and `pack` accept the smaller network.\n\n"
         f"{parser.epilog}"
     )
     parser.add_argument(
@@ -33,9 +33,9 @@ def add(verbs: Any) -> None:
 
 
 def do(options: argparse.Namespace) -> int:
-    """Write the smaller network and print what went."""
+    """Write the smaller network and print how much was removed."""
     if options.source.resolve() == options.out.resolve():
-        raise Failure(f"{options.out}: is IN and OUT at once; give OUT another name")
+        raise Failure(f"{options.out}: input and output are the same file; give OUT another name")
     from fggp.fast.packed import module_of
     from fggp.fast.shrinking import shrink
     from fggp.storage.packing import pack, unpack

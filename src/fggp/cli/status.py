@@ -1,4 +1,4 @@
-"""``status``: how far a study is, from the files that its trainings write."""
+"""``status``: the progress of a study, read from the files that its trainings write."""
 
 from __future__ import annotations
 
@@ -32,18 +32,17 @@ from fggp.study.study_folder import data_path, folder
 CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 SECONDS = 10.0
 MEANING = """
-done      its result is there, or the hidden copy of it, of exactly this cell
-running   a process holds it: on this machine it lives, and its files change
-stalled   a process holds it, but is gone, or wrote nothing for ten minutes and five epochs
-failed    its log ends with an error, or Slurm says that its job ended; a rerun tries again
-waiting   everything else; with a checkpoint it continues where it stopped
+done      the result of exactly this cell, or its hidden copy, is there
+running   a live process holds the cell's lock and is writing to its files
+stalled   locked by a process that is gone, or that wrote nothing for ten minutes and five epochs
+failed    its log ends with an error, or Slurm reports that its job ended; a rerun tries again
+waiting   all other cells; one with a checkpoint continues where it stopped
 
-Hours of finished cells are those in their results, all of them; what unfinished ones used and what
-is left are estimates. A training that shares a GPU with others counts all its time. Energy was
-measured where the counter of the GPU or of the processors can be read; other estimates say so.
-Known from files alone, so it works from any shell that sees the results folder; Slurm, where it
-answers, is only asked how the jobs of lost cells ended. Exit status: 0 all is done, 75 some cells
-wait or run, 1 some failed or stalled."""
+Hours of finished cells are measured; the rest are estimates. A training that shares a GPU with
+others counts all its time. Energy is measured where a counter of the GPU or the processors can be
+read; otherwise it is marked as an estimate. The command reads files only, so it works in any shell
+that sees the results folder; Slurm, if it answers, is only asked how the jobs of lost cells ended.
+Exit status: 0 all cells are done, 75 some are waiting or running, 1 some failed or stalled."""
 
 
 def add(verbs: Any) -> None:
@@ -52,7 +51,7 @@ def add(verbs: Any) -> None:
         verbs,
         "status",
         do,
-        "show how far a study is: cells, hours used and left, slow, stalled and failed cells",
+        "show the progress of a study: cells, hours used and left, stalled and failed cells",
         "fggp status demo --watch\n  (for scripts: fggp status demo --json)",
     )
     parser.description = f"{parser.description}\n{MEANING}"
@@ -63,7 +62,7 @@ def add(verbs: Any) -> None:
         type=positive,
         const=SECONDS,
         metavar="SECONDS",
-        help=f"look again every so often (default: {SECONDS:g}) until all is done, or Ctrl-C",
+        help=f"refresh every SECONDS (default: {SECONDS:g}) until all is done or Ctrl-C is pressed",
     )
     parser.add_argument(
         "--top",
@@ -77,7 +76,7 @@ def add(verbs: Any) -> None:
 
 
 def do(options: argparse.Namespace) -> int:
-    """Print how far a study is; returns 0 when all is done, 1 on failures, else 75."""
+    """Print the progress of a study; returns 0 when all is done, 1 on failures, else 75."""
     if options.watch is None:
         found = _look(options, FinishedCells())
         print(_text(options, found))
@@ -96,7 +95,7 @@ def do(options: argparse.Namespace) -> int:
 
 
 def status_of(found: Progress) -> int:
-    """Return the exit status that says how far a study is."""
+    """Return the exit status for the progress of a study."""
     if found.count("failed") or found.count("stalled"):
         return 1
     return 0 if found.count("done") == len(found.cells) else STOPPED
@@ -114,7 +113,7 @@ def _look(options: argparse.Namespace, known: FinishedCells) -> Progress:
 
 
 def _place(name: str) -> tuple[Path, Path | None]:
-    """Return the results folder of a study, and its configuration where that is at hand."""
+    """Return the results folder of a study, and its configuration if available."""
     given = Path(name)
     if given.suffix in {".yaml", ".yml"}:
         return folder(given), given
@@ -129,7 +128,7 @@ def _text(options: argparse.Namespace, found: Progress) -> str:
 
 
 def as_json(found: Progress) -> str:
-    """Return all that is known as JSON: times in seconds, moments in seconds of the epoch."""
+    """Return the progress as JSON: durations in seconds, times in seconds since the epoch."""
     return json.dumps(
         {
             "study": found.study,

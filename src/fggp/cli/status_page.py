@@ -1,4 +1,4 @@
-"""The page that ``status`` shows."""
+"""The text that ``status`` prints."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from statistics import median
 
 from fggp.cli.units import hours, joules, kwh
-from fggp.foundation.quantities import duration, rounded
+from fggp.foundation.quantities import count, duration, rounded
 from fggp.running.progress.status import STATES, Progress, Standing
 
 WIDTH = 40
-SHOWN = {"running": "running, most left first", "stalled": "stalled", "failed": "failed"}
+SHOWN = {"running": "running (most time left first)", "stalled": "stalled", "failed": "failed"}
 
 
 def page(found: Progress, top: int) -> str:
-    """Return how far a study is, for reading; of each state that many cells are named."""
+    """Return the progress of a study as text; at most ``top`` cells of each state are named."""
     return "\n".join(_lines(found, top))
 
 
@@ -41,9 +41,9 @@ def _lines(found: Progress, top: int) -> Iterator[str]:
 
 
 def bar(share: float) -> str:
-    """Return a bar of signs that every terminal has, with the percentage."""
+    """Return a progress bar in ASCII, with the percentage."""
     filled = int(WIDTH * share)
-    # What is not all must not read as if it were.
+    # An unfinished study must not show 100 %.
     percent = min(share * 100, 99.9) if share < 1 else 100.0
     return f"[{'#' * filled}{'-' * (WIDTH - filled)}] {percent:.1f} %"
 
@@ -66,16 +66,17 @@ def _time(found: Progress) -> str:
     if found.left:
         text += f", about {hours(found.units * found.left)} left ({device.name})"
     if found.left is None:
-        text += ", no estimate of what is left"
+        text += ", no estimate of the time left"
     if found.end is not None:
         running = found.count("running")
-        at_once = "1 goes" if running == 1 else f"{running} go"
+        at_once = count(running, "cell")
         when = time.strftime("%a %d %b %H:%M", time.localtime(found.end))
-        text += f"\nend about {when}, in {duration(found.end - found.now)}, if {at_once} on"
+        ahead = duration(found.end - found.now)
+        text += f"\nexpected to finish {when} (in {ahead}) with {at_once} running"
     elif found.left != 0 and not found.count("running"):
-        text += "\nnothing runs"
+        text += "\nno cell is running"
     if spent:
-        text += f"\nenergy used, an estimate: {kwh(spent, device)}"
+        text += f"\nenergy used (estimate): {kwh(spent, device)}"
     text += _measured(found)
     if found.left != 0:
         text += "".join(f"\nbasis: {line}" for line in found.basis)

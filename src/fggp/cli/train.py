@@ -41,29 +41,35 @@ def add(verbs: Any) -> None:
         verbs,
         "train",
         do,
-        "train a cell, or continue it, and write its result",
+        "train or continue one cell, and write its result",
         "fggp train demo vgg19/s95/i50/fggp/seed1\n"
         "  (the cells of a study: fggp plan demo --cells)",
     )
     parser.add_argument("study", metavar="STUDY", nargs="?", help="a study, as in `plan`")
-    parser.add_argument("id", metavar="CELL", nargs="?", help="a cell of it, as `plan` prints it")
+    parser.add_argument(
+        "id", metavar="CELL", nargs="?", help="a cell of the study, as printed by `plan --cells`"
+    )
     parser.add_argument(
         "--cell",
         metavar="JSON",
         nargs="+",
         default=[],
-        help="the whole cell instead, as Snakemake gives it; several are trained at once",
+        help="a whole cell instead, as Snakemake passes it; several are trained at once",
     )
     parser.add_argument("--data", type=Path, metavar="FILE", help="with --cell: the data file")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", nargs="+", help="with --cell: the result file of each"
+        "--out",
+        type=Path,
+        metavar="FILE",
+        nargs="+",
+        help="with --cell: the result file of each cell",
     )
     add_writers(parser)
     add_device(parser)
 
 
 def do(options: argparse.Namespace) -> int:
-    """Train one cell in this process, or several in one each."""
+    """Train one cell in this process, or each of several in a process of its own."""
     if options.cell:
         tasks, device = _given(options), options.device
     else:
@@ -153,7 +159,7 @@ def _cell(text: str) -> Cell:
         settings = model(**cell.method.settings).model_dump(mode="json")
     except ValidationError as error:
         raise Failure(f"--cell: method.settings.{explain(error, model)}") from None
-    # Its result has to name every setting that it was trained with.
+    # The result must name every setting that the cell was trained with.
     return cell.model_copy(update={"method": MethodSettings(name=name, settings=settings)})
 
 
@@ -161,7 +167,7 @@ def _named(options: argparse.Namespace) -> tuple[list[Task], str]:
     if options.study is None or options.id is None:
         raise Failure("train needs a study and a cell; see fggp train --help")
     if options.data or options.out:
-        raise Failure("--data and --out go with --cell; a study says itself where its files lie")
+        raise Failure("--data and --out need --cell; a study determines its own paths")
     path, study = load_study(options.study)
     known = {cell.id: cell for cell in cells(study)}
     if options.id not in known:

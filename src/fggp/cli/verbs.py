@@ -1,6 +1,6 @@
 """The verbs of the command line, each in a module that is imported only when it is used.
 
-So a verb needs the packages of its own parts alone: ``pack`` and ``methods`` work where neither
+A verb needs only the packages that it uses: ``pack`` and ``methods`` work where neither
 YAML nor pandas is installed.
 """
 
@@ -66,10 +66,10 @@ def verb(
 
 
 def add_verbs(verbs: Any, asked: str | None) -> None:
-    """Add the verb that is asked for, or all of them for a help text or a misspelt name.
+    """Add the requested verb, or all of them for a help text or a misspelt name.
 
     Raises:
-        Failure: where the package that a verb needs is not installed.
+        Failure: if a package that the verb needs is not installed.
 
     """
     for module in [MODULES[asked]] if asked in MODULES else dict.fromkeys(MODULES.values()):
@@ -86,7 +86,7 @@ def add_verbs(verbs: Any, asked: str | None) -> None:
 
 
 def missing(error: ModuleNotFoundError) -> str:
-    """Say which package is missing, and how to install it; raise what is no missing package."""
+    """Return the missing package and how to install it; re-raise any other error."""
     package = (error.name or "").partition(".")[0]
     if package in ("", "fggp"):
         raise error

@@ -62,7 +62,7 @@ class Entry:
 
 
 def is_litter(name: str) -> bool:
-    """Whether a file or folder of this name is what systems leave behind, and no data."""
+    """Whether a file or folder of this name is a leftover of the system and not data."""
     hidden = name.startswith(".") and name not in (".", "..")
     return hidden or name.lower() in LITTER
 
@@ -98,7 +98,7 @@ def _explained(source: Path) -> Iterator[None]:
     except _BROKEN as error:
         reason = str(error) or type(error).__name__
         fix = "copy or download it again"
-        raise DataError(f"{source} is damaged or cut short ({reason}); {fix}") from error
+        raise DataError(f"{source} is damaged or truncated ({reason}); {fix}") from error
 
 
 def _folder(source: Path) -> Iterator[Entry]:

@@ -53,7 +53,7 @@ class Normaliser:
 
 
 class _Numbered:
-    """What is numbered in batches of one size, the last of which may be smaller."""
+    """A sequence of batches of one size, the last of which may be smaller."""
 
     def __init__(self, count: int, size: int) -> None:
         self._count, self._size = count, size

@@ -1,4 +1,4 @@
-"""A data set in memory, and the one file it is kept in."""
+"""A data set in memory, and its file."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Dataset:
 
     @property
     def size(self) -> Size:
-        """How many images there are, and how large."""
+        """The number and size of the images."""
         train, test = len(self.train_labels), len(self.test_labels)
         return Size(train, test, self.train_images.shape[-1])
 
@@ -171,9 +171,9 @@ def _check(arrays: Mapping[str, NDArray[Any]], classes: int) -> None:
 
 def _unusable(path: Path, error: BaseException) -> DataError:
     if isinstance(error, FileNotFoundError):
-        return DataError(f"{path} does not exist; make it with `python -m fggp prepare`")
+        return DataError(f"{path} does not exist; make it with `fggp prepare`")
     if isinstance(error, PermissionError | IsADirectoryError):
-        return DataError(f"{path} cannot be read ({error.strerror}); name a file you may read")
+        return DataError(f"{path} cannot be read ({error.strerror}); name a readable file")
     reason = str(error) or type(error).__name__
-    fix = "delete it and make it again with `python -m fggp prepare`"
+    fix = "delete it and make it again with `fggp prepare`"
     return DataError(f"{path} is damaged or not a data file of fggp ({reason}); {fix}")

@@ -16,12 +16,12 @@ from fggp.data.registry import Progress
 
 PARTS = ("train", "test")
 MOST = 10
-"""So many problems are listed."""
+"""The number of problems that are listed."""
 _REPORT_EVERY = 1000
 
 
 class Place(NamedTuple):
-    """Where an image belongs: "train" or "test", its class, and the name of its file."""
+    """The place of an image: "train" or "test", its class, and the name of its file."""
 
     part: str
     label: str
@@ -29,7 +29,7 @@ class Place(NamedTuple):
 
 
 class Images:
-    """Pixels in the order in which they come, where each image belongs, and what is wrong.
+    """Pixels in their order of arrival, the place of each image, and all problems.
 
     Args:
         progress: called now and then with the number of images done, if anything.
@@ -50,13 +50,11 @@ class Images:
         self._progress = progress
 
     def add(self, place: Place, entry: Entry) -> None:
-        """Read one image; what is wrong with it becomes a problem."""
+        """Read one image; an error in it becomes a problem."""
         try:
             if place in self.places:
                 other = self.places[place]
-                raise DataError(
-                    f"{entry.name} has the same place as {other}; remove one of the two"
-                )
+                raise DataError(f"{entry.name} has the same path as {other}; remove one of the two")
             self.places[place] = entry.name
             self._keep(place, _pixels(entry), entry.name)
         except DataError as error:
@@ -116,7 +114,7 @@ class Images:
 
 
 def class_problems(source: Path, images: Images, layout: str) -> Iterable[str]:
-    """Yield what is wrong with the classes of a source; ``layout`` says what it should be."""
+    """Yield the problems of a source's classes; ``layout`` describes the expected folders."""
     train, test = (images.classes(part) for part in PARTS)
     absent = [part for part, found in zip(PARTS, (train, test), strict=True) if not found]
     for part in absent:

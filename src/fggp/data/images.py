@@ -1,4 +1,4 @@
-"""One encoded image to pixels, and the mean and spread of many."""
+"""Decode an image to pixels, and compute mean and spread of many."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def decode(data: bytes, name: str) -> NDArray[np.uint8]:
             _check_kind(image, name)
             turned = ImageOps.exif_transpose(image)
             if turned.has_transparency_data and _alpha(turned).min() < 255:
-                raise DataError(f"{name} has transparent pixels; put it onto a background")
+                raise DataError(f"{name} has transparent pixels; flatten it onto a background")
             return np.asarray(turned.convert("RGB")).transpose(2, 0, 1)
     except UnidentifiedImageError:
         raise _undecodable(name, "it is not an image") from None
@@ -92,10 +92,10 @@ def _check_kind(image: ImageFile.ImageFile, name: str) -> None:
     if image.mode.startswith(("I", "F")) or _is_deep(image):
         raise DataError(f"{name} has 16 or more bits per channel; convert it to 8 bits")
     if image.mode not in MODES:
-        raise DataError(f"{name} has the colours {image.mode}; convert it to RGB")
+        raise DataError(f"{name} has the colour mode {image.mode}; convert it to RGB")
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
-        raise DataError(f"{name} holds {frames} frames; save one of them as an image")
+        raise DataError(f"{name} has {frames} frames; save one of them as an image")
 
 
 def _is_deep(image: ImageFile.ImageFile) -> bool:

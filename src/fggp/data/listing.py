@@ -1,4 +1,4 @@
-"""What a prepared file was made from, so that images that changed since are noticed.
+"""The listing of a prepared file's source, used to notice images that changed.
 
 The listing lies beside the prepared file, whose bytes, and with them the checksum in results, do
 not depend on it. It has the size, the times, the inode and the digest of each file of the source,
@@ -26,14 +26,14 @@ from fggp.foundation.files import UNREADABLE, write_text
 
 FORMAT = "fggp-listing-1"
 SHOWN = 3
-"""So many changed files are named."""
+"""The number of changed files that are named."""
 Entry = list[Any]
 """Size, times of the last change of content and of the inode in nanoseconds, inode, digest."""
 
 
 @dataclass(frozen=True)
 class Changes:
-    """How a source differs from what a file was prepared from: names of its files."""
+    """The changed files of a source since a file was prepared from it."""
 
     added: list[str]
     removed: list[str]

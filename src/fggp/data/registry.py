@@ -31,7 +31,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Request:
-    """What a data set is to be made from.
+    """The request for a data set: folders, path and progress callback.
 
     Attributes:
         root: the data folder.

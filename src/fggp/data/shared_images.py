@@ -1,4 +1,4 @@
-"""Test images that are training images too: accuracy on them says nothing of new images."""
+"""Test images that are also training images: accuracy on them does not generalise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many images a study has, and of what size, without reading them."""
+"""The number and size of a study's images, without reading them."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _classes(dataset: Any, labels: NDArray[np.int64]) -> tuple[str, ...]:
 
 
 def _missing(root: Path, archives: Sequence[Archive], error: BaseException) -> str:
-    """Say what is wrong with the first file that is, and which files to put where."""
+    """Describe the first missing or damaged file, and where to put which files."""
     reason = str(error) or type(error).__name__
     states = [(it, _state(root / it.name, it.md5)) for it in archives]
     wanted = [pair for pair in states if pair[1] != INTACT] or states
@@ -107,7 +107,7 @@ def _missing(root: Path, archives: Sequence[Archive], error: BaseException) -> s
 
 def _state(path: Path, md5: str) -> str:
     if not path.exists():
-        return "is absent and could not be downloaded"
+        return "is missing and could not be downloaded"
     return INTACT if digest(path) == md5 else "is damaged and could not be downloaded again"
 
 

@@ -1,4 +1,4 @@
-"""A module of torch becomes steps, by torch.fx; what is not known is refused by its name."""
+"""Convert a torch module into steps with torch.fx; unknown parts are refused by name."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def capture(model: nn.Module) -> Network:
 
 
 def _check(model: nn.Module) -> None:
-    """Refuse a model that computes something else when it is called than its modules say."""
+    """Refuse a model whose call computes something other than its modules."""
     if every_module._global_forward_hooks or every_module._global_forward_pre_hooks:
         raise CompileError("hooks are registered for all modules; remove them before compiling")
     for name, module in model.named_modules():
@@ -60,7 +60,7 @@ def _check(model: nn.Module) -> None:
                 "(torch.nn.utils.prune.remove for those of torch's pruning)"
             )
         if "forward" in vars(module):
-            raise CompileError(f"{where} has a forward of its own; compile the original module")
+            raise CompileError(f"{where} has its own forward method; compile the original module")
     for name, tensor in _tensors(model):
         if tensor.device.type != "cpu" or tensor.layout != torch.strided:
             raise CompileError(f"{name} is on {tensor.device}; call model.cpu() first")
@@ -74,7 +74,7 @@ def _tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 class _Reader:
-    """Goes through the nodes of a graph and keeps which value each stands for."""
+    """Goes through the nodes of a graph and keeps the value of each."""
 
     def __init__(self, modules: dict[str, nn.Module]) -> None:
         self.modules = modules

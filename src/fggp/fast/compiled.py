@@ -1,4 +1,4 @@
-"""The callable that a compiled network is."""
+"""The callable of a compiled network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways of computing one network whose time is compared."""
+"""The ways of computing one network that a measurement compares."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = ("fggp", "fggp batched", "torch", "torch channels_last", "onnxruntime")
 SHRUNK = ("fggp shrunk", "torch shrunk")
 """The same with the network of `fggp.shrink`, where that is clearly smaller."""
 CLEARLY = 0.9
-"""Share of the parameters from which on a shrunk network is hardly another one."""
+"""Share of the parameters above which a shrunk network is too similar to measure."""
 OPTIONAL = ("onnxruntime", "onnx")
 """Packages that `onnxruntime` takes; without them it is left out."""
 

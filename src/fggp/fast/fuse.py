@@ -1,4 +1,4 @@
-"""Steps that become one: batch norm, sum and ReLU go into the convolution before them."""
+"""Fuse batch norm, sum and ReLU into the convolution before them."""
 
 from __future__ import annotations
 

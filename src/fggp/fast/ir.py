@@ -149,7 +149,7 @@ class Function:
     def shuffle(
         self, value: Vector, lanes: int, chosen: Sequence[int], otherwise: float = 0.0
     ) -> Vector:
-        """Return chosen lanes of a vector; -1 stands for the number ``otherwise``."""
+        """Return chosen lanes of a vector; -1 means the number ``otherwise``."""
         if len(chosen) == 1:
             if chosen[0] < 0:
                 return constant(otherwise)

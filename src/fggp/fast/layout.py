@@ -1,4 +1,4 @@
-"""How values lie in memory, and how each convolution reads its input.
+"""The memory layout of values, and the input of each convolution.
 
 A value is ``[channel][pixel][image]`` of float32: one image at a time, or all images of a group
 side by side. A convolution adds, for each kept weight, that weight times a run of consecutive
@@ -29,7 +29,7 @@ only their ratios choose."""
 
 @dataclass(frozen=True)
 class Planes:
-    """Where the numbers of a value lie.
+    """The memory layout of a value.
 
     Attributes:
         shape: of the value for one image.
@@ -163,7 +163,7 @@ def copies(window: Window) -> Copies:
 
 @dataclass(frozen=True)
 class Tile:
-    """How a convolution goes through its outputs.
+    """The order in which a convolution computes its outputs.
 
     Attributes:
         lanes: of a vector.

@@ -1,4 +1,4 @@
-"""IR becomes machine code in this process, by llvmlite; nothing is written to disk."""
+"""Compile IR to machine code in this process with llvmlite; nothing is written to disk."""
 
 from __future__ import annotations
 

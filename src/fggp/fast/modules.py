@@ -1,4 +1,4 @@
-"""What each module and function of torch becomes; what is not here is refused."""
+"""The step for each known module and function of torch; all others are refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def array(tensor: torch.Tensor) -> Floats:
 
 
 def kept(tensor: torch.Tensor) -> Kept:
-    """Return what is not zero of a weight, in float64; NaN is not zero."""
+    """Return the nonzero values of a weight, in float64; NaN counts as nonzero."""
     flat = tensor.detach().contiguous().view(-1).numpy()
     places = np.flatnonzero(flat)
     return Kept(tuple(tensor.shape), places, flat[places].astype(np.float64))

@@ -1,4 +1,4 @@
-"""For which processor code is written: its vectors, its registers, its name in LLVM."""
+"""The target processor: its vectors, its registers, its name in LLVM."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Processor:
 
     @property
     def architecture(self) -> str:
-        """What its code is for: ``x86`` or ``arm``."""
+        """The architecture of its code: ``x86`` or ``arm``."""
         return "arm" if self.triple.startswith(("aarch64", "arm64")) else "x86"
 
 
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache/index0")
-"""Where Linux describes the first cache."""
+"""The folder in which Linux describes the first cache."""
 SHAPES = {"avx512": (16, 16), "avx": (8, 8), "sse": (4, 8), "neon": (4, 16)}
 """Lanes and sums by instruction set."""
 NAMED = {

@@ -18,7 +18,7 @@ ENTRY = "forward"
 
 @dataclass(frozen=True)
 class Program:
-    """What is compiled and what it reads.
+    """The compiled code and its data.
 
     Attributes:
         text: the IR; its function `ENTRY` computes a number of images, or of groups of them.

@@ -75,7 +75,7 @@ def compile(
             is in the way, and the fix.
 
     Warns:
-        RuntimeWarning: where so many weights are kept that dense code would be as fast.
+        RuntimeWarning: if dense code would be as fast, because most weights are kept.
 
     """
     if threads < 1:

@@ -1,4 +1,4 @@
-"""What a network or an input is refused with."""
+"""The error for a network or an input that cannot be computed."""
 
 from __future__ import annotations
 

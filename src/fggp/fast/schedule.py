@@ -1,4 +1,4 @@
-"""Which kernels compute a network, in which order, and where each finds its numbers."""
+"""The kernels of a network, their order, and the memory of each."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Stored:
-    """A value and where it lies."""
+    """A value and its place in memory."""
 
     planes: Planes
     buffer: Buffer

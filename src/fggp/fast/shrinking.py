@@ -1,4 +1,4 @@
-"""`shrink`: an ordinary network without the channels that its masks leave without effect."""
+"""`shrink`: remove the channels that masks leave without effect."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fggp.pruning.filters.groups import Group, Layout, Member, layout
 from fggp.pruning.parameters import unwrapped
 
 VECTORS = ("weight", "bias", "running_mean", "running_var")
-"""What a batch normalization has a number of for each channel."""
+"""The tensors of a batch normalization with one number per channel."""
 
 
 @torch.no_grad()
 def shrink(model: nn.Module, masks: Mapping[str, Tensor] | None = None) -> nn.Module:
-    """Return a smaller network that computes what the masked one does.
+    """Return a smaller network that computes the same function as the masked one.
 
     It is an ordinary module of the same class with the same state_dict keys, whose tensors are
     smaller; the model stays as it is. A channel goes where all weights that read it are zero. Of
@@ -37,7 +37,7 @@ def shrink(model: nn.Module, masks: Mapping[str, Tensor] | None = None) -> nn.Mo
             Weights off the masks count as zero; by default only those that are zero do.
 
     Raises:
-        UnknownNetworkError: a ValueError that names what is not known in the model.
+        UnknownNetworkError: a ValueError that names the unknown part of the model.
         ValueError: for a mask of no parameter, or of another shape.
 
     """

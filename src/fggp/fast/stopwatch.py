@@ -22,7 +22,7 @@ REPEATS = {1: 3}
 
 @dataclass(frozen=True)
 class Time:
-    """How long one batch takes one contender.
+    """The time of one batch for one contender.
 
     Attributes:
         contender: one of `fggp.fast.contenders.NAMES`.
@@ -41,7 +41,7 @@ class Time:
 
     @property
     def clock(self) -> str:
-        """Which time counts: of one thread ``cpu``, which others disturb less, else ``wall``."""
+        """The clock that counts: ``cpu`` for one thread, as it is disturbed less, else ``wall``."""
         return "cpu" if self.threads == 1 else "wall"
 
     @property
@@ -76,7 +76,7 @@ def times(
     rounds: int = ROUNDS,
     tick: Callable[[], None] = lambda: None,
 ) -> list[Time]:
-    """Measure a network in all ways that there are here.
+    """Measure a network in all ways available here.
 
     In each round every contender is timed once, so that what disturbs a machine for a while falls
     on all of them. A single image is first computed once for nothing, so that its weights are near.

@@ -1,1 +1,1 @@
-"""What every package stands on: errors, exact numbers, random streams, files."""
+"""The base of every package: errors, exact numbers, random streams, files."""

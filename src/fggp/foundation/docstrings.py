@@ -63,7 +63,7 @@ def _blocks(lines: list[str]) -> Iterator[list[str]]:
 
 
 def _arguments(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield names with what is said of them; deeper lines continue the one above."""
+    """Yield names with their descriptions; deeper lines continue the one above."""
     if not lines:
         return
     indent = len(lines[0]) - len(lines[0].lstrip())

@@ -1,11 +1,11 @@
-"""What goes wrong in ways that the user can fix."""
+"""Errors that the user can fix."""
 
 
 class Failure(Exception):  # noqa: N818 - what the user reads, not what the code did
     """A failure whose message is one line that names the thing and the fix."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(" ".join(message.splitlines()))  # a path may have more lines
+        super().__init__(" ".join(message.splitlines()))  # a path may contain line breaks
 
 
 class ResultError(Failure):

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and what reading a damaged one can raise."""
+"""Atomic file writing, and the errors of reading a damaged file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNREADABLE = (
     *(EOFError, KeyError, MemoryError, NotImplementedError, OSError, RuntimeError),
     *(TypeError, ValueError, zipfile.BadZipFile, zlib.error),
 )
-"""What reading an archive of arrays can raise that was cut short, overwritten or never ours."""
+"""Errors of reading an array archive that was truncated, overwritten or never ours."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -29,7 +29,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write to, which takes the place of ``path`` once the block ends.
+    """Provide a path to write to, which replaces ``path`` once the block ends.
 
     Where the block raises, ``path`` stays as it was. The name of the partial file is fixed, so that
     the next write overwrites what a killed process left behind.

@@ -1,4 +1,4 @@
-"""Quantities in words: durations, sizes, percentages, numbers of things."""
+"""Quantities as text: durations, sizes, percentages, counts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def rounded(value: float) -> str:
 
 
 def percent(share: float, digits: int = 4) -> str:
-    """Return a share as a percentage of at most so many significant digits: "99.5 %"."""
+    """Return a share as a percentage of at most ``digits`` significant digits: "99.5 %"."""
     return f"{100 * share:.{digits}g} %"
 
 

@@ -17,18 +17,18 @@ from fggp.foundation.errors import Failure
 
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 SIMILAR = 0.6
-"""Names that are less alike, on the scale of `difflib`, are no slips of the pen."""
+"""Names less similar than this, on the scale of `difflib`, are not taken for typing errors."""
 LISTED = 8
-"""So many valid values are listed where none is close."""
+"""The number of valid values up to which all are listed if none is close."""
 MOST = 10
-"""So many complaints are listed."""
+"""The number of complaints listed."""
 LONGEST = 100
-"""Letters of a value in a complaint."""
+"""Characters of a value shown in a complaint."""
 RANKS = {"extra_forbidden": 0, "invalid_key": 0, "missing": 2}
 
 
 class Complaint(NamedTuple):
-    """What is wrong with a configuration, on one line; those of a lower rank come first."""
+    """A problem of a configuration, on one line; problems of a lower rank come first."""
 
     text: str
     rank: int = 1
@@ -49,7 +49,7 @@ class ConfigError(Failure):
 
 @contextmanager
 def of_file(path: Path) -> Iterator[None]:
-    """Let complaints begin with the file that they are about."""
+    """Prefix complaints with the file that they are about."""
     try:
         yield
     except ConfigError as error:
@@ -127,7 +127,9 @@ def _one_line(error: ErrorDetails, model: type[BaseModel]) -> str:
         case "string_pattern_mismatch":
             said = f"{_shown(value)} {_pattern(str(value), context['pattern'])}"
         case "string_type" if isinstance(value, bool):
-            said = f"{value} should be a text; YAML reads on, off, yes and no so: put it in quotes"
+            said = (
+                f"{value} should be a string; YAML reads on, off, yes and no as booleans: quote it"
+            )
         case _:
             said = f"{_shown(value)} {_other(error)}"
             said += "" if context.keys() & BOUNDS.keys() else _example(model, path)
@@ -153,7 +155,7 @@ def _other(error: ErrorDetails) -> str:
 
 
 def _pattern(value: str, pattern: str) -> str:
-    words = "names files, so it is made of a to z, 0 to 9, and single . and - between them"
+    words = "is used as a file name: only a–z, 0–9 and single '.' or '-' between them are allowed"
     better = re.sub(r"[^a-z0-9.]+", "-", value.lower()).strip(".-")
     return f"{words}; did you mean {better!r}?" if re.search(pattern, better) else words
 

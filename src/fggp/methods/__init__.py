@@ -1,4 +1,4 @@
-"""All methods, one file each; a new file in this folder is found by itself.
+"""All methods, one file each; a new file in this folder is found automatically.
 
 Methods from outside the package are registered after them, see `fggp.methods.plugins`.
 """

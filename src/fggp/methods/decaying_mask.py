@@ -22,7 +22,7 @@ def decaying_mask(group: Annotated[int, Field(strict=True, ge=2)] = 64) -> Recip
 
     The network computes with pruned weights times β, which falls on a straight line from 1 to 0
     over the pruning window, and they get β times the gradient. The groups (as in sr-ste) are chosen
-    anew at every step of the window and stay after it. One way to read the paper's mask decay:
+    again at every step of the window and stay after it. One way to read the paper's mask decay:
     its form of the decay, and whether the choice goes on, are not stated in its abstract.
 
     Args:

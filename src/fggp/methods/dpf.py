@@ -14,7 +14,7 @@ def dpf(
     scope: Literal["global", "layer"] = "global",
     period: Annotated[int, Field(strict=True, ge=1)] = 16,
 ) -> Recipe:
-    """Train all weights with the gradient that the masked network has, and choose masks anew.
+    """Train all weights with the gradient of the masked network, and choose the masks repeatedly.
 
     Formula:
         w ← w − lr·∇L(m·w) for all weights; every period steps m ← the K_t largest |w| of all

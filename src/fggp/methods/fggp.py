@@ -34,9 +34,9 @@ HALF, TWO = Fraction(1, 2), Fraction(2)
 AMOUNTS = {"kept": "rate", "active": "rho", "quota": "kappa"}
 """The setting that says how much the second criterion decides, by pool."""
 ENDS = {"kept": (0, 1), "active": (0, 1), "quota": (1,)}
-"""Where the first, and the second, criterion decides alone, by pool; a quota has no second end."""
+"""Rates at which the first, and the second, criterion decides alone, by pool (quota: one only)."""
 EARLIER = {"pool": "kept", "weights": "stepped"}
-"""What results were trained with that do not name their pool or their weights."""
+"""The settings of results that do not name their pool or their weights."""
 
 
 @register(paper="Zhu, Bezek & Goksel 2025, arXiv 2411.05500", starts="both", earlier=EARLIER)
@@ -79,7 +79,7 @@ def fggp(
         grow: whether the gradient may bring weights back while the window lasts: the K − ⌈r·K⌉
             with the largest |g| are then taken over all places, the others still among the active
             weights; for the order gradient-first and the pool "kept".
-        gradient_steps: of the last so many steps g is the mean with its sign; 1 is the last alone.
+        gradient_steps: g is the signed mean over this number of last steps; 1 is the last alone.
         floor: least share of a layer's weights to keep, by magnitude, before the rule takes the
             rest; against layers that are emptied.
         weights: which |w| the rule compares: those of the forward pass that the gradient was taken

@@ -1,4 +1,4 @@
-"""Random static sparsity: what any pruning criterion has to beat."""
+"""Random static sparsity: the baseline of every pruning criterion."""
 
 from typing import Literal
 

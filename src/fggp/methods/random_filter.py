@@ -1,4 +1,4 @@
-"""Random filters: what any criterion for filters has to beat."""
+"""Random filters: the baseline of every filter criterion."""
 
 from fggp.methods.registry import register
 from fggp.pruning import FilterScore, filters_after_training, random_channels

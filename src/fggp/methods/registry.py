@@ -1,4 +1,4 @@
-"""A method is a value composed of parts; its file declares it and this module keeps the list."""
+"""The registry of methods: each file declares one, composed of parts."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def register(
     return keep
 
 
-LIST = "python -m fggp methods"
+LIST = "fggp methods"
 """The command that lists the methods."""
 
 
@@ -130,7 +130,7 @@ def find(name: str) -> Definition:
     """Return a method by name; raises KeyError with the nearest known name."""
     if name in METHODS:
         return METHODS[name]
-    raise KeyError(f"no method is called {name!r}{nearest(name, METHODS, LIST)}")
+    raise KeyError(f"unknown method {name!r}{nearest(name, METHODS, LIST)}")
 
 
 KINDS = ("reference", "before training", "during training", "after training", "filters", "N:M")
@@ -153,7 +153,7 @@ def method(
     timing: Timing | None = None,
     **settings: Any,
 ) -> Method:
-    """Return a method ready for a training of so many optimizer steps.
+    """Return a method configured for a training of ``steps`` optimizer steps.
 
     Args:
         name: one of `fggp.METHODS`.
@@ -161,7 +161,7 @@ def method(
         steps: optimizer steps of the training.
         initial_sparsity: 0, or what the mask starts from, where the method has both starts.
         timing: when masks are updated; by default about 28 times in the first half.
-        settings: of the method, see ``python -m fggp methods``.
+        settings: of the method, see ``fggp methods``.
 
     Raises:
         KeyError: for an unknown name.
@@ -183,17 +183,17 @@ def method(
             f"0 <= initial_sparsity <= sparsity < 1 must hold{hint}"
         )
     if steps < 2 and timing is None:
-        raise ValueError(f"steps: {steps} is too short a training; the nearest valid is 2")
+        raise ValueError(f"steps: {steps} is too few; the nearest valid is 2")
     if definition.starts == "none" and target:
         raise ValueError(f"{name} prunes nothing; its sparsity is 0, not {sparsity}")
     if definition.starts == "one" and start:
-        raise ValueError(f"{name} has one start; leave initial_sparsity out")
+        raise ValueError(f"{name} has one start; omit initial_sparsity")
     try:
         recipe = definition.recipe(**settings)
     except ValidationError as error:
         raise ValueError(f"{name}: {explain(error, definition.settings)}") from None
     if recipe.narrow:
-        raise ValueError(f"{name} is another network, not a way to prune this one: build it")
+        raise ValueError(f"{name} is another network, not a method that prunes this one: build it")
     timing = timing or _default(recipe, steps, target)
     plain_settings = definition.settings(**settings).model_dump(mode="json")
     made = Method.of(name, recipe, target, None if definition.starts == "one" else start, timing)

@@ -17,7 +17,7 @@ from fggp.pruning import Choose, InGroups, InitialGroups, Recipe, Soft, magnitud
 def sr_ste(
     group: Annotated[int, Field(strict=True, ge=2)] = 64, pull: NonNegative = Fraction(1, 5000)
 ) -> Recipe:
-    """Keep the N largest of every M weights along the input channels, chosen anew at every step.
+    """Keep the N largest of every M weights along the input channels, chosen again at every step.
 
     Formula:
         m ← the N largest |w| of every M neighbours; w ← w − lr·(∇L(m·w) + λ·(1 − m)·w), λ = pull

@@ -44,7 +44,7 @@ _DIGESTS: dict[Path, str] = {}
 
 
 class Source(NamedTuple):
-    """Where a network comes from: a library or a module, and what is called there."""
+    """The source of a network: a library or a module, and the name of its function."""
 
     module: str
     function: str

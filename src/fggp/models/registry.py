@@ -3,7 +3,7 @@
 A network's file is called as the network is in configurations, in letters and digits. Names come
 from the listing of this folder, and a file is imported only when its network is built, so names are
 known without PyTorch.
-Beside ``NAME.py`` there may be a ``NAME.yaml`` with what trainings of the network cost, as
+Beside ``NAME.py`` there may be a ``NAME.yaml`` with the training costs of the network, as
 `fggp.study.costs` reads it; a network without one is measured. Other files have an underscore in
 their names.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 _OTHERS = {"registry"}
 NAME = re.compile("[a-z0-9]+")
-"""What the name of a network looks like: it is part of the names of cells and files."""
+"""The pattern of network names, which are part of the names of cells and files."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def names() -> tuple[str, ...]:
 
 
 def check_file(name: Any) -> Any:
-    """Return a name as it is; raises ValueError where it is that of a file that cannot be one."""
+    """Return a name unchanged; raises ValueError if it is not a valid network name."""
     if isinstance(name, str) and not NAME.fullmatch(name) and (FOLDER / f"{name}.py").is_file():
         raise ValueError(
             f"fggp/models/{name}.py cannot be named in studies; rename it, in a to z and 0 to 9"

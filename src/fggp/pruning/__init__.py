@@ -1,4 +1,4 @@
-"""What a pruning method is made of, and the pruner that applies it in any loop.
+"""The parts of pruning methods, and the pruner that applies a method in any loop.
 
 The parts of a method are imported from here; none of them needs torch to be imported.
 """

@@ -1,4 +1,4 @@
-"""Rates as they are written in a configuration: a number, or a schedule of one."""
+"""Rates in a configuration: a number, or a schedule."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def rate_schedule(
     for end in ends:
         if end < least or (most is not None and end > most):
             bound = least if end < least else most
-            raise ValueError(f"{name}: {plain(end)} is not possible; the nearest valid is {bound}")
+            raise ValueError(f"{name}: {plain(end)} is out of range; the nearest valid is {bound}")
     if isinstance(rate, Fraction):
         return RateSchedule(Constant(rate))
     form = Cosine if rate.schedule == "cosine" else Linear

@@ -1,4 +1,4 @@
-"""What is given to a pruner, checked before anything is changed."""
+"""Checks of a pruner's arguments, made before anything is changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ORDER = "the order is fggp.Pruner(model, optimizer, method)"
 
 
 def check_arguments(model: Any, optimizer: Any, method: Any) -> None:
-    """Raise TypeError, with the fix, where one of the three is something else."""
+    """Raise TypeError, with the fix, if one of the three has another type."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: {_said(model)} is not a network; {ORDER}")
     # Several, and what has a step() but no parameter groups, are refused with others like them.
@@ -25,13 +25,13 @@ def check_arguments(model: Any, optimizer: Any, method: Any) -> None:
     if not isinstance(method, Method):
         name = method if isinstance(method, str) else getattr(method, "name", "fggp")
         raise TypeError(
-            f"method: {_said(method)} is not a method ready for a training; give "
+            f"method: {_said(method)} is not a configured method; give "
             f"fggp.method({name!r}, sparsity=0.9, steps=...)"
         )
 
 
 def check_options(seed: Any, batches: Any, loss: Any) -> None:
-    """Raise TypeError, with the fix, where one of them is something else than a pruner needs."""
+    """Raise TypeError, with the fix, if one of them does not have the type that a pruner needs."""
     try:
         index(seed)
     except TypeError:
@@ -70,7 +70,7 @@ class ReadOnlyMasks(dict[str, Tensor]):
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(
-            "masks: another mask would not reach the model; write into the one that is there, "
+            "masks: a new mask would not reach the model; write into the existing one with "
             "pruner.masks[name].copy_(mask), and call pruner.apply()"
         )
 

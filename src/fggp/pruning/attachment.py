@@ -1,4 +1,4 @@
-"""A pruner beside an optimizer: attached to it, or called, and what a loop does wrong."""
+"""The connection of a pruner and an optimizer: attached or called, with errors for wrong loops."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fggp.pruning.step_hooks import Arguments, StepHooks
 from fggp.pruning.warning import warn
 
 UNSEEN = 5
-"""In-place changes of a weight that no known step made, before this is said."""
+"""In-place changes of a weight without a known step, before a warning is issued."""
 
 
 class Attached(Protocol):
@@ -31,12 +31,12 @@ class Attached(Protocol):
 
 
 class Attachment:
-    """Follows the steps of an optimizer for a pruner, and notices those that it has no part in.
+    """Follows the steps of an optimizer for a pruner, and detects steps made without the pruner.
 
     Args:
         nest: the optimizer, with those it holds.
         forward: copies what the pruner needs before a step.
-        pruner: is asked before every step, and told after one while it is attached. It is kept
+        pruner: is asked before every step, and notified after each while it is attached. It is kept
             alive by the optimizer as long as it is attached.
 
     """
@@ -71,7 +71,7 @@ class Attachment:
 
     @property
     def attached(self) -> bool:
-        """Whether the pruner is told of the optimizer's steps."""
+        """Whether the pruner is notified of the optimizer's steps."""
         # Asks the optimizer, as a copy of it loses its hooks and a handle may be gone.
         pruner = self._pruner()
         return any(isinstance(x, _Mark) and x.pruner is pruner for x in self._marks.values())
@@ -80,7 +80,7 @@ class Attachment:
         """Raise RuntimeError while the optimizer tells the pruner of its steps."""
         if self.attached:
             raise RuntimeError(
-                "the pruner is attached and steps by itself: leave pruner.step() out, "
+                "the pruner is attached and steps by itself: remove pruner.step(), "
                 "or call remove() on the handle that attach() returned"
             )
 
@@ -155,7 +155,7 @@ class Attachment:
 
     @property
     def _marks(self) -> Any:
-        """Where an optimizer keeps what it calls after a step."""
+        """The attribute in which an optimizer keeps its hooks after a step."""
         return getattr(self._nest.inmost, "_optimizer_step_post_hooks", self._own)
 
     def _counted(self) -> list[int]:
@@ -178,7 +178,7 @@ class _Mark:
         self.pruner = pruner
 
     def __call__(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        """Do nothing: the pruner is told when the outermost optimizer is done."""
+        """Do nothing: the pruner is notified when the outermost optimizer is done."""
 
 
 def _fresh(parameters: Sequence[Tensor]) -> bool:

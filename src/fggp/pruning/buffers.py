@@ -1,4 +1,4 @@
-"""The buffers that optimizers keep for each weight, also those that hold codes of numbers."""
+"""The buffers that optimizers keep for each weight, including quantised ones."""
 
 from __future__ import annotations
 

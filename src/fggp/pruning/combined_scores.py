@@ -74,14 +74,14 @@ class RankProduct:
 
 
 Combination = Literal["product", "rank-sum", "rank-product"]
-"""What two scores are combined to."""
+"""The ways to combine two scores."""
 
 SCORES: Mapping[Combination, Callable[[Score, Score], Score]] = {
     "product": Product,
     "rank-sum": RankSum,
     "rank-product": RankProduct,
 }
-"""How to make a score of two others, by the name of what they are combined to."""
+"""The combined scores by name."""
 
 
 def ranks(score: Tensor, among: Tensor) -> Tensor:

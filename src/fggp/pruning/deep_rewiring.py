@@ -1,4 +1,4 @@
-"""Deep rewiring: weights of fixed sign that go to sleep at zero while others wake."""
+"""Deep rewiring: weights of fixed sign become inactive at zero while others are activated."""
 
 from __future__ import annotations
 

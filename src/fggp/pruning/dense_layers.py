@@ -43,7 +43,7 @@ class DenseLayers:
         self.left_out, self.base = choice.left_out, choice.parameters
         base = self.base
         for name in kept.keys() - base.keys():
-            raise ValueError(f"dense: {name!r} is not prunable; leave it out")
+            raise ValueError(f"dense: {name!r} is not prunable; remove it")
         self._order = list(base)
         self.pruned = {name: p for name, p in base.items() if name not in kept}
         if not self.pruned:

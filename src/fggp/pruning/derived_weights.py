@@ -1,4 +1,4 @@
-"""Weights that a module computes from other parameters, so that masks on these would not hold."""
+"""Weights computed from other parameters, on which masks would have no effect."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 SUFFIXES = ("_orig", "_raw", "_bar", "_v", "_g")
-"""What the parameter is called that a weight is computed from, after the name of the weight."""
+"""The suffix of the parameter from which a weight is computed, after the name of the weight."""
 
 
 def fix_of_derived(model: nn.Module, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""How a number of kept weights is spread over layers, in exact arithmetic."""
+"""The distribution of kept weights over layers, in exact arithmetic."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction

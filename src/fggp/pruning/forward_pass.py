@@ -1,4 +1,4 @@
-"""What a mask update reads of a forward pass: its weights, and the gradient taken at them.
+"""The weights and the gradient of a forward pass, copied for a mask update.
 
 An optimizer's step replaces the weights, and some optimizers write into ``.grad`` as well (SGD with
 Nesterov momentum and ``foreach=True``, schedule-free ones, LARS). So both are copied before it.

@@ -27,7 +27,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Beginning:
-    """What an initial mask can be made from.
+    """The inputs of an initial mask.
 
     Attributes:
         shapes: of the prunable tensors, in layer order.
@@ -185,7 +185,7 @@ class Grasp:
 
 @dataclass(frozen=True)
 class Synflow:
-    """Keep the K weights with the largest flow, scored anew in each of many rounds.
+    """Keep the K weights with the largest flow, scored again in each of many rounds.
 
     Attributes:
         rounds: n; after round k about N·(K/N)^(k/n) weights are left, after the last K.

@@ -1,4 +1,4 @@
-"""Selection by masks: what is off a mask becomes zero, whatever was there.
+"""Masking with integers: every element off the mask becomes zero, whatever its value.
 
 Of a number off the mask nothing is left but the sign: its bits are combined with those of an
 integer by AND. So zeros have the bits that a product with the mask has, +0.0 and -0.0, and ∞ and
@@ -86,7 +86,7 @@ class IntegerMasks:
 
     @property
     def counts(self) -> list[int]:
-        """How many positions each mask marks; on a GPU the host waits once for each change."""
+        """The number of positions that each mask marks; on a GPU the host waits once per change."""
         self.follow()
         return self._counted()
 
@@ -131,5 +131,5 @@ class IntegerMasks:
         return self._counts
 
     def __getstate__(self) -> dict[str, Any]:
-        # Copies of masks count their changes anew.
+        # Copies of masks restart the count of their changes.
         return self.__dict__ | {"_made_of": None, "_counts": None, "_numbers": {}}

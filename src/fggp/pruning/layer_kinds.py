@@ -1,4 +1,4 @@
-"""Which parameters are weights of layers, and which are scales, tokens or positions."""
+"""The kinds of parameters: weights of layers, scales, tokens, positions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ POSITIONS = frozenset(
     {"pe", "pos", "position", "positional", "positions"} | {"rel", "relative", "rpb", "wpe"}
 )
 GENERIC = frozenset({"data", "param", "parameter", "table", "value", "w", "weight"})
-"""Names of parameters that say nothing, so that the name of the module is read as well."""
+"""Generic names of parameters, for which the name of the module is read as well."""
 
 
 def left_out_as(name: str, shape: tuple[int, ...] | None, module: nn.Module) -> str | None:

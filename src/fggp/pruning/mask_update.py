@@ -1,4 +1,4 @@
-"""What a mask update looks at, and the scores that are taken from it.
+"""The input of a mask update, and the scores computed from it.
 
 All vectors are flat over the prunable tensors in layer order (logical contiguous index inside a
 layer), so neither a rule nor a score ever sees the model.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Update:
-    """What a rule sees, and what it returns.
+    """The input and output of a rule.
 
     Attributes:
         weight: (N,) weights after the optimizer step; zero off the mask, unless masking is soft.
@@ -89,7 +89,7 @@ class Update:
             raise RuntimeError(
                 "a prunable parameter has no .grad at a mask update: "
                 "call pruner.step() after optimizer.step() and before optimizer.zero_grad(), "
-                "and leave parameters that the loss does not use out through params="
+                "and exclude parameters that the loss does not use with params="
             )
         return self.dense_gradient
 
@@ -140,7 +140,7 @@ Selection = Callable[[Update], "Tensor"]
 
 Read = Literal["gradient", "forward_weight"]
 BOTH: frozenset[Read] = frozenset({"gradient", "forward_weight"})
-"""What an optimizer's step overwrites, so that the pruner has to copy it before the step."""
+"""The tensors that an optimizer's step overwrites, so the pruner copies them before the step."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -1,4 +1,4 @@
-"""How masks act on the weights of a model: hard, zero off them, or soft, with hidden values."""
+"""Hard and soft masking of a model's weights."""
 
 from __future__ import annotations
 

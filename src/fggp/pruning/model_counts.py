@@ -1,4 +1,4 @@
-"""What a model holds now, beside what the masks of its pruner say."""
+"""Counts of the weights in a model, compared with the masks of its pruner."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fggp.pruning.prunable import late_weights
 
 @dataclass
 class Found:
-    """Where a model differs from the parameters that its pruner knows.
+    """The differences between a model and the parameters that its pruner knows.
 
     Attributes:
         weights: what the model holds now, by the name that the pruner knows it by.

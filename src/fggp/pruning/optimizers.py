@@ -1,4 +1,4 @@
-"""Optimizers: those that hold others, what they train, and which of them cannot be followed."""
+"""Nested optimizers, their parameters, and the optimizers that cannot be followed."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Nest:
 
     @property
     def grad_scale(self) -> Tensor | None:
-        """What a gradient scaler has multiplied the gradients by, where it says so."""
+        """The factor by which a gradient scaler multiplied the gradients, if known."""
         found = (getattr(each, "grad_scale", None) for each in self.every)
         return next((scale for scale in found if scale is not None), None)
 
@@ -131,9 +131,7 @@ class Nest:
                 "made for another model, or trains copies of them, as wrappers for half precision "
                 "do; make it of model.parameters(), and use torch.autocast for half precision"
             )
-        raise ValueError(
-            f"the optimizer does not train {untrained[0]}; leave it out through params="
-        )
+        raise ValueError(f"the optimizer does not train {untrained[0]}; exclude it with params=")
 
     def _check_no_copies(self) -> None:
         """Raise where a worker trains copies that the wrapper then writes into the model."""

@@ -1,4 +1,4 @@
-"""How far the pruning of a training is, in words and in numbers."""
+"""The progress of pruning, in words and in numbers."""
 
 from __future__ import annotations
 

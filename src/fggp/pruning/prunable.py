@@ -1,4 +1,4 @@
-"""What is prunable in a model: by default, by name, and what is refused."""
+"""The prunable parameters of a model: by default, by name, and the refused ones."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def choose(model: nn.Module, names: Iterable[str] | None = None, *, frozen: bool
         _check_thawed(parameters, chosen, frozen=frozen)
     for name, parameter in parameters.items():
         if name in chosen and (refusal := _refusal(model, name, parameter)):
-            raise ValueError(f"params: {name!r} {refusal}; or leave it out")
+            raise ValueError(f"params: {name!r} {refusal}; or exclude it")
     left_out = {name: why or NOT_NAMED for name, why in reasons.items() if name not in chosen}
     if not chosen:
         raise ValueError(f"params: there is nothing to prune; {_way_out(left_out)}")
@@ -178,7 +178,7 @@ def _check_thawed(parameters: dict[str, nn.Parameter], names: set[str], *, froze
     for name, parameter in parameters.items():
         if name in names and not frozen and not parameter.requires_grad:
             raise ValueError(
-                f"params: {name!r} is frozen; unfreeze it with requires_grad_(), or leave it out"
+                f"params: {name!r} is frozen; unfreeze it with requires_grad_(), or exclude it"
             )
 
 

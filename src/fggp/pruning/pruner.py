@@ -46,8 +46,8 @@ class Pruner:
     Args:
         model: the network. Prunable are weights of convolutions, linear, recurrent and attention
             layers and embeddings, and other parameters that are matrices, not those of
-            normalisation, scales, tokens and positions; frozen ones are left out. `left_out` has
-            what is not pruned. With DistributedDataParallel, gradients are averaged before the
+            normalisation, scales, tokens and positions; frozen ones are left out. `left_out` lists
+            the other parameters. With DistributedDataParallel, gradients are averaged before the
             pruner sees them, so that equal seeds give equal masks on all ranks.
         optimizer: the optimizer that trains it.
         method: what to prune and when.
@@ -191,7 +191,7 @@ class Pruner:
         return counts
 
     def metrics(self, *, per_layer: bool = False) -> dict[str, float]:
-        """Return what a logger may want to log, as numbers by name.
+        """Return numbers for a logger, by name.
 
         Sparsity, counted in the model, and its target; the weights kept and all; the step and the
         steps of the training; the share of a pruned weight that leaks through; the last mask update
@@ -256,7 +256,7 @@ class Pruner:
         self._forward.copy_weights(self._needed())
 
     def attach(self) -> RemovableHandle:
-        """Step by itself after every ``optimizer.step()``, for loops that are not yours.
+        """Step automatically after every ``optimizer.step()``, for loops that you cannot edit.
 
         A step of an optimizer that holds others, as Lookahead or SAM, is one step, at its end. One
         that a gradient scaler skips is not counted. Returns a handle; ``remove()`` detaches.
@@ -286,7 +286,7 @@ class Pruner:
         self._masking.apply(self.leak)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what resuming needs.
+        """Return the state needed to resume.
 
         Warns:
             RuntimeWarning: where the model has other parameters than those that are pruned, where
@@ -386,7 +386,7 @@ class Pruner:
         return update
 
     def _seen(self, update: int, gradient: Tensor | None) -> Update:
-        """Return what the rule of an update sees."""
+        """Return the input of an update's rule."""
         mask, own = self._masking.masks.flat, list(self.parameters.values())
         return Update(
             weight=self._masking.flat_weights,

@@ -1,4 +1,4 @@
-"""Going back to an early state of a training, for methods that train in rounds."""
+"""Rewinding to an early state of a training, for methods that train in rounds."""
 
 from __future__ import annotations
 

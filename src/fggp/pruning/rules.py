@@ -30,7 +30,7 @@ def grows(part: object) -> bool:
 
 @dataclass(frozen=True)
 class PruneTo:
-    """Prune to exactly the scheduled count; what is grown is for the selection to say."""
+    """Prune to exactly the scheduled count; the selection decides what grows."""
 
     select: Selection
 
@@ -69,7 +69,7 @@ class DropGrow:
 
 @dataclass(frozen=True)
 class Choose:
-    """Choose the K weights anew, pruned ones included: for soft masking, where all have a value."""
+    """Choose K of all weights, pruned ones included: for soft masking, where all have a value."""
 
     select: Selection
     grows: ClassVar[bool] = True

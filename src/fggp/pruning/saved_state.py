@@ -1,4 +1,4 @@
-"""Whether the state of a pruner belongs to a method, and how a training becomes longer."""
+"""Checks that a pruner's state belongs to a method, and the extension of a training."""
 
 from __future__ import annotations
 

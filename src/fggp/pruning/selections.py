@@ -1,4 +1,4 @@
-"""Selections: which K weights stay, by one criterion or by two, over all layers or in each."""
+"""Selections of the K weights that stay: by one criterion or two, over all layers or in each."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class TwoStage:
 
     @property
     def reads(self) -> frozenset[Read]:
-        """What the two criteria read; rates and pools read neither."""
+        """The tensors that the two criteria read; rates and pools read none."""
         return read_by(self.first) | read_by(self.second)
 
     def __call__(self, update: Update) -> Tensor:

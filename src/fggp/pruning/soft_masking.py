@@ -1,4 +1,4 @@
-"""The full weights of a method with soft masking, beside the masked ones that the model holds."""
+"""Soft masking: the optimizer trains the full weights, the model holds the masked ones."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def sparsify(
     share = ratio(sparsity)
     if not 0 <= share < 1:
         raise ValueError(
-            f"sparsity {sparsity} is not possible: 0 <= sparsity < 1 must hold"
+            f"sparsity {sparsity} is out of range: 0 <= sparsity < 1 must hold"
             f"{meant_as_share(share)}"
         )
     parameters = prunable(model, params, frozen=True)

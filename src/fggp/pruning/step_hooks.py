@@ -19,7 +19,7 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class Follower(Protocol):
-    """What is told of steps."""
+    """A follower of steps."""
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:
         """Prepare for a call that may make a step; may return other arguments for it."""
@@ -46,7 +46,7 @@ class StepHooks:
         nest: the optimizers.
         parameters: some of what they train; a wrapper that calls no other made a step if these
             have changed.
-        follower: is told of steps; the optimizers do not keep it alive.
+        follower: is notified of steps; the optimizers do not keep it alive.
 
     """
 

@@ -1,4 +1,4 @@
-"""When masks are updated, and how sparse they are then."""
+"""The steps of mask updates, and the sparsity at each."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Timing:
         for name, value in vars(self).items():
             check_steps(name, value)
         if self.every < 1:
-            raise ValueError(f"every: {self.every} is not possible; the nearest valid is 1")
+            raise ValueError(f"every: {self.every} is out of range; the nearest valid is 1")
 
     @classmethod
     def default(cls, steps: int) -> Timing:
@@ -192,7 +192,7 @@ class Method:
 def epochs_of(recipe: Recipe, epochs: int, sparsity: Fraction) -> list[int]:
     """Return the epochs of a training in the order in which they are trained, from 1.
 
-    A protocol of so many epochs is gone through once, or in part where a trained network is only
+    A protocol of ``epochs`` epochs is gone through once, or in part if a trained network is only
     fine-tuned, or several times in rounds.
     """
     whole = list(range(1, epochs + 1))

@@ -17,7 +17,7 @@ Scores = NDArray[Any]
 Flags = NDArray[np.bool_]
 PIECE = 1 << 17  # scores that stay in a core's cache with their flags
 SAMPLE = 1 << 14
-FEW = 1 << 16  # so many are sorted out at once
+FEW = 1 << 16  # this many are sorted at once
 SPREADS = 4  # standard deviations on each side of the guess; one in thousands is wrong
 
 

@@ -1,1 +1,1 @@
-"""Many cells: processes, locks, Slurm, Snakemake, and how far they are."""
+"""Many cells: processes, locks, Slurm, Snakemake, and progress."""

@@ -1,4 +1,4 @@
-"""One process per cell: who holds it, and how long another waits for it."""
+"""The lock of a cell: only one process trains it, and others wait."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fggp.foundation.files import write_text
 from fggp.running.slurm_allocation import job_id
 
 POLL_SECONDS = 1.0
-GLANCE_SECONDS = 0.5  # longer than `holder` needs to look
+GLANCE_SECONDS = 0.5  # longer than one call of `holder` takes
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def locked(out: Path, *, patience: float = 0) -> Iterator[None]:
         patience: seconds to wait for another process that holds it.
 
     Raises:
-        Failure: where another process holds it for longer; the message says which.
+        Failure: if another process holds it for longer; the message names the process.
 
     """
     lock, owner = FileLock(_lock_path(out)), _owner_path(out)
@@ -37,12 +37,14 @@ def locked(out: Path, *, patience: float = 0) -> Iterator[None]:
     except Timeout:
         who = _owner(out)
         if patience <= 0:
-            raise Failure(f"{out}: {who} trains this cell; wait for it, or end it") from None
-        print(f"{out}: {who} trains this cell; waiting for it", file=sys.stderr, flush=True)
+            raise Failure(f"{out}: {who} is training this cell; wait for it, or stop it") from None
+        print(f"{out}: {who} is training this cell; waiting for it", file=sys.stderr, flush=True)
         try:
             lock.acquire(timeout=patience, poll_interval=POLL_SECONDS)
         except Timeout:
-            raise Failure(f"{out}: {who} still trains this cell; end it, and run again") from None
+            raise Failure(
+                f"{out}: {who} is still training this cell; stop it, and run again"
+            ) from None
     try:
         job = job_id()
         slurm = f" (Slurm job {job})" if job else ""
@@ -54,7 +56,7 @@ def locked(out: Path, *, patience: float = 0) -> Iterator[None]:
 
 
 def holder(out: Path) -> str | None:
-    """Return who trains the cell whose result is ``out`` just now, or None."""
+    """Return the process that is training the cell with the result ``out``, or None."""
     if not _owner_path(out).exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Commands of the system, and what came of them."""
+"""System commands and their outcomes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from fggp.running.signals import uninterrupted
 TIMED_OUT, NOT_RUN = 124, 127
 """The status of a command that took too long, and of one that cannot be run, as in a shell."""
 KILL_SECONDS = 5.0
-"""How long a killed command is waited for: one that waits for a broken driver does not end."""
+"""Time limit for the end of a killed command, which may hang in a broken driver."""
 
 
 class Ran(NamedTuple):
-    """What came of a command: its status, its output, and its complaint."""
+    """The outcome of a command: status, output, and error output."""
 
     status: int
     out: str
@@ -32,7 +32,7 @@ class Ran(NamedTuple):
 
     @property
     def complaint(self) -> str:
-        """Why it failed, on one line."""
+        """The reason for its failure, on one line."""
         text = " ".join((self.err or self.out).split())
         return text or f"exit status {self.status}"
 
@@ -44,7 +44,7 @@ def run(
     entered: str = "",
     environment: Mapping[str, str] | None = None,
 ) -> Ran:
-    """Run a command that may take so many seconds (``patience``); raises nothing.
+    """Run a command for at most ``patience`` seconds; never raises.
 
     Its output goes to files and not to pipes, whose end would be waited for as long as a process
     that the command leaves behind keeps them open. It runs in a session of its own, so that Ctrl-C
@@ -52,8 +52,8 @@ def run(
 
     Args:
         command: the program and its arguments.
-        patience: after so many seconds it is killed, and its status is `TIMED_OUT`.
-        entered: what it reads from its standard input.
+        patience: after this many seconds it is killed, and its status is `TIMED_OUT`.
+        entered: its standard input.
         environment: variables besides those of this process.
 
     """
@@ -63,7 +63,7 @@ def run(
             given.seek(0)
             status = _status(command, (given, out, err), os.environ | (environment or {}), patience)
             if status is None:
-                late = f"{command[0]} has not answered in {patience:g} seconds"
+                late = f"{command[0]} did not answer within {patience:g} seconds"
                 return Ran(TIMED_OUT, "", late)
             return Ran(status, _text(out), _text(err))
     except OSError as error:
@@ -114,7 +114,7 @@ def _status(
     given, out, err = files
     process = None
     try:
-        with uninterrupted():  # it would be left behind by an interruption of its start
+        with uninterrupted():  # an interruption of its start would leave it behind
             process = subprocess.Popen(
                 command,
                 stdin=given,

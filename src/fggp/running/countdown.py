@@ -1,4 +1,4 @@
-"""What a finished training came to, how many are done, and about how long the others take."""
+"""Progress lines: the accuracy of a finished training, the count, and the time left."""
 
 from __future__ import annotations
 

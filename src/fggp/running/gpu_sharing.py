@@ -1,7 +1,7 @@
 """Several cells in one allocation: at once on its cores, or on its one GPU.
 
-Small networks leave most of a large GPU idle. Processes share it well through MPS; without it they
-only wait for each other, so that they then take it in turn.
+Small networks leave most of a large GPU idle. With MPS several processes share the GPU well;
+without it, cells run one at a time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def share(tasks: Sequence[Task], device: str, limits: Limits | None = None) -> Ended:
-    """Train tasks at once, each in a process of its own with cores of its own.
+    """Train tasks in parallel, each in its own process on its own cores.
 
     Args:
         tasks: what to train.
@@ -39,14 +39,16 @@ def share(tasks: Sequence[Task], device: str, limits: Limits | None = None) -> E
             with mps(stop, limits) as environment:
                 return _train(tasks, len(tasks), device, environment, stop)
         except NoMps as error:
-            print(f"the cells take the GPU in turn: sharing it needs MPS, and {error}", flush=True)
+            print(
+                f"the cells run one at a time: sharing the GPU needs MPS, and {error}", flush=True
+            )
         return _train(tasks, 1, device, {}, stop)
 
 
 def has_gpu(seconds: float = Limits.listing) -> bool:
     """Whether the driver shows a GPU to this process; importing PyTorch would cost seconds.
 
-    A driver that does not answer in so many ``seconds`` has a GPU in trouble, rather than none.
+    A driver that does not answer within ``seconds`` has a GPU in trouble, rather than none.
     """
     visible = os.environ.get(VISIBLE)
     if visible is not None and hides(visible):

@@ -1,4 +1,4 @@
-"""How long the networks of a study, or one packed file, take on this CPU."""
+"""Inference times of a study's networks, or of one packed file, on this CPU."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from fggp.training.provenance import now
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured.
+    """A network to measure.
 
     Attributes:
         name: of the cell or the file.
@@ -70,7 +70,7 @@ def subjects(study_folder: Path, only: str = "") -> list[Subject]:
         which = f" with {only!r} in its name" if only else ""
         raise Failure(
             f"{study_folder}: no trained network{which} has its weights (….weights.fggp) here; "
-            f"train it with `python -m fggp run {quote(study_folder.name)}`"
+            f"train it with `fggp run {quote(study_folder.name)}`"
         )
     return list(found.values())
 
@@ -130,7 +130,7 @@ def _network(subject: Subject) -> nn.Module:
 def _channels(layers: Sequence[nn.Module], subject: Subject) -> int:
     first = layers[0]
     if not isinstance(first, nn.Conv2d):
-        raise CompileError(f"{subject.path}: begins with no convolution; measure it by hand")
+        raise CompileError(f"{subject.path}: does not begin with a convolution; measure it by hand")
     return first.in_channels
 
 

@@ -24,7 +24,7 @@ from fggp.running.signals import uninterrupted
 CONTROL = "nvidia-cuda-mps-control"
 PIPES, LOGS = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"
 SOCKETS = "/tmp"
-"""Where a folder for its sockets is made; their names may not be long, unlike those in TMPDIR."""
+"""The parent folder of its sockets, whose paths must be short, unlike those in TMPDIR."""
 START = ("sh", "-c", 'trap "" HUP INT TERM USR1; exec "$@"', "sh", CONTROL, "-d")
 """Starts the daemon, which ignores from then on what a scheduler sends to all processes of a job,
 as does its server: the trainings need it to copy their state off the GPU before they stop."""
@@ -35,7 +35,7 @@ QUIT = f'while echo quit | {CONTROL}; do sleep 1; done; rm -rf "$FOLDER"'
 
 @dataclass(frozen=True)
 class Limits:
-    """How many seconds NVIDIA's programs may take.
+    """Time limits of NVIDIA's programs, in seconds.
 
     Attributes:
         start: the daemon, until its parent returns.
@@ -58,7 +58,7 @@ PAUSE_SECONDS = 0.2
 
 
 class NoMps(Exception):  # noqa: N818 - the cells then take the GPU in turn
-    """There is no service to share a GPU by; the message says why."""
+    """There is no service to share a GPU; the message has the reason."""
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def mps(
     try:
         home = tempfile.mkdtemp(prefix="mps-", dir=SOCKETS)
     except OSError as error:
-        raise NoMps(f"its sockets have no place in {SOCKETS}: {error.strerror}") from None
+        raise NoMps(f"its sockets cannot be created in {SOCKETS}: {error.strerror}") from None
     own = {PIPES: f"{home}/pipe", LOGS: f"{home}/log"}
     try:
         with if_killed(QUIT, own | {"FOLDER": home}):
@@ -110,7 +110,7 @@ def _start(own: Mapping[str, str], limits: Limits) -> None:
             Path(path).mkdir()
     ran = run(START, limits.start, environment=own)
     if ran.status == TIMED_OUT:
-        raise NoMps(f"{CONTROL} -d has not returned in {limits.start:g} seconds{_logged(own)}")
+        raise NoMps(f"{CONTROL} -d did not return within {limits.start:g} seconds{_logged(own)}")
     if ran.status:
         complaint = ran.complaint.removeprefix(f"{CONTROL}: ")[:200]
         raise NoMps(f"{CONTROL} -d failed: {complaint}{_logged(own)}")

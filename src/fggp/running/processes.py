@@ -1,4 +1,4 @@
-"""Processes that were left to themselves, found by a variable of their environment."""
+"""Orphaned processes, found by a variable of their environment."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def with_variable(name: str, value: str) -> list[int]:
 
 
 def wait_until_none(name: str, value: str, seconds: float) -> list[int]:
-    """Wait until no process with a variable is left; returns those left after so many seconds."""
+    """Wait until no process with a variable is left; returns those left after ``seconds``."""
     deadline = time.monotonic() + seconds
     while (left := with_variable(name, value)) and time.monotonic() < deadline:
         time.sleep(PAUSE_SECONDS)
@@ -36,7 +36,7 @@ def wait_until_none(name: str, value: str, seconds: float) -> list[int]:
 
 
 def kill(numbers: Sequence[int]) -> None:
-    """Kill processes, which need not be there any more."""
+    """Kill processes that may already have ended."""
     for number in numbers:
         with suppress(OSError):
             os.kill(number, signal.SIGKILL)

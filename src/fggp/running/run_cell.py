@@ -122,14 +122,16 @@ def _dense(cell: Cell, out: Path) -> dict[str, Tensor] | None:
     path = out.parents[4] / f"{before.id}.json"  # beside out in one folder of runs
     if not finished(before.with_data(None), path):
         raise Failure(
-            f"{cell.id} starts from the dense network, and {path} is missing or another; "
+            f"{cell.id} starts from the dense network, but {path} is missing or of another cell; "
             f"train {before.id} first"
         )
     result, again = read(path), f"delete {path} with all beside it and train {before.id} again"
     if result["cell"]["data"]["sha256"] != cell.data.sha256:
         raise Failure(f"{path} was trained on other data than {cell.id} is; {again}")
     if not weights_path(path).exists():
-        raise Failure(f"{weights_path(path)}: the weights that {cell.id} needs are gone; {again}")
+        raise Failure(
+            f"{weights_path(path)}: the weights that {cell.id} needs are missing; {again}"
+        )
     state = unpack(weights_path(path))
     if digest(state) != result["outcome"]["weights_sha256"]:
         raise Failure(f"{weights_path(path)} does not belong to {path.name}; {again}")

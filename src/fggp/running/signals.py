@@ -1,4 +1,4 @@
-"""Requests to stop, as a flag that a loop asks for."""
+"""Requests to stop, as a flag that a loop polls."""
 
 from __future__ import annotations
 

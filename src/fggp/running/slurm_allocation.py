@@ -1,4 +1,4 @@
-"""The Slurm job that a training runs in: when it ends, and to be queued again before that."""
+"""The Slurm job of a training: its end, and requeueing before the end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KILL_SECONDS = 600  # how long a requeued job waits to be ended
 
 UNSET = "`unset SLURM_JOB_ID SLURM_JOB_END_TIME SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID`"
 GONE = "invalid job id"
-"""What Slurm says of a job that it does not know any more."""
+"""Slurm's message about a job that it no longer knows."""
 
 
 class Over(Exception):  # noqa: N818 - nothing went wrong
@@ -31,7 +31,7 @@ class Over(Exception):  # noqa: N818 - nothing went wrong
 
 
 class Allocation:
-    """The time that Slurm gave to a training.
+    """The time that Slurm allotted to a training.
 
     Args:
         job: the number of the Slurm job; of an array's task ``NUMBER_TASK``.
@@ -54,23 +54,26 @@ class Allocation:
     def here(cls) -> Allocation | None:
         """Return the allocation of this process; None outside of Slurm, and after its job's end.
 
-        A shell that outlives its job, as in tmux, keeps the variables of Slurm; that is told on
+        A shell that outlives its job, as in tmux, keeps the variables of Slurm; that is reported on
         stderr. Slurm is asked once, and only where ``SLURM_JOB_END_TIME`` is not set or has passed.
 
         Raises:
-            Failure: where the margin is no number.
+            Failure: if the margin is not a number.
 
         """
         job, margin = job_id(), os.environ.get(MARGIN, str(DEFAULT_MARGIN))
         if job is None or margin == "none":
             return None
         if not re.fullmatch(r"\d+(\.\d+)?", margin):
-            raise Failure(f"{MARGIN}={margin} is no number of seconds; set one, or none")
+            raise Failure(f"{MARGIN}={margin} is not a number of seconds; give a number, or none")
         try:
             return cls(job, _left(job), float(margin))
         except Over:
-            words = f"Slurm job {job} is over and its variables are left in this shell: training on"
-            print(f"fggp: {words} without a deadline; {UNSET} ends this warning", file=sys.stderr)
+            words = f"Slurm job {job} has ended, but its variables are still set in this shell"
+            print(
+                f"fggp: {words}: training without a deadline; {UNSET} ends this warning",
+                file=sys.stderr,
+            )
             return None
 
     @property
@@ -95,9 +98,9 @@ class Allocation:
             return False
         if self.steps == 0:
             raise Failure(
-                f"Slurm job {self.job} ends in {max(self.end - now, 0):.0f} s, before a single "
-                f"step of training, and {self.margin:g} s are kept to stop in; give it a longer "
-                f"runtime, or set {MARGIN} to less"
+                f"Slurm job {self.job} has {max(self.end - now, 0):.0f} s left, too few for a step "
+                f"in addition to the {self.margin:g} s reserved for a checkpoint; give it a longer "
+                f"runtime, or lower {MARGIN}"
             )
         self.cut = True
         return True
@@ -106,7 +109,7 @@ class Allocation:
         """Ask Slurm to queue the job again, and wait to be ended; returns where that fails."""
         if os.environ.get(REQUEUE) == "no":
             return
-        # Said before, for Slurm may end the job at once.
+        # Logged first, because Slurm may end the job at once.
         print(f"Slurm job {self.job} ends; asking Slurm to requeue it", flush=True)
         try:
             _answer("scontrol", "requeue", self.job)
@@ -142,7 +145,7 @@ def _left(job: str) -> float | None:
         if end is not None or GONE in str(problem).lower():
             raise Over from None
         print(
-            f"squeue does not say when Slurm job {job} ends ({problem}); training on until then",
+            f"squeue does not show when Slurm job {job} ends ({problem}); training until then",
             file=sys.stderr,
         )
         return None
@@ -150,7 +153,7 @@ def _left(job: str) -> float | None:
 
 
 def _end() -> float | None:
-    """Return the end of the job by ``SLURM_JOB_END_TIME``; None where that is no number."""
+    """Return the end of the job by ``SLURM_JOB_END_TIME``; None if that is not a number."""
     try:
         end = float(os.environ.get("SLURM_JOB_END_TIME", ""))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the Snakefile needs to know of a study; free of Snakemake, so that it can be tested."""
+"""The Snakefile's view of a study; independent of Snakemake, so that it can be tested."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def one_configuration(files: Sequence[Path], overrides: Mapping[str, Any]) -> Pa
 def cells_per_gpu(overrides: Mapping[str, Any]) -> int:
     """Return how many cells share one allocation, from Snakemake's ``--config``.
 
-    It says how a study is trained and not what, so that it stands in no study.
+    It affects how a study is trained, not its results, so it is not a key of studies.
     """
     value = overrides.get(PACKING, 1)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -73,7 +73,7 @@ def cells_per_gpu(overrides: Mapping[str, Any]) -> int:
 
 
 def set_environment(source: Path) -> None:
-    """Let jobs find ``python -m fggp``: this interpreter outside of conda, this source in both."""
+    """Let jobs find ``python -m fggp``: this interpreter outside conda, this source in both."""
     python_path = filter(None, [str(source), os.environ.get("PYTHONPATH")])
     os.environ["PYTHONPATH"] = os.pathsep.join(python_path)
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -110,7 +110,7 @@ class Grid:
 
     @property
     def data_source(self) -> str:
-        """What the data file is made from."""
+        """The source of the data file."""
         return f"{self.study.data.kind} {self.study.data.path or ''}".strip()
 
     @property
@@ -129,7 +129,7 @@ class Grid:
 
     @cached_property
     def digest(self) -> str:
-        """A checksum of everything that ``cells.json`` says."""
+        """A checksum of the content of ``cells.json``."""
         return hashlib.sha256(expected_text(self.study, self.name).encode()).hexdigest()
 
     @property
@@ -161,9 +161,7 @@ class Grid:
             seed = pattern.format(seed=getattr(w, "seed", ""))
             name = str(CellName(w.backbone, w.sparsity, w.start, w.label, seed))
             if name not in self._cells:
-                raise Failure(
-                    f"study {self.name} has no cell {name}; see python -m fggp plan --cells"
-                )
+                raise Failure(f"study {self.name} has no cell {name}; see fggp plan --cells")
             members.append(self._cells[name])
         return members
 
@@ -197,7 +195,7 @@ class Grid:
 
     @property
     def kind(self) -> costs.Kind:
-        """What a training asks for."""
+        """The resources of a training."""
         return "gpu" if self.gpus else "cpu"
 
     def memory_mb(self, wildcards: Any, attempt: int) -> int:
@@ -220,7 +218,7 @@ class Grid:
 
         Snakemake sees such a change by itself only for files that it made. Results of other
         settings are taken away, those of these settings brought back: a copy of each result stays
-        beside it until its cell is trained anew. Where cells are left to train, images that do not
+        beside it until its cell is trained again. If cells remain to be trained, images that do not
         fit the study are refused here, before there are jobs.
         """
         if not all(Path(path).exists() for path in self.run_files):
@@ -242,8 +240,8 @@ class Grid:
         write_expected(self.study, listing)
         if outdated:
             print(
-                f"fggp: results in {home} that have other settings than the study now has: "
-                f"{outdated}; their cells are trained anew",
+                f"fggp: results in {home} with other settings than the study now has: "
+                f"{outdated}; their cells are trained again",
                 file=sys.stderr,
             )
 
@@ -261,7 +259,7 @@ class Grid:
         print(f"fggp: {words}; preparing it again", file=sys.stderr)
 
     def warn_of_others(self) -> None:
-        """Say which cells other processes train now, as do the jobs of a Snakemake that was killed.
+        """Report the cells that other processes are training, such as jobs of a killed Snakemake.
 
         New jobs for these cells wait for them.
         """
@@ -274,16 +272,17 @@ class Grid:
             return
         name, who = next(iter(held.items()))
         jobs = sorted(set(re.findall(r"Slurm job (\S+)\)", " ".join(held.values()))))
-        ending = f"scancel {' '.join(jobs)}" if jobs else "end that process"
+        ending = f"scancel {' '.join(jobs)}" if jobs else "stop that process"
         print(
-            f"fggp: cells of {self.name} that another run trains now: {len(held)} ({name}: {who}); "
-            f"new jobs for them wait, and go on from its checkpoints if you {ending}",
+            f"fggp: cells of {self.name} being trained by another run: {len(held)} "
+            f"({name}: {who}); new jobs wait for them, and continue from their checkpoints if you "
+            f"{ending}",
             file=sys.stderr,
         )
 
 
 def _date(paths: Iterable[Path]) -> None:
-    """Date files of the future now: Snakemake gives up where an output is older than its input.
+    """Set future file dates to now: Snakemake fails if an output is older than its input.
 
     They come from a machine whose clock is ahead, and training them again would not help.
     """

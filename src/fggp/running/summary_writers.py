@@ -1,4 +1,4 @@
-"""What epochs can be written to: TensorBoard, Weights & Biases, or any SummaryWriter."""
+"""Writers of epochs: TensorBoard, Weights & Biases, or any SummaryWriter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
 
 
 class Writer(Protocol):
-    """What keeps the numbers of epochs."""
+    """A writer of the numbers of epochs."""
 
     def write(self, values: Mapping[str, float], epoch: int) -> None:
         """Keep the numbers of one epoch for good."""
@@ -31,7 +31,7 @@ class Writer(Protocol):
 
 @dataclass(frozen=True)
 class Place:
-    """What a writer is opened for.
+    """The cell and folder of a writer.
 
     Attributes:
         cell: what is trained.

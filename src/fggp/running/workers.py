@@ -1,4 +1,4 @@
-"""Several trainings at once, each in a process of its own, until the time is over."""
+"""Several trainings at once, each in a process of its own, until the time is up."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Task:
 
 @dataclass
 class Ended:
-    """What came of tasks.
+    """The outcome of tasks.
 
     Attributes:
         failed: those that failed, with the reason.
@@ -114,7 +114,7 @@ class Workers:
         self.asked = False
 
     def train(self, tasks: Sequence[Task]) -> Ended:
-        """Train the tasks; one that fails leaves the others alone."""
+        """Train the tasks; a failure does not affect the others."""
         queue, ended = list(tasks), Ended()
         quiet = not sys.stderr.isatty()
         with tqdm(total=len(tasks), unit=" cells", disable=quiet) as bar:
@@ -148,7 +148,7 @@ class Workers:
 
     @property
     def over(self) -> bool:
-        """Whether the time is over, or a stop was asked for."""
+        """Whether the time is up, or a stop was requested."""
         return time.monotonic() > self.deadline or self.stop()
 
     def _ready(self, queue: Sequence[Task]) -> Task | None:
@@ -205,7 +205,7 @@ class Workers:
         # One that was ended after its result was written, and before it had left, is trained.
         if status == 0 or finished(task.cell, task.out):
             return "trained"
-        # One that had not got as far as catching the signal when it came has nothing to lose.
+        # A process that did not yet catch the signal has nothing to lose.
         killed = self.asked and status == -signal.SIGTERM
         return "stopped" if killed or status == STOPPED else "failed"
 
@@ -219,7 +219,7 @@ def _reap(process: subprocess.Popen[bytes]) -> int:
         return 0
     try:
         number, status, used = os.wait4(process.pid, os.WNOHANG)
-    except ChildProcessError:  # somebody else has waited for it
+    except ChildProcessError:  # another caller has already waited for it
         process.poll()
         return 0
     if number:

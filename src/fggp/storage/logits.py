@@ -1,4 +1,4 @@
-"""The test logits of a training, beside its result: new measures of it then need no training."""
+"""The test logits of a training, stored beside its result for later measures."""
 
 from __future__ import annotations
 

@@ -39,12 +39,12 @@ SIGNED_ZEROS = {"float16", "bfloat16", "float32", "float64", "complex32", "compl
 
 
 class ForeignError(ValueError):
-    """The bytes are no packed file at all."""
+    """The bytes are not a packed file."""
 
 
 @dataclass(frozen=True, eq=False)
 class Raw:
-    """A tensor without its library: what it is, and its bits.
+    """A tensor independent of torch: its type, shape and bits.
 
     Attributes:
         dtype: a key of `WORD_BYTES`.
@@ -88,15 +88,15 @@ def from_bytes(packed: bytes) -> dict[str, Raw]:
     """
     start = len(MAGIC) + hashlib.sha256().digest_size
     if not packed.startswith(MAGIC):
-        raise ForeignError("it does not begin as one")
+        raise ForeignError("its magic number is missing")
     body = memoryview(packed)[start:]
     if hashlib.sha256(body).digest() != packed[len(MAGIC) : start]:
-        raise ValueError("its checksum does not fit")
+        raise ValueError("its checksum does not match")
     most = LARGEST * len(packed)
     try:
         declared = zstandard.frame_content_size(body)
         if not 0 <= declared <= most:
-            raise ValueError(f"it declares {declared} bytes, and {len(packed)} hold at most {most}")
+            raise ValueError(f"it declares {declared} bytes, but {len(packed)} hold at most {most}")
         content = zstandard.ZstdDecompressor().decompress(body)
     except zstandard.ZstdError as error:
         raise ValueError(f"it cannot be decompressed: {error}") from None

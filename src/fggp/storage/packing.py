@@ -44,14 +44,14 @@ def pack(
         The number of bytes written.
 
     Raises:
-        PackError: for what is not a dense tensor of a known dtype, or a file that cannot be
+        PackError: for anything but a dense tensor of a known dtype, or a file that cannot be
             written.
 
     """
     tensors = state.state_dict() if isinstance(state, nn.Module) else state
     path = Path(path)
     if not isinstance(tensors, Mapping):
-        raise PackError(f"{path}: a {type(state).__name__} holds no weights; pack a state_dict")
+        raise PackError(f"{path}: a {type(state).__name__} has no weights; pack a state_dict")
     raw = {name: _raw(name, tensor, path) for name, tensor in tensors.items()}
     content = to_bytes(raw, positive_zeros=positive_zeros)
     try:
@@ -76,24 +76,24 @@ def unpack(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     try:
         return {name: _tensor(raw) for name, raw in from_bytes(path.read_bytes()).items()}
     except OSError as error:
-        fix = "name a file that `fggp.pack` wrote"
+        fix = "name a file written by `fggp.pack`"
         raise PackError(f"{path}: cannot be read ({error.strerror}); {fix}") from None
     except ForeignError as error:
-        fix = "make one with `python -m fggp pack`"
+        fix = "make one with `fggp pack`"
         raise PackError(f"{path}: not a packed file ({error}); {fix}") from None
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise PackError(
-            f"{path}: damaged ({reason}); copy it anew from where it came, or pack it again"
+            f"{path}: damaged ({reason}); copy it again from its source, or pack it again"
         ) from None
 
 
 def _raw(name: object, tensor: object, path: Path) -> Raw:
     if not isinstance(name, str):
-        raise PackError(f"{path}: {name!r} is no name of a tensor; pack a state_dict")
+        raise PackError(f"{path}: {name!r} is not the name of a tensor; pack a state_dict")
     if not isinstance(tensor, Tensor):
         kind = type(tensor).__name__
-        raise PackError(f"{path}: {name!r} is no tensor but {kind}; pack a model's state_dict")
+        raise PackError(f"{path}: {name!r} is not a tensor but {kind}; pack a model's state_dict")
     dtype = str(tensor.dtype).removeprefix("torch.")
     if dtype not in WORD_BYTES or tensor.layout != torch.strided or tensor.is_meta:
         raise PackError(

@@ -1,10 +1,10 @@
-"""How one tensor of mostly zeros is written down in few bytes, and read back bit for bit.
+"""A compact coding of one tensor of mostly zeros, read back bit for bit.
 
 A tensor is a flat array of words: its elements as unsigned integers of 1 to 8 bytes, so that no
 pattern of bits is special. Three forms, and the smallest is taken:
 
 - ``dense``: every word.
-- ``gaps``: the words that are not all zero bits, and how many zeros stand before each of them.
+- ``gaps``: the words that are not all zero bits, and the number of zeros before each of them.
 - ``signs``: the same, where words of nothing but their highest bit count as zeros too, and one bit
   per word says which of the two zeros it is. In floating point they are +0.0 and -0.0, and a mask
   that is multiplied onto weights leaves about half of each.

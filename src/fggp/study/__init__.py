@@ -1,1 +1,1 @@
-"""A study as data: configuration, cells, result files, and where they lie."""
+"""A study as data: configuration, cells, result files, and their paths."""

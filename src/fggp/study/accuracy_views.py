@@ -1,4 +1,4 @@
-"""Three views of accuracy, all as numbers of correct test images."""
+"""Three measures of accuracy, all as numbers of correct test images."""
 
 from __future__ import annotations
 

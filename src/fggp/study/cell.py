@@ -26,10 +26,10 @@ from fggp.study.cell_name import CellName, sparsity_level, start_level
 
 LARGEST = 2**31 - 1
 MOST_THREADS = 512
-"""More than any machine has cores for; a library that is asked for thousands hangs or dies."""
+"""More than the cores of any machine; a library asked for thousands of threads hangs or crashes."""
 WIDEST = 16
 LONGEST_NAME = 100
-"""Letters of a name that becomes part of file names, most of which systems cut at 255 bytes."""
+"""Characters of a name that becomes part of file names, which most systems limit to 255 bytes."""
 
 Positive = Annotated[Ratio, Field(gt=0)]
 Width = Annotated[Ratio, Field(gt=0, le=WIDEST)]
@@ -115,7 +115,7 @@ class Images(Record):
 
 
 class Training(Record):
-    """The training protocol; the defaults are those of the GraNet comparison (Liu et al. 2021).
+    """The training protocol; the defaults are from the GraNet comparison (Liu et al. 2021).
 
     Attributes:
         epochs: passes over the training images.
@@ -131,8 +131,8 @@ class Training(Record):
         pad_mode: `reflect` mirrors the image, `zero` pads with black.
         flip: whether images are flipped at random, horizontally.
         precision: `fp32`, `tf32` or `bf16` (autocast).
-        layout: memory layout of tensors. `channels_last` is faster on CPUs; `by_stage` is that with
-            whole planes in the last stages of VGG-19, faster still.
+        layout: memory layout of tensors. `channels_last` is faster on CPUs; `by_stage`, with
+            whole planes in the last stages of VGG-19, is faster still.
         threads: CPU threads of one training.
 
     """
@@ -156,7 +156,7 @@ class Training(Record):
 
 
 class Pruning(Record):
-    """When masks are updated: every so many steps, from one epoch to another; and which layers.
+    """The timing of mask updates (step interval, first and last epoch), and the dense layers.
 
     Attributes:
         update_every: steps between two mask updates.
@@ -231,7 +231,7 @@ class Cell(Record):
         return str(self.name)
 
     def plain(self) -> dict[str, Any]:
-        """Return the cell as plain JSON data, the checksum left out while it is unknown."""
+        """Return the cell as plain JSON data, without the checksum while it is unknown."""
         unknown = {"data": {"sha256"}} if self.data.sha256 is None else None
         return self.model_dump(mode="json", exclude=unknown)
 

@@ -1,4 +1,4 @@
-"""The name of a cell, which is the path of its files as well: ``vgg19/s98/i50/fggp/seed1``."""
+"""The name of a cell, which is also the path of its files: ``vgg19/s98/i50/fggp/seed1``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from fggp.foundation.exact import percent
 
 ANY = "any"
-"""The start of a method that has but one."""
+"""The start of a method that has only one."""
 FOLDER = "{backbone}/s{sparsity}/i{start}/{label}"
 """The folder of the seeds of a cell; the workflow has the same words as wildcards."""
 PATTERN = FOLDER + "/seed{seed}"
@@ -21,7 +21,7 @@ LEVEL = re.compile(r"([si])([0-9]+(?:\.[0-9]+)?|any)")
 class CellName(NamedTuple):
     """The parts of a name as they are written: "98" is a sparsity of 98 %.
 
-    It can stand for the wildcards of a rule of the workflow.
+    It can also have the wildcards of a workflow rule.
     """
 
     backbone: str
@@ -55,7 +55,7 @@ class Level(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Level:
-        """Return the level that a part of a name, such as "vgg19" or "s98", says."""
+        """Return the level for a part of a name, such as "vgg19" or "s98"."""
         found = LEVEL.fullmatch(text)
         if found is None:
             return cls("backbone", text)

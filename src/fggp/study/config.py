@@ -29,7 +29,7 @@ __all__ = ["BackboneBlock", "Data", "Study", "cells", "check_size", "load"]
 
 
 def load(path: Path) -> Study:
-    """Read and check a study; raises ConfigError with one line that says what to change."""
+    """Read and check a study; raises ConfigError with one line that names the change to make."""
     with of_file(path):
         check_name(path.stem)
     raw = read_study(path)
@@ -72,9 +72,9 @@ def _located(study: Study, folder: Path) -> dict[str, BackboneBlock]:
 
 
 def _plugins(raw: Any, folder: Path) -> tuple[str, ...]:
-    """Import the files of methods that a study names; returns them as seen from here."""
+    """Import the files of methods that a study names; returns their paths relative to here."""
     if not isinstance(raw, list) or not all(isinstance(it, str) for it in raw):
-        return ()  # absent, or refused as a whole
+        return ()  # absent, or invalid as a whole
     files = [os.path.relpath(folder / it) for it in raw]
     try:
         load_plugins(files)
@@ -84,7 +84,7 @@ def _plugins(raw: Any, folder: Path) -> tuple[str, ...]:
 
 
 def _methods(raw: Any, known: list[str]) -> tuple[dict[str, Any], list[Complaint]]:
-    """Return the checked methods, and what is wrong with others than those in ``known``."""
+    """Return the checked methods, and the problems of those not in ``known``."""
     methods: dict[str, Any] = {}
     refused: list[Complaint] = []
     for label, block in raw.items() if isinstance(raw, dict) else ():
@@ -152,7 +152,7 @@ def _method(label: str, block: dict[str, Any]) -> dict[str, Any]:
     for reference in {name, label} & METHODS.keys():
         if METHODS[reference].starts == "none" and label != name:
             raise ConfigError(
-                f"methods.{label}: {reference!r} is the label of that reference alone"
+                f"methods.{label}: only the label {reference!r} may name that reference"
             )
     model = METHODS[name].settings
     try:

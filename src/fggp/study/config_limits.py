@@ -1,4 +1,4 @@
-"""Whether cells fit their images: said when a study is read, and not first when it trains."""
+"""Checks that cells fit their images, made when a study is read and not when it trains."""
 
 from __future__ import annotations
 

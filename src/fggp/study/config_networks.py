@@ -26,7 +26,7 @@ def unsound_networks(study: Study, methods: Mapping[str, Any], size: Size) -> It
     Args:
         study: with its sources located.
         methods: its checked methods, by label.
-        size: of its images, as far as that is known.
+        size: of its images, if known.
 
     """
     for name, block in study.backbones.items():
@@ -107,7 +107,7 @@ def _tried_on_cpu(backbone: Backbone, side: int) -> str:
 
 
 def _tried(model: nn.Module, device: str, side: int) -> str:
-    """Return what is wrong with what a network returns, or with its prunable weights."""
+    """Return the problem of a network's outputs or of its prunable weights."""
     import torch
 
     from fggp.pruning.filters.positions import output_positions

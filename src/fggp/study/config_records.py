@@ -1,4 +1,4 @@
-"""The records of a study as its file has them."""
+"""The records of a study file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from fggp.study.cell import (
     Width,
 )
 
-# «fggp:» with nothing behind it is what people write for a method without settings.
+# «fggp:» with nothing after it is the usual way to write a method without settings.
 Settings = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
 
 

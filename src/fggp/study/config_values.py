@@ -1,4 +1,4 @@
-"""Values of a study that cannot go together; every function yields complaints, each one line."""
+"""Values of a study that contradict each other; every function yields complaints of one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fggp.study.networks import shapes_alone
 
 
 def unsound(study: Study) -> Iterator[str]:
-    """Yield what is wrong with the values of a study, whose methods are not looked at."""
+    """Yield the problems in the values of a study, its methods excepted."""
     yield from _grid(study)
     yield from _window(study)
     yield from _data(study)
@@ -24,7 +24,7 @@ def unsound(study: Study) -> Iterator[str]:
         yield "training.momentum: 0 leaves nothing for nesterov; set that to false"
     if study.reference is not None and study.reference not in study.methods:
         hint = nearest(study.reference, study.methods)
-        yield f"reference: {study.reference!r} is no label of this study{hint}"
+        yield f"reference: {study.reference!r} is not a label of this study{hint}"
 
 
 def unsound_starts(study: Study, methods: Mapping[str, Any]) -> Iterator[str]:
@@ -39,9 +39,9 @@ def _grid(study: Study) -> Iterator[str]:
     for key in ("sparsities", "initial_sparsities", "seeds"):
         values = getattr(study, key)
         if len(set(values)) < len(values):
-            yield f"{key}: {_listed(values)} holds a value twice; keep one of them"
+            yield f"{key}: {_listed(values)} has duplicate values; keep one of each"
         if key != "seeds" and any("/" in percent(value) for value in values):
-            yield f"{key}: {_listed(values)} must be decimals, as they name folders"
+            yield f"{key}: {_listed(values)} must be decimals, because they name folders"
     lowest, start = min(study.sparsities), max(study.initial_sparsities)
     if max(study.sparsities) >= 1:
         yield "sparsities: 1 leaves no weight; the nearest valid is below 1, as 0.99"
@@ -75,9 +75,9 @@ def _data(study: Study) -> Iterator[str]:
     data = study.data
     needed, given = SOURCES[data.kind].path, (data.path or "").strip()
     if needed and not given:
-        yield "data.path: is missing; name the folder or archive inside data/"
+        yield "data.path: missing; name the folder or archive inside data/"
     elif not given.isprintable():
-        yield f"data.path: {data.path!r} is no name of a folder or archive"
+        yield f"data.path: {data.path!r} is not the name of a folder or archive"
     elif not needed and data.path is not None:
         yield f"data.path: {data.kind} has a fixed source; remove the key"
 
@@ -99,7 +99,7 @@ def _dense(study: Study) -> Iterator[str]:
         if layers.weights > (kept := kept_count(layers.total, sparsity)):
             yield (
                 f"pruning.dense: these layers of {name} hold {layers.weights} weights, and a "
-                f"sparsity of {plain(sparsity)} keeps {kept}; leave a layer out"
+                f"sparsity of {plain(sparsity)} keeps {kept}; remove a layer from the list"
             )
 
 

@@ -1,4 +1,4 @@
-"""What a training costs: time, memory, energy and disk, before anything like it was trained.
+"""Estimates of a training's time, memory, energy and disk space, before any similar training.
 
 What `gpu-check` measured on a GPU goes before the figures on record. Those of devices are in
 ``costs.yaml``, those of a network in the file beside it (`fggp.models.registry.costs_path`), each
@@ -36,24 +36,24 @@ from fggp.study.networks import SIDE
 LIKE = "resnet50"
 """The network whose pace, by its work, is that of networks without rates."""
 FORWARD = 1 / 3
-"""The share of a training image that an evaluated one costs."""
+"""The cost of evaluating an image, as a share of the cost of training on it."""
 BASE_MB = 1500
 """PyTorch, its buffers and CIFAR-10; shipped trainings at 1/8 width peak at 1.2 to 1.5 GB."""
 SPARE = 1.5
 LEAST_MB = {"cpu": 4000, "gpu": 8000}
-"""CUDA takes some GB of the host's memory."""
+"""CUDA uses some GB of host memory."""
 UNKNOWN_MB = 16_000
-"""The host memory to ask for where no estimate is possible."""
+"""The host memory to ask for if no estimate is possible."""
 LEAST_MINUTES = 30
 UNKNOWN_MINUTES = 24 * 60
-"""The time to ask for where no estimate is possible; a training that needs more is continued."""
+"""The time to ask for if no estimate is possible; a training that needs more is continued."""
 SLOWER = 6
-"""How many times slower than the estimate a training may be before its time limit stops it."""
+"""The factor by which a training may exceed the estimate before its time limit stops it."""
 STATE_BYTES = 16
 """Per weight: itself, gradient, momentum, mask and a spare copy, each of four bytes at most."""
 BESIDE_SAVED = 1.5
-"""What a step needs by what is saved for the backward pass: for VGG-19 and ResNet-50, by their
-figures on record, 1.4 and 1.55."""
+"""The memory of a step, as a multiple of the tensors saved for the backward pass: 1.4 and 1.55 for
+VGG-19 and ResNet-50, by their figures on record."""
 PACKED_BYTES = 4.3
 """Per kept weight in a packed file: 1.75 MB for 400 000."""
 
@@ -62,7 +62,7 @@ Kind = Literal["cpu", "gpu"]
 
 @dataclass(frozen=True)
 class Device:
-    """What trains: a name of ``costs.yaml``, its kind, and what is known of it.
+    """A device that trains: its name in ``costs.yaml``, its kind, and its properties.
 
     Attributes:
         name: as on the command line.
@@ -83,7 +83,7 @@ class Device:
 
     @property
     def unit(self) -> str:
-        """What its hours are counted in."""
+        """The unit of its hours."""
         return "GPU hours" if self.kind == "gpu" else "core hours"
 
     def count(self, training: Training) -> int:
@@ -116,7 +116,7 @@ def device(name: str) -> Device:
 
 
 def device_for(training: Training) -> Device:
-    """Return the device that a training protocol is made for: tf32 and bf16 ask for a GPU.
+    """Return the device that a training protocol is meant for: tf32 and bf16 need a GPU.
 
     That is the one that was checked last; without any, an H200.
     """
@@ -195,7 +195,7 @@ def step_milliseconds(cell: Cell, side: int, device: Device) -> float | None:
 
 
 def first_layer_stride(backbone: str) -> int:
-    """Return the pixels of the image per output of a network's first layer, along a side."""
+    """Return the stride of a network's first layer: pixels of the image per output on a side."""
     return int(_figures(backbone).get("first_layer_stride", 1))
 
 
@@ -235,7 +235,7 @@ def seconds(cell: Cell, size: Size, device: Device) -> float | None:
 
 
 def left_out(cell: Cell) -> str:
-    """Return what the estimate of a training on a GPU leaves out, in words; empty for most."""
+    """Return the cost that the estimate of a training on a GPU omits, in words; empty for most."""
     recipe = _recipe(cell)
     if recipe.period != 1:
         return ""
@@ -301,7 +301,7 @@ def checkpoint_bytes(cell: Cell, side: int = SIDE) -> int | None:
 
 
 def study_bytes(ahead: Sequence[Cell], size: Size, at_once: int) -> int | None:
-    """Return what cells leave on disk, with the largest checkpoints of so many at once.
+    """Return the disk space of cells, with the largest checkpoints of ``at_once`` of them.
 
     None where the number of weights of one is not known.
     """

@@ -1,4 +1,4 @@
-"""What a cell has to wait for: the trained network that it starts from."""
+"""Dependencies between cells: the trained network that a cell starts from."""
 
 from __future__ import annotations
 

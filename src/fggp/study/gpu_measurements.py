@@ -1,4 +1,4 @@
-"""What `gpu-check` measured on the GPUs of this project: its files, and the step times in them.
+"""The measurements of `gpu-check`: its files, and the step times in them.
 
 Each GPU has one file, ``results/gpu-check/NAME.json``, named after the model and never after the
 machine. `fggp.study.costs` estimates by the step times there before it takes figures on record.
@@ -46,7 +46,7 @@ class StepTime(BaseModel):
 
 
 class Check(BaseModel):
-    """One finding of the check: ``state`` is ok, warning, wrong or not checked."""
+    """One finding of the check: ``state`` is ok, warning, error or skipped."""
 
     model_config = ConfigDict(frozen=True)
     name: str
@@ -86,7 +86,7 @@ class Measured(BaseModel):
 
     @property
     def source(self) -> str:
-        """Where its figures come from, in words."""
+        """The source of its figures, in words."""
         return f"measured on {self.device_name} by gpu-check on {self.made[:10]}"
 
 
@@ -109,7 +109,7 @@ def write(measured: Measured, folder: Path | None = None) -> Path:
 
 
 def gpus(folder: Path | None = None) -> Sequence[Measured]:
-    """Return what is measured of GPUs, the newest first; damaged files count as absent."""
+    """Return the measurements of GPUs, the newest first; damaged files count as absent."""
     folder = FOLDER if folder is None else folder
     read = [_read(path, path.stat().st_mtime_ns) for path in sorted(folder.glob("[!.]*.json"))]
     known = [it for it in read if it is not None and it.device == "cuda"]

@@ -18,7 +18,7 @@ LATENCY = "latency.json"
 
 
 class Latency(Record):
-    """How long one batch takes one way of computing one network.
+    """The time of one batch, for one way of computing one network.
 
     Attributes:
         cell: the name of the cell, or of the file that was measured.
@@ -81,7 +81,7 @@ def read_latency(path: Path) -> list[Latency]:
 
 
 def write_latency(path: Path, rows: Sequence[Latency]) -> None:
-    """Write rows, whole or not at all; those of other cells that are there stay."""
+    """Write rows atomically; existing rows of other cells stay."""
     cells = {it.cell for it in rows}
     kept = [it for it in read_latency(path) if it.cell not in cells]
     content: dict[str, Any] = {

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SIDE = 32
-"""Pixels along the side of an image, where nothing else is said."""
+"""Default side of an image, in pixels."""
 BATCH = 2
 """Images with which a network is measured: one is too few for batch normalization."""
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What a network is, counted on it.
+    """Measured properties of a network.
 
     Attributes:
         parameters: weights and biases.

@@ -12,7 +12,7 @@ MOST_SHARE = 1.2
 """Of a measured peak. Beyond it the peak was not one: others used the device just then."""
 
 THEN = ", then "
-"""Between the names of devices that trained one after the other."""
+"""Separates the names of devices that trained one after the other."""
 
 AtLeast0 = Annotated[int, Field(ge=0)]
 AtLeast1 = Annotated[int, Field(ge=1)]
@@ -22,7 +22,7 @@ Real = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 def _known(verdict: str) -> str:
     if verdict != COMPLETED and verdict not in FAILURES:
-        raise ValueError(f"{verdict!r} is none of {', '.join([COMPLETED, *FAILURES])}")
+        raise ValueError(f"{verdict!r} is not one of {', '.join([COMPLETED, *FAILURES])}")
     return verdict
 
 
@@ -104,14 +104,14 @@ class DeadNeurons(Block):
 
 
 class Stopped(Block):
-    """How long a training would have been that a failure ended, and which layers were empty."""
+    """The planned length of a training that failed, and its empty layers."""
 
     epochs: AtLeast1
     empty_layers: list[str] | None = None
 
 
 class Outcome(Block):
-    """What came of a cell; what may be absent is so in older results."""
+    """The outcome of a cell; optional keys are absent in older results."""
 
     numerics: AtLeast1
     verdict: Verdict
@@ -138,7 +138,7 @@ class Outcome(Block):
 
     @property
     def kept(self) -> int:
-        """How many weights the masks keep at the end."""
+        """The number of weights that the masks keep at the end."""
         return sum(layer.kept for layer in self.layers)
 
 
@@ -151,7 +151,7 @@ class Host(Block):
 
 
 class Versions(Block):
-    """Versions of what decides bits."""
+    """Versions of the software that determines the bits of a result."""
 
     python: str
     fggp: str
@@ -177,7 +177,7 @@ class GpuUse(Block):
 
 
 class NetworkOrigin(Block):
-    """Where a network from outside the package came from: a version, or the digest of its file."""
+    """The origin of a network from outside the package: a version, or the digest of its file."""
 
     source: str
     version: str | None = None
@@ -185,7 +185,7 @@ class NetworkOrigin(Block):
 
 
 class Provenance(Block):
-    """Where, when and with what; older results lack speed, energy, build and GPU use.
+    """Place, time and software of a training; older results lack speed, energy, build and GPU use.
 
     ``device_names`` are those of all devices that trained, in order, ``device_name`` the last one.
     """

@@ -1,4 +1,4 @@
-"""What a cell's method does and when: its parts, and its updates timed in steps."""
+"""The method of a cell: its parts, and its updates timed in steps."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The result file: one per cell, in three blocks, written atomically.
 
-``cell`` is what was asked for, ``outcome`` what came of it, ``provenance`` where and when. Two
+``cell`` is the request, ``outcome`` its result, ``provenance`` the place and time. Two
 results are the same when the canonical bytes of ``cell`` and ``outcome`` are equal.
 """
 
@@ -21,7 +21,8 @@ from fggp.study.outcome import Outcome, Provenance
 
 SCHEMA = 1
 NUMERICS = 1
-"""Which results may share a table; raised by every change that alters what a cell comes to."""
+"""Version of the arithmetic; results of two versions never share a table. Raise it with every
+change that alters the result of a cell."""
 
 SEAL = "sha256"
 """The key in ``provenance`` of the checksum of ``cell`` and ``outcome``; older results lack it."""
@@ -33,7 +34,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class _AnotherVersionError(ValueError):
-    """A file that is sound, and not of this version."""
+    """A valid file of another version."""
 
 
 def make(cell: Cell, outcome: Outcome, provenance: dict[str, Any]) -> Result:
@@ -82,7 +83,7 @@ def read_typed(path: Path) -> tuple[Result, Outcome, Provenance]:
         outcome = checked("outcome", Outcome, result)
         provenance = checked("provenance", Provenance, result)
         if result["provenance"].get(SEAL) not in (None, seal(result)):
-            raise ValueError("its numbers are not those that were written")
+            raise ValueError("its numbers were changed after it was written")
     except (ValueError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         if isinstance(error, _AnotherVersionError):
@@ -90,8 +91,8 @@ def read_typed(path: Path) -> tuple[Result, Outcome, Provenance]:
                 f"{path}: not a result ({reason}); read it with the version that wrote it"
             ) from None
         raise ResultError(
-            f"{path}: not a result ({reason}); delete it and run again, which brings it back from "
-            f"{kept(path).name} where that is intact"
+            f"{path}: not a result ({reason}); delete it and run again, which restores it from "
+            f"{kept(path).name} if that is intact"
         ) from None
     return result, outcome, provenance
 

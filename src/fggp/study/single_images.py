@@ -1,4 +1,4 @@
-"""Whether a network can train on a batch of one image; needs PyTorch, which takes seconds."""
+"""Check whether a network can train on a batch of one image; imports PyTorch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fggp.study.networks import shapes_alone
 
 @cache
 def trains_on_one_image(backbone: Backbone, side: int) -> bool:
-    """Whether a network takes a training step on one square image of so many pixels.
+    """Whether a network can take a training step on one square image of this side.
 
     Batch normalization cannot where it sees one value of each channel, since that has no spread.
     The network is tried on PyTorch's device ``meta``, which computes shapes alone; one that cannot

@@ -1,8 +1,8 @@
 """Which stored result belongs to which cell; `StoredResult.belongs_to` alone decides.
 
-A file is compared by what it was written with. A setting that its cell lacks, since the setting is
-newer than the file, has the value of that time: the one in ``earlier`` of the block or method where
-that differs from the default. Files are never rewritten, so their checksums stay valid.
+A file is compared by the settings that it was written with. A setting that is newer than the file
+has the value of that time: the one in ``earlier`` of the block or method if that differs from the
+default. Files are never rewritten, so their checksums stay valid.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class StoredResult:
         cell: as the file says itself, with the settings that are newer than the file, and without
             the checksum of its data.
         result: its content, as it is written.
-        outcome: what came of the cell.
+        outcome: of the cell.
         provenance: where and when.
 
     """
@@ -52,7 +52,7 @@ class StoredResult:
 
     @classmethod
     def of(cls, result: Result, path: Path) -> Self:
-        """Return a result that is not on disk; raises ValueError where a type is wrong."""
+        """Return a result that is not on disk; raises ValueError if a type is wrong."""
         outcome = checked("outcome", Outcome, result)
         return cls(
             *(path, cell_of(result), result),
@@ -131,7 +131,7 @@ def in_canonical_form(content: Plain) -> bool:
 def with_earlier(model: type[Record], content: Any) -> Any:
     """Return the plain content of a record with ``earlier`` of all its blocks filled in."""
     if not isinstance(content, Mapping):
-        return content  # validation says what is wrong with it
+        return content  # validation reports the problem
     known = {key: value for key, value in model.earlier.items() if key in model.model_fields}
     complete = {**known, **content}
     for name in complete.keys() & model.model_fields.keys():

@@ -1,4 +1,4 @@
-"""A study's folder: where its files lie, and the list of cells that it should hold."""
+"""A study's folder: the paths of its files, and the list of cells that it should hold."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def data_path(name: str) -> Path:
 
 
 def check_images(study_file: Path, study: Study) -> None:
-    """Check a study against its data file, where that has been prepared.
+    """Check a study against its data file, if that has been prepared.
 
     Raises:
         Failure: where the file is damaged, holds the images of another source, or where the
@@ -76,7 +76,7 @@ def check_images(study_file: Path, study: Study) -> None:
 
 
 def source_path(data: Data) -> Path | None:
-    """Return the folder or archive that a study's images are made from, where it names one."""
+    """Return the folder or archive of a study's images, if it names one."""
     return DATA / data.path if data.path else None
 
 
@@ -155,7 +155,7 @@ def study_name(study_folder: Path) -> str:
 
 @contextmanager
 def listing(study_folder: Path) -> Iterator[dict[str, Any]]:
-    """Give the content of ``cells.json``; what is wrong with it becomes a ResultError."""
+    """Provide the content of ``cells.json``; errors in it become a ResultError."""
     path = study_folder / CELLS
     try:
         yield json.loads(path.read_text())
@@ -163,5 +163,5 @@ def listing(study_folder: Path) -> Iterator[dict[str, Any]]:
         reason = " ".join(str(error).split())[:200]
         raise ResultError(
             f"{path}: not the list of a study's cells ({reason}); "
-            f"write it with `python -m fggp plan {quote(study_folder.name)} --write`"
+            f"write it with `fggp plan {quote(study_folder.name)} --write`"
         ) from None

@@ -1,4 +1,4 @@
-"""Whether a training has failed: decided at the end of an epoch, from recorded numbers alone.
+"""The verdict on a training, decided at the end of an epoch from recorded numbers alone.
 
 A training that has failed ends there, and its end is a result like any other. Stopping what might
 still come right would bend a ranking, so only this counts:
@@ -32,11 +32,11 @@ FAILURES = {
 """Verdicts that end a training, and what they mean."""
 
 ENDINGS = {DIVERGED: "diverged", DISCONNECTED: "disconnected", CHANCE: "at chance"}
-"""What is said of a number of trainings with these verdicts."""
+"""Words for a number of trainings with these verdicts."""
 
 
 class Sign(TypedDict):
-    """What an epoch leaves to decide on.
+    """The numbers of one epoch that decide a verdict.
 
     Attributes:
         loss: mean training loss of the epoch; None where it is not finite.
@@ -76,7 +76,7 @@ def failure(signs: Sequence[Sign], epochs: int, guessing: float) -> str | None:
 
 
 def patience(epochs: int) -> int:
-    """Return how many epochs have to be at chance: a tenth of a training's, and at least five."""
+    """Return the number of epochs that must be at chance: a tenth of a training, at least five."""
     return max(5, ceil(epochs / 10))
 
 

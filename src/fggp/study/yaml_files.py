@@ -14,16 +14,16 @@ from fggp.study.yaml_loader import UniqueKeys
 
 MERGED = ("training", "pruning")
 NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
-"""What the name of a study looks like: it is in paths, commands and patterns of Snakemake."""
+"""The pattern of study names, which occur in paths, commands and Snakemake patterns."""
 
 
 FIXES = {
     r"'\t'": "indent with spaces",
     "another document": "keep one of them, in a file of its own",
     "could not determine a constructor": "remove the tag",
-    "undefined alias": "name an anchor (&NAME) that stands above",
+    "undefined alias": "name an anchor (&NAME) defined above it",
 }
-"""What helps against what PyYAML complains of, by words of the complaint."""
+"""The fix for each complaint of PyYAML, by words of the complaint."""
 
 
 def check_name(name: str) -> None:
@@ -33,13 +33,13 @@ def check_name(name: str) -> None:
     better = re.sub(r"[^A-Za-z0-9._]+", "-", name).strip(".-")[:LONGEST_NAME].strip(".-")
     hint = f"; rename the file, to {better!r} for example" if better else "; rename the file"
     raise ConfigError(
-        f"{name!r} names the results folder of the study, so it is made of A to Z, a to z, 0 to 9 "
-        f"and _, with . and - between them, and of {LONGEST_NAME} characters at most{hint}"
+        f"{name!r} names the results folder of the study: only A–Z, a–z, 0–9 and _ are allowed, "
+        f"with . and - between them, and at most {LONGEST_NAME} characters{hint}"
     )
 
 
 def read_study(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """Return the keys of a study, with those of its ``base`` where it does not say them itself.
+    """Return the keys of a study, with those of its ``base`` for keys that it does not set.
 
     Keys of `MERGED` are merged one by one; every other key replaces that of the base as a whole.
     ``above`` are the studies that name this one as their base. Raises ConfigError.
@@ -83,9 +83,7 @@ def _mapping(path: Path) -> dict[str, Any]:
             f"{path}: byte {error.start} is not UTF-8; save the file in that encoding"
         ) from None
     except RecursionError:
-        raise ConfigError(
-            f"{path}: brackets stand too deep in each other; see config/README.md"
-        ) from None
+        raise ConfigError(f"{path}: too many nested brackets; see config/README.md") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); name a YAML file") from None
     except yaml.MarkedYAMLError as error:
@@ -96,7 +94,7 @@ def _mapping(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: a study is a mapping of keys; see config/README.md")
     for key in raw:
         if not isinstance(key, str):
-            raise ConfigError(f"{path}: {key!r}: a key is a text")
+            raise ConfigError(f"{path}: {key!r}: keys must be strings")
     return raw
 
 

@@ -1,4 +1,4 @@
-"""YAML as a study is written in it: keys stand once, and what YAML 1.1 reads otherwise is said.
+"""YAML for studies: duplicate keys, and values that YAML 1.1 and 1.2 read differently, are errors.
 
 PyYAML follows YAML 1.1, in which 010 is 8, 1:30 is 90 and 2024-01-01 is a date. Later versions of
 YAML read the first two as 10 and as a text.
@@ -20,7 +20,7 @@ OCTAL = re.compile(r"[-+]?0[0-7_]+")
 class UniqueKeys(yaml.SafeLoader):
     """Loads what `yaml.SafeLoader` does, merge keys (``<<: *anchor``) included.
 
-    Of two equal keys YAML takes the last without a word; here they are refused, as are numbers
+    Of two equal keys YAML silently takes the last; here they are refused, as are numbers
     that versions of YAML read differently. Dates stay text.
     """
 
@@ -29,15 +29,15 @@ class UniqueKeys(yaml.SafeLoader):
         self._seen: set[int] = set()
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Refuse a key that stands twice; afterwards merged keys may stand beside own ones."""
+        """Refuse a duplicate key; afterwards merged keys may occur beside own ones."""
         if id(node) not in self._seen:
             self._seen.add(id(node))
             keys = [self._key(key) for key, _ in node.value]
             twice = [key for key in keys if keys.count(key) > 1]
             if twice == ["<<"] * len(twice) and twice:
-                raise ConfigError("<<: stands twice; merge several by one, as in `<<: [*a, *b]`")
+                raise ConfigError("<<: duplicate key; merge several with one, as in `<<: [*a, *b]`")
             if twice:
-                raise ConfigError(f"{twice[0]}: stands twice; keep one of them")
+                raise ConfigError(f"{twice[0]}: duplicate key; keep one of them")
         super().flatten_mapping(node)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
@@ -47,7 +47,7 @@ class UniqueKeys(yaml.SafeLoader):
             plain = node.value.replace("_", "").lstrip("+-0")
             raise ConfigError(
                 f"{_line(node)}{node.value} is {number} in YAML 1.1 and {plain} in YAML 1.2; "
-                f"write one of them, or put it in quotes where it is a text"
+                f"write one of them, or quote it if it is a string"
             )
         _refuse_sixties(node, number)
         return number
@@ -68,7 +68,7 @@ def _refuse_sixties(node: yaml.ScalarNode, number: float) -> None:
     if ":" in node.value:
         raise ConfigError(
             f"{_line(node)}{node.value} is {number:g} in YAML 1.1, which counts in sixties; "
-            f"write that number, or put {node.value} in quotes where it is a text"
+            f"write that number, or quote {node.value} if it is a string"
         )
 
 

@@ -1,1 +1,1 @@
-"""One cell trained on one device: no paths of a study, no command line."""
+"""Training of one cell on one device, independent of study paths and command line."""

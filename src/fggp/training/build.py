@@ -1,4 +1,4 @@
-"""What the training of a cell is made of: its network and its images."""
+"""Build the parts of a cell's training: network and images."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from fggp.training.gpu_use import peak_memory_mb
 from fggp.training.train import Tick
 
 CONTENT = 3
-"""What a checkpoint holds; raised by every change after which an older one cannot be continued."""
+"""The version of a checkpoint's content; raise it if older checkpoints cannot be continued."""
 
 
 class Checkpoint:
@@ -50,7 +50,7 @@ class Checkpoint:
         write_bytes(self.path, hashlib.sha256(content).digest() + content)
 
     def load(self) -> dict[str, Any] | None:
-        """Return the saved state, or None where training starts afresh.
+        """Return the saved state, or None if training starts from the beginning.
 
         A damaged or foreign file is set aside with a message.
         """
@@ -69,7 +69,10 @@ class Checkpoint:
             reason = "is damaged"
         aside = self.path.with_suffix(".rejected")
         os.replace(self.path, aside)
-        print(f"{self.path} {reason}: kept as {aside.name}, training afresh", file=sys.stderr)
+        print(
+            f"{self.path} {reason}: kept as {aside.name}, training from the beginning",
+            file=sys.stderr,
+        )
         return None
 
     def remove(self) -> None:
@@ -140,7 +143,7 @@ class Located(Timed):
         name: of the device that trains now.
 
     Attributes:
-        devices: the names of all devices that trained, in order; a repeated one stands once.
+        devices: the names of all devices that trained, in order; a repeated one is listed once.
 
     """
 
@@ -170,7 +173,7 @@ class Located(Timed):
             self._peak_before = state.get("gpu_peak_mb")
             if before and before[-1] != name:
                 print(
-                    f"warning: {before[-1]} trained until here, and {name} goes on; bits of "
+                    f"warning: {before[-1]} trained until here, and {name} continues; bits of "
                     "different types of devices differ, and the result names both",
                     file=sys.stderr,
                 )

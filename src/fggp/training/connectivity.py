@@ -1,4 +1,4 @@
-"""Whether a network under its masks still leads from its input to its output."""
+"""Connectivity of a masked network, from its input to its output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The device's part of a training step, recorded once as a CUDA graph and then replayed."""
+"""Record the device's part of a training step once as a CUDA graph, and replay it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class CudaGraphs:
         free = cuda.mem_get_info()[0] + max(0, cached)
         if needed <= free:
             return None
-        return f"it needs {needed / 2**30:.1f} GiB of memory, of which {free / 2**30:.1f} are free"
+        return f"it needs {needed / 2**30:.1f} GiB of memory, but {free / 2**30:.1f} are free"
 
     def forget(self) -> None:
         """Give the memory of all recordings back, once nobody holds what replays them."""

@@ -1,4 +1,4 @@
-"""Choosing the device that a cell trains on."""
+"""The choice of the device that a cell trains on."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def usable(wanted: str) -> Literal["cpu", "cuda"]:
     given = given_gpu()
     if given:
         raise Failure(
-            f"this training was given a GPU ({given}), and PyTorch sees none ({reason}); "
+            f"this training was given a GPU ({given}), but PyTorch sees none ({reason}); "
             f"{_fix(reason)}, or train on the CPU with --device cpu or FGGP_DEVICE=cpu"
         )
     if wanted == "cuda":
@@ -81,5 +81,5 @@ def _fix(reason: str) -> str:
     if torch.version.cuda is None:
         return "install a PyTorch that is built with CUDA (make setup on Linux)"
     if "driver" in reason:
-        return "update the driver, or install a PyTorch for it; `python -m fggp doctor` checks both"
-    return "run `python -m fggp doctor` there, which checks driver and PyTorch"
+        return "update the driver, or install a PyTorch for it; `fggp doctor` checks both"
+    return "run `fggp doctor` there, which checks driver and PyTorch"

@@ -1,4 +1,4 @@
-"""What is recorded of a training beside its accuracy: mask changes, dead neurons, work.
+"""Diagnostics of a training: mask changes, dead neurons, work.
 
 Nothing here changes a bit of the training. All numbers are counts; shares are for the analysis.
 """
@@ -49,7 +49,7 @@ class Diagnostics:
         self._recorded = [mask.clone() for mask in self._masks]
 
     def step(self, images: int, *, updated: bool, leak: float | None = None) -> None:
-        """Follow one training step of so many images; call it after ``pruner.step()``.
+        """Follow one training step of ``images`` images; call it after ``pruner.step()``.
 
         ``updated`` says whether that changed the masks, to be recorded or not; ``leak`` is the
         pruner's before it.

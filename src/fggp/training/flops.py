@@ -54,7 +54,7 @@ class Work:
         self._soft = False
 
     def step(self, images: int, leak: float | None = None) -> None:
-        """Count one training step of so many images under the present masks.
+        """Count one training step of ``images`` images under the present masks.
 
         Where masking is soft, all weights get a gradient, and pruned ones of which the network
         sees a share other than 0 (``leak``) are multiplied as well.
@@ -124,7 +124,7 @@ class Watch:
 
     @property
     def reads(self) -> frozenset[Read]:
-        """What the rule reads of the forward pass."""
+        """The parts of the forward pass that the rule reads."""
         return read_by(self.rule)
 
     def __call__(self, update: Update) -> Update:

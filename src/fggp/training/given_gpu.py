@@ -1,4 +1,4 @@
-"""Whether a process was given a GPU, whatever PyTorch sees: from the environment and the driver.
+"""Whether a process was allocated a GPU, according to the environment and the driver.
 
 Sources: the output environment variables of ``srun`` and ``sbatch`` in Slurm's manual, and
 ``CUDA_VISIBLE_DEVICES`` in NVIDIA's CUDA programming guide. Free of PyTorch, which takes seconds.
@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 SLURM = {"SLURM_STEP_GPUS": "", "SLURM_JOB_GPUS": "", "SLURM_GPUS_ON_NODE": "0"}
 """The variables by which Slurm names the GPUs of a step or a job, or counts them on the node, each
-with the value that stands for none."""
+with the value that means none."""
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 HIDDEN = ("", "-1", "NoDevFiles")
 """First entries of `VISIBLE` that hide every GPU; the last one is Slurm's."""
 ANSWER_SECONDS = 30
-"""How long the driver may take to answer: on a broken node it never does."""
+"""Time limit for an answer of the driver, which never answers on a broken node."""
 
 
 def given_gpu(listed: Callable[[], str] | None = None) -> str:

@@ -1,4 +1,4 @@
-"""What decides the bits of a training on a GPU beside the code, and the memory that it took there.
+"""The versions that determine the bits of a GPU training besides the code, and its GPU memory.
 
 Source of the driver's version: ``nvmlSystemGetDriverVersion`` of the NVML API reference.
 """

@@ -1,4 +1,4 @@
-"""The state of one training, and what is done to it: epochs, steps, evaluations."""
+"""The state of one training, with its epochs, steps and evaluations."""
 
 from __future__ import annotations
 
@@ -133,12 +133,12 @@ class Run:
 
     @property
     def sizes(self) -> Sizes:
-        """What the counts in the record of an epoch are out of."""
+        """The totals of the counts in the record of an epoch."""
         return Sizes(self.images["validation"], self.images["test"], self.pruner.total)
 
     @property
     def replayed_steps(self) -> int:
-        """How many steps were replayed from a CUDA graph, in this process and in those before."""
+        """The number of steps replayed from a CUDA graph, in this process and earlier ones."""
         return self._replayed_before + self.train_step.replayed
 
     @property
@@ -157,7 +157,7 @@ class Run:
         return failure(self.signs, self.cell.training.epochs, self.guessing)
 
     def _sign(self, summary: OutputSummary, loss: float | None) -> Sign:
-        """Return what the present epoch, at its end, leaves to decide on."""
+        """Return the signs of the present epoch, from which a verdict is decided."""
         epoch, last = self.protocol[self.epoch - 1], self.cell.training.epochs
         pruner, before = self.pruner, (self.epoch - 1) * len(self.batches)
         return {
@@ -215,7 +215,7 @@ class Run:
         self._replayed_before = state.get("replayed_steps", 0)  # older checkpoints count none
 
     def outcome(self) -> Outcome:
-        """Return what the training came to."""
+        """Return the outcome of the training."""
         layers, epochs = self.pruner.layers("masks"), [Epoch(**row) for row in self.epochs]
         parameters = dict(self.model.named_parameters())
         total = weights(self.cell.backbone, self.classes, self.shape[-1])
@@ -279,7 +279,7 @@ class Run:
 
     @property
     def _used(self) -> int:
-        """How many weights the network computes with: all while pruned ones leak through."""
+        """The number of weights in use: all of them while pruned ones leak through."""
         if self.pruner.leak:
             return self.pruner.total
         return sum(layer.kept for layer in self.pruner.layers("masks"))

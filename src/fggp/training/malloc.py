@@ -1,4 +1,4 @@
-"""Memory that was freed stays with the process."""
+"""Keep freed memory in the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How weights and activations lie in memory; outputs depend on it in the last bits alone."""
+"""The memory layout of weights and activations, which affects only the last bits of outputs."""
 
 from __future__ import annotations
 

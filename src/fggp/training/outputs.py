@@ -1,4 +1,4 @@
-"""A summary of the outputs for the held-out images, by which a failed training is recognised."""
+"""A summary of the outputs for held-out images, used to recognise a failed training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class OutputSummary:
 
     @property
     def named(self) -> int:
-        """How many different classes were named."""
+        """The number of different classes that were named."""
         return int(self._named.sum())
 
     @property

@@ -1,4 +1,4 @@
-"""Where, when and with what a result was made; nothing here enters a comparison."""
+"""Provenance of a result: place, time and software; it never enters a comparison."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def provenance(
 
 
 def code_digest() -> str:
-    """Return the digest of the source files that decide what a training comes to.
+    """Return the digest of the source files that determine the result of a training.
 
     Files of methods and networks from outside the package are among them, where a study names some.
     """

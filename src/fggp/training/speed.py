@@ -1,4 +1,4 @@
-"""How fast a training was: images per second, and the share of what its device can do."""
+"""The speed of a training: images per second, and the share of its device's peak."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One training step: what the device does, and what is kept of it."""
+"""One training step: the work of the device, and the records kept of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 
 class Sizes(NamedTuple):
-    """What the counts of an epoch are out of: images, and prunable weights."""
+    """The totals of the counts of an epoch: images, and prunable weights."""
 
     validation: int
     test: int
@@ -69,7 +69,7 @@ class Step:
 
     @property
     def replayed(self) -> int:
-        """How many steps of this process came from a recording."""
+        """The number of steps of this process that were replayed from a recording."""
         return self._replay.replayed
 
     def start(self, lr: float) -> None:

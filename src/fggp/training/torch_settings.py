@@ -1,4 +1,4 @@
-"""The arithmetic of a training: precision, threads, and nothing left to chance."""
+"""The arithmetic of a training: precision, threads, determinism."""
 
 from __future__ import annotations
 

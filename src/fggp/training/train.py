@@ -21,12 +21,12 @@ __all__ = ["Report", "Row", "Sizes", "Stopped", "Store", "Tick", "train"]
 
 
 PAUSE = 50
-"""A checkpoint after an epoch waits for so many times what the last one took to write: on a fast
+"""A checkpoint after an epoch waits for this multiple of the last one's writing time: on a fast
 GPU an epoch takes little longer than writing the state of a network to a disk."""
 
 
 class Store(Protocol):
-    """Where a training keeps its state; see `fggp.training.checkpoint.Checkpoint`."""
+    """The storage of a training's state; see `fggp.training.checkpoint.Checkpoint`."""
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep ``state``."""

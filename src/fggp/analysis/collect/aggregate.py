@@ -1,4 +1,4 @@
-"""Result files in, the tables of a study out; nothing is averaged or left out here."""
+"""Collect result files into the tables of a study; nothing is averaged or omitted."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ def aggregate(
 ) -> list[Path]:
     """Write ``runs.csv``, ``epochs.csv``, ``layers.csv`` and ``updates.csv`` of a study.
 
-    Rows stand in the order of ``cells.json``, so that equal results give equal bytes.
+    Rows are in the order of ``cells.json``, so that equal results give equal bytes.
 
     Args:
         study_folder: holds ``cells.json`` and ``runs/``; the tables go there.
         into: another folder for the tables, with copies of ``cells.json``, of latencies and of
             one-shot accuracies, so that all that follows works there; the study's folder stays as
             it is.
-        partial: leave missing results out, and mark every row when there are any.
-        allow_mixed_device: let CPU and CUDA results stand together, and mark every row when they
+        partial: omit missing results, and mark every row if there are any.
+        allow_mixed_device: allow CPU and CUDA results together, and mark every row when they
             do; the study's own ``allow_mixed_device`` says the same.
 
     Returns:
         The paths of what was written, the four tables last.
 
     Raises:
-        ResultError: where results are missing, damaged, twice there, trained with other settings,
-            off their target, or must not share a table; where ``into`` is no folder to write to, or
+        ResultError: if results are missing, damaged, duplicated, trained with other settings,
+            off their target, or must not share a table; if ``into`` is not writable, or
             that of another study.
 
     """
@@ -99,11 +99,11 @@ def _refuse_what_is_taken(target: Path, study_folder: Path) -> None:
     """Raise ResultError where a folder holds trainings, or the files of another study."""
     if (target / RUNS_FOLDER).exists():
         raise ResultError(
-            f"{target}: holds the trainings of a study; give a folder without {RUNS_FOLDER}/"
+            f"{target}: contains the trainings of a study; give a folder without {RUNS_FOLDER}/"
         )
     if (target / CELLS).exists() and study_name(target) != study_name(study_folder):
         raise ResultError(
-            f"{target}: holds the files of another study, {study_name(target)}; give another folder"
+            f"{target}: holds files of another study, {study_name(target)}; give another folder"
         )
 
 

@@ -1,4 +1,4 @@
-"""What may share a table: every refusal is one line with examples and the fix."""
+"""Checks that results may share a table; every refusal is one line with examples and the fix."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def collect(study_folder: Path, cells: Sequence[Cell], *, partial: bool) -> list
     """Return the results of ``cells`` in their order.
 
     A result that Snakemake took away, since a neighbour in its job failed, is read from its copy.
-    Raises ResultError where a result is missing (unless ``partial``), is damaged, stands twice, or
+    Raises ResultError where a result is missing (unless ``partial``), is damaged, is duplicated, or
     belongs to a cell with other settings. Other files of the folder are not looked at further.
     """
     paths = {run_path(study_folder, cell): cell for cell in cells}
@@ -32,7 +32,7 @@ def collect(study_folder: Path, cells: Sequence[Cell], *, partial: bool) -> list
     if missing and not partial:
         raise ResultError(
             f"{len(missing)} of {len(paths)} results are missing ({_some(missing)}); train them "
-            f"with `python -m fggp run {quote(study_folder.name)}`, or pass --partial"
+            f"with `fggp run {quote(study_folder.name)}`, or pass --partial"
         )
     found = [
         replace(StoredResult.read(stored), path=path) for path, stored in there.items() if stored
@@ -52,22 +52,22 @@ def check(found: Sequence[StoredResult], study: str, *, allow_mixed_device: bool
     """Check that results may share a table; returns whether CPU and CUDA are mixed.
 
     Raises ResultError on results off their target, and on mixed numerics versions, data or (unless
-    ``allow_mixed_device``) devices. Mixed code or PyTorch versions are told on stderr, and so
+    ``allow_mixed_device``) devices. Mixed code or PyTorch versions are reported on stderr, and so
     are trainings that moved between types of devices.
     """
     _refuse_off_target(found, study)
     numerics = _groups(found, lambda item: item.outcome.numerics)
     if len(numerics) > 1:
         raise ResultError(
-            f"numerics versions are mixed: {_tally(numerics)}; `python -m fggp run {quote(study)}` "
-            f"retrains those that are not of version {NUMERICS}"
+            f"numerics versions are mixed: {_tally(numerics)}; `fggp run {quote(study)}` "
+            f"retrains those of other versions than {NUMERICS}"
         )
     data = _groups(found, lambda item: str(item.data_sha256)[:12])
     if len(data) > 1:
         raise ResultError(
-            f"data checksums are mixed: {_tally(data)}; delete the results of the wrong data with "
-            "their copies (.NAME.kept.json beside them) and run "
-            f"`python -m fggp run {quote(study)}`"
+            f"data checksums are mixed: {_tally(data)}; delete the results of the wrong data and "
+            "their copies (.NAME.kept.json beside them), and run "
+            f"`fggp run {quote(study)}`"
         )
     devices = _groups(found, lambda item: item.provenance.device)
     if len(devices) > 1 and not allow_mixed_device:
@@ -117,7 +117,7 @@ def _refuse_other_settings(
     if other:
         raise ResultError(
             f"{len(other)} of {len(found)} results were trained with other settings "
-            f"({_some(other, '; ')}); `python -m fggp run {quote(study)}` retrains exactly these; "
+            f"({_some(other, '; ')}); `fggp run {quote(study)}` retrains exactly these; "
             "to keep them, restore the settings of the study"
         )
 
@@ -127,8 +127,8 @@ def _refuse_off_target(found: Sequence[StoredResult], study: str) -> None:
     if off:
         raise ResultError(
             f"{len(off)} of {len(found)} results are off their target ({_some(off, '; ')}); delete "
-            "them with their copies (.NAME.kept.json beside them) and run "
-            f"`python -m fggp run {quote(study)}`"
+            "them and their copies (.NAME.kept.json beside them), and run "
+            f"`fggp run {quote(study)}`"
         )
 
 
@@ -141,11 +141,11 @@ def _fault(item: StoredResult) -> str:
     if outcome.verdict in FAILURES and outcome.kept > outcome.target:
         exact = False  # it ended before its last update
     if exact and outcome.kept != outcome.target:
-        return f"{outcome.kept} weights are kept, the target is {outcome.target}"
+        return f"{outcome.kept} weights are kept, but the target is {outcome.target}"
     for layer in outcome.layers:
         if layer.nonzero > layer.kept:
-            found = f"{layer.nonzero} weights are not zero"
-            return f"{found} in {layer.name}, its mask keeps {layer.kept}"
+            found = f"{layer.nonzero} weights are nonzero"
+            return f"{found} in {layer.name}, but its mask keeps {layer.kept}"
     return ""
 
 

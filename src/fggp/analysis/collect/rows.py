@@ -1,4 +1,4 @@
-"""One result taken apart into the rows of the study's tables."""
+"""Split one result into the rows of the study's tables."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MACS = ("inference_macs", "training_macs", "dense_macs")
 
 
 def keys(cell: Cell) -> Row:
-    """Return what names a cell in every table: its setting, label and seed."""
+    """Return the columns that identify a cell in every table: setting, label and seed."""
     initial = cell.initial_sparsity
     return {
         "backbone": cell.backbone.name,
@@ -75,8 +75,8 @@ def run_row(
     cell, outcome = item.cell, item.outcome
     if cell.method.name not in METHODS:
         raise ResultError(
-            f"{item.path}: no method is called {cell.method.name!r} here; put its file back into "
-            "fggp/methods, or take the label out of the study"
+            f"{item.path}: unknown method {cell.method.name!r}; restore its file in "
+            "fggp/methods, or remove the label from the study"
         )
     method = METHODS[cell.method.name]
     return (

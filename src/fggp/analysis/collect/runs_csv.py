@@ -59,7 +59,7 @@ DENSE = "dense"
 def read_runs(study_folder: Path) -> DataFrame:
     """Read ``runs.csv``; raises ResultError where there is none, or one with other columns."""
     path = study_folder / "runs.csv"
-    fix = f"write it with `python -m fggp aggregate {quote(study_folder.name)}`"
+    fix = f"write it with `fggp aggregate {quote(study_folder.name)}`"
     try:
         # A label may be called "nan": empty means missing, and only in these columns.
         runs = pd.read_csv(
@@ -69,7 +69,7 @@ def read_runs(study_folder: Path) -> DataFrame:
             na_values={column: [""] for column in MISSING},
         )
     except FileNotFoundError:
-        raise ResultError(f"{path}: is missing; {fix}") from None
+        raise ResultError(f"{path}: missing; {fix}") from None
     except (ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ResultError(f"{path}: not a table of runs ({reason}); {fix}") from None
@@ -92,7 +92,7 @@ def is_partial(runs: DataFrame) -> bool:
 
 
 def marks(runs: DataFrame) -> list[str]:
-    """Return the warnings that every table and figure of ``runs`` has to show."""
+    """Return the warnings that every table and figure of ``runs`` must show."""
     shown = ["PARTIAL: results are missing"] if is_partial(runs) else []
     if bool(runs["mixed_device"].any()):
         shown.append("MIXED DEVICES: CPU and CUDA results together")

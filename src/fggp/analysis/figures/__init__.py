@@ -1,4 +1,4 @@
-"""Figures by name: the tables of a study in; pictures, the data they show and captions out.
+"""Figures by name: from the tables of a study to pictures, their data and captions.
 
 A figure is a file of this folder that declares itself with `fggp.analysis.catalogue.figure`.
 """
@@ -33,8 +33,8 @@ def draw(
     or a table of the study cannot be read.
     """
     if name not in FIGURES:
-        hint = nearest(name, FIGURES, "python -m fggp figure --help")
-        raise ResultError(f"no figure is called {name!r}{hint}")
+        hint = nearest(name, FIGURES, "fggp figure --help")
+        raise ResultError(f"unknown figure {name!r}{hint}")
     declared = FIGURES[name]
     module = import_module(f"{__name__}.{declared.module}")
     drawn: Callable[[Material], Drawn] = getattr(module, declared.function)

@@ -1,4 +1,4 @@
-"""Accuracy for work: against the FLOPs of training and of inference."""
+"""Accuracy against the FLOPs of training and of inference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accuracy for time: against the measured milliseconds of each network on a CPU."""
+"""Accuracy against the measured inference time of each network on a CPU."""
 
 from __future__ import annotations
 

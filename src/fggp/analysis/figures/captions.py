@@ -1,4 +1,4 @@
-"""What figures say in words: numbers of seeds, what bars and lines are, names of groups."""
+"""Words in figures: numbers of seeds, the meaning of bars and lines, names of groups."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def seen(data: DataFrame, point: Sequence[str]) -> str:
 
 
 def squeezed(material: Material, labels: Sequence[str]) -> str:
-    """Return in words which labels train for longer than the study says, as in rounds."""
+    """Return in words the labels that train for longer than the study's epochs, as in rounds."""
     longest = material.runs.groupby("label")["epochs"].max()
     study = material.configuration.get("training", {}).get("epochs", longest.max())
     longer = [f"{label} ({longest[label]})" for label in dict.fromkeys(labels)
@@ -71,7 +71,7 @@ def named(backbone: object, data: DataFrame) -> str:
 
 
 def clauses(*parts: str) -> str:
-    """Join what there is to say, each thing once."""
+    """Join sentences, each once."""
     return "; ".join(dict.fromkeys(part for part in parts if part))
 
 

@@ -1,4 +1,4 @@
-"""Critical differences: average ranks, and which of them the tests do not tell apart."""
+"""Critical differences: average ranks, and the groups that the tests do not separate."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def critical_difference(material: Material) -> Drawn:
     """
     counts = both_starts(material.runs)
     if counts is None:
-        return blank("it takes two methods with both starts in the same settings", COLUMNS)
+        return blank("needs two methods with both starts in the same settings", COLUMNS)
     parts = [(name, part) for name, part in _parts(counts) if _decides(part, material.plan)]
     if not parts:
         return blank(_undecided(counts, material.plan), COLUMNS)
@@ -156,7 +156,7 @@ def _rows(panel: str, counts: Counts, plan: Plan) -> Iterator[dict[str, object]]
 def cliques(order: Sequence[str], together: Iterable[Sequence[str]]) -> list[list[str]]:
     """Return the largest sets of two or more labels all pairs of which are ``together``.
 
-    Labels and sets stand in the ``order`` of the labels.
+    Labels and sets follow the ``order`` of the labels.
     """
     near: dict[str, set[str]] = {label: set() for label in order}
     for one, other in together:

@@ -1,4 +1,4 @@
-"""What is drawn inside a panel: points and curves of labels, references, outliers at the edge."""
+"""The content of a panel: points and curves of labels, references, outliers at the edge."""
 
 from __future__ import annotations
 

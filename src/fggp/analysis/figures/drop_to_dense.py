@@ -1,4 +1,4 @@
-"""What sparsity costs: accuracy minus that of the dense network of the same seed."""
+"""The cost of sparsity: accuracy minus the accuracy of the dense network of the same seed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COLUMNS = [
 
 @figure("Results", place=2)
 def drop_to_dense(material: Material) -> Drawn:
-    """Test accuracy minus that of the dense network with the same seed, a panel per setting.
+    """Test accuracy minus the dense network's with the same seed, one panel per setting.
 
     Accuracies are those of the last epoch, differences are in points; the dashed line is the dense
     network. Dots are single seeds, hollow marks means over them, and bars one sample standard

@@ -115,7 +115,7 @@ def _panel(axes: Axes, rows: DataFrame, look: Look, plan: Plan) -> None:
 
 
 def _title(reference: str, rival: str, material: Material) -> str:
-    """Name a pair; the reference only where it stands for one of its starts."""
+    """Name a pair; the reference only if it is one of its starts."""
     start = reference.removeprefix(material.plan.reference).removeprefix(", ")
     return "\n".join(filter(None, [fill(material.name(rival), 17), start]))
 

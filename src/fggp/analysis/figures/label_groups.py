@@ -1,4 +1,4 @@
-"""Rows of trainings brought together: means over seeds, labels alike, labels that stand out."""
+"""Groups of trainings: means over seeds, equal labels, conspicuous labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FAMILIAR = ("fggp", "gmp", "granet", DENSE)
 SHARED = Look("#444444", "o")
 """The line of several labels that are alike: the colour of none of them."""
 FADED = Look("#c8c8c8", "o")
-"""How labels look that are not among them."""
+"""The style of all other labels."""
 
 
 def summed(data: DataFrame, value: str) -> DataFrame:
@@ -30,7 +30,7 @@ def summed(data: DataFrame, value: str) -> DataFrame:
 def alike(data: DataFrame, values: Sequence[str]) -> dict[str, list[str]]:
     """Return the labels that are drawn, each with those whose ``values`` are the same throughout.
 
-    The rows of a label are told apart by setting, seed and ``x``; fggp goes first.
+    The rows of a label are distinguished by setting, seed and ``x``; fggp goes first.
     """
     together: dict[tuple[object, ...], list[str]] = {}
     for label, rows in data.groupby("label", sort=False):

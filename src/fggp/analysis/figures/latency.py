@@ -1,4 +1,4 @@
-"""How long trained networks take on a CPU, against the share of weights that they keep."""
+"""Inference times of trained networks on a CPU, against the share of kept weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the weights are: the density of each layer at the end of training."""
+"""The density of each layer at the end of training."""
 
 from __future__ import annotations
 

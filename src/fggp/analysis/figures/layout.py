@@ -1,4 +1,4 @@
-"""How figures are laid out: panels, their names, a line above and a legend below."""
+"""The layout of figures: panels, their names, a line above and a legend below."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def canvas(height: float) -> Figure:
 def blank(text: str, columns: Sequence[str]) -> Drawn:
     """Return a strip that says why there is nothing to draw."""
     figure = canvas(0.75)
-    sentence = f"Not drawn: {text}."
+    sentence = f"Skipped: {text}."
     words = fill(sentence, int(0.9 * SIGNS * _width()))
     figure.text(0.5, 0.4, words, ha="center", va="center", fontsize=7)
     figure.set_label(sentence)
@@ -79,7 +79,7 @@ def warn(figure: Figure, warnings: Iterable[str]) -> None:
 
 
 def beside(most: int) -> int:
-    """Return how many panels stand side by side where ``most`` fit into the common width."""
+    """Return the number of panels in a row if ``most`` fit into the common width."""
     return max(1, round(most * _width() / WIDTH))
 
 

@@ -1,4 +1,4 @@
-"""How masks move: what each recorded update drops, grows and leaves, and what was ever active."""
+"""Changes of masks: weights dropped and grown at each recorded update, and ever active."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROWS = {
 
 @figure("Diagnostics", place=3)
 def mask_churn(material: Material) -> Drawn:
-    """What mask updates drop and grow, how alike successive masks are, and what was ever active.
+    """Weights dropped, grown and ever active at mask updates, and similarity of successive masks.
 
     What each recorded mask update changes, at the highest sparsity of the study: weights dropped
     (share of those active before), weights grown (share of those active after), the Jaccard index

@@ -1,4 +1,4 @@
-"""Order of the criteria against a fixed rate and each way of annealing it."""
+"""The order of the criteria, at a fixed rate and with each way of annealing it."""
 
 from __future__ import annotations
 
@@ -45,8 +45,7 @@ def order_schedule(material: Material) -> Drawn:
     kinds = list(dict.fromkeys(kind for _, kind in arms))
     if data["order"].nunique() < 2 or data["kind"].nunique() < 2:
         return blank(
-            "this takes fggp in both orders of its criteria, each at a constant and at an annealed "
-            "rate",
+            "needs fggp in both orders of its criteria, each at a constant and at an annealed rate",
             COLUMNS,
         )
     figure = canvas(1.4 + 1.5 * data.groupby(["backbone", "start"]).ngroups)

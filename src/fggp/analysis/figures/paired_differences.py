@@ -85,7 +85,7 @@ def _mark(axes: Axes, y: int, row: Row, colour: str) -> None:
 
 
 def _name(part: DataFrame, material: Material) -> str:
-    """Name a rival; the start of the reference where it stands for one of its starts."""
+    """Name a rival; with the start of the reference if it is one of its starts."""
     reference, rival = str(part["reference"].iloc[0]), str(part["rival"].iloc[0])
     start = reference.removeprefix(material.plan.reference).removeprefix(", ")
     return material.name(rival) + (f" ({start})" if start else "")
@@ -95,7 +95,7 @@ def _words(data: DataFrame, material: Material, far: str) -> tuple[str, ...]:
     grid = data[data["kind"] == "grid"]
     seeds = count(int(grid["seeds"].max()), "seed")
     settings = count(int(grid["settings"].max()), "setting")
-    lines = "no intervals from so few seeds"
+    lines = "no intervals: too few seeds"
     if not grid["grid_low"].isna().all():
         lines = f"lines: {material.plan.confidence} t intervals on this grid, not adjusted"
     alone = not (grid["blocks"] == STARTS).all()

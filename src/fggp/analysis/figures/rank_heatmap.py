@@ -38,7 +38,7 @@ def rank_heatmap(material: Material) -> Drawn:
     """
     found = list(grids(material.runs))
     if not found:
-        return blank("this takes two methods with results in the same settings", COLUMNS)
+        return blank("needs two methods with results in the same settings", COLUMNS)
     data = DataFrame([row for blocks, counts in found for row in _rows(blocks, counts)])
     heights = [1.5 + 0.17 * len(counts.entries) for _, counts in found]
     figure = canvas(0.6 + sum(heights))

@@ -1,4 +1,4 @@
-"""What the rate does: accuracy against fixed rates, annealed ones as lines to compare with."""
+"""The effect of the rate: accuracy against fixed rates, with annealed rates as lines."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def rate_ablation(material: Material) -> Drawn:
     ``weights``, with the magnitude first it is the reverse. Dash-dotted lines are the means of
     annealed rates, the dashed grey one is the dense network. Dots are single seeds, hollow marks
     means; bars and the band are one sample standard deviation over seeds. The number of seeds n is
-    below. A curve has three rates at least; where no order has so many there is no figure.
+    below. A curve needs at least three rates; if no order has them, there is no figure.
 
     Returns:
         The figure, and a row per training; ``rate`` is missing for annealed rates and dense.
@@ -53,7 +53,7 @@ def rate_ablation(material: Material) -> Drawn:
     rates = constant.groupby("order")["rate"].nunique()
     if rates.max() < FEWEST or rates.empty:
         return blank(
-            "a curve takes fggp at three constant rates, with its other settings and the order of "
+            "a curve needs fggp at three constant rates, with its other settings and the order of "
             "its criteria the same",
             COLUMNS,
         )

@@ -1,4 +1,4 @@
-"""What the trainings took and how they ended: seconds, memory, failed and missing ones."""
+"""Time, memory and outcome of the trainings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether seeds pair: the reference against each rival, without the means of their settings."""
+"""The benefit of pairing by seed: deviations of the reference against those of each rival."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FEWEST = 3
 
 @figure("Diagnostics", place=6)
 def seed_pairs(material: Material) -> Drawn:
-    """Deviations of fggp from its means over those of each rival, seed by seed.
+    """Deviations of fggp from its mean against those of each rival, seed by seed.
 
     Whether pairing by seed pays: what ``fggp`` with a seed deviates from its mean in the setting
     over what a rival does, a point per setting and seed, in points of test accuracy at the last
@@ -50,9 +50,7 @@ def seed_pairs(material: Material) -> Drawn:
     shown, us = material.shown, material.plan.reference
     data = _pairs(shown[shown["label"] != DENSE], us)
     if data.empty:
-        return blank(
-            f"this takes {us} and a rival with {FEWEST} seeds of the same setting", COLUMNS
-        )
+        return blank(f"needs {us} and a rival with {FEWEST} seeds of the same setting", COLUMNS)
     rivals = list(data.groupby("label", sort=False))
     columns = min(len(rivals), beside(4))
     rows = -(-len(rivals) // columns)

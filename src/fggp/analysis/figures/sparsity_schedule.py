@@ -1,4 +1,4 @@
-"""How sparsity came about: what each mask update left, against what the schedule asks for."""
+"""Sparsity after each mask update, compared with the schedule."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RUN = [*LINE, "seed"]
 
 @figure("Diagnostics", place=2)
 def sparsity_schedule(material: Material) -> Drawn:
-    """The sparsity of the network after each mask update, and what the schedule asks for.
+    """The sparsity of the network after each mask update, and the schedule.
 
     Sparsity of the whole network after each recorded mask update (steps) and what the schedule asks
     for at that update (thin black line), for every sparsity of the study. Labels with the same

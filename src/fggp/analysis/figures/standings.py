@@ -1,4 +1,4 @@
-"""Where every method stands: its distance from the dense network, in the order of average ranks."""
+"""The gap of every method to the dense network, in the order of average ranks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def standings(material: Material) -> Drawn:
     """
     counts = all_entries(material.runs)
     if counts is None:
-        return blank("this takes two methods with results in the same settings", COLUMNS)
+        return blank("needs two methods with results in the same settings", COLUMNS)
     paired = not np.isnan(counts.dense).any()
     data = DataFrame(list(_rows(counts, _lengths(material), paired=paired)), columns=COLUMNS)
     figure = canvas(1.0 + 0.155 * len(data))

@@ -1,4 +1,4 @@
-"""Training curves: loss and test accuracy by epoch, and where pruning takes place."""
+"""Training curves: loss and test accuracy by epoch, and the pruning window."""
 
 from __future__ import annotations
 

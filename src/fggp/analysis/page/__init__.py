@@ -1,4 +1,4 @@
-"""The page of a study: one file that needs no other, the same bytes from the same results."""
+"""The page of a study: one self-contained file, with equal bytes for equal results."""
 
 from __future__ import annotations
 

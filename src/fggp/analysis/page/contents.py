@@ -1,4 +1,4 @@
-"""What a page shows: the tables of the study and of its parts, by the functions of the tables."""
+"""The content of a page: the tables of the study and of its parts."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _contents(
         _per_setting(runs, plan, choices, stem),
         sheet("claims", "Claims of the abstract", claims_table(runs, plan),
               Layout(text("claim", "says")), f"{stem}-claims.csv"),
-        sheet("costs", "What the trainings took", costs_table(runs, plan),
+        sheet("costs", "Cost of the trainings", costs_table(runs, plan),
               Layout(METHOD, ("backbone",), group=lambda row: str(row["backbone"])),
               f"{stem}-costs.csv"),
         None if latency.data.empty else sheet(
@@ -106,7 +106,7 @@ def _contents(
         None if essential.data.empty else sheet(
             "essential", "Dense networks without their smallest weights", essential,
             Layout(text("network", "cell"), ("backbone",)), f"{stem}-essential.csv"),
-        sheet("provenance", "What ran where", provenance_table(runs, plan),
+        sheet("provenance", "Machines and versions", provenance_table(runs, plan),
               Layout(text("device", "device")), f"{stem}-provenance.csv"),
     )  # fmt: skip
 

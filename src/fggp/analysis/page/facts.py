@@ -1,4 +1,4 @@
-"""What a page says of a study in a few lines: its size, data and plan, and what it could show."""
+"""The head of a page: size, data and plan of a study, and the differences it can detect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Fact(NamedTuple):
 
 
 def facts(material: Material, plan: Plan, origin: str) -> list[Fact]:
-    """Return the head of a page; ``origin`` says where the plan stands."""
+    """Return the head of a page; ``origin`` is the file of the plan."""
     return [
         Fact("Trainings", _size(material)),
         Fact("Data", _data(material)),
@@ -82,12 +82,12 @@ def power_line(runs: DataFrame, plan: Plan) -> str:
         data = data[data["blocks"] == STARTS]
     sizes = f"n = {_span(data['seeds'], 'd')} seeds in {_span(data['settings'], 'd')} settings"
     if data["grid"].isna().all():
-        return f"Smallest differences that could be shown: {data['note'].iloc[0]} ({sizes})."
+        return f"Smallest detectable differences: {data['note'].iloc[0]} ({sizes})."
     return (
-        f"With {sizes}, a two-sided test at {plan.alpha:g} finds with {plan.power:.0%} power a "
-        f"mean difference over this grid from {_span(data['grid'])} points on (after Holm at its "
-        f"worst {_span(data['grid_holm'])}), and inside one setting from {_span(data['pooled'])} "
-        f"points on ({_span(data['pooled_holm'])}), depending on the rival."
+        f"With {sizes}, a two-sided test at level {plan.alpha:g} detects with {plan.power:.0%} "
+        f"power a mean difference over this grid of at least {_span(data['grid'])} points (Holm, "
+        f"worst case: {_span(data['grid_holm'])}), and in one setting {_span(data['pooled'])} "
+        f"points ({_span(data['pooled_holm'])}), depending on the rival."
     )
 
 

@@ -23,7 +23,7 @@ ALL = ""
 
 
 class Part(NamedTuple):
-    """What is chosen of each kind."""
+    """The choice of each kind."""
 
     backbone: str = ALL
     sparsity: str = ALL
@@ -43,14 +43,14 @@ class Part(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a row stands: a backbone, and the sparsities and starts whose parts it belongs to."""
+    """The place of a row: a backbone, and the sparsities and starts whose parts it belongs to."""
 
     backbone: str
     sparsities: tuple[str, ...]
     starts: tuple[str, ...]
 
     def within(self, part: Part) -> bool:
-        """Whether a row that stands here belongs to a part."""
+        """Whether a row with this place belongs to a part."""
         return (
             part.backbone in (ALL, self.backbone)
             and part.sparsity in (ALL, *self.sparsities)
@@ -79,7 +79,7 @@ class Choices:
 
     @property
     def by_kind(self) -> dict[str, Mapping[str, str]]:
-        """What can be chosen by kind; nothing where there is no second."""
+        """The choices of each kind; empty without a second choice."""
         kinds = zip(Part._fields, (self.backbones, self.sparsities, self.starts), strict=True)
         return {kind: keys if len(keys) > 1 else {} for kind, keys in kinds}
 
@@ -94,9 +94,9 @@ class Choices:
         return ", ".join(filter(None, words)) or "all settings"
 
     def place(self, row: Row) -> Place:
-        """Return where a row of a table with settings stands.
+        """Return the place of a row of a table with settings.
 
-        The dense network stands at every sparsity, and with methods of one start in every start. A
+        The dense network belongs to every sparsity, and like methods of one start to every start. A
         comparison without a start of its own has that of either side: "fggp, dense start".
         """
         if row.get("label") == DENSE:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fggp.analysis.catalogue import FIGURES, Declaration, Head, by_head
 
 TYPES = {"svg": "image/svg+xml", "png": "image/png"}
-"""What a browser calls the formats that it can show."""
+"""The media types of the formats that a browser can show."""
 
 
 class Picture(NamedTuple):

@@ -1,4 +1,4 @@
-"""Tables as a page shows them: rows with a head, in groups, each with its exact numbers beside."""
+"""Tables for a page: grouped rows, each with its exact numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Cell(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A row: its group, its texts (the first one names it), where it stands, and its csv."""
+    """A row: its group, its texts (the first one names it), its place, and its csv."""
 
     group: str
     cells: Sequence[Cell]
@@ -35,11 +35,11 @@ class Line(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How a table is set on a page.
+    """The layout of a table on a page.
 
     ``first`` names a row; ``without`` are headings that it makes superfluous, ``more`` columns that
     come last but for notes. ``group`` is the heading of neighbouring rows that share it; where
-    ``place`` is given a part of the study shows the rows that stand in it.
+    ``place`` is given, a part of the study shows the rows that belong to it.
     """
 
     first: Column

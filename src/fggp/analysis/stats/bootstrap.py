@@ -1,4 +1,4 @@
-"""What has no formula for its noise: average ranks, from seeds drawn again."""
+"""Resampling of seeds for statistics without a formula for their noise: average ranks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fggp.analysis.plan import Plan
 
 
 class Resampled(NamedTuple):
-    """Of each entry: the interval of its average rank, and how often it came out so.
+    """For each entry, the interval of its average rank, and shares of resamples.
 
     ``first`` is the share of resamples with the best average rank, ``most`` that with the best
     accuracy in more than half of the settings. A shared place counts for nobody: with few settings
@@ -26,7 +26,7 @@ class Resampled(NamedTuple):
 
 
 def resample(counts: Counts, plan: Plan) -> Resampled:
-    """Draw the seeds of each setting again, the same for all entries, and rank anew.
+    """Resample the seeds of each setting, the same for all entries, and rank again.
 
     Percentile intervals; approximate, too narrow with few seeds, and most so for the entries near
     the top. NaN where there are fewer than ``plan.fewest_seeds``. Seeds of different settings are
@@ -52,6 +52,6 @@ def resample(counts: Counts, plan: Plan) -> Resampled:
 
 
 def _alone(best: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return who is best and shares that with no other entry; these stand in the last axis."""
+    """Return the sole best entries; entries are in the last axis."""
     alone: NDArray[np.bool_] = best & (best.sum(axis=-1, keepdims=True) == 1)
     return alone

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 ENUMERATED = 16
-"""So many tied differences at most have all their signs enumerated: 65 536 cases."""
+"""The most tied differences whose signs are enumerated: 65 536 cases."""
 
 
 class Estimate(NamedTuple):
@@ -172,7 +172,7 @@ def practical(
 def surest_rival(
     values: Numbers, alpha: float, spread: Callable[[Numbers], Spread] | None = None
 ) -> Numbers:
-    """Return of each entry of settings × seeds × entries how sure it is that another is better.
+    """For each entry, the Bonferroni-adjusted p-value that some other entry is better.
 
     The smallest two-sided p of E1 of those that are ahead of it, times the number of all others
     (Bonferroni); 1 where none is ahead with a spread between seeds, NaN with one seed. ``spread``

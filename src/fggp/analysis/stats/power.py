@@ -36,7 +36,7 @@ LEVELS = {
 }
 
 
-"""What a difference is asked of. The first two are a family of settings, the others of rivals."""
+"""The levels of a difference. The first two are a family of settings, the others of rivals."""
 
 
 def power_of(difference: float, se: float, df: float, alpha: float) -> float:

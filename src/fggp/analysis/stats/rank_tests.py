@@ -1,4 +1,4 @@
-"""Ranks over settings: do the methods differ at all, and by how much must ranks differ."""
+"""Tests of ranks over settings: whether methods differ, and the critical difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables by name: a table of runs in; exact numbers, Markdown and LaTeX out.
+"""Tables by name: from a table of runs to exact numbers, Markdown and LaTeX.
 
 A table is declared with `fggp.analysis.catalogue.table` in a file of this folder.
 """
@@ -30,8 +30,8 @@ def tabulate(name: str, runs: DataFrame, plan: Plan, study_folder: Path | None =
     A table whose function has a third argument is of a file in ``study_folder``, too.
     """
     if name not in TABLES:
-        hint = nearest(name, TABLES, "python -m fggp table --help")
-        raise ResultError(f"no table is called {name!r}{hint}")
+        hint = nearest(name, TABLES, "fggp table --help")
+        raise ResultError(f"unknown table {name!r}{hint}")
     declared = TABLES[name]
     module = import_module(f"{__name__}.{declared.module}")
     made: Callable[..., Table] = getattr(module, declared.function)
@@ -49,7 +49,7 @@ def write_table(name: str, study_folder: Path) -> list[Path]:
     table = tabulate(name, runs, plan, study_folder)
     parts = [_sentence(title(study_folder)), few_seeds(runs, plan), table.note]
     note = " ".join(filter(None, parts))
-    note += f" The plan of the analysis is {origin}."
+    note += f" Plan of the analysis: {origin}."
     forms = {
         "csv": table.data.to_csv(index=False, lineterminator="\n"),
         "md": markdown(table, note, marks(runs)),

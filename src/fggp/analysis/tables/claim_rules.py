@@ -19,7 +19,7 @@ RuleName = Literal["most-settings", "first-rank", "above-dense", "better"]
 
 
 class Condition(NamedTuple):
-    """What a column of a row must be; the limit "alpha" is that of the plan."""
+    """A condition on a column of a row; the limit "alpha" is that of the plan."""
 
     column: str
     sign: Literal["at least", "at most", "above", "below"]
@@ -107,7 +107,7 @@ def _wins(row: Row) -> str:
     found = f"best in {wins} of {settings} settings"
     if missing(row["p_most"]):
         return found
-    return f"{found}; in most of them in {row['p_most']:.1%} of resamples"
+    return f"{found}; best in most settings in {row['p_most']:.1%} of resamples"
 
 
 def _rank(row: Row) -> str:

@@ -24,7 +24,7 @@ CLAIMS = Path("config/claims.yaml")
 BUILT_IN = "those inside the package"
 
 HOLDS, FAILS = "holds", "fails"
-UNDECIDED, ABSENT = "not decidable with this n", "not in this study"
+UNDECIDED, ABSENT = "undecided", "not in this study"
 
 FRAMES: dict[str, Callable[[DataFrame, Plan], DataFrame]] = {
     "ranking": ranking,
@@ -132,7 +132,7 @@ def claims(runs: DataFrame, plan: Plan) -> DataFrame:
 def status(verdicts: list[str]) -> int:
     """Return the exit status: 1 some claim fails, 2 none fails and some (or all) are open, else 0.
 
-    Claims that are not in the study leave the others their say.
+    Claims that the study does not cover do not count.
     """
     decided = set(verdicts) - {ABSENT}
     if FAILS in decided:
@@ -144,8 +144,9 @@ def status(verdicts: list[str]) -> int:
 def claims_table(runs: DataFrame, plan: Plan) -> Table:
     """Each claim of the paper's abstract by the rules in ``config/claims.yaml``.
 
-    Each is decided by declared rules on the cells of another table: holds, fails, not decidable
-    with so many settings and seeds (n), or not in this study.
+    Each is decided by declared rules on the cells of another table: holds, fails, undecided (the
+    study is too small or the difference too close to zero), or not in this study. The columns
+    ``settings`` and ``seeds`` (n) are the numbers behind a verdict.
     """
     data = claims(runs, plan)
     columns = [
@@ -159,17 +160,17 @@ def claims_table(runs: DataFrame, plan: Plan) -> Table:
     bold = {"verdict": [verdict in {HOLDS, FAILS} for verdict in data["verdict"]]}
     _, origin = read_claims()
     note = f"{_primary_test(runs, plan)} " + (
-        "The claims of the paper's abstract, each decided on its own, by the rules behind it, in "
-        f"this study; the claims are {origin}. A claim that names another study is decided "
-        "there, and this one shows how it does here. Ranks are among "
-        "the methods here, without variants of the one that the claim is about. Where neither rule "
-        "is met, the study is too small or the difference too near to nothing to decide."
+        "The claims of the paper's abstract, each decided separately by its rule in "
+        f"this study; declared in {origin}. A claim that names another study is decided "
+        "there; its row shows the result in this study. Ranks are among "
+        "the methods here, without variants of the one that the claim is about. If neither rule "
+        "is met, the study is too small, or the difference too close to zero, to decide."
     )
     return Table(data, columns, note, bold)
 
 
 def _primary_test(runs: DataFrame, plan: Plan) -> str:
-    """Say what the primary test of the plan, Wilcoxon over settings, can reach at best here."""
+    """Return the smallest p that the primary test of the plan can reach in this study."""
     known = [row for row in records(comparisons(runs, plan)) if not missing(row["smallest_p_holm"])]
     if not known:
         return "The primary test, Wilcoxon over settings, has no p here."

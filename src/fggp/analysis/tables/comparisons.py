@@ -1,4 +1,4 @@
-"""The reference method against each rival: how much better, how sure, and how sure it could be."""
+"""The reference method against each rival: differences, intervals and tests."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def comparisons_table(runs: DataFrame, plan: Plan) -> Table:
     The mean difference in points has its t interval of level 1 - alpha on this grid (noise of
     seeds, ``spread`` pooled over settings, or per setting where the plan's check rejects one
     spread) and over the settings as a sample. Wilcoxon's exact test
-    over settings has Holm's adjustment over the rivals, each p beside the smallest that so many
+    over settings has Holm's adjustment over the rivals, each p with the smallest that the
     settings allow; ``settings`` and ``seeds`` (n) are the numbers behind.
     """
     data = comparisons(runs, plan)
@@ -80,7 +80,7 @@ class Ranks(NamedTuple):
 
 @dataclass(frozen=True)
 class Compared:
-    """What a row is about: a pair, and its Wilcoxon p adjusted over so many ``rivals``."""
+    """The subject of a row: a pair, and its Wilcoxon p adjusted over ``rivals`` rivals."""
 
     pair: Pair
     plan: Plan
@@ -134,7 +134,7 @@ class Compared:
 
     @property
     def note(self) -> str:
-        """What cannot be computed or shown, and why."""
+        """Values that cannot be computed or shown, with the reason."""
         settings, seeds = self.pair.images.shape
         if not self.noise.known:
             return f"no interval and no p: {count(seeds, 'seed')}"
@@ -193,7 +193,7 @@ FIELDS: tuple[Field[Compared], ...] = (
     Field("wilcoxon_p", "float64", "Wilcoxon's exact p over the settings",
           lambda it: it.wilcoxon_ps.p, "Wilcoxon p (smallest)",
           cell=_beside("wilcoxon_p", "smallest_p"), place=1),
-    Field("smallest_p", "float64", "the smallest that so many settings allow",
+    Field("smallest_p", "float64", "the smallest that the settings allow",
           lambda it: it.wilcoxon_ps.smallest),
     Field("wilcoxon_p_holm", "float64", "adjusted by Holm over the rivals of the same blocks",
           lambda it: it.wilcoxon_ps.holm, "Holm p (smallest)",
@@ -228,9 +228,9 @@ def _note(data: DataFrame, plan: Plan) -> str:
     )
     return (
         f"{plan.reference} minus each rival, mean over {grids}, n = {seeds} paired. The interval "
-        f"on this grid takes the noise from seeds; {SPREADS} The one over "
-        "settings takes the settings for a sample, which they are not quite: backbones, data and "
-        "dense starts are shared, so that it and Wilcoxon's test over settings describe the grid. "
+        f"on this grid uses the noise of seeds; {SPREADS} The interval over "
+        "settings treats the settings as a sample, which is only roughly true: backbones, data and "
+        "dense starts are shared, so it and Wilcoxon's test over settings describe this grid. "
         "Wilcoxon's p is exact and two-sided, ties between methods dropped, Holm over the rivals "
         "on the same settings; in brackets the smallest p that the settings allow. Runs won: share "
         "of paired runs, ties counting half. Better/equal/worse: chances that the mean over the "

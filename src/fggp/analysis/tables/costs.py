@@ -1,4 +1,4 @@
-"""What trainings took, beside what was expected of them before."""
+"""The cost of trainings, compared with the estimates made before."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ HOUR = 3600
 KWH = 3.6e6
 MEASURED = (
     "Energy was measured in {of} ({energy}, estimated {estimated}), by the counter of the GPU's "
-    "board or of the processor packages, where a training had the device to itself. So sums count "
-    "nothing twice; the machine around is left out."
+    "board or of the processor packages, for trainings that had the device to themselves. Sums "
+    "count nothing twice; the rest of the machine is excluded."
 )
 SPEED = (
     "Images per second (of training, in all the time that a cell took) and the share of peak are "
@@ -60,7 +60,7 @@ def _kwh(runs: DataFrame) -> Series[float]:
 
 @table("costs", "Diagnostics", place=1)
 def costs_table(runs: DataFrame, plan: Plan) -> Table:
-    """Hours, energy, speed and memory of each method, beside the estimates made before.
+    """Hours, energy, speed and memory of each method, compared with the estimates made before.
 
     What the trainings of each method (n = ``cells``) took, beside what was estimated for them
     before: hours, memory and a rough energy, and how many were not completed.
@@ -153,7 +153,7 @@ FIELDS: tuple[Field[DataFrame], ...] = (
 
 
 def _called(device: costs.Device) -> str:
-    """Return the name of a device, or of the one that it stands for."""
+    """Return the name of a device, or of the one that represents it."""
     if device.stands_for:
         return f"{device.stands_for}, which costs.yaml lacks, as {device.name}"
     return device.name
@@ -175,7 +175,7 @@ def _note(runs: DataFrame, data: DataFrame) -> str:
         "without an estimate" if missing(estimated) else f"estimated {_time(float(estimated))}"
     )
     return (
-        f"What {count(len(runs), 'training')} took, time in {units} (one that shares a GPU counts "
+        f"Cost of {count(len(runs), 'training')}, time in {units} (one that shares a GPU counts "
         "all its time): the median of a cell, the sum, the sum estimated before any training for "
         "the device that was used, and their ratio; the highest peak of the host's memory. In all "
         f"{time}, {expected}, and {energy}. Energy is an estimate, "

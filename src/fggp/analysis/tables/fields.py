@@ -26,7 +26,7 @@ class Field(Generic[Source]):
         head: its heading where it is shown; a column without one is in the csv alone.
         form: how a number is written, a format such as ".2f", or a function.
         cell: writes the text of a row, where that takes more than the value.
-        place: shown columns stand by place, and those of one place in the order of the csv.
+        place: shown columns are sorted by place, and within a place in the order of the csv.
 
     """
 
@@ -50,7 +50,7 @@ class Field(Generic[Source]):
 
 
 class HasPair(Protocol):
-    """What a row of a table about pairs of methods is made from."""
+    """The source of a row in a table about pairs of methods."""
 
     @property
     def pair(self) -> Pair:

@@ -17,12 +17,12 @@ LONG = 30
 """With more rows than these it runs over pages."""
 
 LATEX = str.maketrans({sign: f"\\{sign}" for sign in "&%$#_{}"})
-"""What a description may hold and LaTeX reads as its own."""
+"""Characters of a description that are special in LaTeX."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column as it is read: its heading, and the text of a row."""
+    """A displayed column: its heading, and the text of a row."""
 
     head: str
     text: Callable[[Row], str]

@@ -1,4 +1,4 @@
-"""How long trained networks take on a CPU: compiled for their kept weights, and dense."""
+"""Inference times of trained networks on a CPU: compiled for their kept weights, and dense."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ FIELDS: tuple[Field[DataFrame], ...] = (
 def latency_table(runs: DataFrame, plan: Plan, study_folder: Path | None = None) -> Table:
     """Milliseconds of trained networks on a CPU: compiled, and dense in three ways.
 
-    Milliseconds of a call with the first seed of each method, where ``python -m fggp latency`` has
+    Milliseconds of a call with the first seed of each method, where ``fggp latency`` has
     measured it: compiled to multiply kept weights alone, and dense. The least of rounds in which
     all ways took turns.
     """
@@ -104,8 +104,8 @@ def _note(data: DataFrame) -> str:
     rounds = sorted(data["rounds"].unique())
     return (
         f"Milliseconds of a call on {processors}, torch {versions}, onnxruntime {runtimes}: the "
-        f"least of {' or '.join(map(str, rounds))} rounds in which all ways took turns, the time "
-        "of the processor with one thread, and on the wall with several. "
+        f"least of {' or '.join(map(str, rounds))} rounds in which all ways took turns; processor "
+        "time with one thread, wall-clock time with several. "
         f"{count(data['cell'].nunique(), 'network')}, n = 1 seed of each. `fggp` is "
         "`fggp.compile(model)`, and `fggp batched` computes the last layers of 16 images at once. "
         "`shrunk` is the network of `fggp.shrink`, where that is clearly smaller."

@@ -1,4 +1,4 @@
-"""Average ranks without one backbone or one setting: what the order of the methods hangs on."""
+"""Average ranks without one backbone or one setting: the robustness of the order of the methods."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def leave_out(runs: DataFrame) -> DataFrame:
 def leave_out_table(runs: DataFrame, plan: Plan) -> Table:
     """Average ranks without one backbone or one setting, and which methods change places.
 
-    Ranks of the accuracies averaged over seeds, each average over so many ``settings`` (n).
+    Ranks of the accuracies averaged over seeds, each average over ``settings`` settings (n).
     """
     data = leave_out(runs)
     ranks = {str(key).removeprefix("rank_"): str(key) for key in data if key not in COLUMNS}
@@ -66,7 +66,7 @@ def leave_out_table(runs: DataFrame, plan: Plan) -> Table:
         text("changed places", "flips"),
     ]
     if data.empty:
-        return Table(data, columns, "Nothing to rank: it takes two methods in the same settings.")
+        return Table(data, columns, "Nothing to rank: needs two methods in the same settings.")
     least = data[list(ranks.values())].min(axis=1)
     bold = {label: (data[key] <= least + 1e-9).to_list() for label, key in ranks.items()}
     bold["changed places"] = [flips != "none" for flips in data["flips"]]
@@ -74,7 +74,7 @@ def leave_out_table(runs: DataFrame, plan: Plan) -> Table:
         bold = {}
     note = (
         "Average ranks of the methods with both starts without one backbone and without one "
-        "setting; 1 is best. Where methods change places against the whole grid, their order "
+        "setting; 1 is best. If methods change places relative to the whole grid, their order "
         "depends on what was left out."
     )
     if data["kind"].nunique() == 1:
@@ -117,7 +117,7 @@ def _first(counts: Counts, average: NDArray[np.float64]) -> list[str]:
 
 
 def _flips(counts: Counts, whole: NDArray[np.float64], part: NDArray[np.float64]) -> list[str]:
-    """Return the pairs that stand in the opposite order in a part."""
+    """Return the pairs with the opposite order in a part."""
     return [
         f"{counts.entries[b]} before {counts.entries[a]}"
         for a, b in permutations(range(len(counts.entries)), 2)

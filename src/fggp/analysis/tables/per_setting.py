@@ -47,7 +47,7 @@ def per_setting_table(runs: DataFrame, plan: Plan) -> Table:
 
 @dataclass(frozen=True)
 class Inside:
-    """What a row is about: a pair inside a setting.
+    """The subject of a row: a pair inside a setting.
 
     ``found`` is the paired t with the ``spread`` that ``noise`` gives this setting, ``p_holm`` its
     p adjusted over the settings of the pair.

@@ -1,4 +1,4 @@
-"""The smallest difference that a grid can show: before training, and for the spread it measured."""
+"""The smallest difference that a grid can detect: before training, and from its measured spread."""
 
 from __future__ import annotations
 
@@ -38,12 +38,13 @@ def planning_table(grid: Grid, alpha: float, power: float) -> Table:
         Column("after Holm", _after_holm),
     ]
     note = (
-        f"Points that a two-sided t test at {alpha:g} finds with {power:.0%} power: "
+        f"Smallest difference, in points, that a two-sided t test at level {alpha:g} detects with "
+        f"{power:.0%} power: "
         f"{count(grid.seeds, 'seed')}, {count(grid.settings, 'setting')}, "
         f"{count(grid.rivals, 'rival')}, sd {grid.sd:g} of "
         "the difference between paired runs (two methods of sd s whose runs correlate by r: s "
-        f"times the root of 2(1 - r)), and {grid.interaction:g} of the true difference between "
-        "settings. After Holm: the worst case, for so many comparisons. Tests of ranks or signs: "
+        f"times √(2(1 - r))), and {grid.interaction:g} of the true difference between "
+        "settings. After Holm: the worst case for that many comparisons. Tests of ranks or signs: "
         f"inside a setting p is at least {smallest_p(grid.seeds):.2g}, and below {alpha:g} takes "
         f"{number_needed(alpha)} seeds, {number_needed(alpha, grid.settings)} after Holm; over "
         f"the settings Wilcoxon's p is at least {smallest_p(grid.settings):.2g}, after Holm "
@@ -69,7 +70,7 @@ def study_power(runs: DataFrame, plan: Plan) -> DataFrame:
 
 @table("power", "Results", place=8)
 def study_power_table(runs: DataFrame, plan: Plan) -> Table:
-    """The smallest differences that the study finds with the declared power, from its own spread.
+    """The smallest differences that the study detects with the declared power, from its own spread.
 
     The smallest true differences, in points, that a two-sided test at alpha finds with the power of
     the declared plan, from the spread that the study measured between its ``seeds`` (n) and
@@ -84,7 +85,7 @@ def study_power_table(runs: DataFrame, plan: Plan) -> Table:
         return Table(data, columns, nothing(plan))
     settings, seeds = data["settings"].max(), data["seeds"].max()
     note = (
-        f"The smallest differences, in points, that this study finds at {plan.alpha:g} with "
+        f"Smallest differences, in points, that this study detects at level {plan.alpha:g} with "
         f"{plan.power:.0%} power, n = {count(int(seeds), 'seed')} in "
         f"{count(int(settings), 'setting')}; in brackets after Holm "
         "at its worst: over the settings for one setting, over the rivals for a mean. From the "
@@ -96,7 +97,7 @@ def study_power_table(runs: DataFrame, plan: Plan) -> Table:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a row is about: a pair, one of so many ``rivals`` on the same settings."""
+    """The subject of a row: a pair, one of ``rivals`` on the same settings."""
 
     pair: Pair
     rivals: int

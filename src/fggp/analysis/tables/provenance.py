@@ -1,4 +1,4 @@
-"""What ran where: the trainings by device, versions and data, in the order in which they began."""
+"""Provenance of the trainings: device, versions and data, in order of their start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fggp.foundation.quantities import count
 from fggp.study.outcome import THEN
 
 SHORT = 12
-"""So many digits of a checksum are shown."""
+"""The number of digits of a checksum that are shown."""
 
 
 def _moment(text: str) -> str:
@@ -96,7 +96,7 @@ def provenance(runs: DataFrame) -> DataFrame:
 
 @table("provenance", "Provenance", place=1)
 def provenance_table(runs: DataFrame, plan: Plan) -> Table:
-    """What ran where: processors, versions, code, data, hours.
+    """Provenance of the trainings: processors, versions, code, data, hours.
 
     Trainings (n = ``runs``) by processor, versions of Python, NumPy and PyTorch, numerics version,
     source code and data, with the days (UTC) and hours that they took. Only results of one numerics
@@ -112,9 +112,9 @@ def _note(runs: DataFrame, data: DataFrame) -> str:
         return "Nothing to show: no result yet."
     moved = int(runs["device_name"].str.contains(THEN).sum())
     return (
-        f"What ran where: {count(len(runs), 'training')}, n = "
-        f"{count(runs['seed'].nunique(), 'seed')}, a row for what has processor, versions, code "
-        "and data in common. Only results of one numerics version share a table. Code and data: "
+        f"Provenance: {count(len(runs), 'training')}, n = "
+        f"{count(runs['seed'].nunique(), 'seed')}; the trainings of a row share processor, "
+        "versions, code and data. Only results of one numerics version share a table. Code, data: "
         "the first digits of SHA-256. Hours are wall-clock, earlier attempts of resumed trainings "
         "included; they depend on what else a machine did."
         + (f" **{count(moved, 'training')} moved between types of devices, whose bits differ.**")

@@ -169,7 +169,7 @@ def _shown(data: DataFrame, plan: Plan, blocks: str) -> Table:
         text("method", "label"),
         number("average rank", "average_rank", ".2f"),
         number("wins", "wins", "d"),
-        *(text(key, key) for key in records),
+        *(text(f"W/T/L {key}", key) for key in records),
         *(number(_head(key), key, ".2f") for key in parts),
         number("accuracy (%)", "accuracy_percent", ".2f"),
         number("gap to dense (points)", "gap_to_dense_points", "+.2f"),
@@ -208,7 +208,7 @@ def _head(key: str) -> str:
 
 def _note(data: DataFrame, plan: Plan, blocks: str) -> str:
     if data.empty:
-        return "Nothing to rank: it takes two methods with results in the same settings."
+        return "Nothing to rank: needs two methods with results in the same settings."
     settings, seeds = int(data["settings"].max()), int(data["seeds"].max())
     parts = [
         f"Average rank of the mean accuracy (n = {count(seeds, 'seed')}) in "
@@ -216,19 +216,24 @@ def _note(data: DataFrame, plan: Plan, blocks: str) -> str:
         "Test accuracy at the last epoch; the gap to dense is paired by seed."
     ]
     if _more(data, PART):
-        parts.append("Under a backbone, a sparsity or a start stands the average rank there.")
+        parts.append(
+            "Columns named after a backbone, sparsity or start give the average rank within that "
+            "subset."
+        )
     if _more(data, RECORD):
-        parts.append(f"Records against {plan.reference} are settings won/tied/lost.")
+        parts.append(
+            f"W/T/L against {plan.reference}: settings won, tied and lost by the method of the row."
+        )
     if seeds < plan.fewest_seeds:
         parts.append(
-            "Interval of the average rank and P(rank 1): not computable with "
-            f"{count(seeds, 'seed')}, it takes {plan.fewest_seeds}."
+            "The interval of the average rank and P(rank 1) are not computable with "
+            f"{count(seeds, 'seed')}; they need {plan.fewest_seeds}."
         )
     else:
         parts.append(
-            f"Resampled {plan.confidence} and P(rank 1), alone in the first place: "
+            f"Resampled {plan.confidence} and P(rank 1), the sole first place: "
             f"{plan.resamples} resamples of the seeds, the same for all methods, of this grid "
-            "alone; approximate: with few seeds such intervals are too narrow, most so near the "
-            "top, where what came out well is drawn again."
+            "alone. With few seeds such intervals are too narrow, most of all for the "
+            "top-ranked methods."
         )
     return " ".join(parts)

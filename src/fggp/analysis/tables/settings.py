@@ -1,4 +1,4 @@
-"""Every label in every setting: mean and spread over seeds, and how far it is from the others."""
+"""Every label in every setting: mean and spread over seeds, and differences from others."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ Held = dict[Setting, dict[str, "Series[float]"]]
 def settings(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     """Return a row per setting and label, references included, with columns `COLUMNS`.
 
-    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. Rows stand by
+    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. Rows are sorted by
     backbone, sparsity and start; inside a setting the most accurate first, then what does not rank.
     ``rank`` and ``best`` are those among the ranking labels, on the seeds that they share.
 
@@ -175,7 +175,7 @@ def _add_gaps(rows: Sequence[dict[str, Any]], held: Held, points: float, plan: P
             if label in it
         }
         for row in own:
-            # Not pooled: one dense run stands in the gaps of several settings.
+            # Not pooled: one dense run is part of the gaps of several settings.
             gap = gaps[_setting(row)]
             found = _paired(gap, noise([], [gap], plan).spread, plan.alpha)
             row |= {"gap_points": found.mean, "gap_low": found.low, "gap_high": found.high}
@@ -274,7 +274,9 @@ def _note(data: DataFrame, plan: Plan) -> str:
         "setting where the check of the plan rejects one for all)."
     ]
     if not data.loc[data["label"] != DENSE, "ranks"].all():
-        parts.append("What is not ranked is a reference, compared at its realised sparsity.")
+        parts.append(
+            "Methods that are not ranked are references, compared at their realised sparsity."
+        )
     if (data["label"] != DENSE).all():
         parts.append("Gaps: not computable, the study has no dense network.")
     if any(name in data for name in FLOPS):

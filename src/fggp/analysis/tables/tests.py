@@ -1,4 +1,4 @@
-"""All tests in the declared order, each with what it could have reached at best."""
+"""All tests in the declared order, each with the smallest p that it could reach."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def all_tests_table(runs: DataFrame, plan: Plan) -> Table:
 
     Friedman and Iman-Davenport, Wilcoxon, Nemenyi, paired t, mixed model, correlation of paired
     seeds. ``low`` to ``high`` is the interval of level 1 - alpha where a test has one (t of paired
-    differences, Wald for the mixed model). Tests that cannot be computed with so few settings or
+    differences, Wald for the mixed model). Tests that cannot be computed for lack of settings or
     seeds n have a note.
     """
     data = all_tests(runs, plan)
@@ -129,9 +129,9 @@ def _note(plan: Plan) -> str:
     return (
         "All tests, in the order of the plan; the primary one is Wilcoxon's over settings."
         " Settings are the blocks; they share backbones, data and "
-        "dense starts, so that tests over them describe this grid. Smallest p: what the data could "
-        "reach at best, after adjustment where there is one; a test that cannot reach "
-        f"{plan.alpha:g} says nothing when it does not. Nemenyi's p, and that of ratios of sds "
+        "dense starts, so tests over them describe this grid. Smallest p: the least that data can "
+        "reach, after adjustment if there is one; a test that cannot reach "
+        f"{plan.alpha:g} is no evidence if it does not. Nemenyi's p, and that of ratios of sds "
         "(of differences between paired runs), are adjusted for all pairs. The mixed model has "
         "random effects of setting, setting and seed, and setting and method, and one variance for "
         "all settings: a check, not a verdict. Where a check of one spread for every backbone, "

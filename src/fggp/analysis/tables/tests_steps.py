@@ -166,7 +166,7 @@ def _spreads(pair: Pair) -> Iterator[Row]:
 
 
 def sensitivity(runs: DataFrame, plan: Plan) -> Iterator[Row]:
-    """Do other models of the noise come to the same differences?"""
+    """Do other models of the noise give the same differences?"""
     both = both_starts(runs)
     if both is not None and plan.reference in both.entries:
         contrasts, note = mixed_model(both, plan)

@@ -23,7 +23,7 @@ def folder(request: Request) -> Dataset:
     ordered by class and file name, whatever the order in the archive.
 
     Raises:
-        DataError: naming all files that cannot be used, and what is wrong with the classes.
+        DataError: naming all files that cannot be used, and the problems of the classes.
 
     """
     assert request.path is not None
@@ -45,7 +45,7 @@ def folder(request: Request) -> Dataset:
 
 
 def _add(entry: Entry, images: Images) -> None:
-    """Read one file, or keep what is wrong with it."""
+    """Read one file, or record its problem."""
     try:
         place = _place(entry)
     except DataError as error:
@@ -61,7 +61,7 @@ def _place(entry: Entry) -> Place | None:
     if any(is_litter(name) for name in names) or not set(PARTS).intersection(names[:-1]):
         return None
     if len(names) < 3 or names[-3] not in PARTS:
-        raise DataError(f"{entry.name} does not lie in a class; {_LAYOUT}, or remove it")
+        raise DataError(f"{entry.name} is not in a class folder; {_LAYOUT}, or remove it")
     check_image(entry)
     return Place(*names[-3:])
 
@@ -72,4 +72,4 @@ def _empty(source: Path, images: Images) -> Iterator[str]:
     for part in PARTS:
         for folder in sorted(source.glob(f"**/{part}/*/")):
             if (part, folder.name) not in held and not is_litter(folder.name):
-                yield f"{folder} holds no image; put its images there, or remove it"
+                yield f"{folder} has no images; put its images there, or remove it"

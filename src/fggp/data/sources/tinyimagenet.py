@@ -20,10 +20,10 @@ def tinyimagenet(request: Request) -> Dataset:
 
     Training images are ``train/<class>/images/*.JPEG``, without their boxes. Test images are
     ``val/images/*.JPEG`` with the classes of ``val/val_annotations.txt``. ``test/`` has no labels:
-    its images are left out, and `Request.note` is told how many.
+    its images are omitted, and `Request.note` is called with their number.
 
     Raises:
-        DataError: naming all files that cannot be used, and what is wrong with the classes.
+        DataError: naming all files that cannot be used, and the problems of the classes.
 
     """
     assert request.path is not None
@@ -69,7 +69,7 @@ def _annotated(source: Path) -> tuple[dict[str, str], int]:
 
 
 def _add(entry: Entry, images: Images, classes: dict[str, str]) -> None:
-    """Read one file, or keep what is wrong with it."""
+    """Read one file, or record its problem."""
     names = _names(entry)
     if any(is_litter(name) for name in names):
         return

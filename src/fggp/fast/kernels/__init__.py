@@ -1,1 +1,1 @@
-"""The functions that compute: each returns the IR of one, which depends on sizes alone."""
+"""The kernels: each function returns the IR of one, which depends on sizes alone."""

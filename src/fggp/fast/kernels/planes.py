@@ -207,7 +207,7 @@ def pointwise(
     scaled: bool,
     relu: bool,
 ) -> Function:
-    """Return ``scale · x + shift``, the sum with a residual, and ReLU, as far as they are wanted.
+    """Return ``scale · x + shift``, the sum with a residual, and ReLU, each if wanted.
 
     Args:
         channels: how many.

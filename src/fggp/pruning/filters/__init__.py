@@ -1,1 +1,1 @@
-"""Whole filters in place of single weights: groups of a network, scores, and masks of groups."""
+"""Filter pruning: groups of channels, their scores, and their masks."""

@@ -1,4 +1,4 @@
-"""Which filters stay: as many as a budget allows, by the order of their scores."""
+"""The number of filters that a budget allows, and the choice by scores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEPS = 1000
 
 @dataclass(frozen=True)
 class FilterCounts:
-    """How many filters each group keeps, and thereby which: those with its largest scores.
+    """The number of filters that each group keeps; those with its largest scores stay.
 
     A group keeps at least one channel. What is kept is as much as fits into the budget, or the
     least there is where even that does not fit.

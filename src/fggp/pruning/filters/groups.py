@@ -91,7 +91,7 @@ def groups(model: nn.Module) -> tuple[Group, ...]:
             and products, in any mode.
 
     Raises:
-        UnknownNetworkError: a ValueError that names what is not known.
+        UnknownNetworkError: a ValueError that names the unknown part.
 
     """
     return layout(model).groups

@@ -27,7 +27,7 @@ class Filters:
     def __call__(self, beginning: Beginning) -> list[Mask]:
         """Return the masks, of at most ``keep`` weights unless one channel per group is more.
 
-        Raises ValueError where a score needs what is not there, and where it is not finite.
+        Raises ValueError if a score lacks its data or batch normalization, or is not finite.
         """
         import torch
 

@@ -77,7 +77,7 @@ class FilterMasks:
 
     @property
     def counts(self) -> list[int]:
-        """How many channels each group has."""
+        """The number of channels of each group."""
         return [group.channels for group in self.groups]
 
     def masks(self, kept: Flags) -> list[Tensor]:
@@ -105,11 +105,11 @@ class FilterMasks:
         return {name: part.view(shape) for (name, shape), part in named}
 
     def weights(self, counts: Sequence[int]) -> int:
-        """Return how many weights are left with so many channels in each group."""
+        """Return the number of weights left with the given number of channels in each group."""
         return sum(self._left(counts).values())
 
     def work(self, counts: Sequence[int]) -> int:
-        """Return the multiply-accumulates of one image with so many channels in each group."""
+        """Return the multiply-accumulates of one image with these channels in each group."""
         if self._positions is None:
             raise ValueError(
                 "budget: work counts multiplications of an image: give "

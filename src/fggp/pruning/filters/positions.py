@@ -1,4 +1,4 @@
-"""At how many output positions a weight is used: its multiply-accumulates for one image."""
+"""The number of output positions of a weight: its multiply-accumulates for one image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def output_positions(model: nn.Module, shape: Sequence[int]) -> dict[str, int]:
-    """Return at how many output positions each weight of a convolution or linear layer is used.
+    """Return the number of output positions of each convolution or linear layer's weight.
 
     Counted on a copy without numbers, or where the network needs some, on a copy on the CPU:
     weights, statistics and random states stay as they are.

@@ -1,4 +1,4 @@
-"""What the methods that prune filters of a trained network have in common."""
+"""The common parts of methods that prune filters of a trained network."""
 
 from __future__ import annotations
 

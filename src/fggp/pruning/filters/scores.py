@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Judged:
-    """What filters are scored by.
+    """The inputs of filter scores.
 
     Attributes:
         model: the network, trained.

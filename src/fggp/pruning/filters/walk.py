@@ -1,4 +1,4 @@
-"""The steps of a network in the order in which they are computed; what is not known is refused.
+"""The steps of a network in the order of computation; unknown parts are refused.
 
 The network is followed by torch.fx, without numbers: nothing of it is computed or changed.
 """

@@ -1,4 +1,4 @@
-"""Results against each other: what may stand in one study, and what cannot be there twice."""
+"""Checks of results against each other: mixed versions, data and devices, and duplicates."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def mixed(items: Sequence[Item], *, mixed_device: bool) -> Iterator[Problem]:
     yield from _mixed(items, own, lambda it: it.provenance.versions.fggp, "warning")
     for item in items:
         if item.data_sha256 is None:
-            yield item.problem("data", "it does not say which data file it was trained on")
+            yield item.problem("data", "the checksum of its data file is missing")
         if item.outcome.numerics > NUMERICS:
-            text = f"numerics version {item.outcome.numerics}, this program is of {NUMERICS}"
+            text = f"numerics version {item.outcome.numerics}, but this program has {NUMERICS}"
             yield item.problem("numerics", text, "check it with the program that wrote it")
 
 
 def twins(items: Sequence[Item]) -> Iterator[Problem]:
     """Check that no cell has two results, and no two cells the same one.
 
-    A method may come to the same weights as another one, to the bit, where a setting takes it to
+    A method may reach the same weights as another one, to the bit, if a setting takes it to
     its limit; then seed, setting and protocol are the same. Everything else is a copy.
     """
     for one, other in _equal(items, lambda it: it.cell.canonical()):
@@ -63,7 +63,9 @@ def _mixed(items: Sequence[Item], what: str, key: Key, level: Level) -> Iterator
     for value, group in ordered[1:]:
         most, count = ordered[0][0], len(ordered[0][1])
         text = f"{what} are mixed: {value} here and in {len(group) - 1} more, {most} in {count}"
-        fix = "train all with one" if level == "error" else "say so where the results are shown"
+        fix = (
+            "train all with one" if level == "error" else "state it wherever the results are shown"
+        )
         yield group[0].problem(what, text, fix, level)
 
 

@@ -1,4 +1,4 @@
-"""Did the training learn? Bands that a sound run stays in; outside of one is told, not refused."""
+"""Checks that training converged: a result outside a plausible band is a warning, not an error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def convergence(item: Item) -> Iterator[Problem]:
     outcome = item.outcome
     if not item.completed:
         text = f"its verdict after {len(outcome.epochs)} epochs is {outcome.verdict}"
-        yield item.problem(KIND, text, "it counts as it is; look at its log", "warning")
+        yield item.problem(KIND, text, "it counts as it is; see its log", "warning")
         return
     images, classes = outcome.images.test, outcome.layers[-1].shape[0]
     last = outcome.accuracy.last.correct
@@ -27,9 +27,9 @@ def convergence(item: Item) -> Iterator[Problem]:
     least = images * chance + ABOVE_CHANCE * sqrt(images * chance * (1 - chance))
     if last <= least:
         text = f"{last} of {images} test images, guessing gives up to {least:.0f}"
-        yield item.problem(KIND, text, "look at its log, or lower the learning rate", "warning")
+        yield item.problem(KIND, text, "see its log, or lower the learning rate", "warning")
     best = outcome.accuracy.best_validation
     if best is not None and abs(best.correct - last) > BAND * images:
         text = f"{last} correct in the last epoch, {best.correct} in the best validation epoch"
-        fix = f"the band is {BAND:.0%} of {images} images; look at its log"
+        fix = f"the band is {BAND:.0%} of {images} images; see its log"
         yield item.problem(KIND, text, fix, "warning")

@@ -19,10 +19,10 @@ def images(item: Item) -> Iterator[Problem]:
     """Check the numbers of images against what the cell asks for."""
     counts, asked, training = item.outcome.images, item.cell.data, item.cell.training
     if counts.validation != asked.validation:
-        text = f"{counts.validation} validation images, the cell asks for {asked.validation}"
+        text = f"{counts.validation} validation images, but the cell asks for {asked.validation}"
         yield item.problem("images", text)
     if asked.train is not None and counts.train != asked.train:
-        text = f"{counts.train} training images, the cell asks for {asked.train}"
+        text = f"{counts.train} training images, but the cell asks for {asked.train}"
         yield item.problem("images", text)
     steps = ceil(counts.train / training.batch_size)
     if item.outcome.steps_per_epoch != steps:
@@ -51,7 +51,7 @@ def epochs(item: Item) -> Iterator[Problem]:
     for record, number in zip(records, planned, strict=False):
         rate = float(learning_rate(cell, number))
         if not isclose(record.lr, rate, rel_tol=1e-9):
-            text = f"epoch {record.epoch} has learning rate {record.lr}, its cell says {rate}"
+            text = f"epoch {record.epoch} has learning rate {record.lr}, but its cell has {rate}"
             yield item.problem(KIND, text)
             return
 
@@ -69,11 +69,11 @@ def accuracies(item: Item) -> Iterator[Problem]:
     try:
         wanted = _views(item)
     except Failure:
-        return  # told where updates are checked
+        return  # reported where updates are checked
     for name in type(wanted).model_fields:
         found, due = (_words(getattr(it, name)) for it in (outcome.accuracy, wanted))
         if found != due:
-            text = f"{name} is {found}, its epochs say {due}"
+            text = f"{name} is {found}, but its epochs give {due}"
             yield item.problem("accuracy", text)
 
 

@@ -1,4 +1,4 @@
-"""What a check finds: the file, what is wrong with it, and the fix."""
+"""A finding of a check: the file, the problem and the fix."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Problem:
     Attributes:
         path: the file.
         kind: what was checked, one word.
-        text: what is wrong.
-        fix: what to do.
+        text: the problem.
+        fix: the remedy.
         level: a warning leaves the exit status at 0.
 
     """
@@ -34,7 +34,7 @@ class Problem:
 
     @classmethod
     def of(cls, failure: Failure, path: Path, kind: str) -> Problem:
-        """Return the problem that the message of a failure tells: «path: what; fix»."""
+        """Parse the message of a failure, «path: what; fix», into a problem."""
         text = str(failure).removeprefix(f"{path}: ")
         what, _, fix = text.rpartition("; ")
         return cls(path, kind, what or fix, fix if what else "see the message")
@@ -62,7 +62,7 @@ class Item(StoredResult):
         return self.outcome.completed
 
     def problem(self, kind: str, text: str, fix: str = "", level: Level = "error") -> Problem:
-        """Return a problem of this file; its fix is to train the cell anew."""
+        """Return a problem of this file; its fix is to train the cell again."""
         return Problem(self.path, kind, text, fix or again(self.path), level)
 
 

@@ -1,4 +1,4 @@
-"""A study against published accuracies, where protocol and provenance allow that at all."""
+"""Compare a study with published accuracies, if protocol and provenance allow it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def table() -> dict[str, Any]:
 def why_not(configuration: dict[str, Any], cells: Sequence[Cell]) -> list[str]:
     """Return why a study cannot be compared with published accuracies; empty where it can."""
     if not cells:
-        return ["there is no result"]
+        return ["there are no results"]
     protocol, first = table()["protocol"], cells[0]
     found = {
         "data": (configuration.get("data") or {}).get("kind"),
@@ -43,9 +43,9 @@ def why_not(configuration: dict[str, Any], cells: Sequence[Cell]) -> list[str]:
         "initialization": first.backbone.initialization or "fan-out",
     }
     reasons = [
-        f"{key} is {found[key]:g} and not {wanted:g}"
+        f"{key} is {found[key]:g} instead of {wanted:g}"
         if isinstance(wanted, int | float)
-        else f"{key} is {found[key]} and not {wanted}"
+        else f"{key} is {found[key]} instead of {wanted}"
         for key, wanted in protocol.items()
         if found[key] != wanted
     ]
@@ -112,4 +112,4 @@ def lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         )
     if rows:
         yield f"source: {rows[0]['source']}"
-        yield f"what differs: {rows[0]['differs']}"
+        yield f"differences: {rows[0]['differs']}"

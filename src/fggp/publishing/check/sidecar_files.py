@@ -18,7 +18,7 @@ KIND = "files beside"
 
 
 def beside(item: Item) -> Iterator[Problem]:
-    """Check what lies beside a result; a file that is not there is no problem."""
+    """Check the files beside a result; a missing file is not a problem."""
     copy = kept(item.path)
     if copy.exists() and copy.read_bytes() != item.path.read_bytes():
         fix = f"keep the right one of the two and delete {copy.name} or {item.path.name}"
@@ -30,7 +30,7 @@ def beside(item: Item) -> Iterator[Problem]:
 
 
 def _logits(item: Item) -> Iterator[Problem]:
-    """Check that the logits give the accuracy of the last epoch, ties of rounding apart."""
+    """Check that the logits give the accuracy of the last epoch, except for ties of rounding."""
     path = logits_path(item.path)
     try:
         logits, labels = read_logits(path)
@@ -40,7 +40,7 @@ def _logits(item: Item) -> Iterator[Problem]:
     images, correct = item.outcome.images.test, item.outcome.epochs[-1].test_correct
     fix = f"delete it and {item.path.name} with its copy, and train the cell again"
     if len(logits) != images:
-        yield Problem(path, KIND, f"{len(logits)} images, its result has {images}", fix)
+        yield Problem(path, KIND, f"{len(logits)} images, but its result has {images}", fix)
     elif item.completed:
         own = np.take_along_axis(logits, labels[:, None].astype(np.intp), axis=1)
         others = logits.copy()
@@ -48,7 +48,7 @@ def _logits(item: Item) -> Iterator[Problem]:
         highest = others.max(axis=1, keepdims=True)
         low, high = int((own > highest).sum()), int((own >= highest).sum())
         if not low <= correct <= high:
-            text = f"{low} to {high} images are correct, its result says {correct}"
+            text = f"{low} to {high} images are correct, but its result has {correct}"
             yield Problem(path, KIND, text, fix)
 
 
@@ -72,7 +72,7 @@ def _weights(item: Item) -> Iterator[Problem]:
         return
     layers = item.outcome.layers
     if sum(layer.nonzero for layer in layers) == sum(prod(it.shape) for it in layers):
-        yield Problem(path, KIND, "its checksum is not weights_sha256 of its result", fix)
+        yield Problem(path, KIND, "its checksum differs from weights_sha256 of its result", fix)
         return
     for layer in layers:
         tensor = state.get(layer.name)
@@ -80,8 +80,8 @@ def _weights(item: Item) -> Iterator[Problem]:
             yield Problem(path, KIND, f"{layer.name} is missing or of another shape", fix)
             return
         if item.completed and _nonzero(tensor) != layer.nonzero:
-            text = f"{layer.name} has {_nonzero(tensor)} weights that are not zero"
-            yield Problem(path, KIND, f"{text}, its result says {layer.nonzero}", fix)
+            text = f"{layer.name} has {_nonzero(tensor)} nonzero weights"
+            yield Problem(path, KIND, f"{text}, but its result has {layer.nonzero}", fix)
             return
 
 

@@ -1,4 +1,4 @@
-"""One study, or a folder of them: everything that is checked, in one order."""
+"""All checks of one study or of a folder of studies, in one order."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EACH: tuple[Check, ...] = (
 
 @dataclass
 class Report:
-    """What the check of one study came to.
+    """The outcome of checking one study.
 
     Attributes:
         folder: of the study.
@@ -61,7 +61,7 @@ class Report:
 
     @property
     def cells(self) -> int:
-        """How many it should hold."""
+        """The number of cells that it should hold."""
         return len(self.expected)
 
     @property
@@ -73,13 +73,13 @@ class Report:
 def studies(folder: Path) -> list[Path]:
     """Return the study folders that ``folder`` is or holds; raises Failure where it has none."""
     if not folder.is_dir():
-        raise Failure(f"{folder}: no such folder; name a study's, or one that holds several")
+        raise Failure(f"{folder}: no such folder; name the folder of one study or of several")
     if (folder / "cells.json").exists() or (folder / RUNS).exists():
         return [folder]
     marks = [path.parent for name in ("cells.json", RUNS) for path in folder.rglob(name)]
     found = sorted({path for path in marks if RUNS not in path.relative_to(folder).parts})
     if not found:
-        raise Failure(f"{folder}: holds no study, which has a cells.json and runs/; name another")
+        raise Failure(f"{folder}: not a study (no cells.json and runs/); name another folder")
     return found
 
 
@@ -113,7 +113,7 @@ def _one(report: Report, path: Path, expected: dict[Path, Cell]) -> Iterator[Pro
         yield Problem.of(error, path, "schema")
         return
     if not in_canonical_form(item.result["cell"]):
-        fix = "put back the file that the training wrote"
+        fix = "restore the file that the training wrote"
         yield item.problem("schema", "its cell is not in canonical form", fix)
         return
     report.items.append(item)
@@ -122,19 +122,19 @@ def _one(report: Report, path: Path, expected: dict[Path, Cell]) -> Iterator[Pro
         yield item.problem("path", f"it is of the cell {item.cell.id}", f"move it to {named}")
         return
     if path not in expected:
-        fix = "take it away, or write cells.json anew from the configuration that it belongs to"
-        yield item.problem("stray", "cells.json expects no such cell", fix)
+        fix = "remove it, or rewrite cells.json from the configuration that it belongs to"
+        yield item.problem("stray", "cells.json has no such cell", fix)
     elif not item.belongs_to(expected[path]):
-        fix = "write cells.json anew, or train the cell again with the study's settings"
+        fix = "rewrite cells.json, or train the cell again with the study's settings"
         yield item.problem("settings", "its cell has other settings than cells.json", fix)
     name = item.cell.method.name
     if name not in METHODS:
-        yield item.problem("method", f"no method is called {name!r} here", "put its file back")
+        yield item.problem("method", f"unknown method {name!r}", "restore its file")
         return
     try:
         METHODS[name].recipe(**item.cell.method.settings)
     except ValueError as error:
-        text = f"its settings are not those of {name} ({' '.join(str(error).split())[:100]})"
+        text = f"its settings are not valid for {name} ({' '.join(str(error).split())[:100]})"
         yield item.problem("method", text, "restore the settings that its file had")
         return
     for check_one in EACH:
@@ -146,10 +146,10 @@ def _listing(
 ) -> Iterator[Problem]:
     """Check that the listed cells are those of the listed configuration, each once."""
     path = folder / "cells.json"
-    fix = f"write it with `python -m fggp plan {quote(folder.name)} --write`"
+    fix = f"write it with `fggp plan {quote(folder.name)} --write`"
     ids = [cell.id for cell in expected]
     if len(set(ids)) < len(ids):
-        yield Problem(path, "listing", "a cell stands twice", fix)
+        yield Problem(path, "listing", "duplicate cell", fix)
         return
     try:
         listed = [filled(cell) for cell in cells(Study.model_validate(configuration))]
@@ -157,7 +157,7 @@ def _listing(
         yield Problem(path, "listing", f"its configuration: {explain(error, Study)}", fix)
         return
     except (KeyError, TypeError) as error:
-        yield Problem(path, "listing", f"its configuration names no method {error}", fix)
+        yield Problem(path, "listing", f"its configuration names an unknown method {error}", fix)
         return
     if listed != list(expected):
         other = {cell.canonical() for cell in listed} ^ {cell.canonical() for cell in expected}
@@ -166,15 +166,15 @@ def _listing(
 
 
 def _orphans(runs: Path) -> Iterator[Problem]:
-    """Tell of logits and weights without a result, neither there nor in its hidden copy."""
+    """Report logits and weights without a result or its hidden copy."""
     for suffix in (".logits.npz", ".weights.fggp"):
         for path in sorted(runs.rglob(f"*{suffix}")):
             result = path.with_name(path.name.removesuffix(suffix) + ".json")
             if not result.exists() and not kept(result).exists():
-                text = f"there is no {result.name} that it belongs to"
-                yield Problem(path, "files beside", text, "bring that back, or delete it")
+                text = f"its result {result.name} is missing"
+                yield Problem(path, "files beside", text, "restore that, or delete this file")
 
 
 def _missing(path: Path, folder: Path) -> Problem:
-    fix = f"train it with `python -m fggp run {quote(folder.name)}`, or leave --complete out"
-    return Problem(path, "missing", "cells.json expects it, and it is not there", fix)
+    fix = f"train it with `fggp run {quote(folder.name)}`, or omit --complete"
+    return Problem(path, "missing", "listed in cells.json but missing", fix)

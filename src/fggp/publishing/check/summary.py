@@ -1,4 +1,4 @@
-"""What the checks came to, in lines and as JSON."""
+"""The outcome of the checks, in lines and as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fggp.publishing.check.study import Report
 
 
 def text(reports: Sequence[Report]) -> Iterator[str]:
-    """Yield a line per problem, then what each study holds, then the verdict."""
+    """Yield a line per problem, then a summary of each study, then the verdict."""
     for report in reports:
         yield from map(str, report.problems)
     for report in reports:

@@ -1,4 +1,4 @@
-"""Time stamps, devices and what else is known of a run."""
+"""Checks of time stamps, devices and energy of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fggp.publishing.check.problems import Item, Problem
 
 KIND, DEVICES = "times", "devices"
 CLOCKS = timedelta(minutes=10)
-"""How far the clocks of two machines may lie apart."""
+"""The largest difference between the clocks of two machines."""
 ROUNDING = 2.0
 """Seconds that two time stamps, to the second, can be off."""
 
@@ -36,10 +36,10 @@ def times(item: Item) -> Iterator[Problem]:
         yield item.problem(KIND, "it finished before it started")
     elif provenance.seconds + ROUNDING < duration:
         text = f"{provenance.seconds} seconds between time stamps {duration:g} seconds apart"
-        yield item.problem(KIND, text, "see whether its machine was suspended", "warning")
+        yield item.problem(KIND, text, "check whether its machine was suspended", "warning")
     if ahead > CLOCKS:
         text = f"it finished at {provenance.finished}, which is in the future"
-        yield item.problem(KIND, text, "set the clocks of both machines right", "warning")
+        yield item.problem(KIND, text, "correct the clocks of both machines", "warning")
 
 
 def _energy(item: Item) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Weights: what is kept, what is not zero, and what the target was."""
+"""Checks of weight counts: kept weights, nonzero weights, and the target."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def target(item: Item) -> Iterator[Problem]:
     total = outcome.kept
     prunable, wanted = outcome.prunable, outcome.target
     if size > prunable or (size < prunable and not recipe_of(cell).narrow):
-        yield item.problem(KIND, f"its layers have {size} weights, and prunable says {prunable}")
+        yield item.problem(KIND, f"its layers have {size} weights, but prunable is {prunable}")
     if wanted != kept_count(prunable, cell.sparsity):
         exact = kept_count(prunable, cell.sparsity)
         yield item.problem(KIND, f"target is {wanted}; {prunable} weights leave {exact}")
     if item.completed and METHODS[cell.method.name].exact and total != wanted:
-        yield item.problem(KIND, f"{total} weights are kept, the target is {wanted}")
+        yield item.problem(KIND, f"{total} weights are kept, but the target is {wanted}")
     if (
         outcome.verdict in {DISCONNECTED, CHANCE}
         and METHODS[cell.method.name].exact
@@ -40,7 +40,7 @@ def target(item: Item) -> Iterator[Problem]:
         yield item.problem(KIND, f"{total} weights are kept, fewer than the target of {wanted}")
     last = outcome.epochs[-1].kept
     if item.completed and last != total:
-        yield item.problem(KIND, f"the last epoch keeps {last} weights, the layers {total}")
+        yield item.problem(KIND, f"the last epoch keeps {last} weights, but the layers {total}")
 
 
 def layers(item: Item) -> Iterator[Problem]:
@@ -57,8 +57,8 @@ def layers(item: Item) -> Iterator[Problem]:
             yield item.problem(KIND, f"{name} keeps {layer.kept} of {size} weights")
         # Where training diverged, NaN off the mask counts as nonzero.
         if item.outcome.verdict != DIVERGED and layer.nonzero > layer.kept:
-            text = f"{name} has {layer.nonzero} weights that are not zero"
-            yield item.problem(KIND, f"{text}, its mask keeps {layer.kept}")
+            text = f"{name} has {layer.nonzero} nonzero weights"
+            yield item.problem(KIND, f"{text}, but its mask keeps {layer.kept}")
 
 
 def work(item: Item) -> Iterator[Problem]:
@@ -71,13 +71,13 @@ def work(item: Item) -> Iterator[Problem]:
     if not recorded:
         return
     if explored is None or dense is None or inference is None or outcome.training_macs is None:
-        yield item.problem(KIND, f"of its diagnostics it has only {', '.join(recorded)}")
+        yield item.problem(KIND, f"it has only these diagnostics: {', '.join(recorded)}")
     elif len(layers) < len(outcome.layers):
-        yield item.problem(KIND, "of its layers some lack the multiplications")
+        yield item.problem(KIND, "some of its layers lack the multiplications")
     else:
         if sum(layers) != inference or sum(layers) > dense:
             macs = f"inference_macs {inference}, dense_macs {dense}"
-            yield item.problem(KIND, f"{macs}, and its layers come to {sum(layers)}")
+            yield item.problem(KIND, f"{macs}, but the sum of its layers is {sum(layers)}")
         if not outcome.kept <= explored <= outcome.prunable:
             text = f"{explored} weights were ever active, {outcome.kept} are at the end"
             yield item.problem(KIND, f"{text}, of {outcome.prunable}")
@@ -113,7 +113,7 @@ def _times(item: Item, method: Method) -> Iterator[Problem]:
             return
         wanted = method.keep(number, item.outcome.prunable)
         if exact and total != wanted:
-            text = f"mask update {number} keeps {total} weights, its schedule says {wanted}"
+            text = f"mask update {number} keeps {total} weights, but its schedule gives {wanted}"
             yield item.problem(KIND, text)
             return
     # Where updates are more frequent than update_every, only some are recorded.
@@ -134,7 +134,9 @@ def _changes(item: Item, recipe: Recipe) -> Iterator[Problem]:
         number = record.update
         pairs = zip(before.kept, record.kept, strict=True)
         if nested and any(later > earlier for earlier, later in pairs):
-            yield item.problem(KIND, f"a layer gained weights at update {number}; nothing grows")
+            yield item.problem(
+                KIND, f"a layer gained weights at update {number}, but its method grows none"
+            )
             return
         if record.dropped is None or record.grown is None:
             continue

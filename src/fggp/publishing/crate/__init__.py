@@ -1,1 +1,1 @@
-"""A study as a Workflow Run RO-Crate: one zip with results, tables, and how they came about."""
+"""A study as a Workflow Run RO-Crate: one zip with results, tables and their provenance."""

@@ -58,7 +58,7 @@ def write_crate(study: Path, analysed: Path, out: Path, source: Path = Path()) -
 def _contents(study: Path, analysed: Path, source: Path) -> Iterator[tuple[str, bytes]]:
     """Yield every file of the crate by its place in it."""
     if not (source / WORKFLOW).exists():
-        raise Failure(f"{source / WORKFLOW}: is missing; run this in the folder of the artifact")
+        raise Failure(f"{source / WORKFLOW}: missing; run this in the root of the artifact")
     yield LISTING, (study / LISTING).read_bytes()
     if (study / README).exists():
         yield README, (study / README).read_bytes()
@@ -77,7 +77,7 @@ def _items(study: Path) -> Iterator[StoredResult]:
     _, expected = read_expected(study)
     paths = [path for cell in expected if (path := run_path(study, cell)).exists()]
     if not paths:
-        raise Failure(f"{study / RUNS}: holds no result; train some cells first")
+        raise Failure(f"{study / RUNS}: no results; train some cells first")
     for path in paths:
         yield StoredResult.read(path)
 
@@ -100,8 +100,8 @@ def _graph(study: Path, contents: dict[str, bytes]) -> Iterator[Entity]:
         "@type": "CreateAction",
         "name": f"Study {study.name}",
         "description": (
-            f"{len(runs)} of {len(expected)} trainings, by the workflow or by `python -m fggp "
-            "run`, which make the same files; then tables and figures"
+            f"{len(runs)} of {len(expected)} trainings, by the workflow or by `fggp run`, "
+            "which make the same files; then tables and figures"
         ),
         "instrument": ref(WORKFLOW),
         "object": refs([LISTING, *_unique(entities.data(item.result)["@id"] for item in items)]),

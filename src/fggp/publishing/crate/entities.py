@@ -1,4 +1,4 @@
-"""What a crate says: entities of schema.org, as plain JSON-LD.
+"""The metadata of a crate: entities of schema.org, as plain JSON-LD.
 
 Written by hand and not with a library: equal studies give equal bytes, times are those of the
 trainings, and nothing is needed to write one. Profiles: Workflow Run Crate 0.5, Process Run Crate

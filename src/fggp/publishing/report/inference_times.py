@@ -1,4 +1,4 @@
-"""What the shipped measurement says of pruned networks on one core, as a page shows it."""
+"""The shipped inference times of pruned networks on one core, for a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is to say of every method, from the registry alone."""
+"""Facts about every method, from the registry alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Described = dict[str, Any]
 
 
 def described(definition: Definition, studies: Mapping[str, Mapping[str, Any]]) -> Described:
-    """Return what a page may say of a method, in Markdown.
+    """Return the facts about a method for a page, in Markdown.
 
     ``studies`` are the ``methods`` of each study by its name, where variants are looked for.
     """

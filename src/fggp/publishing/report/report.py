@@ -29,6 +29,7 @@ from fggp.publishing.check.study import Report, check, studies
 from fggp.publishing.report.discussion import across, scales
 from fggp.publishing.report.inference_times import TWO_THREADS, inference_times, measured_on
 from fggp.publishing.report.method_facts import described
+from fggp.publishing.report.readme import write_result
 from fggp.publishing.report.shipped_results import (
     headline,
     least_p,
@@ -74,7 +75,8 @@ def write_reports(root: Path = Path()) -> list[Path]:
     known = material(root)
     tables = _tables(known, root)
     decisive = [study["name"] for study in known["leading"]]
-    drawn = known["pictures"] = pictures(tables, headline(tables, decisive), root)
+    best = headline(tables, decisive)
+    drawn = known["pictures"] = pictures(tables, best, root)
     written = [root / TEMPLATES.parent / path for path in drawn.values()]
     templates = environment(root / TEMPLATES, html=False)
     templates.filters |= {word.__name__: word for word in WORDS}
@@ -82,10 +84,10 @@ def write_reports(root: Path = Path()) -> list[Path]:
         try:
             text = templates.get_template(name).render(facts)
         except UndefinedError as error:
-            raise Failure(f"{root / TEMPLATES / name}: {error}; take it out, or add it") from None
+            raise Failure(f"{root / TEMPLATES / name}: {error}; remove it, or define it") from None
         write_text(path, text)
         written.append(path)
-    return written
+    return [*written, write_result(templates, root / FIGURES / best, root)]
 
 
 def _pages(
@@ -110,7 +112,7 @@ def page_of(template: str) -> Path:
 
 
 def material(root: Path = Path()) -> Material:
-    """Return what the templates may speak of: the project, the studies, and what was measured."""
+    """Return the data of the templates: the project, the studies, and the measurements."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     reports = [check(path) for path in studies(root / REFERENCE)]
     labels = _labels(root)
@@ -156,7 +158,7 @@ def _verdicts(studies: list[Material]) -> Material:
 
 
 def catalogued() -> Material:
-    """Return what the list of tables and figures says, which needs no results."""
+    """Return the data of the list of tables and figures, which needs no results."""
     return {
         "declared_tables": list(catalogue.TABLES.values()),
         "declared_figures": list(catalogue.FIGURES.values()),
@@ -174,7 +176,7 @@ def one(noun: str, number: int) -> str:
 
 
 WORDS = (duration, megabytes, one, told, places, smallest, points, shown)
-"""What templates may put numbers and tables into words with."""
+"""The filters of templates, which put numbers and tables into words."""
 
 
 def _tables(known: Material, root: Path) -> list[Path]:
@@ -204,7 +206,7 @@ def _authors(path: Path) -> dict[str, str]:
 
 
 def _total(items: Sequence[Item]) -> Material:
-    """Return what all trainings come to; one that is in two studies counts once."""
+    """Return the totals over all trainings; one that is in two studies counts once."""
     once = list({fingerprint(item.result): item for item in items}.values())
     return {
         "trainings": len(once),
@@ -251,7 +253,7 @@ def _study(report: Report, root: Path) -> Material:
 
 
 def _apart(configuration: Material) -> dict[str, str]:
-    """Return what labels that are called as their method set otherwise than by default."""
+    """Return the non-default settings of labels that have the name of their method."""
     found: dict[str, str] = {}
     for label, method in configuration.get("methods", {}).items():
         if label == method["name"] and label in METHODS:
@@ -260,14 +262,14 @@ def _apart(configuration: Material) -> dict[str, str]:
 
 
 def _size(path: Path) -> str:
-    """Return over how much a ranking goes; empty where it ranks nothing."""
+    """Return the seeds and settings of a ranking; empty if it ranks nothing."""
     for row in rows(path):
         return f"{count(int(row['seeds']), 'seed')} in {count(int(row['settings']), 'setting')}"
     return ""
 
 
 def _first(path: Path) -> str:
-    """Return what a ranking puts first; a dash where it ranks nothing."""
+    """Return the first place of a ranking; a dash if it ranks nothing."""
     ranks = {row["label"]: float(row["average_rank"]) for row in rows(path) if row["average_rank"]}
     best = min(ranks.values(), default=0)
     return ", ".join(label for label, rank in ranks.items() if rank == best) or "-"

@@ -1,4 +1,4 @@
-"""What the shipped results say: ranks of methods, power of studies, and a picture of each."""
+"""The shipped results: ranks of methods, power of studies, and a picture of each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COLOURS = 256
 FEW, MANY = 6, 10
 """Labels: fewer are shown each with its seeds, more by their average ranks alone."""
 MOST_ENTRIES = 4
-"""Of a method in one study; where there are more, its default alone stands on its page."""
+"""The most entries of a method in one study; if there are more, its page lists only the default."""
 
 Row = dict[str, Any]
 
@@ -98,7 +98,7 @@ def widest(folders: Sequence[Path]) -> Row:
 
 
 def headline(folders: Sequence[Path], decisive: Sequence[str] = ()) -> str:
-    """Return the study whose differences stand for all.
+    """Return the study whose differences represent all studies.
 
     It has several settings and seeds where there is one; a study that decides claims (``decisive``)
     and has the seeds for intervals comes before the most complete one.
@@ -115,7 +115,7 @@ def headline(folders: Sequence[Path], decisive: Sequence[str] = ()) -> str:
 
 
 def told(row: Row) -> str:
-    """Return where an entry stands, in words."""
+    """Return the rank, accuracy and gap of an entry, in words."""
     rank = "not ranked" if row["rank"] is None else f"rank {row['rank']:.2f} of {row['entries']}"
     gap = "" if row["gap"] is None else f", {rounded(row['gap'], '+.2f')} points to dense"
     return f"{rank}, {rounded(row['accuracy'], '.2f')} %{gap}".replace("-", "\N{MINUS SIGN}")
@@ -238,6 +238,6 @@ def rows(path: Path) -> Iterator[dict[str, str]]:
     try:
         file = path.open(newline="")
     except OSError:
-        raise ResultError(f"{path}: is missing; make it with `make paper`") from None
+        raise ResultError(f"{path}: missing; make it with `make paper`") from None
     with file:
         yield from csv.DictReader(file)

@@ -1,4 +1,4 @@
-"""With what the trainings of a study were made, as its result files and its list of cells say."""
+"""Data, networks, machines and versions behind the results of a study."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fggp.study.cell import Cell
 from fggp.study.outcome import Provenance
 
 SHORT = 12
-"""So many digits of a checksum are shown."""
+"""The number of digits of a checksum that are shown."""
 SLACK = 2
 """Seconds by which moments that are written to the second may be off."""
 
@@ -27,7 +27,7 @@ def network(cell: Cell) -> str:
 
 
 def conditions(report: Report) -> dict[str, Any]:
-    """Return what the page of a study says of its trainings.
+    """Return the facts about the trainings of a study for its page.
 
     Of all cells that it should hold: ``data``, ``networks``, ``sparsities`` (%, without the dense
     one), ``starts`` (%), ``seeds``, and the blocks ``training`` and ``pruning``, one of each where

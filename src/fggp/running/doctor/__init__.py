@@ -1,4 +1,4 @@
-"""Whether this machine can run a study, asked before hours are spent; see `examine`."""
+"""Checks that this machine can run a study, made before hours are spent; see `examine`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def examine(place: Place, checks: Sequence[Check] = CHECKS) -> list[Finding]:
-    """Make all checks; one that fails itself becomes a finding, whatever it raises."""
+    """Run all checks; one that raises becomes a finding."""
     findings: list[Finding] = []
     for check in checks:
         try:

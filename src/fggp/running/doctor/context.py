@@ -1,4 +1,4 @@
-"""Where the doctor looks: a study, a profile, and what was asked of the machine so far."""
+"""The subject of the doctor: a study, a profile, and cached answers of the machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 20
 
 @dataclass(frozen=True)
 class Place:
-    """What is examined.
+    """The subject of the examination.
 
     Attributes:
         study_file: the configuration, where one was named.
@@ -47,13 +47,13 @@ class Place:
 
     @property
     def size(self) -> Size:
-        """The size of the data set of the study, as far as it is known."""
+        """The size of the study's data set, as known so far."""
         assert self.study is not None
         return size_of(self.study.data.kind, data_path(self.study.data.name))
 
     @property
     def results(self) -> Path:
-        """The folder that results go to."""
+        """The folder of the results."""
         return RESULTS if self.study_file is None else folder(self.study_file)
 
     @property
@@ -105,6 +105,6 @@ class Place:
 
     @cached_property
     def probed(self) -> Probed:
-        """What PyTorch says of this machine."""
+        """PyTorch's view of this machine."""
         precision = "fp32" if self.study is None else self.study.training.precision
         return probe(precision)

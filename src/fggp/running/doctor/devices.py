@@ -1,4 +1,4 @@
-"""PyTorch on the CPU and on GPUs, and what several trainings on one GPU need."""
+"""Checks of PyTorch on the CPU and on GPUs, and of sharing one GPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fggp.training.given_gpu import given_gpu, hides
 
 TENSOR_CORES = (8, 0)
 """The least capability of a GPU that computes tf32 and bf16."""
-IN_A_JOB = "look on such a node: srun --gpus=1 python -m fggp doctor"
+IN_A_JOB = "run on such a node: srun --gpus=1 fggp doctor"
 
 
 def torch_build(place: Place) -> Iterator[Finding]:
@@ -44,8 +44,8 @@ def cpu(place: Place) -> Iterator[Finding]:
         return
     threads = 1 if place.study is None else place.study.training.threads
     if cores and threads > cores and not place.on_slurm:
-        fix = f"set training.threads to at most {cores}, or train where there are more"
-        yield warning("cpu", f"{threads} threads are asked of {cores} cores", fix)
+        fix = f"set training.threads to at most {cores}, or use a machine with more cores"
+        yield warning("cpu", f"{threads} threads are requested, {cores} cores are available", fix)
     else:
         yield ok("cpu", f"a training step works; {cores} cores")
 
@@ -81,31 +81,31 @@ def _gpu(place: Place, name: str, gpu: Gpu) -> Finding:
 
 
 def _without(place: Place) -> Finding:
-    """Say why PyTorch sees no GPU, and whether that matters."""
+    """Report why PyTorch sees no GPU, and whether that matters."""
     listed = place.ask("nvidia-smi", "-L")
     there = listed.out if listed.status == 0 else ""
     given = given_gpu(lambda: there)
     if given or "GPU" in there:
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
         if hidden is not None and hides(hidden):
-            found = "there are some, and CUDA_VISIBLE_DEVICES hides them"
+            found = "present, but hidden by CUDA_VISIBLE_DEVICES"
             fix = "unset CUDA_VISIBLE_DEVICES"
             return wrong("gpu", found, fix) if given else warning("gpu", found, fix)
         return _unseen(place)
     if place.on_slurm:
-        return unchecked("gpu", "none here, they are on other nodes", IN_A_JOB)
+        return unchecked("gpu", "none on this node; jobs run on others", IN_A_JOB)
     if place.study is not None and place.study.training.precision != "fp32":
-        fix = "train where there is one; on a CPU expect days"
-        return warning("gpu", f"none, and {place.study.training.precision} is asked for", fix)
+        fix = "use a machine with one; on a CPU expect days"
+        return warning("gpu", f"none, but the study asks for {place.study.training.precision}", fix)
     return ok("gpu", "none; trainings use the CPU")
 
 
 def _unseen(place: Place) -> Finding:
-    """Say why PyTorch does not see the GPUs that the driver lists, and which build would."""
+    """Report why PyTorch does not see the GPUs that the driver lists, and which build would."""
     probed, version, branch = place.probed, driver(place), _branch(place)
     with_driver = f", with driver {version}" if version else ""
     if probed.cuda is None:
-        found = f"there are some{with_driver}, and this PyTorch is built without CUDA"
+        found = f"present{with_driver}, but this PyTorch is built without CUDA"
         return wrong("gpu", found, installation(branch, _capability(place)))
     needed = CUDA13.driver if probed.cuda.startswith("13") else CUDA12.driver
     reasons = list(probed.warnings)
@@ -114,7 +114,7 @@ def _unseen(place: Place) -> Finding:
     if branch is not None and branch < needed:
         reasons.insert(0, f"its CUDA {probed.cuda} needs driver {needed} or newer")
     reason = "; ".join(reasons) or f"its CUDA is {probed.cuda}"
-    found = f"there are some{with_driver}, and PyTorch sees none ({reason})"
+    found = f"present{with_driver}, but PyTorch sees none ({reason})"
     return wrong("gpu", found, installation(branch, _capability(place)))
 
 
@@ -153,12 +153,12 @@ def query(place: Place, field: str, pattern: str) -> str:
 
 
 def sharing(place: Place) -> Iterator[Finding]:
-    """Check what several trainings on one GPU need."""
+    """Check the requirements of several trainings on one GPU."""
     path = shutil.which(CONTROL)
     if path:
         yield ok("mps", path)
     elif place.probed.gpus:
-        fix = "ask the administrators for it, or leave --config cells_per_gpu out"
-        yield warning("mps", f"{CONTROL} is not there; cells of one job would take turns", fix)
+        fix = "ask the administrators for it, or omit --config cells_per_gpu"
+        yield warning("mps", f"{CONTROL} is not installed; cells of one job would take turns", fix)
     else:
-        yield unchecked("mps", "no GPU here; needed by --config cells_per_gpu alone", IN_A_JOB)
+        yield unchecked("mps", "no GPU here; only --config cells_per_gpu needs it", IN_A_JOB)

@@ -1,4 +1,4 @@
-"""The folder that results go to: writing, locks, its clock, its room; and how many files."""
+"""Checks of the results folder: writable, lockable, clock in step, enough space and inodes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fggp.study.study_folder import run_path
 SKEW_SECONDS = 5
 LEAST_DESCRIPTORS = 256
 FILES = 8
-"""Of a cell, from its result to its log, at most."""
+"""The most files of one cell, from its result to its log."""
 ELSEWHERE = "run from a folder on another file system, or link results/ to one"
 
 
@@ -33,13 +33,15 @@ def writable(place: Place) -> Iterator[Finding]:
             for content in (b"old", b"new"):
                 write_bytes(path, content)
             if path.read_bytes() != b"new":
-                yield wrong("results", f"{path.parent} gives back other bytes", ELSEWHERE)
+                yield wrong(
+                    "results", f"{path.parent} returns other bytes than were written", ELSEWHERE
+                )
                 return
     except OSError as error:
         fix = "change its permissions, make room, or work in another folder"
-        yield wrong("results", f"{place.results} cannot be written to ({error.strerror})", fix)
+        yield wrong("results", f"{place.results} is not writable ({error.strerror})", fix)
         return
-    yield ok("results", f"{place.results} can be written to")
+    yield ok("results", f"{place.results} is writable")
 
 
 def locks(place: Place) -> Iterator[Finding]:
@@ -51,13 +53,13 @@ def locks(place: Place) -> Iterator[Finding]:
             try:
                 # A lock object of its own has a file of its own, as another process would.
                 with FileLock(folder / "lock", timeout=0):
-                    said = "a second holder is let in"
+                    said = "the lock does not exclude a second process"
             except Timeout:
-                yield ok("locks", "a second holder is kept out")
+                yield ok("locks", "the lock excludes a second process")
                 return
     except (OSError, NotImplementedError) as error:
         said = " ".join(str(error).split())[:150]
-    yield wrong("locks", f"the file system of {place.results} has none: {said}", ELSEWHERE)
+    yield wrong("locks", f"the file system of {place.results} has no locks: {said}", ELSEWHERE)
 
 
 def clock(place: Place) -> Iterator[Finding]:
@@ -73,7 +75,7 @@ def clock(place: Place) -> Iterator[Finding]:
         return
     off = skew(before, dated, after)
     if abs(off) > SKEW_SECONDS:
-        fix = "let both keep their clocks by NTP: Snakemake goes by the dates of files"
+        fix = "synchronise both clocks by NTP: Snakemake compares the dates of files"
         ahead = "ahead of" if off > 0 else "behind"
         yield warning("clock", f"the file system is {abs(off):.0f} s {ahead} this machine", fix)
     else:
@@ -81,12 +83,12 @@ def clock(place: Place) -> Iterator[Finding]:
 
 
 def skew(before: float, dated: float, after: float) -> float:
-    """Return by how much a date is outside of the time in which it was given."""
+    """Return by how much a date lies outside the interval in which it was assigned."""
     return min(0.0, dated - before) + max(0.0, dated - after)
 
 
 def room(place: Place) -> Iterator[Finding]:
-    """Compare the free space with what is still to be written, by an estimate."""
+    """Compare the free space with the estimated size of the remaining files."""
     there = _existing(place.results)
     free, files = shutil.disk_usage(there).free, os.statvfs(there)
     if not place.cells:
@@ -98,16 +100,18 @@ def room(place: Place) -> Iterator[Finding]:
     need = study_bytes(ahead, place.size, min(jobs, len(ahead)))
     if need is None:
         found = f"{free / 1e9:.1f} GB free; no estimate for {len(ahead)} cells to train"
-        yield unchecked("disk", f"{found}, as the size of a network is not on record")
+        yield unchecked("disk", f"{found}: the size of a network is not on record")
         return
     found = f"{free / 1e9:.1f} GB free, about {need / 1e9:.2g} GB for {len(ahead)} cells to train"
     if need > free:
         yield wrong("disk", found, f"free {(need - free) / 1e9:.2g} GB, or {ELSEWHERE}")
     elif files.f_files and files.f_favail < FILES * len(ahead):
         fix = f"delete other files, or {ELSEWHERE}"
-        yield wrong("disk", f"room for {files.f_favail} files, {FILES * len(ahead)} are made", fix)
+        yield wrong(
+            "disk", f"room for {files.f_favail} files, {FILES * len(ahead)} are needed", fix
+        )
     elif 2 * need > free:
-        yield warning("disk", found, "it is an estimate: free some more")
+        yield warning("disk", found, "free more space: the need is an estimate")
     else:
         yield ok("disk", found)
 
@@ -119,7 +123,7 @@ def descriptors(place: Place) -> Iterator[Finding]:
         fix = (
             f"ulimit -n {LEAST_DESCRIPTORS * 4}"
             if most >= LEAST_DESCRIPTORS * 4
-            else "ask for more"
+            else "raise the limit"
         )
         yield warning("open files", f"at most {limit} in one process", fix)
     else:

@@ -1,11 +1,11 @@
-"""What a check found."""
+"""The findings of a check."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["ok", "warning", "wrong", "not checked"]
+State = Literal["ok", "warning", "error", "skipped"]
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,9 @@ class Finding:
 
     Attributes:
         name: of the check.
-        state: how it stands.
-        found: what was seen.
-        fix: what fixes it, or what would let it be checked; nothing where all is well.
+        state: ok, warning, error or skipped.
+        found: the observation.
+        fix: the fix, or how to run a skipped check; empty if nothing is needed.
 
     """
 
@@ -27,20 +27,20 @@ class Finding:
 
 
 def ok(name: str, found: str) -> Finding:
-    """Return a finding that needs nothing."""
+    """Return a finding without a problem."""
     return Finding(name, "ok", found)
 
 
 def warning(name: str, found: str, fix: str) -> Finding:
-    """Return a finding that may do harm."""
+    """Return a finding that may cause problems."""
     return Finding(name, "warning", found, fix)
 
 
 def wrong(name: str, found: str, fix: str) -> Finding:
-    """Return a finding with which the study cannot be run."""
-    return Finding(name, "wrong", found, fix)
+    """Return a finding that prevents the study from running."""
+    return Finding(name, "error", found, fix)
 
 
 def unchecked(name: str, why: str, fix: str = "") -> Finding:
-    """Return what could not be looked at here."""
-    return Finding(name, "not checked", why, fix)
+    """Return a check that could not be made here."""
+    return Finding(name, "skipped", why, fix)

@@ -1,4 +1,4 @@
-"""Whether the images of a study are there, whole, and what it asks for; or how they can come."""
+"""Check that the images of a study are present, intact and as the study asks, or available."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PATIENCE_SECONDS = 5
 
 
 def images(place: Place) -> Iterator[Finding]:
-    """Check the prepared file, or else what it would be made from."""
+    """Check the prepared file, or else its source."""
     if place.study is None or place.study_file is None:
         yield unchecked("images", "no study was named")
         return
     data, prepared = place.study.data, data_path(place.study.data.name)
-    command = f"python -m fggp prepare {quote(place.study_file.stem)}"
+    command = f"fggp prepare {quote(place.study_file.stem)}"
     if prepared.exists():
         yield _prepared(place, prepared, command)
         return
@@ -35,7 +35,7 @@ def images(place: Place) -> Iterator[Finding]:
     elif source.archives:
         yield from _archives(source.archives, command)
     else:
-        yield ok("images", f"{prepared} is made when it is needed, without a download")
+        yield ok("images", f"{prepared} is made when needed, without a download")
 
 
 def _prepared(place: Place, path: Path, command: str) -> Finding:
@@ -61,7 +61,7 @@ def _given(path: Path, command: str) -> Finding:
     if not path.exists():
         return wrong("images", f"{path} does not exist", "put the folder or archive there")
     fix = f"{command}, which reads every image"
-    return unchecked("images", f"{path} is there, and not prepared yet", fix)
+    return unchecked("images", f"{path} is there but not prepared yet", fix)
 
 
 def _archives(archives: Sequence[Archive], command: str) -> Iterator[Finding]:
@@ -82,16 +82,16 @@ def _archive(archive: Archive, command: str) -> Finding:
     if path.exists():
         if digest(path) == archive.md5:
             return ok("images", f"{path} is whole")
-        return wrong("images", f"{path} is damaged or cut short", f"delete it, or {put}")
+        return wrong("images", f"{path} is damaged or truncated", f"delete it, or {put}")
     trouble = _reach(archive.url)
     if trouble:
-        return wrong("images", f"{path} is not there, and no network ({trouble})", put)
-    fix = f"{command} now: the nodes of a cluster often have no network"
-    return warning("images", f"{path} is not there, and can be downloaded", fix)
+        return wrong("images", f"{path} is missing, and there is no network ({trouble})", put)
+    fix = f"{command} now: compute nodes often have no network"
+    return warning("images", f"{path} is missing, but can be downloaded", fix)
 
 
 def _reach(address: str) -> str:
-    """Return why an address cannot be reached; nothing where it can."""
+    """Return the reason why an address cannot be reached, or nothing if it can."""
     request = urllib.request.Request(address, method="HEAD")
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS):

@@ -1,4 +1,4 @@
-"""Whether the largest training of a study fits into memory."""
+"""Check that the largest training of a study fits into memory."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ SMALLER = "set training.batch_size or the width lower, or take a larger one"
 
 
 def fits_memory(place: Place) -> Iterator[Finding]:
-    """Compare the largest training, by an estimate, with what is free on GPU or machine."""
+    """Compare the estimated memory of the largest training with the free memory."""
     if not place.cells:
         yield unchecked("memory", "no study was named")
         return
     if place.on_slurm and not place.probed.gpus:
         yield unchecked("memory", "trainings run on other nodes", IN_A_JOB)
         return
-    # The figures are those by which memory is asked of Slurm, without the least that is asked.
+    # The figures are those of the memory requested from Slurm, without its minimum.
     needed = [(mb, cell) for cell in place.cells if (mb := needed_mb(cell, place.size)) is not None]
     if len(needed) < len(place.cells):
-        yield unchecked("memory", "no estimate, as a network could not be measured")
+        yield unchecked("memory", "no estimate: a network could not be measured")
         return
     mb, largest = max(needed, key=lambda it: it[0])
     need = mb * 1e6
     where, free, total = _free(place)
     if not total:
-        yield unchecked("memory", "this system does not say how much it has")
+        yield unchecked("memory", "this system does not report its memory")
         return
     found = f"{need / 2**30:.1f} GiB by an estimate for {largest.id}"
     if need > total:
         yield wrong("memory", f"{found}, {where} has {total / 2**30:.1f}", SMALLER)
     elif need > free:
-        fix = "end what else uses it, or take a smaller training.batch_size"
+        fix = "stop other programs that use it, or set a smaller training.batch_size"
         yield warning("memory", f"{found}, {where} has {free / 2**30:.1f} free now", fix)
     elif (most := _recorded(place)) > free:
         found = f"{found}, {most / 2**30:.1f} with CUDA graphs; {where} has {free / 2**30:.1f} free"
-        fix = f"training works without CUDA graphs but is slower; to have them, {SMALLER}"
+        fix = f"training works without CUDA graphs but is slower; to use them, {SMALLER}"
         yield warning("memory", found, fix)
     else:
         yield ok("memory", f"{found}; {where} has {free / 2**30:.1f} free")

@@ -1,4 +1,4 @@
-"""Whether Slurm answers, and is set up as Snakemake needs it."""
+"""Check that Slurm answers and is configured as Snakemake needs."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ STATUS = "slurm-status-command"
 def commands(place: Place) -> Iterator[Finding]:
     """Check that Slurm's commands are there."""
     if not place.on_slurm:
-        yield unchecked("slurm", "not asked for", "python -m fggp doctor STUDY --profile slurm")
+        yield unchecked("slurm", "not requested", "fggp doctor STUDY --profile slurm")
         return
     missing = [name for name in COMMANDS if shutil.which(name) is None]
     if missing:
-        fix = "log in to a submitting node of the cluster, or load its Slurm module"
-        yield wrong("slurm", f"there is no {', '.join(missing)}", fix)
+        fix = "log in to a submit node of the cluster, or load its Slurm module"
+        yield wrong("slurm", f"not found: {', '.join(missing)}", fix)
     else:
         version = place.ask("sinfo", "--version").said
-        yield ok("slurm", version or "its commands are there")
+        yield ok("slurm", version or "its commands are installed")
 
 
 def controller(place: Place) -> Iterator[Finding]:
@@ -38,8 +38,8 @@ def controller(place: Place) -> Iterator[Finding]:
     if answers(place):
         yield ok("controller", said)
     else:
-        fix = "wait until it is back, or ask the administrators"
-        yield wrong("controller", said[:150] or "it says nothing", fix)
+        fix = "wait until it answers, or ask the administrators"
+        yield wrong("controller", said[:150] or "no answer", fix)
 
 
 def answers(place: Place) -> bool:
@@ -64,10 +64,10 @@ def status_checks(place: Place) -> Iterator[Finding]:
     elif accounting:
         yield ok("job status", f"{found}; Snakemake asks sacct")
     elif not by_squeue:
-        fix = f"put `{STATUS}: squeue` into {place.profile_file}: sacct would wait for ever"
+        fix = f"put `{STATUS}: squeue` into {place.profile_file}: with sacct it would wait forever"
         yield wrong("job status", found, fix)
     elif age >= 3:
-        fix = f"put `{FIRST_POLL}: {age // 3}` into {place.profile_file}, or it waits for ever"
+        fix = f"put `{FIRST_POLL}: {age // 3}` into {place.profile_file}, or it will wait forever"
         yield wrong("job status", found, fix)
     else:
         fix = "ask the administrators for a MinJobAge of 120 or more, or for accounting"

@@ -19,7 +19,7 @@ NAME_ONE = "set slurm_partition in default-resources of slurm/config.yaml"
 
 
 class Job(NamedTuple):
-    """What the largest job of a study asks for."""
+    """The resources of the largest job of a study."""
 
     gpus: int
     threads: int
@@ -58,7 +58,7 @@ def partition(place: Place) -> Iterator[Finding]:
         yield wrong("partition", found, f"{NAME_ONE}; with GPUs: {others}")
     elif chosen.minutes is not None and job.minutes > chosen.minutes:
         fix = f"take a longer one, or `set-resources: {{train: {{runtime: {chosen.minutes:.0f}}}}}`"
-        asked = f"{found}; {job.minutes} are asked for, and the job would wait for ever"
+        asked = f"{found}; {job.minutes} are requested, and the job would wait forever"
         yield wrong("partition", asked, fix)
     else:
         yield ok("partition", found)

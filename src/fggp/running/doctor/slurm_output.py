@@ -1,4 +1,4 @@
-"""What Slurm's commands print, as values; tolerant of what other versions print besides."""
+"""Parse the output of Slurm's commands; tolerant of additional output in other versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Python, the packages, and whether the source that runs is the one meant."""
+"""Checks of Python, of the packages, and of the source that runs."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def python(place: Place) -> Iterator[Finding]:
 
 
 def packages(place: Place) -> Iterator[Finding]:
-    """Check that every package is there, in the versions declared, and can be imported."""
+    """Check that every required package is installed in a valid version and can be imported."""
     requirements, _ = _declared()
     if not requirements:
-        fix = "run from the top of the repository, or install the package"
-        yield warning("packages", "what is needed is declared nowhere", fix)
+        fix = "run in the repository root, or install the package"
+        yield warning("packages", "the requirements are not declared here", fix)
         return
     wanted = [it for it in requirements if _concerns(it, place)]
     faults = {it.name: fault for it in wanted if (fault := _fault(it))}
@@ -56,23 +56,23 @@ def packages(place: Place) -> Iterator[Finding]:
         yield wrong(f"package {name}", fault, _setup())
     if not faults:
         names = {it.name for it in wanted}
-        yield ok("packages", f"{len(names)} are there, in the versions declared")
+        yield ok("packages", f"{len(names)} are installed, in the versions required")
 
 
 def source(place: Place) -> Iterator[Finding]:
-    """Check that the source which runs is that of this checkout, where this is one."""
+    """Check that the source that runs is the one of this checkout, if this is one."""
     here, used = Path("src/fggp").absolute(), Path(fggp.__file__).parent
     if here.is_dir() and here.resolve() != used.resolve():
         fix = "pip install -e . here, or export PYTHONPATH=src"
-        yield warning("source", f"{used} runs, and not {here}", fix)
+        yield warning("source", f"{used} runs instead of {here}", fix)
     else:
         yield ok("source", str(used))
 
 
 def _declared() -> tuple[list[Requirement], str]:
-    """Return what is required, and of Python: by the project of the source, or as installed.
+    """Return the requirements, including Python's: from pyproject.toml, or as installed.
 
-    An editable installation keeps the bounds of the day on which it was made.
+    An editable installation keeps the requirements of the day on which it was made.
     """
     file = Path(fggp.__file__).parents[2] / "pyproject.toml"
     if file.is_file():
@@ -111,7 +111,7 @@ def _setup() -> str:
 
 
 def _fault(requirement: Requirement) -> str:
-    """Return what is wrong with an installed package; nothing where it is as required."""
+    """Return the problem of an installed package, or nothing if it is as required."""
     try:
         version = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Which build of PyTorch a GPU and its driver need, and the command that installs it."""
+"""The build of PyTorch that a GPU and its driver need, and the command that installs it."""
 
 from __future__ import annotations
 
@@ -98,5 +98,5 @@ def runs_on(capability: Capability, architectures: Collection[str]) -> bool:
 
 def _without_build(capability: Capability | None) -> str:
     if capability is not None and capability < CUDA12.capability:
-        return "not supported: take a V100 (capability 7.0) or a newer GPU, or --device cpu"
+        return "not supported: use a V100 (capability 7.0) or a newer GPU, or --device cpu"
     return f"update the driver to {CUDA12.driver} or newer, or train with --device cpu"

@@ -1,4 +1,4 @@
-"""PyTorch, asked in a process of its own: a broken one can crash or hang, and takes its time."""
+"""Probe PyTorch in a process of its own: a broken installation can crash, hang or be slow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Gpu:
         capability: major and minor.
         memory: bytes.
         free: bytes that no process holds.
-        trouble: what came of a small training step on it; nothing where it went well.
+        trouble: the error of a small training step on it; empty if it succeeded.
 
     """
 
@@ -35,17 +35,17 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Probed:
-    """What PyTorch says of a machine.
+    """PyTorch's report on a machine.
 
     Attributes:
-        failure: why it could not be asked; nothing where it could.
+        failure: why the probe failed; empty if it did not.
         torch: its version.
         cuda: the CUDA version that it was built with, None for a build without.
         cudnn: the version of its cuDNN, such as 92600; None for a build without CUDA.
         architectures: what it has kernels for, such as sm_80; empty where it sees no GPU.
         torchvision_trouble: why torchvision cannot be imported.
         warnings: what PyTorch warned of while it looked for GPUs.
-        cpu_trouble: what came of a small training step on the CPU.
+        cpu_trouble: the error of a small training step on the CPU.
         gpus: those that it sees.
 
     """
@@ -62,11 +62,11 @@ class Probed:
 
 
 def probe(precision: str) -> Probed:
-    """Ask PyTorch what it can do here; never raises because of what is broken."""
+    """Probe PyTorch on this machine; never raises."""
     command = [sys.executable, "-m", "fggp.running.doctor.torch_probe", precision]
     ran = run(command, PATIENCE_SECONDS)
     if ran.status == TIMED_OUT:
-        return Probed(failure=f"PyTorch has not answered in {PATIENCE_SECONDS} seconds")
+        return Probed(failure=f"PyTorch did not answer within {PATIENCE_SECONDS} seconds")
     try:
         facts = json.loads(ran.out.splitlines()[-1])
     except (ValueError, IndexError):
@@ -116,7 +116,7 @@ def _gpu(number: int, precision: str) -> dict[str, Any]:
 
 
 def _step(device: str, precision: str) -> str:
-    """Make one small training step; returns what went wrong."""
+    """Make one small training step; returns the error, if any."""
     import torch
 
     try:

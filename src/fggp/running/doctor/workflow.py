@@ -1,4 +1,4 @@
-"""The study itself, and what Snakemake finds here."""
+"""Checks of the study itself, of Snakemake's locks and of its profile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOCKS = Path(".snakemake/locks")
 def study(place: Place) -> Iterator[Finding]:
     """Check that the study can be read."""
     if place.study_file is None:
-        fix = "name one: python -m fggp doctor demo"
+        fix = "name one: fggp doctor demo"
         yield unchecked("study", "none was named", fix)
     elif place.study is None:
         found, _, fix = place.complaint.rpartition("; ")
@@ -26,23 +26,23 @@ def study(place: Place) -> Iterator[Finding]:
 
 
 def snakemake_locks(place: Place) -> Iterator[Finding]:
-    """Check for locks of a Snakemake that works here, or that was killed."""
+    """Check for locks of a Snakemake that is running here or was killed."""
     held = sorted(LOCKS.glob("*")) if LOCKS.is_dir() else []
     if held:
-        fix = "wait for that Snakemake; where none runs any more: snakemake --unlock"
+        fix = "wait for that Snakemake; if none is running: snakemake --unlock"
         yield warning("snakemake", f"{len(held)} locks in {LOCKS}", fix)
     else:
         yield ok("snakemake", "no locks here")
 
 
 def profile(place: Place) -> Iterator[Finding]:
-    """Check that Snakemake would find the profile, and could read it."""
+    """Check that Snakemake can find and read the profile."""
     file = place.profile_file
     if file is None:
         yield unchecked("profile", "none was named", "name one: --profile slurm")
         return
     if not file.is_file():
-        fix = "run from the top of the repository, where slurm/config.yaml lies"
+        fix = "run in the repository root, which has slurm/config.yaml"
         yield wrong("profile", f"{file} is not there", fix)
         return
     try:
@@ -53,6 +53,6 @@ def profile(place: Place) -> Iterator[Finding]:
         )
         return
     if not isinstance(content, dict):
-        yield wrong("profile", f"{file} holds no settings", "take that of the repository")
+        yield wrong("profile", f"{file} holds no settings", "use the one of the repository")
     else:
         yield ok("profile", str(file))

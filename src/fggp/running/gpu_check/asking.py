@@ -1,4 +1,4 @@
-"""A part of the check in a process of its own: JSON in, JSON out, whatever becomes of it."""
+"""Run a part of the check in a process of its own: JSON in, JSON out, even if it crashes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from fggp.running.commands import Ran, run
 
 PATIENCE_SECONDS = 600
-"""No part takes so long on a GPU, unless it hangs."""
+"""No part takes this long on a GPU unless it hangs."""
 
 
 class Answer(NamedTuple):
-    """What a process answered.
+    """The answer of a process.
 
     Attributes:
         facts: its answer; empty where it failed.

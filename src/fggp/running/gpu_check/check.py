@@ -1,4 +1,4 @@
-"""The whole check: its parts in their order, told as they go, and kept in one file."""
+"""The whole check: its parts in order, reported as they run, and stored in one file."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PARTS: tuple[tuple[str, Part], ...] = (
     ("the tests that need a GPU", gpu_tests),
     ("trainings: recorded, plain, stopped and resumed", trainings),
     ("two cells at once", side_by_side),
-    ("masks, beside those of the CPU", masks),
+    ("masks, compared with the CPU's", masks),
     ("milliseconds of a training step", step_times),
 )
 
 
 class Checked(NamedTuple):
-    """What came of a check: its findings, and the file that they are in."""
+    """The outcome of a check: its findings and their file."""
 
     findings: list[Finding]
     path: Path
@@ -41,7 +41,7 @@ def check(
     tell: Callable[[Finding], None] = lambda finding: None,
     parts: Sequence[tuple[str, Part]] = PARTS,
 ) -> Checked:
-    """Make all parts of the check and write its file.
+    """Run all parts of the check and write its file.
 
     Args:
         place: what is examined; it has a study.
@@ -59,7 +59,7 @@ def check(
             for finding in _guarded(part, bench):
                 findings.append(finding)
                 tell(finding)
-            if number == 0 and any(it.state == "wrong" for it in findings):
+            if number == 0 and any(it.state == "error" for it in findings):
                 break
     measured = _measured(bench, findings)
     return Checked(findings, write(measured), measured)
@@ -67,11 +67,11 @@ def check(
 
 def last_line(checked: Checked, seconds: float) -> str:
     """Return the last line of the output: how it went, on what, and where it is kept."""
-    failed = [it.name for it in checked.findings if it.state == "wrong"]
-    skipped = sum(it.state == "not checked" for it in checked.findings)
+    failed = [it.name for it in checked.findings if it.state == "error"]
+    skipped = sum(it.state == "skipped" for it in checked.findings)
     done = len(checked.findings) - skipped
     took = f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
-    left = f", {skipped} not checked" if skipped else ""
+    left = f", {skipped} skipped" if skipped else ""
     where = f"on {checked.measured.device_name} in {took}; see {checked.path}"
     if failed:
         return f"gpu-check FAILED: {len(failed)} of {done} ({', '.join(failed)}){left}, {where}"
@@ -95,7 +95,7 @@ def _measured(bench: Bench, findings: Sequence[Finding]) -> Measured:
         device="cuda" if gpu else "cpu",
         device_name=gpu or "the CPU",
         made=now,
-        passed=not any(it.state == "wrong" for it in findings),
+        passed=not any(it.state == "error" for it in findings),
         watts=watts(place) if gpu else None,
         facts=facts(place),
         checks=tuple(Check(name=it.name, state=it.state, found=it.found) for it in findings),

@@ -1,4 +1,4 @@
-"""What is known of the GPU, its driver and PyTorch before anything is trained."""
+"""Facts about the GPU, its driver and PyTorch, collected before training."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ def machine(bench: Bench) -> Iterator[Finding]:
         yield unchecked("gpu", "--device cpu: this only shows that the check works")
         return
     for finding in gpus(bench.place):
-        if not bench.place.probed.gpus:  # to the doctor that is no fault of a study for CPUs
+        if (
+            not bench.place.probed.gpus
+        ):  # for the doctor this is no error, because a study may use CPUs
             fix = finding.fix or "run it on a machine with a GPU, or with --device cpu"
-            yield replace(finding, state="wrong", fix=fix)
+            yield replace(finding, state="error", fix=fix)
         else:
             yield finding
     if bench.place.probed.failure or not bench.place.probed.gpus:

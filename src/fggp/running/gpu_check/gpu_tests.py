@@ -1,4 +1,4 @@
-"""The tests of the repository that need a GPU, where they and pytest are there."""
+"""Run the tests of the repository that need a GPU, if they and pytest are installed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def gpu_tests(bench: Bench) -> Iterator[Finding]:
         return
     files = marked(Path(fggp.__file__).parents[2] / "tests")
     if not files:
-        yield unchecked(NAME, "the tests are not here", "run from a checkout of the repository")
+        yield unchecked(NAME, "the tests are not installed", "run in a checkout of the repository")
         return
     if find_spec("pytest") is None:
         yield unchecked(NAME, "pytest is not installed", "pip install pytest")

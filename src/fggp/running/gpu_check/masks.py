@@ -1,4 +1,4 @@
-"""Whether a device makes the masks that the CPU makes, at full size, in a process of its own."""
+"""Compare the masks of a device with the CPU's, at full size, in a process of its own."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from fggp.study.cell import Cell
 from fggp.study.result_file import read
 
 NAME = "two at once"
-IN_TURN = "take the GPU in turn"
-"""What a job prints where there is no MPS; see `fggp.running.gpu_sharing`."""
+IN_TURN = "run one at a time"
+"""The message of a job without MPS; see `fggp.running.gpu_sharing`."""
 NEEDED = ("filelock", "safetensors", "tqdm", "zstandard")
 """Packages by which a job locks a cell, packs its weights and shows its progress."""
 
@@ -45,15 +45,17 @@ def pair(cell: Cell, data: Path, folder: Path, device: str, alone: str | None) -
     if ran.status:
         return wrong(NAME, f"the job fails: {_reason(ran.said, folder)}", "repair that first")
     if alone is None:
-        return unchecked(NAME, "the job works; there is no training alone to compare it with")
+        return unchecked(NAME, "the job works; there is no single training to compare it with")
     if read(outs[0])["outcome"]["weights_sha256"] != alone:
-        fix = "train one cell in a job: leave --config cells_per_gpu out"
-        return wrong(NAME, "the weights differ from those of the training alone", fix)
+        fix = "train one cell per job: omit --config cells_per_gpu"
+        return wrong(NAME, "the weights differ from those of the single training", fix)
     if IN_TURN in ran.out:
         line = next(it for it in ran.out.splitlines() if IN_TURN in it)
-        return warning(NAME, f"equal to one alone, but not side by side: {line}", "start MPS")
+        return warning(
+            NAME, f"equal to the single training, but not simultaneous: {line}", "start MPS"
+        )
     through = "through MPS" if device == "cuda" else "on cores of their own"
-    return ok(NAME, f"side by side {through}, and equal to one alone")
+    return ok(NAME, f"simultaneous {through}, and equal to the single training")
 
 
 def _reason(said: str, folder: Path) -> str:

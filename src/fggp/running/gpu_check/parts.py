@@ -1,6 +1,6 @@
 """The parts of the check, each of which yields findings; `check` has their order.
 
-A training on a GPU has to come to the same weights whether its steps are recorded as CUDA graphs
+A training on a GPU must reach the same weights whether its steps are recorded as CUDA graphs
 or not, whether it was stopped and resumed or not, and whether it had the GPU to itself or not. Its
 masks have to be those of the CPU. Its speed has to be known before hundreds of them are started.
 """
@@ -21,13 +21,13 @@ from fggp.study.config import Study
 from fggp.study.gpu_measurements import StepTime
 
 NO_GRAPH = "no CUDA graph is used"
-"""What a training prints where it goes on with plain steps; see `fggp.training.cuda_graphs`."""
+"""The message of a training that continues with plain steps; see `fggp.training.cuda_graphs`."""
 PRECISIONS = ("tf32", "bf16", "fp32")
 
 
 @dataclass
 class Bench:
-    """What the parts share.
+    """The shared state of the parts.
 
     Attributes:
         place: what is examined; its study says what is trained.
@@ -90,12 +90,14 @@ def trainings(bench: Bench) -> Iterator[Finding]:
 
 
 def _energy(joules: list[float | None]) -> Finding:
-    """Say whether the trainings could read the energy counter of the GPU."""
+    """Report whether the trainings could read the energy counter of the GPU."""
     known = [it for it in joules if it is not None]
     if len(known) == len(joules):
         return ok("energy", f"the counter of the board rose by {sum(known):.0f} J")
     fix = "install nvidia-ml-py; a part of a GPU (MIG) has no counter"
-    return warning("energy", "the counter of the board cannot be read, results have no energy", fix)
+    return warning(
+        "energy", "the energy counter of the board cannot be read; results will have no energy", fix
+    )
 
 
 def _equal(bench: Bench, name: str, cell: Cell, folder: Path) -> Finding:
@@ -114,8 +116,8 @@ def _equal(bench: Bench, name: str, cell: Cell, folder: Path) -> Finding:
         return wrong(name, f"a stopped training does not resume: {second.failure}", "repair that")
     resumed, recorded = second.facts["stopped"], first.facts["recorded"]
     if first.facts["stopped"]["weights"] is not None or resumed["first"] != stop + 1:
-        found = f"it was to stop after step {stop}, and went on at step {resumed['first']}"
-        return wrong(name, found, "look at what handles SIGTERM in this process")
+        found = f"it was to stop after step {stop}, but resumed at step {resumed['first']}"
+        return wrong(name, found, "check what handles SIGTERM in this process")
     if NO_GRAPH in first.said:
         line = next(it for it in first.said.splitlines() if NO_GRAPH in it)
         return wrong(name, line, "export FGGP_GRAPHS=no, and expect slower trainings")
@@ -152,7 +154,7 @@ def masks(bench: Bench) -> Iterator[Finding]:
         fix = "do not train here: masks depend on the device"
         yield wrong("masks", f"they differ from the CPU's in {listed}", fix)
     else:
-        yield ok("masks", f"those of {updates} updates of {name} are the CPU's")
+        yield ok("masks", f"those of {updates} updates of {name} equal the CPU's")
 
 
 def step_times(bench: Bench) -> Iterator[Finding]:
@@ -170,7 +172,7 @@ def step_times(bench: Bench) -> Iterator[Finding]:
     for cell, milliseconds in zip(cells, answer.facts["milliseconds"], strict=True):
         time = _step_time(bench, cell, milliseconds)
         bench.steps.append(time)
-        expected = "" if time.estimate is None else f", where {time.estimate:.3g} were estimated"
+        expected = "" if time.estimate is None else f" (estimate: {time.estimate:.3g})"
         found = f"{milliseconds:.3g} ms per step of {time.batch_size} images{expected}"
         yield ok(f"{time.backbone} {time.precision} {time.layout}", found)
 

@@ -1,4 +1,4 @@
-"""The trainings that the check makes: the protocol of the study on a few random images."""
+"""The trainings of the check: the protocol of the study on a few random images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ODD = 7
 """Images of the last batch of an epoch, which has a recording of its own."""
 CLASSES = 10
 TINY_WIDTH, TINY_BATCH, TINY_SIDE, TINY_STEPS = Fraction(1, 32), 16, 16, 6
-"""What a CPU is given: enough to see that the check works, in seconds."""
+"""The size on a CPU: enough to show in seconds that the check works."""
 NAME = "gpu-check"
 
 
@@ -87,7 +87,7 @@ def network(name: str, block: BackboneBlock, *, tiny: bool) -> Backbone:
 
 
 def images(batch_size: int, side: int, *, steps: int, odd: int = ODD) -> Dataset:
-    """Return random images for epochs of so many full batches and one of ``odd`` images."""
+    """Return random images for epochs of ``steps`` full batches and one of ``odd`` images."""
     random = np.random.default_rng(0)
     count, test = steps * batch_size + odd, 50
 

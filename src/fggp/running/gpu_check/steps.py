@@ -1,4 +1,4 @@
-"""How long a training step takes, by network and precision, in a process of its own."""
+"""Time a training step, by network and precision, in a process of its own."""
 
 from __future__ import annotations
 

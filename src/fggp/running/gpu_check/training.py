@@ -1,4 +1,4 @@
-"""One cell, trained in several ways that have to come to the same weights; its own process."""
+"""Train one cell in several ways that must reach the same weights, in a process of its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fggp.training.train import Stopped, train
 
 
 def trained(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Train a cell in several ways, one after the other; returns what came of each, by name.
+    """Train a cell in several ways, one after the other; returns the outcome of each by name.
 
     Args:
         asked: ``cell``, ``data`` (its file), ``device``, and ``ways`` by name. Each has

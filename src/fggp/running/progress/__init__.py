@@ -1,1 +1,1 @@
-"""How far a study is, read from its files."""
+"""The progress of a study, read from its files."""

@@ -1,4 +1,4 @@
-"""The cells that a study should hold, and what the results that are there say of them."""
+"""The cells that a study should hold, and their finished results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Done:
-    """What a result says of itself: how it came out, and what it took.
+    """A finished result: its verdict, time, device and energy.
 
     Attributes:
         verdict: of the outcome.
@@ -47,7 +47,7 @@ class Done:
 
     @classmethod
     def of(cls, result: StoredResult) -> Done:
-        """Return what a result says."""
+        """Return the summary of a result."""
         origin = result.provenance
         return cls(
             result.outcome.verdict,
@@ -60,13 +60,13 @@ class Done:
 
 
 class FinishedCells:
-    """Looks for the results of cells; a file that did not change since is not read again."""
+    """Finds the results of cells; an unchanged file is not read again."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, int, int], Done | None] = {}
 
     def done(self, cell: Cell, path: Path) -> Done | None:
-        """Return what the result of exactly this cell says, from ``path`` or else its copy."""
+        """Return the summary of exactly this cell's result, from ``path`` or else its copy."""
         return self._at(cell, path) or self._at(cell, kept(path))
 
     def _at(self, cell: Cell, path: Path) -> Done | None:

@@ -1,4 +1,4 @@
-"""What an epoch takes: measured on the finished cells of a study, else estimated."""
+"""The time of an epoch: measured on the finished cells of a study, else estimated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fggp.study.costs import Device
 
 @dataclass(frozen=True)
 class _Like:
-    """What cells share that cost as much: epochs, and the estimated seconds of each, if any."""
+    """The key of cells with equal cost: epochs, and estimated seconds of each, if any."""
 
     epochs: int
     estimate: float | None
@@ -60,7 +60,7 @@ class Pace:
         return None if each is None else self.device.start + self.epochs(cell) * each
 
     def basis(self, cells: Iterable[Cell]) -> list[str]:
-        """Return where the figures come from, one line for each backbone, and what they lack."""
+        """Return the sources of the figures, one line per backbone, and what they omit."""
         first: dict[str, Cell] = {}
         more: dict[str, str] = {}
         for cell in cells:
@@ -73,7 +73,7 @@ class Pace:
                 f"{self.device.stands_for} is not in costs.yaml: priced as {self.device.name}, the "
                 "slowest GPU there"
             )
-        return [*lines, *(f"{method}: {what}, is not counted" for method, what in more.items())]
+        return [*lines, *(f"{method}: {what}, not counted" for method, what in more.items())]
 
     def _basis(self, cell: Cell) -> str:
         backbone, each = cell.backbone.name, self.epoch_seconds(cell)
@@ -82,7 +82,7 @@ class Pace:
             return f"{each:.3g} s per epoch, the median of {from_cells}"
         row = costs.rate_of(cell, self.device, self.size.side)
         if each is None or row is None:
-            return f"no estimate, as no rate is on record for {self.device.name}"
+            return f"no estimate: no rate is on record for {self.device.name}"
         return f"{each:.3g} s per epoch; {row.source}"
 
     def _like(self, cell: Cell) -> _Like:

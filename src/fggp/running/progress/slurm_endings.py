@@ -1,4 +1,4 @@
-"""How jobs of Slurm ended, as Slurm itself says: for trainings that were killed and say nothing.
+"""The endings of Slurm jobs, according to Slurm: for trainings killed without a message.
 
 The accounting (``sacct``) knows state, exit status, time and memory for good; without it the
 controller (``scontrol``) knows all but the memory for ``MinJobAge`` seconds; and the log of the job
@@ -19,7 +19,7 @@ from fggp.running.doctor.slurm_output import fields
 
 ANSWER_SECONDS = 20
 LOGS = Path("logs/slurm")
-"""Where the profile keeps the logs of jobs; each is called by the number of its job."""
+"""The folder of the job logs of the profile; each is named after its job number."""
 TAIL = 16_384
 SACCT = ("sacct", "--noheader", "--parsable2", "--format=JobID,State,ExitCode,Elapsed,MaxRSS")
 GOES_ON = {"RUNNING", "COMPLETING", "CONFIGURING", "STAGE_OUT", "SUSPENDED", "STOPPED"}
@@ -31,7 +31,7 @@ UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 @dataclass(frozen=True)
 class Ending:
-    """What Slurm says of a job.
+    """Slurm's record of a job.
 
     Attributes:
         state: in Slurm's word, such as "OUT_OF_MEMORY"; empty where only its log is known.
@@ -54,7 +54,7 @@ class Ending:
 
 
 def endings(jobs: Iterable[str]) -> dict[str, Ending]:
-    """Return what is known of jobs by their number; those of which nothing is are left out."""
+    """Return the records of jobs by number; unknown jobs are omitted."""
     asked = sorted(set(jobs))
     if not asked:
         return {}
@@ -66,7 +66,7 @@ def endings(jobs: Iterable[str]) -> dict[str, Ending]:
 
 
 def from_accounting(jobs: Iterable[str]) -> dict[str, Ending]:
-    """Return what ``sacct`` says of jobs; the memory is the most of any of their steps."""
+    """Return the records of ``sacct``; the memory is the maximum over the steps of a job."""
     ran = run([*SACCT, f"--jobs={','.join(jobs)}"], ANSWER_SECONDS)
     rows = [line.split("|") for line in ran.out.splitlines()] if ran.status == 0 else []
     memory: dict[str, float] = {}
@@ -121,6 +121,6 @@ def _ending(job: str, state: str, code: str, elapsed: str, memory: float) -> End
 
 
 def _bytes(text: str) -> float:
-    """Read «15998000K»; 0 for nothing and for what is no size."""
+    """Read «15998000K»; 0 for an empty or invalid size."""
     matched = re.fullmatch(r"([\d.]+)([KMGT]?)", text)
     return float(matched[1]) * UNITS[matched[2]] if matched else 0.0

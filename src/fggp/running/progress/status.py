@@ -1,4 +1,4 @@
-"""How far a study is: the state of every cell, the time used and left."""
+"""The progress of a study: the state of every cell, the time used and left."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from fggp.study.costs import Device
 STATES = ("done", "running", "waiting", "stalled", "failed")
 SILENT_SECONDS = 600
 SILENT_EPOCHS = 5
-"""A cell is stalled when nothing changed for the longer of the two."""
+"""A cell is stalled if nothing changed for the longer of the two."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a cell stands.
+    """The state of a cell.
 
     Attributes:
         name: of the cell.
@@ -68,14 +68,14 @@ class Standing:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a study is.
+    """The progress of a study.
 
     Attributes:
         study: its name.
         description: in one line.
-        cells: where each stands, in training order.
-        pace: what is left was reckoned with it.
-        basis: where it comes from, one line for each backbone.
+        cells: the state of each, in training order.
+        pace: the basis of the estimate of the time left.
+        basis: the source of the pace, one line for each backbone.
         units: cores or GPUs that each training takes.
         now: when that was, in seconds of the epoch.
 
@@ -91,7 +91,7 @@ class Progress:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many cells are in each state."""
+        """The number of cells in each state."""
         found = Counter(cell.state for cell in self.cells)
         return {state: found[state] for state in STATES}
 
@@ -249,7 +249,7 @@ def _unfinished(name: str, cell: Cell, traces: Traces, pace: Pace, now: float) -
 
 
 def _with_endings(cells: Sequence[Standing]) -> list[Standing]:
-    """Let Slurm say what became of the jobs of cells that seem to have ended; it is asked once.
+    """Look up the jobs of cells that seem to have ended; Slurm is asked once.
 
     A cell whose job has ended failed, whatever machine it was on; one whose job is queued again
     waits.
@@ -279,7 +279,7 @@ def _state(trace: Trace, epoch: int, silent: float, limit: float) -> tuple[str, 
         limit: seconds after which that is too long.
 
     """
-    again = "a rerun begins afresh"
+    again = "a rerun starts from the beginning"
     if trace.checkpoint is not None:
         again = f"a rerun continues at epoch {epoch + 1}" if epoch else "a rerun continues"
     owner, log = trace.owner, trace.log

@@ -1,4 +1,4 @@
-"""What a training leaves on disk before its result: owner, checkpoint and log.
+"""The files of a training before its result: owner, checkpoint and log.
 
 All that is known of a cell on another machine is in these files, so that a login node needs
 neither the scheduler nor the process.
@@ -27,7 +27,7 @@ ENDED = re.compile(
     rb"stopped with a checkpoint|^fggp: interrupted|^Slurm job \S+ ends"
     rb"|seed\d+\.json( was there already)?$"
 )
-REFUSED = b" trains this cell"
+REFUSED = b" training this cell; "
 ERROR = re.compile(
     rb"^Traceback |^fggp: |^Fatal |error\b|command not found|No module named|^Killed",
     re.MULTILINE | re.IGNORECASE,
@@ -86,7 +86,7 @@ class Log:
 
 @dataclass(frozen=True)
 class Trace:
-    """What there is of a cell.
+    """The files of a cell.
 
     Attributes:
         owner: who trains it, None where nobody does.

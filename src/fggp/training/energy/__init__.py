@@ -1,1 +1,1 @@
-"""The energy that a training takes of its device, measured. Nothing here changes a bit."""
+"""The measured energy of a training. Nothing here changes a result."""

@@ -1,4 +1,4 @@
-"""The energy of a training, from the counter of its device: measured, or not known at all."""
+"""The energy of a training, from the counter of its device: measured or unknown, not estimated."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 SECONDS = 30.0
-"""So often a counter is read: before it can wrap around, and while others come and go."""
+"""Seconds between readings of a counter: short enough that it cannot wrap around unnoticed."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a counter rose by.
+    """The increase of a counter.
 
     Attributes:
         joules: of the whole device, whoever used it.

@@ -1,0 +1,75 @@
+"""The result on the first screen of the README, rewritten from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+
+from fggp.analysis.collect.runs_csv import read_runs, title
+from fggp.analysis.pairs import STARTS
+from fggp.analysis.plan import read_plan
+from fggp.analysis.tables.formats import shown
+from fggp.foundation.errors import Failure
+from fggp.foundation.files import write_text
+from fggp.foundation.quantities import count
+from fggp.publishing.report.shipped_results import rows
+
+README = Path("README.md")
+TEMPLATE = "readme_result.jinja"
+BEGIN = f"<!-- Written by `make report` from docs/templates/{TEMPLATE}; change it there. -->\n"
+END = "<!-- End of the part written by `make report`. -->\n"
+RIVALS = 4
+"""The number of rivals named in the text, the closest ones; the picture has all."""
+
+
+def write_result(templates: Environment, study: Path, root: Path) -> Path:
+    """Rewrite the result in the README from the tables of a study; returns the path.
+
+    Raises:
+        Failure: if the README lacks the comments around the result, or the study its tables.
+
+    """
+    path = root / README
+    before, begin, rest = path.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise Failure(f"{path}: the comments around the result are missing; restore them")
+    text = templates.get_template(TEMPLATE).render(result(study))
+    write_text(path, f"{before}{BEGIN}{text.strip()}\n{END}{after}")
+    return path
+
+
+def result(study: Path) -> dict[str, Any]:
+    """Return the data of the template from the tables of a study, which `make paper` writes.
+
+    ``differences`` has a text for each of the closest rivals with both starts, variants of the
+    reference method excluded: the mean difference in points, with its interval if there is one.
+    """
+    plan = read_plan(study)[0]
+    runs = read_runs(study)
+    methods = dict(zip(runs["label"], runs["method"], strict=True))
+    own = methods.get(plan.reference)
+    compared = [
+        row
+        for row in rows(study / "tables/comparisons.csv")
+        if row["blocks"] == STARTS and methods[row["rival"]] != own
+    ]
+    return {
+        "study": study.name,
+        "description": title(study),
+        "reference": plan.reference,
+        "confidence": plan.confidence,
+        "settings": count(max((int(row["settings"]) for row in compared), default=0), "setting"),
+        "seeds": count(max((int(row["seeds"]) for row in compared), default=0), "seed"),
+        "differences": [_words(row) for row in compared[:RIVALS]],
+    }
+
+
+def _words(row: dict[str, str]) -> str:
+    mean, low, high = (
+        shown(float(row[name]), "+.2f") if row[name] else ""
+        for name in ("difference_points", "grid_low", "grid_high")
+    )
+    return f"`{row['rival']}` {mean}" + (f" ({low} to {high})" if low else "")
