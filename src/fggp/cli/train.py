@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fggp.cli.arguments import add_device, device_for, load_study
+from fggp.cli.arguments import add_device, add_writers, device_for, load_study
+from fggp.cli.epoch_line import line
 from fggp.cli.failures import complain
 from fggp.cli.prepare import prepare_data
 from fggp.cli.verbs import verb
@@ -21,8 +23,10 @@ from fggp.foundation.validation import explain, nearest
 from fggp.methods import METHODS
 from fggp.methods.registry import LIST
 from fggp.pruning.timing import epochs_of
+from fggp.running.epoch_writers import EpochWriters
 from fggp.running.signals import ending_at_once
 from fggp.running.slurm_allocation import Allocation
+from fggp.running.summary_writers import VARIABLE, named
 from fggp.running.workers import STOPPED, Task
 from fggp.study.cell import Cell, MethodSettings
 from fggp.study.config import cells
@@ -54,6 +58,7 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", nargs="+", help="with --cell: the result file of each"
     )
+    add_writers(parser)
     add_device(parser)
 
 
@@ -65,10 +70,11 @@ def do(options: argparse.Namespace) -> int:
         tasks, device = _named(options)
     allocation = Allocation.here()
     if len(tasks) == 1:
-        status = _train(tasks[0], device, allocation)
+        status = _train(tasks[0], device, allocation, options.writers)
     else:
         from fggp.running.gpu_sharing import share
 
+        os.environ[VARIABLE] = options.writers
         ended = share(tasks, device)
         complain(ended)
         status = ended.status
@@ -79,24 +85,26 @@ def do(options: argparse.Namespace) -> int:
     return status
 
 
-def _train(task: Task, device: str, allocation: Allocation | None) -> int:
+def _train(task: Task, device: str, allocation: Allocation | None, writers: str) -> int:
     with ending_at_once():
         from tqdm import tqdm
 
         from fggp.running.run_cell import run_cell
         from fggp.training.malloc import keep_freed_memory
-        from fggp.training.train import Row, Stopped
+        from fggp.training.train import Row, Sizes, Stopped
 
     keep_freed_memory()
     cell = task.cell
     recipe = METHODS[cell.method.name].recipe(**cell.method.settings)
     last = len(epochs_of(recipe, cell.training.epochs, cell.sparsity))
     warnings.formatwarning = lambda message, *where: f"fggp: {message}\n"  # a log needs no source
+    written = EpochWriters(named(writers), cell, task.out)
     with tqdm(desc=cell.id, unit=" steps", disable=not sys.stderr.isatty(), leave=False) as bar:
 
-        def report(row: Row) -> None:
-            tqdm.write(_line(row, last))
+        def report(row: Row, sizes: Sizes) -> None:
+            tqdm.write(line(row, last, sizes))
             sys.stdout.flush()
+            written.write(row, sizes)
 
         def tick(done: int, steps: int) -> None:
             bar.total = steps
@@ -113,6 +121,8 @@ def _train(task: Task, device: str, allocation: Allocation | None) -> int:
         except Stopped:
             print(f"{cell.id}: stopped with a checkpoint; the same command continues it")
             return STOPPED
+        finally:
+            written.close()
     if trained:
         print(f"{cell.id}: {words(read(task.out)['outcome'])}")
     print(f"{task.out}{'' if trained else ' was there already'}")
@@ -160,12 +170,3 @@ def _named(options: argparse.Namespace) -> tuple[list[Task], str]:
     cell = known[options.id]
     out = run_path(folder(path), cell)
     return [Task(cell, prepare_data(path, study), out)], device_for(options, study)
-
-
-def _line(row: dict[str, Any], last: int) -> str:
-    loss = "     nan" if row["train_loss"] is None else f"{row['train_loss']:8.4f}"
-    return (
-        f"epoch {row['epoch']:>4}/{last}  lr {row['lr']:<8.4g} loss {loss}  "
-        f"correct: validation {row['validation_correct']:>6}, test {row['test_correct']:>6}  "
-        f"kept {row['kept']:>12,}"
-    )

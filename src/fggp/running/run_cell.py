@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from fggp.training.gpu_use import gpu_use, torch_build
 from fggp.training.loop import Run, digest
 from fggp.training.provenance import now, provenance
 from fggp.training.speed import speed
-from fggp.training.train import Row, Tick, train
+from fggp.training.train import Report, Tick, train
 
 
 def run_cell(
@@ -38,7 +37,7 @@ def run_cell(
     device: str = "auto",
     allocation: Allocation | None = None,
     tick: Tick = lambda done, steps: None,
-    report: Callable[[Row], None] = lambda row: None,
+    report: Report = lambda row, sizes: None,
 ) -> bool:
     """Train a cell and write its result to ``out``; returns False where it was there already.
 

@@ -34,10 +34,11 @@ from fggp.training.loss import loss_of
 from fggp.training.optimizer import optimizer_of
 from fggp.training.outputs import OutputSummary
 from fggp.training.small_dense import weights
-from fggp.training.step import Row, Step
+from fggp.training.step import Row, Sizes, Step
 from fggp.training.torch_settings import autocast
 
 Tick = Callable[[int, int], None]
+Report = Callable[[Row, Sizes], None]
 
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong
@@ -129,6 +130,11 @@ class Run:
         self.epoch, self.step = self.epoch + 1, 0
         self.train_step.loss.zero_()
         return row
+
+    @property
+    def sizes(self) -> Sizes:
+        """What the counts in the record of an epoch are out of."""
+        return Sizes(self.images["validation"], self.images["test"], self.pruner.total)
 
     @property
     def replayed_steps(self) -> int:

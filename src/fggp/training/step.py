@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,14 @@ from fggp.training.loss import loss_of
 from fggp.training.torch_settings import autocast
 
 Row = dict[str, Any]
+
+
+class Sizes(NamedTuple):
+    """What the counts of an epoch are out of: images, and prunable weights."""
+
+    validation: int
+    test: int
+    prunable: int
 
 
 class Step:
