@@ -158,7 +158,7 @@ def test_an_installed_module_is_found_where_no_file_is(own: Path) -> None:
     [
         ("absent:build", "absent.py: no such file, and 'absent' is no installed module"),
         ("absent.py:build", "absent.py: no such file"),
-        ("mine:biuld", "nets/mine.py has no 'biuld'; did you mean 'build'?"),
+        ("mine:built", "nets/mine.py has no 'built'; did you mean 'build'?"),
         ("mine:without", "mine:without takes no `classes`; write def without(classes)"),
         ("mine:broken", "mine:broken cannot be made (ValueError: no such luck)"),
         ("syntax:build", "nets/syntax.py cannot be imported (SyntaxError: "),

@@ -146,7 +146,7 @@ def test_measured_costs_are_those_on_record(name: str, monkeypatch: pytest.Monke
         ({"backbones": {"My_Net": {"source": "mine:build"}}}, "'My_Net' is used in file names"),
         ({"backbones": {"mine": {"source": "keras"}}}, "source: 'keras' is not a source of"),
         ({"backbones": {"mine": {"source": "other:build"}}}, "backbones.mine.source: "),
-        ({"backbones": {"mine": {"source": "mine:biuld"}}}, "did you mean 'build'?"),
+        ({"backbones": {"mine": {"source": "mine:built"}}}, "did you mean 'build'?"),
         ({"backbones": {"vgg19": {"stem": "small"}}}, "backbones.vgg19.stem: is for networks"),
         (
             {"backbones": {"mine": {"source": "mine:fixed", "width": 0.5}}},

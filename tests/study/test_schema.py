@@ -64,7 +64,7 @@ def test_the_package_brings_the_schema_beside_its_examples() -> None:
 @pytest.mark.parametrize(
     ("changed", "path"),
     [
-        ("traning: {}", "$"),
+        ("trainings: {}", "$"),
         ("training: {epoch: 3}", "$.training"),
         ("training: {epochs: 0}", "$.training.epochs"),
         ("training: {lr: -1}", "$.training.lr"),
