@@ -31,6 +31,8 @@ READY := $(VENV)/.ready-$(BUILD)
 OLDER := .venv-cuda12
 # The environment of `make test-optimizers`.
 OPTIMIZERS := .venv-optimizers
+# The environment of `make site`: it reads the package and does not install it.
+SITE := .venv-site
 ENGINE := tests/training/test_cuda_graphs.py tests/training/test_train.py tests/pruning/test_pruner.py \
     tests/training/test_on_the_stand_in_gpu.py tests/training/test_planted_faults.py \
     tests/pruning/test_saliency.py tests/pruning/test_topk.py
@@ -46,7 +48,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help setup demo paper report release measure bench bench-peers test test-long test-slow \
     test-extending test-docs test-light test-cluster test-older-torch test-optimizers gpu-check faults \
-    compare-authors check format lock lock-older lock-check clean
+    compare-authors check format schema site lock lock-older lock-check clean
 
 help: ## print this list
 	@echo "usage: make TARGET [JOBS=2] [PYTHON=python3]"
@@ -147,16 +149,30 @@ format: $(READY) ## let ruff and snakefmt rewrite what they can
 	ruff format .
 	snakefmt Snakefile workflow
 
-COMPILE_ANY = "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-    --no-emit-index-url --no-header --no-annotate pyproject.toml
-COMPILE = $(COMPILE_ANY) --extra workflow --extra dev --extra fast --extra examples
+COMPILE_NONE = "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-header --no-annotate
+COMPILE_ANY = $(COMPILE_NONE) pyproject.toml
+COMPILE = $(COMPILE_ANY) --extra workflow --extra dev --extra fast --extra examples --extra completion --extra schedulers
 COMPILE_OPTIMIZERS = $(COMPILE_ANY) --extra optimizers --extra foreign
+COMPILE_SITE = $(COMPILE_NONE) --group pyproject.toml:site
+
+site: $(READY) ## build the documentation in site/, strictly, and check its links (half a minute)
+	"$(UV)" venv --quiet --allow-existing $(SITE)
+	"$(UV)" pip sync --quiet --python $(SITE)/bin/python --require-hashes requirements-site.lock
+	$(SITE)/bin/python docs/site/collect.py build/site
+	$(SITE)/bin/zensical build --strict --clean
+	$(SITE)/bin/python docs/site/links.py site
+	@echo "Open site/index.html in a browser."
+
+schema: $(READY) ## write config/study.schema.json and the table of keys in config/README.md from the program
+	python -m fggp schema --write config
 
 lock: $(READY) ## choose the newest versions, with their hashes, for all lock files
 	$(COMPILE) --upgrade -o requirements.lock
 	$(MAKE) lock-older
 	cp requirements.lock requirements-optimizers.lock
 	$(COMPILE_OPTIMIZERS) -o requirements-optimizers.lock
+	$(COMPILE_SITE) --upgrade -o requirements-site.lock
 
 lock-older: $(READY) ## write requirements-cuda12.lock: requirements.lock with the PyTorch of envs/cuda12.txt
 	cp requirements.lock requirements-cuda12.lock
@@ -166,6 +182,7 @@ lock-check: $(READY) ## check that all lock files still fit pyproject.toml, with
 	envs/lock-check.sh requirements.lock $(COMPILE)
 	envs/lock-check.sh requirements-cuda12.lock $(COMPILE) --constraint envs/cuda12.txt
 	envs/lock-check.sh requirements-optimizers.lock $(COMPILE_OPTIMIZERS)
+	envs/lock-check.sh requirements-site.lock $(COMPILE_SITE)
 
 clean: ## delete the demo's results, caches and logs; keep data and other studies
 	rm -rf results/demo logs .snakemake .pytest_cache .mypy_cache .ruff_cache

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fabricate import grid
+from made_up_archives import tiny_imagenet
 from PIL import Image
 from torchvision import datasets
 
@@ -31,11 +32,24 @@ def images_in(folder: Path) -> Path:
     return folder
 
 
+def tiny_imagenet_in(folder: Path) -> Path:
+    """Tiny-ImageNet with few images."""
+    for name, data in tiny_imagenet().items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder
+
+
+LAYOUTS = {"tinyimagenet": tiny_imagenet_in}
+"""Kinds with a path that are laid out in another way."""
+
+
 def made(source: Source, folder: Path) -> Path:
     """The prepared file of a kind; skips one that has to be downloaded."""
     if source.archives:
         pytest.skip("needs a download")
-    images = images_in(folder / "images") if source.path else None
+    images = LAYOUTS.get(source.kind, images_in)(folder / "images") if source.path else None
     return prepare(source.kind, folder / "prepared.npz", images, root=folder)
 
 

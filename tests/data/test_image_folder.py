@@ -214,6 +214,31 @@ def test_a_bad_file_is_named_with_the_fix(tmp_path: Path, bad: str, packer: str)
     assert str(source) in found
 
 
+def test_all_that_is_wrong_with_a_folder_is_in_one_report(tmp_path: Path) -> None:
+    one = {TRAIN: b"hello", "some/lead/test/cat/notes.txt": b"hi"}
+    one |= {"some/lead/train/9.png": picture(0), "some/lead/train/emu/0.png": picture(1)}
+    said = refusal(as_folder(tree() | one, tmp_path)).split(" | ")
+    assert len(said) == 4
+    parts = ("0.png cannot be decoded", "notes.txt is not", "not lie in a class", "class 'emu'")
+    for part in parts:
+        assert len([it for it in said if part in it]) == 1, part
+
+
+def test_ten_problems_are_listed_and_the_others_counted(tmp_path: Path) -> None:
+    bad = {f"some/lead/train/cat/bad{number}.png": b"x" for number in range(13)}
+    said = refusal(as_folder(tree() | bad, tmp_path)).split(" | ")
+    assert len(said) == 11
+    assert said[-1] == "and 3 more"
+
+
+def test_a_class_with_a_bad_image_alone_is_not_called_empty(tmp_path: Path) -> None:
+    bad = {f"some/lead/{part}/emu/0.png": b"x" for part in ("train", "test")}
+    said = refusal(as_folder(tree() | bad, tmp_path))
+    assert said.count("cannot be decoded") == 2
+    assert "emu'" not in said
+    assert "holds no image" not in said
+
+
 def test_sixteen_bit_images_are_refused_instead_of_clipped(tmp_path: Path) -> None:
     deep = io.BytesIO()
     Image.fromarray(np.full((16, 16), 40000, np.uint16)).save(deep, "PNG")

@@ -1,30 +1,21 @@
 import gzip
 import hashlib
-import io
 import pickle
 import socket
 import struct
 import sys
-import tarfile
 from pathlib import Path
 from subprocess import run
 
+import made_up_archives
 import numpy as np
 import pytest
-from torchvision.datasets import CIFAR10, CIFAR100, FashionMNIST
+from made_up_archives import as_tar
+from torchvision.datasets import CIFAR10, FashionMNIST
 
 from fggp.data import DataError, load, prepare
 
 Files = dict[str, bytes]
-
-
-def as_tar(files: Files, path: Path, mode: str) -> Path:
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return path
 
 
 def test_kinds_and_paths_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
@@ -119,24 +110,12 @@ def test_an_intact_cifar100_archive_is_used_without_network(
     pixels = np.random.default_rng(0).integers(0, 256, (5, 3072), dtype=np.uint8)
     parts = {"train": pixels[:3], "test": pixels[3:]}
     labels = {"train": [99, 1, 0], "test": [2, 99]}
-    files = {
-        name: pickle.dumps({"data": data, "fine_labels": labels[name]}, protocol=2)
-        for name, data in parts.items()
-    }
-    names = [f"class {i}" for i in range(100)]
-    files["meta"] = pickle.dumps({"fine_label_names": names})
-    packed = {f"cifar-100-python/{name}": data for name, data in files.items()}
-    archive = as_tar(packed, tmp_path / "cifar-100-python.tar.gz", "w:gz")
-    sums = {name: hashlib.md5(data).hexdigest() for name, data in files.items()}
-    monkeypatch.setattr(CIFAR100, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
-    monkeypatch.setattr(CIFAR100, "train_list", [["train", sums["train"]]])
-    monkeypatch.setattr(CIFAR100, "test_list", [["test", sums["test"]]])
-    monkeypatch.setattr(CIFAR100, "meta", CIFAR100.meta | {"md5": sums["meta"]})
+    made_up_archives.cifar100(tmp_path, monkeypatch, parts, labels)
     loaded = load(prepare("cifar100", tmp_path / "d.npz"))
     np.testing.assert_array_equal(loaded.train_images, pixels[:3].reshape(3, 3, 32, 32))
     np.testing.assert_array_equal(loaded.test_images, pixels[3:].reshape(2, 3, 32, 32))
     assert (loaded.train_labels.tolist(), loaded.test_labels.tolist()) == ([99, 1, 0], [2, 99])
-    assert loaded.classes == tuple(names)
+    assert loaded.classes == tuple(f"class {i}" for i in range(100))
 
 
 @pytest.mark.usefixtures("offline")

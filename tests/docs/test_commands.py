@@ -22,7 +22,7 @@ COMMANDS = {
 LISTED = listed()
 LANGUAGES = {"sh", "python", "yaml", "text", ""}
 KINDS = re.compile(r"dry run|help only|needs \w.+")
-MADE = {"results", "figures", "data", "logs", "dist"}
+MADE = {"results", "figures", "data", "logs", "dist", "build", "site", ".cache"}
 TIMEOUT = 600  # seconds; a guard against hanging
 
 

@@ -244,3 +244,13 @@ def test_random_networks_are_right_batched_and_not(start):
             assert_as_good_as_torch(compiled(batch), model, batch)
         compared += 1
     assert compared >= 8
+
+
+@pytest.mark.parametrize("name", ["resnet20", "wrn222"])
+def test_channels_that_a_shortcut_adds_are_no_weights(name):
+    model, batch = backbone(name), images(2, 3, 32, 32)
+    compiled = fggp.compile(model)
+    layers = [it for it in model.modules() if isinstance(it, nn.Conv2d | nn.Linear)]
+    assert compiled.weights == sum(it.weight.numel() for it in layers)
+    assert compiled.kept == sum(int(it.weight.count_nonzero()) for it in layers)
+    assert_as_good_as_torch(compiled(batch), model, batch)

@@ -173,3 +173,12 @@ def test_the_networks_of_the_registry_can_all_be_shrunk() -> None:
 
     with torch.device("meta"):
         assert all(groups(build(name)) for name in names())
+
+
+@pytest.mark.parametrize("name", ["resnet20", "wrn222"])
+def test_a_network_for_small_images_is_shrunk_to_what_its_masks_keep(name: str) -> None:
+    model = backbone(name, density=1)
+    masks, batch = half(model), images(2, 3, 32, 32)
+    smaller = fggp.shrink(model, masks)
+    assert smaller.stage3[1].conv1.out_channels < model.stage3[1].conv1.out_channels
+    assert difference(smaller, masked(model, masks), batch) < 1e-12

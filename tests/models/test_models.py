@@ -22,7 +22,13 @@ def on_meta(name: str, width: Fraction = Fraction(1), classes: int = 10) -> nn.M
 
 @pytest.mark.parametrize(
     ("name", "total", "prunable", "tensors"),
-    [("vgg19", 20_035_018, 20_024_000, 17), ("resnet50", 23_520_832, 23_467_712, 54)],
+    [
+        ("vgg19", 20_035_018, 20_024_000, 17),
+        ("resnet50", 23_520_832, 23_467_712, 54),
+        ("resnet20", 269_722, 268_336, 20),
+        ("resnet32", 464_154, 461_872, 32),
+        ("resnet56", 853_018, 848_944, 56),
+    ],
 )
 def test_parameter_counts_are_those_of_the_published_networks(
     name: str, total: int, prunable: int, tensors: int

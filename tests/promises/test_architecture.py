@@ -28,6 +28,7 @@ ROOMS = (
 )
 DOORS = {"__init__", "__main__"}
 WITH_TORCH = {
+    *("models.zero_padded_shortcut", "models.residual_networks", "models.wide_residual_networks"),
     *("pruning.saliency", "pruning.parameters", "pruning.integer_masks", "pruning.soft_masking"),
     "pruning.frozen_weights",
     *("pruning.rewinding", "pruning.pruner", "pruning.sparsify", "pruning.masks"),
@@ -46,7 +47,7 @@ WITH_TORCH = {
     *("training.torch_settings", "training.checkpoint", "training.build", "training.flops"),
     *("training.diagnostics", "training.outputs", "training.connectivity", "training.cuda_graphs"),
     *("training.memory_format", "training.small_dense", "training.initialization"),
-    *("training.loss", "training.optimizer"),
+    *("training.loss", "training.optimizer", "training.forward_seed"),
     *("training.step", "training.loop", "training.train", "training.device", "training.gpu_use"),
     "training.speed",
     "running.run_cell",

@@ -142,7 +142,15 @@ def test_a_bare_make_prints_the_targets_and_sets_nothing_up(tmp_path: Path) -> N
         (
             "",
             [
-                *("check", "lock-check", "test", "test-long", "test-extending", "test-docs"),
+                *(
+                    "check",
+                    "lock-check",
+                    "test",
+                    "test-long",
+                    "test-extending",
+                    "test-docs",
+                    "site",
+                ),
                 *("gpu-check", "DEVICE=cpu", "test-light", "test-older-torch"),
                 *("test-optimizers", "test-cluster"),
             ],

@@ -54,7 +54,10 @@ def root(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def with_studies(path: Path) -> None:
     path.mkdir()
-    measured = ("benchmarks/reference/inference.csv", "benchmarks/reference/inference.md")
+    measured = [
+        f"benchmarks/reference/{it}"
+        for it in ("inference.csv", "inference.md", "inference-two-threads.csv")
+    ]
     for name in (
         "pyproject.toml",
         "docs/templates",

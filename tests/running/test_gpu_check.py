@@ -192,7 +192,7 @@ def test_a_stopped_training_goes_on_where_it_was_and_comes_to_the_same_weights(
 
 
 def test_masks_are_compared_entry_by_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = {"device": "cpu", "backbone": "vgg19", "width": "1/32"}
+    asked = {"device": "cpu", "backbone": {"name": "vgg19", "width": "1/32"}}
     assert masks.compared(asked) == {"updates": 21, "different": {}}
     made, calls = masks.masks, []
 

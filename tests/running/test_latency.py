@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from fabricate import fabricate, grid
-from sparse_networks import backbone
+from sparse_networks import backbone, prune
 from torch import nn
 
 import fggp
@@ -17,7 +17,9 @@ from fggp.cli import main
 from fggp.fast.contenders import NAMES, OPTIONAL, SHRUNK
 from fggp.fast.refusal import CompileError
 from fggp.fast.stopwatch import times
+from fggp.running.latency import measure, subjects
 from fggp.study.latency_file import LATENCY, read_latency
+from fggp.study.networks import build
 from fggp.study.result_file import weights_path
 from fggp.study.study_folder import run_path
 
@@ -51,6 +53,20 @@ def measured(study: Path) -> Path:
     assert main(["latency", str(study), *QUICK]) == 0
     assert {it: it.read_bytes() for it in before} == before
     return study
+
+
+def test_a_network_from_outside_the_package_is_made_from_its_source(tmp_path: Path) -> None:
+    source = {"resnet18": {"source": "torchvision", "stem": "small"}}
+    data = {"kind": "cifar10", "name": "cifar10", "validation": 100}
+    study = grid(backbones=source, sparsities=[0.9], seeds=[1], methods={"gmp": {}}, data=data)
+    for cell in fabricate(tmp_path / "made", study):
+        network = prune(build(cell.backbone), 0.1)
+        fggp.pack(network, weights_path(run_path(tmp_path / "made", cell)))
+    (subject, *_) = subjects(tmp_path / "made")
+    rows = measure(subject, rounds=1, threads=[1])
+    layers = [it for it in network.modules() if isinstance(it, nn.Conv2d | nn.Linear)]
+    assert {it.weights for it in rows} == {sum(it.weight.numel() for it in layers)}
+    assert {it.contender for it in rows} >= here() - {"onnxruntime"}
 
 
 def test_a_file_of_its_own_holds_every_way_with_batch_threads_and_machine(measured: Path) -> None:

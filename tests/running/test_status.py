@@ -18,15 +18,21 @@ from checkout import TIMEOUT
 from fabricate import GRID, likely, measured, result_of
 
 from fggp.cli import main
+from fggp.cli.epoch_line import line
 from fggp.running.progress.traces import read_log
 from fggp.study.cell import Cell
 from fggp.study.config import cells, load
 from fggp.study.result_file import kept, write
 from fggp.study.study_folder import run_path, write_expected
+from fggp.training.step import Sizes
 
 HOME = Path("results/small")
 NAME = "vgg19/s90/i50/fggp/seed1"
 LINE = (
+    "epoch {:>4}/4  lr 0.1      loss   0.7036  validation  34.01 % (50 of 147)  "
+    "test  83.33 % (300 of 360)  kept  10.00 % (313624 of 3136240)\n"
+)
+EARLIER = (
     "epoch {:>4}/4  lr 0.1      loss   0.7036  correct: validation     50, test    300  "
     "kept      313,624\n"
 )
@@ -368,6 +374,24 @@ def test_a_long_log_is_read_from_its_end() -> None:
     text = "".join(LINE.format(k) for k in range(1, 2000)).encode()
     found = read_log(text[-16_384:], 5.0)
     assert (found.epoch, found.epochs, found.correct, found.error) == (1999, 4, (50, 300), "")
+
+
+@pytest.mark.parametrize("loss", [0.7036, None])
+@pytest.mark.parametrize("validation", [147, 0])
+def test_the_line_of_an_epoch_is_read_as_it_is_written(loss: float | None, validation: int) -> None:
+    row = {"epoch": 3, "lr": 0.1, "train_loss": loss, "test_correct": 300, "kept": 313_624}
+    row["validation_correct"] = 50 if validation else 0
+    text = line(row, 4, Sizes(validation, 360, 3_136_240))
+    found = read_log(f"{text}\n".encode(), 5.0)
+    assert found.correct == (row["validation_correct"], 300)
+    assert ("validation  34.01 % (50 of 147)" in text) == bool(validation)
+    if loss is not None and validation:
+        assert f"{text}\n" == LINE.format(3)
+
+
+def test_the_lines_of_earlier_versions_are_read() -> None:
+    found = read_log(EARLIER.format(3).encode(), 5.0)
+    assert (found.epoch, found.epochs, found.correct) == (3, 4, (50, 300))
 
 
 # -------------------------------------------------------------------------- names and options

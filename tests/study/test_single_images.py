@@ -13,6 +13,7 @@ from fggp.data.sizes import Size
 from fggp.foundation.validation import ConfigError
 from fggp.models import build
 from fggp.models.registry import names
+from fggp.study.cell import Backbone
 from fggp.study.config import cells, check_size, load
 from fggp.study.config_limits import check_fit
 from fggp.study.single_images import trains_on_one_image
@@ -63,7 +64,8 @@ def test_every_network_is_said_to_train_on_one_image_just_where_it_does(
         trains = False
     else:
         trains = True
-    assert trains_on_one_image(name, Fraction(1, 32), side) == trains
+    backbone = Backbone(name=name, width=Fraction(1, 32))
+    assert trains_on_one_image(backbone, side) == trains
 
 
 def test_a_last_batch_of_one_image_is_refused_with_values_that_are_valid(refused: Refused) -> None:

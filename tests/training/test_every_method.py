@@ -13,7 +13,7 @@ from fggp import METHODS
 from fggp.data import Dataset
 from fggp.foundation.errors import Failure
 from fggp.foundation.exact import kept_count
-from fggp.study.cell import Cell, canonical
+from fggp.study.cell import Backbone, Cell, canonical
 from fggp.training.build import network_of
 from fggp.training.checkpoint import Checkpoint
 from fggp.training.small_dense import narrower, weights
@@ -73,12 +73,14 @@ def test_a_method_that_starts_from_the_dense_network_says_where_it_is_missing(
 def test_the_narrower_network_is_the_widest_with_no_more_weights(
     backbone: str, sparsity: str
 ) -> None:
-    keep = kept_count(weights(backbone, Fraction(1), 10), Fraction(sparsity))
-    width = narrower(backbone, Fraction(1), 10, keep)
-    assert weights(backbone, width, 10) <= keep < weights(backbone, width + Fraction(1, 1000), 10)
-    assert weights(backbone, width, 10) > 0.95 * keep
+    whole = Backbone(name=backbone, width=1)
+    keep = kept_count(weights(whole, 10), Fraction(sparsity))
+    found = narrower(whole, 10, keep)
+    wider = Backbone(name=backbone, width=found.width + Fraction(1, 1000))
+    assert weights(found, 10) <= keep < weights(wider, 10)
+    assert weights(found, 10) > 0.95 * keep
 
 
 def test_the_weights_of_the_backbones_are_counted_without_making_them() -> None:
-    assert weights("vgg19", Fraction(1), 10) == 20_024_000
-    assert weights("resnet50", Fraction(1), 10) == 23_467_712
+    assert weights(Backbone(name="vgg19", width=1), 10) == 20_024_000
+    assert weights(Backbone(name="resnet50", width=1), 10) == 23_467_712

@@ -205,7 +205,7 @@ def test_the_report_gets_every_epoch_and_the_tick_every_step(digits: Dataset) ->
         digits,
         device=CPU,
         store=small.Forgetful(),
-        report=rows.append,
+        report=lambda row, sizes: rows.append(row),
         tick=lambda done, steps: ticks.append((done, steps)),
     )
     assert rows == [epoch.plain() for epoch in outcome.epochs]

@@ -59,6 +59,16 @@ def test_every_cell_trains_exactly_once(trained: Checkout) -> None:
         assert all(line.startswith("fggp: ") for line in rest), rest
 
 
+def test_the_terminal_names_each_trained_cell_its_accuracy_and_the_count(
+    trained: Checkout,
+) -> None:
+    text = (trained / "first.txt").read_text()
+    said = re.findall(r"^trained (\S+)  \d+\.\d % test accuracy.*; (\d) of 7", text, re.MULTILINE)
+    assert {cell for cell, _ in said} == TINY_CELLS, text
+    assert [int(count) for _, count in said] == list(range(1, 8))
+    assert ", about " in text.partition("; 1 of 7")[2].splitlines()[0], text
+
+
 def test_tables_have_a_row_for_every_run_epoch_layer_and_update(trained: Checkout) -> None:
     outcomes = [
         json.loads(trained.result(cell).read_text())["outcome"] for cell in sorted(TINY_CELLS)

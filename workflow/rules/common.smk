@@ -20,6 +20,7 @@ from fggp.running.snakemake_grid import (
 )
 from fggp.foundation.errors import Failure
 from fggp.study.cell_name import FOLDER, PATTERN
+from snakemake.logging import logger
 
 set_environment(SOURCE)
 
@@ -31,6 +32,7 @@ try:
     if workflow.is_main_process:
         GRID.settle()
         GRID.warn_of_others()
+        logger.addFilter(GRID.messages)
 except Failure as failure:
     sys.exit(f"fggp: {failure}")
 

@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-import fggp
-from fggp.cli.verbs import add_verbs, missing
+from fggp.cli.parser import parser
+from fggp.cli.verbs import missing
 from fggp.foundation.errors import Failure
 
 
@@ -43,18 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line, and change to the folder that it names."""
-    parser = argparse.ArgumentParser(
-        prog="fggp",
-        description="Train, resume and analyse a pruning comparison.",
-        epilog="Each verb has its own help with an example: fggp train --help. "
-        "`python -m fggp` is the same command.",
-    )
-    parser.add_argument("--version", action="version", version=f"fggp {fggp.__version__}")
-    parser.add_argument("-C", dest="working_folder", metavar="DIR", help="run in this folder")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     words = zip(("", *arguments), arguments, strict=False)
-    add_verbs(verbs, next((it for before, it in words if it[:1] != "-" and before != "-C"), None))
-    options = parser.parse_args(arguments)
+    verb = next((it for before, it in words if it[:1] != "-" and before != "-C"), None)
+    options = parser(verb).parse_args(arguments)
     if options.working_folder is not None:
         os.chdir(options.working_folder)
     return options

@@ -104,4 +104,7 @@ def _make(data: Data, out: Path) -> None:
         def progress(images: int) -> None:
             bar.update(images - bar.n)
 
-        prepare(data.kind, out, source_path(data), root=DATA, progress=progress)
+        def note(line: str) -> None:
+            tqdm.write(f"fggp: {line}", file=sys.stderr)
+
+        prepare(data.kind, out, source_path(data), root=DATA, progress=progress, note=note)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from shlex import quote
@@ -14,9 +14,12 @@ from fggp.cli.arguments import add_device, device_for, load_study, positive_coun
 from fggp.cli.failures import complain
 from fggp.cli.prepare import prepare_data
 from fggp.cli.verbs import verb
+from fggp.data.registry import size_of
 from fggp.foundation.errors import Failure
+from fggp.running.countdown import Countdown, work_of
 from fggp.running.signals import ending_at_once, stopping
 from fggp.running.workers import Task, Workers
+from fggp.study import costs
 from fggp.study.config import Study, cells
 from fggp.study.dependencies import origin
 from fggp.study.stored_results import restore
@@ -58,7 +61,8 @@ def do(options: argparse.Namespace) -> int:
     prepare_data(path, study)
     with _alone(home, options.only), stopping() as stop:
         tasks = _unfinished(study, home, options.only)
-        ended = Workers(options.jobs, deadline, device, stop=stop).train(tasks)
+        trained = _counted(tasks, study)
+        ended = Workers(options.jobs, deadline, device, stop=stop, trained=trained).train(tasks)
     complain(ended)
     if ended.waiting:
         print(f"{len(ended.waiting)} cells wait for the next time; the same command continues")
@@ -74,6 +78,14 @@ def _refuse_unusable(device: str) -> None:
             from fggp.training.device import usable
 
         usable(device)
+
+
+def _counted(tasks: list[Task], study: Study) -> Callable[[Task], str]:
+    """Return what says of a trained task how it came out, and how long the others take."""
+    size = size_of(study.data.kind, data_path(study.data.name))
+    device = costs.device_for(study.training)
+    countdown = Countdown(work_of([task.cell for task in tasks], size, device))
+    return lambda task: countdown.finish(task.cell.id, task.out)
 
 
 def _unfinished(study: Study, home: Path, only: str) -> list[Task]:

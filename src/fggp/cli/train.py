@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fggp.cli.arguments import add_device, device_for, load_study
+from fggp.cli.epoch_line import line
 from fggp.cli.failures import complain
 from fggp.cli.prepare import prepare_data
 from fggp.cli.verbs import verb
@@ -85,7 +86,7 @@ def _train(task: Task, device: str, allocation: Allocation | None) -> int:
 
         from fggp.running.run_cell import run_cell
         from fggp.training.malloc import keep_freed_memory
-        from fggp.training.train import Row, Stopped
+        from fggp.training.train import Row, Sizes, Stopped
 
     keep_freed_memory()
     cell = task.cell
@@ -94,8 +95,8 @@ def _train(task: Task, device: str, allocation: Allocation | None) -> int:
     warnings.formatwarning = lambda message, *where: f"fggp: {message}\n"  # a log needs no source
     with tqdm(desc=cell.id, unit=" steps", disable=not sys.stderr.isatty(), leave=False) as bar:
 
-        def report(row: Row) -> None:
-            tqdm.write(_line(row, last))
+        def report(row: Row, sizes: Sizes) -> None:
+            tqdm.write(line(row, last, sizes))
             sys.stdout.flush()
 
         def tick(done: int, steps: int) -> None:
@@ -160,12 +161,3 @@ def _named(options: argparse.Namespace) -> tuple[list[Task], str]:
     cell = known[options.id]
     out = run_path(folder(path), cell)
     return [Task(cell, prepare_data(path, study), out)], device_for(options, study)
-
-
-def _line(row: dict[str, Any], last: int) -> str:
-    loss = "     nan" if row["train_loss"] is None else f"{row['train_loss']:8.4f}"
-    return (
-        f"epoch {row['epoch']:>4}/{last}  lr {row['lr']:<8.4g} loss {loss}  "
-        f"correct: validation {row['validation_correct']:>6}, test {row['test_correct']:>6}  "
-        f"kept {row['kept']:>12,}"
-    )

@@ -39,11 +39,14 @@ MODULES = {
     "shrink": "shrink",
     "latency": "latency",
     "essential": "essential",
+    "schema": "schema",
+    "completion": "completion",
 }
 """The module of each verb, in the order of the help."""
 STUDY = {"filelock", "PIL", "pynvml", "packaging", "sklearn", "torchvision", "tqdm", "yaml"}
 ANALYSIS = {"jinja2", "matplotlib", "pandas", "scipy", "seaborn", "statsmodels", "tabulate"}
-"""The packages, by the names that are imported, of two extras of the installation."""
+COMPLETION = {"shtab"}
+"""The packages, by the names that are imported, of three extras of the installation."""
 CHECKOUT = Path(fggp.__file__).parents[2] / "Makefile"
 
 
@@ -87,7 +90,7 @@ def missing(error: ModuleNotFoundError) -> str:
     package = (error.name or "").partition(".")[0]
     if package in ("", "fggp"):
         raise error
-    extras = {"study": STUDY, "analysis": ANALYSIS}
+    extras = {"study": STUDY, "analysis": ANALYSIS, "completion": COMPLETION}
     extra = next((name for name, packages in extras.items() if package in packages), None)
     install = f"pip install '{f'fggp[{extra}]' if extra else 'fggp'}'"
     if CHECKOUT.is_file():

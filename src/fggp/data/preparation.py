@@ -8,7 +8,7 @@ from pathlib import Path
 import fggp.data.sources  # noqa: F401  registers the kinds
 from fggp.data.dataset import DataError, recorded_source, save
 from fggp.data.listing import changes, listed, write_listing
-from fggp.data.registry import Progress, Request, find
+from fggp.data.registry import Note, Progress, Request, find
 
 
 def prepare(
@@ -18,6 +18,7 @@ def prepare(
     *,
     root: Path | None = None,
     progress: Progress | None = None,
+    note: Note | None = None,
 ) -> Path:
     """Make the data set ``kind`` and save it to ``out``, unless ``out`` already holds it.
 
@@ -31,6 +32,7 @@ def prepare(
         root: data folder: where downloads go and are looked for, and what ``source`` is recorded
             relative to when it lies inside; the folder of ``out`` by default.
         progress: called now and then with the number of images done.
+        note: called with what the user should know of images that were used.
 
     Returns:
         ``out``.
@@ -45,7 +47,7 @@ def prepare(
         return out
     # Before the images are read, so that one that changes meanwhile is noticed next time.
     files = listed(source) if source is not None and source.exists() else {}
-    made = find(kind).read(Request(root, source, progress))
+    made = find(kind).read(Request(root, source, progress, note))
     save(replace(made, source=asked), out)
     if files:
         write_listing(files, out)

@@ -10,6 +10,7 @@ from fggp.data.dataset import DataError, Dataset
 from fggp.data.sizes import Size, recorded_size
 
 Progress = Callable[[int], None]
+Note = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,14 @@ class Request:
         root: the data folder.
         path: the folder or archive that ``data.path`` names; None where the kind needs none.
         progress: called now and then with the number of images done, if anything.
+        note: called with a line that the user should read, if anything.
 
     """
 
     root: Path
     path: Path | None = None
     progress: Progress | None = None
+    note: Note | None = None
 
 
 @dataclass(frozen=True)

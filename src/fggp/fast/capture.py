@@ -41,9 +41,9 @@ def capture(model: nn.Module) -> Network:
     reader = _Reader(modules)
     for node in graph.nodes:
         reader.read(node)
-    steps = fuse(reader.steps, reader.output)
-    weights = sum(prod(it.weight.shape) for it in reader.steps if isinstance(it, Convolve))
-    return Network(steps, reader.output, weights)
+    own = [it for it in reader.steps if isinstance(it, Convolve) and not it.copies]
+    weights = sum(prod(it.weight.shape) for it in own)
+    return Network(fuse(reader.steps, reader.output), reader.output, weights)
 
 
 def _check(model: nn.Module) -> None:

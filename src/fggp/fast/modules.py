@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from fggp.fast.refusal import CompileError
 from fggp.fast.steps import Convolve, Flatten, Floats, Kept, Pair, Pointwise, Pool, Step
+from fggp.models.zero_padded_shortcut import ZeroPaddedShortcut
 
 Make = Callable[[str, Any, int, int], Step | None]
 """Name in the model, module, source and output in; the step, or None where nothing is computed."""
@@ -128,6 +129,17 @@ def flatten(name: str, start: int, end: int, source: int, output: int) -> Step:
     return Flatten(name, source, output)
 
 
+def _pad(name: str, module: ZeroPaddedShortcut, source: int, output: int) -> Step:
+    """Return the step that copies channels and leaves others zero: a convolution of one pixel."""
+    inputs = np.arange(module.inputs)
+    shape = (module.outputs, module.inputs, 1, 1)
+    places = (inputs + module.before) * module.inputs + inputs
+    return Convolve(
+        name, source, output, weight=Kept(shape, places, np.ones(module.inputs)),
+        bias=np.zeros(module.outputs), stride=(module.stride, module.stride), copies=True,
+    )  # fmt: skip
+
+
 def _nothing(name: str, _: Any, source: int, output: int) -> None:
     return None
 
@@ -144,6 +156,7 @@ MODULES: dict[type[nn.Module], Make] = {
     nn.Identity: _nothing,
     nn.Dropout: _nothing,
     nn.Dropout2d: _nothing,
+    ZeroPaddedShortcut: _pad,
 }
 """Modules by their exact class: a subclass may compute something else."""
 

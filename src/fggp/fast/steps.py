@@ -90,6 +90,7 @@ class Convolve(Fusable):
         bias: (outputs,)
         stride: rows and columns between outputs.
         padding: rows and columns of zeros on each side.
+        copies: whether it only moves channels, by weights that the model does not have.
 
     """
 
@@ -97,6 +98,7 @@ class Convolve(Fusable):
     bias: Floats = field(default_factory=lambda: np.empty(0))
     stride: Pair = (1, 1)
     padding: Pair = (0, 0)
+    copies: bool = False
 
     @property
     def kept(self) -> int:
@@ -154,8 +156,8 @@ class Network:
 
     @property
     def convolutions(self) -> list[Convolve]:
-        """The steps that hold weights."""
-        return [it for it in self.steps if isinstance(it, Convolve)]
+        """The steps that hold weights of the model."""
+        return [it for it in self.steps if isinstance(it, Convolve) and not it.copies]
 
     @property
     def kept(self) -> int:

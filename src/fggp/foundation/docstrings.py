@@ -1,4 +1,4 @@
-"""What stands in a docstring: its first line, its text, its formula, its arguments."""
+"""The parts of a docstring: its first line, its text, its formula, its arguments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-HEADING = re.compile(r"^(Args|Formula|Returns|Raises):$")
+HEADING = re.compile(r"^(Args|Attributes|Formula|Returns|Raises):$")
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Docstring:
         summary: the first line.
         text: the paragraphs that belong to no section, each in one line.
         formula: the lines of the section "Formula", empty where there is none.
-        arguments: what the section "Args" says of each, in one line.
+        arguments: the text of the section "Args", or "Attributes", for each, in one line.
 
     """
 
@@ -37,7 +37,7 @@ def docstring(documented: Any) -> Docstring:
 def parse(text: str) -> Docstring:
     """Return the parts of a docstring, given without its indentation."""
     paragraphs: list[str] = []
-    sections: dict[str, list[str]] = {"Args": [], "Formula": []}
+    sections: dict[str, list[str]] = {"Args": [], "Attributes": [], "Formula": []}
     for block in _blocks(text.splitlines()):
         found = HEADING.match(block[0])
         if found:
@@ -45,7 +45,7 @@ def parse(text: str) -> Docstring:
         else:
             paragraphs.append(" ".join(block))
     summary, *rest = paragraphs or [""]
-    arguments = dict(_arguments(sections["Args"]))
+    arguments = dict(_arguments(sections["Args"])) | dict(_arguments(sections["Attributes"]))
     return Docstring(
         summary, tuple(rest), tuple(line.strip() for line in sections["Formula"]), arguments
     )

@@ -24,6 +24,10 @@ def decaying_mask(group: Annotated[int, Field(strict=True, ge=2)] = 64) -> Recip
     over the pruning window, and they get β times the gradient. The groups (as in sr-ste) are chosen
     anew at every step of the window and stay after it. One way to read the paper's mask decay:
     its form of the decay, and whether the choice goes on, are not stated in its abstract.
+
+    Args:
+        group: M, the weights of a group along the input channels.
+
     """
     rule = Choose(InGroups(magnitude, group))
     soft = Soft(leak=Linear(Fraction(1), Fraction(0)), straight=False)

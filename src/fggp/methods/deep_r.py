@@ -26,5 +26,11 @@ def deep_r(
     drawn evenly from all that sleep (scope "layer": from those of the same layer), where the
     official code with a global count draws their layers from given probabilities; the start is an
     ERK mask; weights have momentum, which waking clears, and decay as in every other method.
+
+    Args:
+        drift: how far active weights move toward zero in a step, times the learning rate.
+        noise: standard deviation of the noise of a step, times the learning rate.
+        scope: whether as many wake over all layers, or in each.
+
     """
     return Recipe(begin=fix_signs, rule=Rewire(drift, noise, scope), until=Fraction(1), period=1)

@@ -26,6 +26,11 @@ def dpf(
     is an ERK mask over the initial weights, which the first choice replaces. With scope "layer"
     all layers have the same sparsity. No official code is known; 16 is the period reported
     of the paper.
+
+    Args:
+        scope: over all layers, or in each at the same sparsity.
+        period: steps between two choices of the mask.
+
     """
     select = Largest(magnitude)
     rule = Choose(PerLayer(select) if scope == "layer" else select)

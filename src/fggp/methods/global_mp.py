@@ -18,6 +18,11 @@ def global_mp(floor: Share = Fraction(0), fine_tune: Share = Fraction(1, 2)) -> 
     last ``fine_tune`` of the training again, with the learning rates of those epochs (learning
     rate rewinding); in a loop of your own give the pruner a trained model. ``floor`` is the least
     share of each layer that is kept, by magnitude.
+
+    Args:
+        floor: least share of the weights of each layer to keep, by magnitude.
+        fine_tune: share of the training, its last part, that is repeated after pruning.
+
     """
     if not fine_tune:
         raise ValueError("fine_tune: 0 leaves nothing to train; set a share above 0")

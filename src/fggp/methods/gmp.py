@@ -23,6 +23,12 @@ def gmp(scope: Literal["global", "layer"] = "global", weights: Weights = "steppe
     every update, because of a strict threshold and a count rounded down, and all equal weights at
     the threshold go; its last update is the one before the end of the window; and it starts dense
     whatever the initial sparsity. Without ties the weights it keeps are among those kept here.
+
+    Args:
+        scope: over all layers, or in each by its share of the active weights.
+        weights: which |w| is compared: after the optimizer's step (stepped), or in the forward pass
+            before it (forward).
+
     """
     select = Largest(magnitude_at(weights))
     return Recipe(sparsity=Cubic, rule=PruneTo(PerLayer(select) if scope == "layer" else select))

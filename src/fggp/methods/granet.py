@@ -35,6 +35,11 @@ def granet(
     while the official growth then picks weights that are active, and loses some; and the ERK mask
     has exact counts instead of a draw for each weight. With its count and without ties, masks and
     weights agree with those of the official code.
+
+    Args:
+        drop_fraction: share of a layer's active weights that the first exchange drops.
+        final_drop_fraction: the same share at the end of the training.
+
     """
     exchange = DropGrow(magnitude, gradient, Cosine(drop_fraction, final_drop_fraction))
     rule = Sequence((PruneTo(Largest(magnitude)), exchange))

@@ -22,5 +22,9 @@ def grasp(temperature: Annotated[Ratio, Field(gt=0)] = Fraction(200)) -> Recipe:
     official code on purpose: the classifier is scored with the weights that are trained, not with
     others drawn for the scoring; halves of unequal size count in proportion to it; and the count
     is exact, ties going by index.
+
+    Args:
+        temperature: divisor of the outputs in the loss that is scored.
+
     """
     return Recipe(initial=Grasp(temperature))

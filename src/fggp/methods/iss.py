@@ -33,6 +33,11 @@ def iss(shrink: Share = Fraction(1, 20), scope: Literal["global", "layer"] = "gl
     smallest then is pruned for good. The sparse start is an ERK mask: weights off it start at zero.
     Differs from the official code on purpose: that shrinks the target's share from the first step
     on, the same in each layer, and knows one start. Its commands have the default of ``shrink``.
+
+    Args:
+        shrink: share of its value that a weight outside the mask loses in a step.
+        scope: over all layers, or in each at the same sparsity.
+
     """
     select = Largest(magnitude)
     choose = Choose(PerLayer(select) if scope == "layer" else select)

@@ -17,6 +17,10 @@ def magnitude_init(floor: Share = Fraction(5, 1000)) -> Recipe:
     How large a layer's weights are at initialisation is a choice of whoever initialises it, and
     without a floor whole layers go. Differs from the paper on purpose: ceil(floor·N_l) of the N_l
     weights of each layer are kept first; with ``floor`` 0 none are.
+
+    Args:
+        floor: least share of the weights of each layer to keep, by magnitude.
+
     """
     keep = PruneTo(Floored(Largest(magnitude), floor))
     return Recipe(initial=everything, begin=keep, floor=floor)

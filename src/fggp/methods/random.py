@@ -14,5 +14,9 @@ def random(distribution: Literal["erk", "uniform"] = "erk") -> Recipe:
         m_l = K_l of the N_l places of layer l, drawn once; ΣK_l = K
         erk: K_l ∝ the sum of the layer's dimensions, at most N_l; uniform: K_l ∝ N_l
 
+    Args:
+        distribution: how the kept weights are distributed over the layers: `erk` (Erdős–Rényi
+            kernel), or `uniform`, the same share in each.
+
     """
     return Recipe(initial=Random({"erk": erk, "uniform": uniform}[distribution]))

@@ -18,6 +18,11 @@ def rigl(drop_fraction: Share = Fraction(3, 10), until: Share = Fraction(3, 4)) 
     The share dropped falls to zero on a cosine that ends, as do the updates, after ``until`` of the
     training. Differs from the official code on purpose: the optimizer step of an update is not
     skipped, ties go by index instead of by noise, and the number dropped is rounded up.
+
+    Args:
+        drop_fraction: share of a layer's active weights that the first exchange drops.
+        until: share of the training after which exchanges end.
+
     """
     fraction = Cosine(drop_fraction, Fraction(0), over=until)
     return Recipe(rule=DropGrow(magnitude, gradient, fraction), until=until)

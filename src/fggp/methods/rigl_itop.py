@@ -28,6 +28,12 @@ def rigl_itop(
     Differs from the official code on purpose: of equal magnitudes no more are dropped than the
     share; a layer keeps its count where too few gradients differ from zero; and the ERK mask has
     exact counts instead of a draw for each weight. Otherwise an exchange is the same.
+
+    Args:
+        drop_fraction: share of a layer's active weights that the first exchange drops.
+        final_drop_fraction: the same share at the end of the training.
+        every: mask updates of the study per exchange.
+
     """
     fraction = Cosine(drop_fraction, final_drop_fraction)
     return Recipe(rule=DropGrow(magnitude, gradient, fraction), until=Fraction(1), every=every)

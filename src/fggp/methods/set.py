@@ -22,6 +22,10 @@ def set(drop_fraction: Share = Fraction(3, 10)) -> Recipe:
     grown as were dropped, where that draws for each weight, so that its count wanders; the share
     dropped is constant, as in the paper, where that lets it fall; and the ERK mask has exact
     counts. Without ties the weights dropped are the same.
+
+    Args:
+        drop_fraction: share of a layer's active weights that every exchange drops.
+
     """
     return Recipe(
         rule=DropGrow(magnitude, random_score, Constant(drop_fraction)), until=Fraction(1)

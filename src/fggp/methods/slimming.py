@@ -35,7 +35,7 @@ def slimming(
     training goes on after pruning instead of beginning another one.
 
     Args:
-        penalty: λ.
+        penalty: λ, the strength of the penalty on the scale factors.
         scope: "global" compares the filters of all groups; "uniform" keeps the same share of each.
         budget: what the sparsity is a share of: weights, or work, the multiplications of an image.
         multiple: channels of a group are a multiple of this, or all of them.

@@ -18,5 +18,9 @@ def snip(floor: Share = Fraction(0)) -> Recipe:
     is the least share of each layer, by the same score. Differs from the official code on purpose:
     biases are not pruned, weight decay is not part of the scored loss, the weights that are scored
     are those that are trained, and ties go by index.
+
+    Args:
+        floor: least share of the weights of each layer to keep, by the same score.
+
     """
     return Recipe(initial=Snip(floor), floor=floor)

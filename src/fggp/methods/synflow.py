@@ -21,5 +21,9 @@ def synflow(rounds: Annotated[int, Field(strict=True, ge=1)] = 100) -> Recipe:
     in float64 (it overflows float32 in deep networks), 100 rounds are the default as in the paper
     instead of 1, a pruned weight never returns, ties go by index, and every count is exact; one
     weight more or less in a round is enough for other weights to be kept in the end.
+
+    Args:
+        rounds: number of rounds.
+
     """
     return Recipe(initial=Synflow(rounds))

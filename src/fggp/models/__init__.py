@@ -1,4 +1,7 @@
-"""The networks, one file each, for square RGB images of 16 to 64 pixels."""
+"""The networks, one file each, for square RGB images of 16 to 64 pixels.
+
+Networks from outside the package are made by `fggp.models.open_networks`.
+"""
 
 from __future__ import annotations
 

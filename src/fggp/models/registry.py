@@ -4,7 +4,8 @@ A network's file is called as the network is in configurations, in letters and d
 from the listing of this folder, and a file is imported only when its network is built, so names are
 known without PyTorch.
 Beside ``NAME.py`` there may be a ``NAME.yaml`` with what trainings of the network cost, as
-`fggp.study.costs` reads it; a network without one has no estimates.
+`fggp.study.costs` reads it; a network without one is measured. Other files have an underscore in
+their names.
 """
 
 from __future__ import annotations

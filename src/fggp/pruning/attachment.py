@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
@@ -125,7 +124,8 @@ class Attachment:
     def called(self, *, replayed: bool) -> None:
         """Note that the pruner was called by hand; ``replayed``: for a step that calls no hooks."""
         replayed = replayed or self._forward.weight is not None
-        if not self._alone and not replayed and not self._ahead and _fresh(self._trained()):
+        unseen = not (self._alone or replayed or self._ahead or self._warned)
+        if unseen and _fresh(self._trained()):
             self._ahead = 1
         self._alone, self._expects, self._calls = 0, True, self._calls + 1
 
@@ -182,9 +182,13 @@ class _Mark:
 
 
 def _fresh(parameters: Sequence[Tensor]) -> bool:
-    """Whether all gradients that are there are finite, so that no scaler skips their step."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    return bool(gradients) and all(bool(torch.isfinite(_dense(g)).all()) for g in gradients)
+    """Whether all gradients that are there are finite, so that no scaler skips their step.
+
+    A finite sum has finite terms, and is the cheapest pass over them. A sum that overflows only
+    loses a warning.
+    """
+    sums = [_dense(p.grad).sum() for p in parameters if p.grad is not None]
+    return bool(sums) and all(bool(it.isfinite()) for it in sums)
 
 
 def _dense(gradient: Tensor) -> Tensor:

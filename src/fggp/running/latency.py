@@ -14,11 +14,14 @@ import torch
 from torch import nn
 
 from fggp.data.registry import size_of
-from fggp.fast.packed import read
+from fggp.fast.packed import module_of, read
 from fggp.fast.refusal import CompileError
 from fggp.fast.stopwatch import cores, times
 from fggp.foundation.errors import Failure
+from fggp.storage.packing import unpack
+from fggp.study.cell import Backbone
 from fggp.study.latency_file import Latency
+from fggp.study.networks import build
 from fggp.study.result_file import weights_path
 from fggp.study.study_folder import data_path, read_expected, run_path
 from fggp.training.device import choose_device
@@ -33,12 +36,14 @@ class Subject:
         name: of the cell or the file.
         path: of the packed weights.
         side: pixels of an image.
+        backbone: the network, where it is from outside the package; else its weights tell it.
 
     """
 
     name: str
     path: Path
     side: int
+    backbone: Backbone | None = None
 
 
 def subjects(study_folder: Path, only: str = "") -> list[Subject]:
@@ -59,7 +64,8 @@ def subjects(study_folder: Path, only: str = "") -> list[Subject]:
     for cell in cells:
         path = weights_path(run_path(study_folder, cell))
         if only in cell.id and path.exists():
-            found.setdefault(cell.name[:-1], Subject(cell.id, path, side))
+            foreign = cell.backbone if cell.backbone.source else None
+            found.setdefault(cell.name[:-1], Subject(cell.id, path, side, foreign))
     if not found:
         which = f" with {only!r} in its name" if only else ""
         raise Failure(
@@ -82,7 +88,7 @@ def measure(
         Failure: where its file cannot be read, or its network not be compiled.
 
     """
-    model = read(subject.path)
+    model = _network(subject)
     layers = [it for it in model.modules() if isinstance(it, nn.Conv2d | nn.Linear)]
     image = (_channels(layers, subject), subject.side, subject.side)
     found = times(model, image, threads=tuple(threads), rounds=rounds, tick=tick)
@@ -110,6 +116,15 @@ def measure(
         )
         for it in found
     ]  # fmt: skip
+
+
+def _network(subject: Subject) -> nn.Module:
+    if subject.backbone is None:
+        return read(subject.path)
+    weights = unpack(subject.path)
+    classes = next(len(it) for it in reversed(weights.values()) if it.ndim > 1)
+    into = build(subject.backbone, classes=classes, side=subject.side)
+    return module_of(weights, subject.path, into)
 
 
 def _channels(layers: Sequence[nn.Module], subject: Subject) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from fggp.data import load
 from fggp.foundation.errors import Failure
+from fggp.models.open_networks import origin as origin_of
 from fggp.running.cell_lock import locked
 from fggp.running.signals import stopping
 from fggp.running.slurm_allocation import Allocation
@@ -26,7 +26,7 @@ from fggp.training.gpu_use import gpu_use, torch_build
 from fggp.training.loop import Run, digest
 from fggp.training.provenance import now, provenance
 from fggp.training.speed import speed
-from fggp.training.train import Row, Tick, train
+from fggp.training.train import Report, Tick, train
 
 
 def run_cell(
@@ -37,7 +37,7 @@ def run_cell(
     device: str = "auto",
     allocation: Allocation | None = None,
     tick: Tick = lambda done, steps: None,
-    report: Callable[[Row], None] = lambda row: None,
+    report: Report = lambda row, sizes: None,
 ) -> bool:
     """Train a cell and write its result to ``out``; returns False where it was there already.
 
@@ -97,6 +97,8 @@ def run_cell(
             torch_build=torch_build(chosen.type),
             gpu=used or None,
         )
+        if cell.backbone.source is not None:
+            record["network"] = origin_of(cell.backbone.name, cell.backbone.source)
         record |= store.meter.record() | speed(tied, outcome, record["seconds"], chosen)
         write(make(tied, outcome, record), out)
         store.remove()

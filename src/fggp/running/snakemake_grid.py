@@ -18,6 +18,8 @@ from fggp.data.sizes import Size
 from fggp.foundation.errors import Failure
 from fggp.foundation.files import write_text
 from fggp.running.cell_lock import holder
+from fggp.running.countdown import work_of
+from fggp.running.snakemake_messages import NamedCells
 from fggp.study import costs
 from fggp.study.cell import Cell
 from fggp.study.cell_name import CellName
@@ -205,6 +207,13 @@ class Grid:
     def minutes(self, wildcards: Any, attempt: int) -> int:
         """Return the time to ask for, more on every attempt."""
         return costs.minutes(self.cell(wildcards), self.size, self.kind, attempt)
+
+    @property
+    def messages(self) -> NamedCells:
+        """The filter that names cells in Snakemake's messages."""
+        seeds = {rule: len(members) for rule, members in self.packs.items()}
+        device = costs.device_for(self.study.training)
+        return NamedCells(work_of(self._cells.values(), self.size, device), seeds)
 
     def settle(self) -> None:
         """Make the files agree with a configuration that changed since ``cells.json`` was written.

@@ -87,6 +87,7 @@ class Workers:
         stop: asked again and again whether to stop before that.
         cores: for each of the ``jobs``, the cores that its process is held to; empty for all.
         environment: added to that of each process.
+        trained: called with a task that was trained; returns what to print after its name.
 
     """
 
@@ -99,9 +100,10 @@ class Workers:
         stop: Callable[[], bool] = lambda: False,
         cores: Sequence[Set[int]] = (),
         environment: Mapping[str, str] | None = None,
+        trained: Callable[[Task], str] = lambda task: "",
     ) -> None:
         self.jobs, self.deadline, self.device, self.stop = jobs, deadline, device, stop
-        self.cores = list(cores)
+        self.cores, self.trained = list(cores), trained
         # Threads that wait actively would take the cores from the neighbours; and one training must
         # not requeue the job of all.
         own = {"OMP_WAIT_POLICY": "passive", REQUEUE: "no"}
@@ -128,7 +130,8 @@ class Workers:
                     for task, status in self._ended():
                         word = self._word(task, status)
                         bar.update(word == "trained")
-                        tqdm.write(f"{word:<8} {task.cell.id}")
+                        more = f"  {self.trained(task)}" if word == "trained" else ""
+                        tqdm.write(f"{word:<8} {task.cell.id}{more}".rstrip())
                         sys.stdout.flush()
                         if word == "stopped":
                             ended.waiting.append(task)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from math import floor
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationError,
     model_serializer,
     model_validator,
 )
 
 from fggp.foundation.exact import Ratio, Share
+from fggp.models.open_networks import check_source
 from fggp.models.registry import check_file, names
 from fggp.study.cell_name import CellName, sparsity_level, start_level
 
@@ -37,10 +40,9 @@ Flag = Annotated[bool, Field(strict=True)]
 Name = Annotated[
     str, Field(strict=True, pattern=r"^[a-z0-9]+(?:[.-][a-z0-9]+)*$", max_length=LONGEST_NAME)
 ]
-if TYPE_CHECKING:
-    BackboneName = str
-else:  # the same errors as of any other fixed choice
-    BackboneName = Annotated[Literal[names()], BeforeValidator(check_file)]
+BackboneName = Annotated[str, Field(strict=True), BeforeValidator(check_file)]
+NetworkSource = Annotated[str, Field(strict=True), AfterValidator(check_source)]
+Stem = Literal["small"]
 Initialization = Literal["fan-in", "fan-out"]
 LayerName = Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_NAME)]
 
@@ -73,13 +75,30 @@ class Backbone(Record):
     """A network, the factor on its channel numbers, and how its convolutions are initialized.
 
     ``initialization`` is None for the network's own: fan-out in VGG-19, PyTorch's in ResNet-50. See
-    `fggp.training.initialization`.
+    `fggp.training.initialization`. ``source`` is where a network from outside the package comes
+    from, and ``stem`` its first layers where they are replaced; see `fggp.models.open_networks`.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"initialization"})
+    later: ClassVar[frozenset[str]] = frozenset({"initialization", "source", "stem"})
     name: BackboneName
     width: Width
     initialization: Initialization | None = None
+    source: NetworkSource | None = None
+    stem: Stem | None = None
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Self:
+        if self.source is None and self.name not in names():
+            expected = " or ".join(map(repr, names()))
+            wrong: Any = {"type": "literal_error", "loc": ("name",), "input": self.name}
+            wrong["ctx"] = {"expected": expected}
+            raise ValidationError.from_exception_data("Backbone", [wrong])
+        return self
+
+    @property
+    def full_name(self) -> str:
+        """The name, and for a network from outside the package its source."""
+        return self.name if self.source is None else f"{self.name} of {self.source}"
 
 
 class Images(Record):
@@ -96,7 +115,27 @@ class Images(Record):
 
 
 class Training(Record):
-    """The training protocol; the defaults are those of the GraNet comparison (Liu et al. 2021)."""
+    """The training protocol; the defaults are those of the GraNet comparison (Liu et al. 2021).
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images per step. The last, smaller batch of an epoch is kept.
+        lr: learning rate of the first epochs.
+        lr_milestones: shares of the epochs after which the learning rate falls.
+        lr_decay: factor on the learning rate at each milestone.
+        momentum: momentum of SGD.
+        nesterov: whether the momentum is Nesterov's.
+        weight_decay: weight decay, on all parameters.
+        label_smoothing: label smoothing of the cross-entropy.
+        pad: pixels of padding for the random crop; 0 for no crop.
+        pad_mode: `reflect` mirrors the image, `zero` pads with black.
+        flip: whether images are flipped at random, horizontally.
+        precision: `fp32`, `tf32` or `bf16` (autocast).
+        layout: memory layout of tensors. `channels_last` is faster on CPUs; `by_stage` is that with
+            whole planes in the last stages of VGG-19, faster still.
+        threads: CPU threads of one training.
+
+    """
 
     later: ClassVar[frozenset[str]] = frozenset({"label_smoothing", "pad_mode"})
     epochs: Count = 160
@@ -119,17 +158,24 @@ class Training(Record):
 class Pruning(Record):
     """When masks are updated: every so many steps, from one epoch to another; and which layers.
 
-    The window ends after ``end_epoch`` epochs or, where that is None, after the share ``end_share``
-    of all steps. ``dense`` names layers that are never pruned (see `fggp.pruning.dense_layers`).
-    Their weights count as kept and stay in the base of the target.
+    Attributes:
+        update_every: steps between two mask updates.
+        begin_epoch: epoch after which the pruning window begins. In the window the sparsity rises
+            from its initial value to the target.
+        end_epoch: epoch after which the window ends; the last update meets the target exactly.
+        end_share: end of the window as a share of all steps, instead of `end_epoch`.
+        dense: layers that are never pruned: `first`, or names of layers that every backbone of the
+            study has. Their weights count as kept and stay in the base of the target, so that a
+            target means the same number of weights with and without dense layers.
+
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"end_share", "dense"})
     update_every: Count = 1000
     begin_epoch: Index = 0
     end_epoch: Count | None = 80
-    end_share: Annotated[Share, Field(gt=0)] | None = None
-    dense: tuple[LayerName, ...] = ()
+    end_share: Annotated[Share, Field(gt=0)] | None = Field(default=None, examples=[0.8])
+    dense: tuple[LayerName, ...] = Field(default=(), examples=[["first"]])
 
     @model_validator(mode="before")
     @classmethod

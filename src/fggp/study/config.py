@@ -17,8 +17,10 @@ from fggp.foundation.validation import Complaint, ConfigError, nearest, of_file,
 from fggp.methods import METHODS
 from fggp.methods.plugins import load_plugins
 from fggp.methods.registry import LIST
-from fggp.study.cell import Backbone, BackboneName, Cell, Images, MethodSettings
+from fggp.models.open_networks import locate
+from fggp.study.cell import Cell, Images, MethodSettings
 from fggp.study.config_limits import check_fit
+from fggp.study.config_networks import misfits, unsound_networks
 from fggp.study.config_records import BackboneBlock, Data, Study
 from fggp.study.config_values import unsound, unsound_starts
 from fggp.study.yaml_files import check_name, read_study
@@ -41,12 +43,32 @@ def load(path: Path) -> Study:
         methods, refused = _methods(raw.get("methods"), [it.text for it in complaints])
         if study is None or refused:
             raise ConfigError(*complaints, *refused)
-        wrong = [*unsound(study), *unsound_starts(study, methods)]
+        found = {"backbones": _located(study, path.parent), "plugins": plugins}
+        study = study.model_copy(update=found)
+        size = SOURCES[study.data.kind].size
+        wrong = [*unsound_networks(study, methods, size)]
+        # Layers of networks are looked up where these can be made.
+        wrong += [*([] if wrong else unsound(study)), *unsound_starts(study, methods)]
         if wrong:
             raise ConfigError(*wrong)
-        study = study.model_copy(update={"methods": methods, "plugins": plugins})
-        check_size(study, SOURCES[study.data.kind].size)
+        study = study.model_copy(update={"methods": methods})
+        check_size(study, size)
     return study
+
+
+def _located(study: Study, folder: Path) -> dict[str, BackboneBlock]:
+    """Return the networks of a study with the files of their modules as seen from here."""
+    found, wrong = {}, []
+    for name, block in study.backbones.items():
+        try:
+            source = None if block.source is None else locate(block.source, folder)
+        except Failure as error:
+            wrong.append(f"backbones.{name}.source: {error}")
+        else:
+            found[name] = block.model_copy(update={"source": source})
+    if wrong:
+        raise ConfigError(*wrong)
+    return found
 
 
 def _plugins(raw: Any, folder: Path) -> tuple[str, ...]:
@@ -78,6 +100,8 @@ def _methods(raw: Any, known: list[str]) -> tuple[dict[str, Any], list[Complaint
 def check_size(study: Study, size: Size) -> None:
     """Check a study against its images, where their number is known; raises ConfigError."""
     if size.known:
+        if wrong := list(misfits(study, size)):
+            raise ConfigError(*wrong)
         for name, block in study.backbones.items():
             check_fit(_cells_of(study, study.seeds[0], name, block), size)
 
@@ -91,7 +115,7 @@ def cells(study: Study) -> list[Cell]:
     ]
 
 
-def _cells_of(study: Study, seed: int, name: BackboneName, block: BackboneBlock) -> Iterator[Cell]:
+def _cells_of(study: Study, seed: int, name: str, block: BackboneBlock) -> Iterator[Cell]:
     training = study.training.model_copy(update={"lr": block.lr} if block.lr else {})
     ordered = sorted(
         study.methods.items(), key=lambda item: METHODS[item[1]["name"]].starts != "none"
@@ -99,9 +123,7 @@ def _cells_of(study: Study, seed: int, name: BackboneName, block: BackboneBlock)
     for label, method in ordered:
         for sparsity, start in _settings(study, method["name"]):
             yield Cell(
-                backbone=Backbone(
-                    name=name, width=block.width, initialization=block.initialization
-                ),
+                backbone=block.backbone(name),
                 data=Images(**study.data.model_dump(include={"name", "validation", "train"})),
                 label=label,
                 method=MethodSettings(**method),

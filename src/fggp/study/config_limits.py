@@ -103,7 +103,7 @@ def _single(cell: Cell, images: int, side: int) -> Iterator[str]:
     # Gradient signal preservation takes the halves of a batch by themselves.
     halved = images in (2, 3) and isinstance(recipe_of(cell).initial, Grasp)
     backbone = cell.backbone
-    if not (alone or halved) or trains_on_one_image(backbone.name, backbone.width, side):
+    if not (alone or halved) or trains_on_one_image(backbone, side):
         return
     why = f"on which {backbone.name} cannot train: its batch normalization sees one value there"
     if not alone:

@@ -11,6 +11,7 @@ from fggp.foundation.validation import nearest
 from fggp.study.cell import MethodSettings
 from fggp.study.config_records import Study
 from fggp.study.dependencies import DENSE, from_trained
+from fggp.study.networks import shapes_alone
 
 
 def unsound(study: Study) -> Iterator[str]:
@@ -85,14 +86,10 @@ def _dense(study: Study) -> Iterator[str]:
     """Check the names of layers in every backbone; needs PyTorch where there is one but `first`."""
     if not set(study.pruning.dense) - {"first"}:
         return
-    import torch
-
-    from fggp.models import build
     from fggp.pruning.dense_layers import DenseLayers, named_layers
 
     for name, block in study.backbones.items():
-        with torch.device("meta"):
-            model = build(name, width=block.width)
+        model = shapes_alone(block.backbone(name))
         try:
             layers = DenseLayers(model, None, named_layers(model, study.pruning.dense))
         except ValueError as error:

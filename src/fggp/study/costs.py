@@ -2,8 +2,9 @@
 
 What `gpu-check` measured on a GPU goes before the figures on record. Those of devices are in
 ``costs.yaml``, those of a network in the file beside it (`fggp.models.registry.costs_path`), each
-with its source. All that is made of them is an estimate and says so. A network without figures has
-no estimate: what returns None here is not known.
+with its source. All that is made of them is an estimate and says so. A network without figures is
+measured (`fggp.study.networks.measured`), and its work says how long it takes. What returns None
+here is not known.
 """
 
 from __future__ import annotations
@@ -20,18 +21,20 @@ import yaml
 
 from fggp.data.sizes import Size
 from fggp.foundation.errors import Failure
+from fggp.foundation.quantities import prefixed
 from fggp.foundation.validation import nearest
 from fggp.methods import METHODS
 from fggp.models.registry import costs_path
 from fggp.pruning.deep_rewiring import Rewire
 from fggp.pruning.recipe import Recipe
 from fggp.pruning.timing import epochs_of
-from fggp.study import gpu_measurements
-from fggp.study.cell import Cell, Training, canonical
+from fggp.study import gpu_measurements, networks
+from fggp.study.cell import Backbone, Cell, Training, canonical
 from fggp.study.gpu_measurements import Measured, StepTime, model_name
+from fggp.study.networks import SIDE
 
-SIDE = 32
-"""Pixels along the side of the images that the rates are about."""
+LIKE = "resnet50"
+"""The network whose pace, by its work, is that of networks without rates."""
 FORWARD = 1 / 3
 """The share of a training image that an evaluated one costs."""
 BASE_MB = 1500
@@ -48,6 +51,9 @@ SLOWER = 6
 """How many times slower than the estimate a training may be before its time limit stops it."""
 STATE_BYTES = 16
 """Per weight: itself, gradient, momentum, mask and a spare copy, each of four bytes at most."""
+BESIDE_SAVED = 1.5
+"""What a step needs by what is saved for the backward pass: for VGG-19 and ResNet-50, by their
+figures on record, 1.4 and 1.55."""
 PACKED_BYTES = 4.3
 """Per kept weight in a packed file: 1.75 MB for 400 000."""
 
@@ -145,17 +151,43 @@ def rate(device: Device, backbone: str, width: float, precision: str) -> Rate | 
     return min(rows, key=lambda row: abs(log(row.width / width)), default=None)
 
 
-def rate_of(cell: Cell, device: Device) -> Rate | None:
-    """Return the rate for a cell, measured or else on record; None without any."""
-    backbone = cell.backbone
-    recorded = rate(device, backbone.name, float(backbone.width), cell.training.precision)
+def on_record(backbone: Backbone) -> bool:
+    """Whether the costs of a network are on record."""
+    return backbone.source is None and costs_path(backbone.name).exists()
+
+
+def rate_of(cell: Cell, device: Device, side: int = SIDE) -> Rate | None:
+    """Return the rate for a cell on images of a side; None without any.
+
+    It is measured on the device, or else on record, or else follows from the work of the network.
+    """
+    recorded = _rate_without_gpu_check(cell, device, side)
     return _measured_rate(cell, device, recorded) or recorded
+
+
+def _rate_without_gpu_check(cell: Cell, device: Device, side: int) -> Rate | None:
+    backbone, precision = cell.backbone, cell.training.precision
+    if on_record(backbone):
+        return rate(device, backbone.name, float(backbone.width), precision)
+    found = networks.measured(backbone, side)
+    if found is None or not found.macs:
+        return None
+    work, whole = found.macs / (side / SIDE) ** 2, int(_figures(LIKE)["macs"])
+    like = rate(device, LIKE, (work / whole) ** 0.5, precision)
+    if like is None:
+        return None
+    image = like.image * work / (whole * like.width**2)
+    source = (
+        f"estimate from the {prefixed(2 * found.macs, 'FLOP')} of a forward pass, at the pace of "
+        f"{LIKE}"
+    )
+    return Rate(float(backbone.width), image, like.step, source)
 
 
 def step_milliseconds(cell: Cell, side: int, device: Device) -> float | None:
     """Return the milliseconds of a training step by the figures on record; None without any."""
     backbone, training = cell.backbone, cell.training
-    row = rate(device, backbone.name, float(backbone.width), training.precision)
+    row = _rate_without_gpu_check(cell, device, side)
     if row is None:
         return None
     work = (float(backbone.width) / row.width) ** 2 * (side / SIDE) ** 2
@@ -182,7 +214,7 @@ def epoch_seconds(cell: Cell, size: Size, device: Device) -> float | None:
 
     """
     width, training = float(cell.backbone.width), cell.training
-    row = rate_of(cell, device)
+    row = rate_of(cell, device, size.side)
     if row is None:
         return None
     work = (width / row.width) ** 2 * (size.side / SIDE) ** 2
@@ -225,11 +257,9 @@ def needed_mb(cell: Cell, size: Size, *, recorded: bool = False) -> float | None
     ``recorded`` is with the CUDA graphs of a GPU, which keep what a step takes and are made only
     where as much stays free. Soft masking has none.
     """
-    figures, weights = _figures(cell.backbone.name), parameters(cell)
-    if weights is None or "activations_mb" not in figures:
+    weights, each = parameters(cell, size.side), _activations_mb(cell.backbone, size.side)
+    if weights is None or each is None:
         return None
-    each = float(figures["activations_mb"])
-    each *= float(cell.backbone.width) * (size.side / SIDE) ** 2
     soft = _recipe(cell).soft is not None
     images = cell.training.batch_size * each * (2 if recorded and not soft else 1)
     state = weights * STATE_BYTES * (2 if soft else 1) / 1e6
@@ -253,7 +283,7 @@ def disk_bytes(cell: Cell, size: Size) -> int | None:
 
     None where the number of weights is not known.
     """
-    weights = parameters(cell)
+    weights = parameters(cell, size.side)
     if weights is None:
         return None
     kept = weights * float(1 - cell.sparsity)
@@ -261,12 +291,12 @@ def disk_bytes(cell: Cell, size: Size) -> int | None:
     return round(2 * result + 130 * epochs(cell) + 20 * size.test + PACKED_BYTES * kept)
 
 
-def checkpoint_bytes(cell: Cell) -> int | None:
+def checkpoint_bytes(cell: Cell, side: int = SIDE) -> int | None:
     """Return what the checkpoint of a running cell takes, the one that replaces it included.
 
     None where the number of weights is not known.
     """
-    weights = parameters(cell)
+    weights = parameters(cell, side)
     return None if weights is None else 2 * STATE_BYTES * weights
 
 
@@ -275,17 +305,29 @@ def study_bytes(ahead: Sequence[Cell], size: Size, at_once: int) -> int | None:
 
     None where the number of weights of one is not known.
     """
-    each = [(disk_bytes(cell, size), checkpoint_bytes(cell)) for cell in ahead]
+    each = [(disk_bytes(cell, size), checkpoint_bytes(cell, size.side)) for cell in ahead]
     known = [(left, checkpoint) for left, checkpoint in each if left is not None and checkpoint]
     if len(known) < len(each):
         return None
     return sum(left for left, _ in known) + at_once * max((it for _, it in known), default=0)
 
 
-def parameters(cell: Cell) -> int | None:
+def parameters(cell: Cell, side: int = SIDE) -> int | None:
     """Return about how many weights and biases a network has; None where that is not known."""
+    if not on_record(cell.backbone):
+        found = networks.measured(cell.backbone, side)
+        return None if found is None else found.parameters
     whole = _figures(cell.backbone.name).get("parameters")
     return None if whole is None else round(int(whole) * float(cell.backbone.width) ** 2)
+
+
+def _activations_mb(backbone: Backbone, side: int) -> float | None:
+    """Return what an image of a side takes in a training step; None where that is not known."""
+    if not on_record(backbone):
+        found = networks.measured(backbone, side)
+        return None if found is None else BESIDE_SAVED * found.activations_mb
+    each = _figures(backbone.name).get("activations_mb")
+    return None if each is None else float(each) * float(backbone.width) * (side / SIDE) ** 2
 
 
 def _measured_rate(cell: Cell, device: Device, recorded: Rate | None) -> Rate | None:
@@ -303,7 +345,7 @@ def _measured_rate(cell: Cell, device: Device, recorded: Rate | None) -> Rate | 
         rows = [
             it
             for it in measured.steps
-            if (it.backbone, it.precision) == (cell.backbone.name, training.precision)
+            if (it.backbone, it.precision) == (cell.backbone.full_name, training.precision)
         ]
         if rows and _checked_device(measured).name == device.name:
             row = min(rows, key=distance)

@@ -176,6 +176,14 @@ class GpuUse(Block):
     replayed_steps: AtLeast0
 
 
+class NetworkOrigin(Block):
+    """Where a network from outside the package came from: a version, or the digest of its file."""
+
+    source: str
+    version: str | None = None
+    sha256: Digest | None = None
+
+
 class Provenance(Block):
     """Where, when and with what; older results lack speed, energy, build and GPU use.
 
@@ -194,6 +202,7 @@ class Provenance(Block):
     torch_build: TorchBuild | None = None
     gpu: GpuUse | None = None
     code_sha256: Digest
+    network: NetworkOrigin | None = None
     energy_joules: Real | None = None
     counter_joules: Real | None = None
     energy_shared: bool | None = None

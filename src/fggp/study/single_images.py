@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import cache
+
+from fggp.foundation.errors import Failure
+from fggp.study.cell import Backbone
+from fggp.study.networks import shapes_alone
 
 
 @cache
-def trains_on_one_image(name: str, width: Fraction, side: int) -> bool:
+def trains_on_one_image(backbone: Backbone, side: int) -> bool:
     """Whether a network takes a training step on one square image of so many pixels.
 
     Batch normalization cannot where it sees one value of each channel, since that has no spread.
@@ -16,13 +19,11 @@ def trains_on_one_image(name: str, width: Fraction, side: int) -> bool:
     """
     import torch
 
-    from fggp.models import build
-
     try:
-        with torch.device("meta"):
-            build(name, width=width).train()(torch.empty(1, 3, side, side))
+        model = shapes_alone(backbone, side=side).train()
+        model(torch.empty(1, 3, side, side, device="meta"))
     except ValueError as error:
         return "more than 1 value per channel" not in str(error)
-    except (NotImplementedError, RuntimeError, TypeError):
+    except (Failure, NotImplementedError, RuntimeError, TypeError):
         pass
     return True

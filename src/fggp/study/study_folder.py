@@ -16,6 +16,7 @@ from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
 from fggp.foundation.validation import of_file
 from fggp.methods.plugins import load_plugins
+from fggp.models.open_networks import register_files
 from fggp.study.cell import Cell, MethodSettings
 from fggp.study.config import Data, Study, cells, check_size
 from fggp.study.stored_results import filled_method, stored_cell, with_earlier
@@ -123,9 +124,13 @@ def read_configuration(study_folder: Path) -> dict[str, Any]:
 def _filled(configuration: dict[str, Any]) -> dict[str, Any]:
     """Return a stored configuration with the settings that are newer than it.
 
-    Methods from outside the package are imported first, where their files are here.
+    Methods from outside the package are imported first, where their files are here, and networks
+    are found by the names of their modules.
     """
     load_plugins(it for it in configuration.get("plugins", ()) if Path(it).exists())
+    sources = (it.get("source") or "" for it in configuration.get("backbones", {}).values())
+    files = (Path(it.rpartition(":")[0]) for it in sources)
+    register_files(it for it in files if it.suffix == ".py" and it.exists())
     configuration = with_earlier(Study, configuration)
     methods = {
         label: filled_method(MethodSettings(**own)).model_dump() if "name" in own else own

@@ -14,11 +14,10 @@ from fggp.data import Dataset, split
 from fggp.data.batches import Batches, EvaluationBatches, evaluation_batches
 from fggp.foundation.exact import kept_count
 from fggp.foundation.random_streams import stream
-from fggp.models import build
-from fggp.models.registry import find
 from fggp.pruning.filters.positions import output_positions
 from fggp.pruning.prunable import prunable
 from fggp.study.cell import Cell
+from fggp.study.networks import SIDE, build, shapes_alone, whole_planes_after
 from fggp.study.protocol import recipe_of
 from fggp.training.initialization import initialize
 from fggp.training.loss import best_constant
@@ -57,7 +56,7 @@ def parts_of(cell: Cell, dataset: Dataset, device: torch.device) -> Parts:
     }
     occurrences = np.bincount(dataset.train_labels[train], minlength=len(dataset.classes))
     return Parts(
-        model=network_of(cell, len(dataset.classes), device),
+        model=network_of(cell, len(dataset.classes), device, dataset.size.side),
         batches=_training_batches(cell, dataset, train, device),
         held_out={name: in_order(cell, dataset, *them, device) for name, them in sets.items()},
         scoring=scoring_batches(cell, dataset, train, device),
@@ -66,26 +65,25 @@ def parts_of(cell: Cell, dataset: Dataset, device: torch.device) -> Parts:
     )
 
 
-def network_of(cell: Cell, classes: int, device: torch.device) -> nn.Module:
+def network_of(cell: Cell, classes: int, device: torch.device, side: int = SIDE) -> nn.Module:
     """Build the backbone on the CPU from its own stream, leaving the global one as it was."""
-    name, width = cell.backbone.name, cell.backbone.width
+    backbone = cell.backbone
     if recipe_of(cell).narrow:
-        keep = kept_count(weights(name, width, classes), cell.sparsity)
-        width = narrower(name, width, classes, keep)
+        keep = kept_count(weights(backbone, classes, side), cell.sparsity)
+        backbone = narrower(backbone, classes, keep, side)
     seed = int(stream(cell.seed, "weights").integers(2**63))
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it seeds the devices too, and nothing would bring these back.
         torch.default_generator.manual_seed(seed)
-        model = build(name, width=width, classes=classes)
-        if cell.backbone.initialization is not None:
-            initialize(model, cell.backbone.initialization)
-    return arrange(model.to(device), cell.training.layout, find(name).whole_planes_after)
+        model = build(backbone, classes=classes, side=side)
+        if backbone.initialization is not None:
+            initialize(model, backbone.initialization)
+    return arrange(model.to(device), cell.training.layout, whole_planes_after(backbone))
 
 
 def full_macs(cell: Cell, classes: int, shape: Sequence[int]) -> int:
     """Return the multiply-accumulates of one image through the backbone at its full width."""
-    with torch.device("meta"):
-        model = build(cell.backbone.name, width=cell.backbone.width, classes=classes)
+    model = shapes_alone(cell.backbone, classes=classes, side=shape[-1])
     positions = output_positions(model, shape)
     return sum(positions[name] * p.numel() for name, p in prunable(model).items())
 

@@ -19,12 +19,19 @@ def connected(model: nn.Module, masks: Mapping[str, Tensor], shape: Sequence[int
     looks past the edge of a 1×1 map leads nowhere. Without a path the output is the same for every
     image, whatever values the weights, biases and statistics take.
 
+    In a network where that is not so with all weights, as layer normalisation gives zeros for a
+    constant image, no path can be said to be missing.
+
     Args:
         model: of convolutions, linear layers, batch normalisation, ReLU, pooling and sums.
         masks: bool, by the name of the parameter; parameters without one are whole.
         shape: of one image, without the batch.
 
     """
+    return _leads(model, masks, shape) or not _leads(model, {}, shape)
+
+
+def _leads(model: nn.Module, masks: Mapping[str, Tensor], shape: Sequence[int]) -> bool:
     shadow = copy.deepcopy(model).cpu().double().eval()
     for path, module in shadow.named_modules():
         for name, parameter in module.named_parameters(recurse=False):

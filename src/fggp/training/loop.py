@@ -29,14 +29,16 @@ from fggp.study.verdict import COMPLETED, Sign, failure
 from fggp.training import build
 from fggp.training.connectivity import connected
 from fggp.training.diagnostics import Diagnostics
+from fggp.training.forward_seed import seed_forward
 from fggp.training.loss import loss_of
 from fggp.training.optimizer import optimizer_of
 from fggp.training.outputs import OutputSummary
 from fggp.training.small_dense import weights
-from fggp.training.step import Row, Step
+from fggp.training.step import Row, Sizes, Step
 from fggp.training.torch_settings import autocast
 
 Tick = Callable[[int, int], None]
+Report = Callable[[Row, Sizes], None]
 
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong
@@ -74,6 +76,8 @@ class Run:
             self.model.load_state_dict(trained)
         self.optimizer = optimizer_of(self.model, training)
         method = method_of(cell, len(self.batches))
+        if cell.backbone.source is not None:
+            seed_forward(cell.seed, 0)  # methods may score weights by a forward pass
         try:
             self.pruner = Pruner(
                 self.model,
@@ -126,6 +130,11 @@ class Run:
         self.epoch, self.step = self.epoch + 1, 0
         self.train_step.loss.zero_()
         return row
+
+    @property
+    def sizes(self) -> Sizes:
+        """What the counts in the record of an epoch are out of."""
+        return Sizes(self.images["validation"], self.images["test"], self.pruner.total)
 
     @property
     def replayed_steps(self) -> int:
@@ -209,7 +218,7 @@ class Run:
         """Return what the training came to."""
         layers, epochs = self.pruner.layers("masks"), [Epoch(**row) for row in self.epochs]
         parameters = dict(self.model.named_parameters())
-        total = weights(self.cell.backbone.name, self.cell.backbone.width, self.classes)
+        total = weights(self.cell.backbone, self.classes, self.shape[-1])
         work = self.diagnostics.outcome(self._keep_logits)
         if recipe_of(self.cell).narrow:
             work["dense_macs"] = build.full_macs(self.cell, self.classes, self.shape)

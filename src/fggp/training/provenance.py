@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fggp.methods.plugins import plugin_files
+from fggp.models.open_networks import network_files
 
 PACKAGES = ("fggp", "numpy", "torch", "torchvision")
 TRAINS = {"foundation", "pruning", "methods", "models", "data", "study", "training"}
@@ -88,7 +89,7 @@ def provenance(
 def code_digest() -> str:
     """Return the digest of the source files that decide what a training comes to.
 
-    Files of methods from outside the package are among them, where a study names some.
+    Files of methods and networks from outside the package are among them, where a study names some.
     """
     digest = hashlib.sha256()
     root = Path(__file__).parents[1]
@@ -97,7 +98,7 @@ def code_digest() -> str:
         beside = {"/".join(relative.with_suffix("").parts[:2])} & BESIDE
         if relative.parts[0] in TRAINS and not beside:
             digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes())
-    for path in plugin_files():
+    for path in (*plugin_files(), *network_files()):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

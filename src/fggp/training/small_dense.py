@@ -5,27 +5,28 @@ from __future__ import annotations
 from bisect import bisect_right
 from fractions import Fraction
 
-import torch
-
-from fggp.models import build
+from fggp.pruning.prunable import prunable
+from fggp.study.cell import Backbone
+from fggp.study.networks import SIDE, shapes_alone
 
 STEPS = 1000
 
 
-def weights(name: str, width: Fraction, classes: int) -> int:
+def weights(backbone: Backbone, classes: int, side: int = SIDE) -> int:
     """Return N, the number of prunable weights of a backbone, without making it."""
-    with torch.device("meta"):
-        model = build(name, width=width, classes=classes)
-    return sum(p.numel() for p in model.parameters() if p.ndim > 1)
+    model = shapes_alone(backbone, classes=classes, side=side)
+    return sum(p.numel() for p in prunable(model).values())
 
 
-def narrower(name: str, width: Fraction, classes: int, keep: int) -> Fraction:
-    """Return the widest factor, in thousandths of ``width``, with at most ``keep`` weights.
+def narrower(backbone: Backbone, classes: int, keep: int, side: int = SIDE) -> Backbone:
+    """Return the widest network, in thousandths of its width, with at most ``keep`` weights.
 
     Where even one channel per layer is more than that, it is the narrowest there is.
     """
+
+    def of(step: int) -> Backbone:
+        return backbone.model_copy(update={"width": backbone.width * Fraction(step, STEPS)})
+
     steps = range(1, STEPS + 1)
-    fits = bisect_right(
-        steps, keep, key=lambda n: weights(name, width * Fraction(n, STEPS), classes)
-    )
-    return width * Fraction(max(1, fits), STEPS)
+    fits = bisect_right(steps, keep, key=lambda step: weights(of(step), classes, side))
+    return of(max(1, fits))

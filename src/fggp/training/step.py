@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +11,19 @@ from fggp.pruning.pruner import Pruner
 from fggp.study.cell import Cell
 from fggp.training.cuda_graphs import Replay, recorder
 from fggp.training.diagnostics import Diagnostics
+from fggp.training.forward_seed import seed_forward
 from fggp.training.loss import loss_of
 from fggp.training.torch_settings import autocast
 
 Row = dict[str, Any]
+
+
+class Sizes(NamedTuple):
+    """What the counts of an epoch are out of: images, and prunable weights."""
+
+    validation: int
+    test: int
+    prunable: int
 
 
 class Step:
@@ -42,6 +51,7 @@ class Step:
         diagnostics: Diagnostics,
     ) -> None:
         self._training, self._update_every = cell.training, cell.pruning.update_every
+        self._seed, self._foreign = cell.seed, cell.backbone.source is not None
         self._model, self._optimizer = model, optimizer
         self._loss = loss_of(cell.training)
         self._device = next(model.parameters()).device
@@ -70,6 +80,8 @@ class Step:
 
     def __call__(self, x: Tensor, y: Tensor) -> None:
         """Train on a batch: images (B, 3, H, W), labels (B,)."""
+        if self._foreign:
+            seed_forward(self._seed, self._pruner.steps)
         leak = self._pruner.leak
         self._descend(x, y, soft=leak is not None)  # forward, backward, optimizer
         update = self._pruner.step(masked=leak is None)

@@ -13,11 +13,11 @@ from torch import Tensor
 from fggp.data import Dataset
 from fggp.study.cell import Cell
 from fggp.study.outcome import Outcome
-from fggp.training.loop import Run, Stopped, Tick
-from fggp.training.step import Row
+from fggp.training.loop import Report, Run, Stopped, Tick
+from fggp.training.step import Row, Sizes
 from fggp.training.torch_settings import arithmetic
 
-__all__ = ["Row", "Stopped", "Store", "Tick", "train"]
+__all__ = ["Report", "Row", "Sizes", "Stopped", "Store", "Tick", "train"]
 
 
 PAUSE = 50
@@ -44,7 +44,7 @@ def train(
     trained: Mapping[str, Tensor] | None = None,
     stop: Callable[[], bool] = lambda: False,
     tick: Tick = lambda done, steps: None,
-    report: Callable[[Row], None] = lambda row: None,
+    report: Report = lambda row, sizes: None,
     finish: Callable[[Run], None] = lambda run: None,
 ) -> Outcome:
     """Train a cell, or continue it, and return its outcome.
@@ -57,7 +57,7 @@ def train(
         trained: state of the dense network of the same seed, where the method starts from it.
         stop: asked before every step whether to stop.
         tick: called after every step with the steps done and those of the whole training.
-        report: called with the record of every finished epoch.
+        report: called with the record of every finished epoch, and what its counts are out of.
         finish: called with the finished training, to keep more of it than its outcome.
 
     Raises:
@@ -75,7 +75,7 @@ def train(
             except Stopped:
                 store.save(run.state_dict())
                 raise
-            report(run.close_epoch())
+            report(run.close_epoch(), run.sizes)
             began = time.monotonic()
             if began >= saved + PAUSE * took or not run.goes_on:
                 store.save(run.state_dict())

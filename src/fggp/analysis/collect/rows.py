@@ -12,7 +12,8 @@ from fggp.foundation.exact import percent
 from fggp.methods import METHODS
 from fggp.methods.registry import Pattern
 from fggp.study.cell import Cell
-from fggp.study.costs import SIDE, device_named, epoch_seconds, epochs, first_layer_stride
+from fggp.study.costs import device_named, epoch_seconds, epochs, first_layer_stride, on_record
+from fggp.study.networks import SIDE
 from fggp.study.outcome import LayerCounts, MaskUpdate, Outcome
 from fggp.study.stored_results import StoredResult
 
@@ -210,6 +211,8 @@ def _estimated(item: StoredResult) -> float | None:
 
     The seconds of a result do not count the start.
     """
+    if not on_record(item.cell.backbone):
+        return None  # to estimate them the network has to be made
     images, origin = item.outcome.images, item.provenance
     side = _side(item.outcome.layers[0], item.cell.backbone.name)
     size = Size(images.train + images.validation, images.test, side)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fggp.analysis.catalogue import FIGURES, FORMATS
 from fggp.analysis.figure_style import WIDTH, save, styled
@@ -17,13 +18,19 @@ from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_text
 from fggp.foundation.validation import nearest
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 __all__ = ["FIGURES", "draw", "write_figures"]
 
 
-def draw(name: str, material: Material) -> Drawn:
+def draw(
+    name: str, material: Material, mark: Callable[[Figure, Sequence[str]], None] = warn
+) -> Drawn:
     """Return a figure with its warnings, and the data that it shows; call it inside `styled`.
 
-    Raises ResultError where no figure has that name, or a table of the study cannot be read.
+    ``mark`` writes the warnings into the figure. Raises ResultError where no figure has that name,
+    or a table of the study cannot be read.
     """
     if name not in FIGURES:
         hint = nearest(name, FIGURES, "python -m fggp figure --help")
@@ -34,7 +41,7 @@ def draw(name: str, material: Material) -> Drawn:
     figure, data = drawn(material)
     if not figure.get_suptitle():
         entitle(figure, material.title)
-    warn(figure, material.marks)
+    mark(figure, material.marks)
     return figure, data
 
 

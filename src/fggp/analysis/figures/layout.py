@@ -61,6 +61,13 @@ def notes(figure: Figure) -> list[str]:
     return str(figure.get_label()).splitlines()
 
 
+def warn_below(figure: Figure, warnings: Iterable[str]) -> None:
+    """Write the warnings in small letters into the lower right corner."""
+    figure.text(
+        0.995, 0.012, "; ".join(warnings), fontsize=6, color="#b00000", ha="right", va="bottom"
+    )
+
+
 def warn(figure: Figure, warnings: Iterable[str]) -> None:
     """Write the first word of each warning across the figure."""
     size = min(36, 36 * figure.get_figheight())

@@ -28,7 +28,8 @@ def constants(layout: Layout, live: Mapping[str, Tensor]) -> list[Tensor | None]
         live: ``(outputs, inputs)`` bool by module, False where all weights between two are zero.
 
     Returns:
-        ``(channels,)`` for each step, None where channels are not known (inputs of the network).
+        ``(channels,)`` for each step, None where channels are not followed (inputs of the network,
+        and behind channels of zeros).
 
     """
     found: list[Tensor | None] = []
@@ -50,7 +51,7 @@ def _value(step: Step, sources: list[Tensor | None], live: Mapping[str, Tensor])
     if step.kind == "weights":
         return _through_weights(step.module, sources[0], live[step.name])
     known = [it for it in sources if it is not None]
-    if not known or len(known) < len(sources):
+    if not known or len(known) < len(sources) or step.kind == "pad":
         return None
     first, other = known[0], known[-1]
     if step.kind == "norm":

@@ -50,7 +50,7 @@ class Group:
 
 @dataclass
 class _Channels:
-    """Channels of a value while the network is gone through; ``fixed`` are inputs and outputs."""
+    """Channels of a value while the network is gone through; ``fixed`` ones are never removed."""
 
     channels: int | None = None
     fixed: bool = False
@@ -81,7 +81,8 @@ class Layout:
 def groups(model: nn.Module) -> tuple[Group, ...]:
     """Return the groups of a network, in the order in which they are computed.
 
-    Inputs and outputs of the network belong to no group. VGG-19 has 16 groups, each from one
+    Inputs and outputs of the network belong to no group, and neither do channels on both sides of a
+    shortcut that adds channels of zeros. VGG-19 has 16 groups, each from one
     convolution to the next; ResNet-50 has 37: the stem, two per block, and the residual stream of
     each of its four stages.
 
@@ -160,6 +161,10 @@ class _Reading:
             one, other = step.sources
             self._tie(one, other, step.name)
             self._same(one)
+        elif step.kind == "pad":
+            (source,) = step.sources
+            self.channels_of(source).fixed = True
+            self._new(_Channels(step.module.outputs, fixed=True), flat=False)
         else:
             (source,) = step.sources
             if step.kind == "norm":

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 def output_positions(model: nn.Module, shape: Sequence[int]) -> dict[str, int]:
     """Return at how many output positions each weight of a convolution or linear layer is used.
 
-    Counted on a copy without numbers: weights, statistics and random states stay as they are.
+    Counted on a copy without numbers, or where the network needs some, on a copy on the CPU:
+    weights, statistics and random states stay as they are.
 
     Args:
         model: the network.
@@ -24,7 +25,16 @@ def output_positions(model: nn.Module, shape: Sequence[int]) -> dict[str, int]:
         Positions by name of the weight, such as 1024 for a 3×3 convolution of 32×32 pixels.
 
     """
-    shadow = copy.deepcopy(model).to("meta").eval()
+    try:
+        return _counted(copy.deepcopy(model).to("meta").eval(), shape, "meta")
+    except (NotImplementedError, RuntimeError, TypeError):
+        if any(p.is_meta for p in model.parameters()):
+            raise
+        with torch.random.fork_rng(devices=[]):
+            return _counted(copy.deepcopy(model).cpu().eval(), shape, "cpu")
+
+
+def _counted(shadow: nn.Module, shape: Sequence[int], device: str) -> dict[str, int]:
     names = {module: f"{name}.weight" for name, module in shadow.named_modules()}
     positions: Counter[str] = Counter()
 
@@ -35,5 +45,5 @@ def output_positions(model: nn.Module, shape: Sequence[int]) -> dict[str, int]:
     for module in names:
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(count)
-    shadow(torch.empty(1, *shape, device="meta"))
+    shadow(torch.zeros(1, *shape, device=device))
     return dict(positions)

@@ -15,8 +15,9 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from fggp.foundation.errors import Failure
+from fggp.models.zero_padded_shortcut import ZeroPaddedShortcut
 
-Kind = Literal["input", "weights", "norm", "pointwise", "pool", "flatten", "sum", "product"]
+Kind = Literal["input", "weights", "norm", "pointwise", "pool", "flatten", "sum", "product", "pad"]
 
 
 class UnknownNetworkError(Failure, ValueError):
@@ -30,7 +31,8 @@ class Step:
     Attributes:
         kind: what it does to channels. "weights" is a convolution or a linear layer; "norm" a batch
             normalization; "pointwise" a function of single values; "pool" takes values of one
-            channel together; "flatten" makes features of channels and positions.
+            channel together; "flatten" makes features of channels and positions; "pad" adds
+            channels of zeros.
         name: of its module, or of the operation where it has none.
         sources: which steps it reads, by their places in the list.
         module: where it has one.
@@ -60,6 +62,11 @@ class _Value(fx.Proxy):
 class Tracer(fx.Tracer):
     """Follows a module and keeps what works in place apart."""
 
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether a module is one step: those of torch, and the shortcut of this package."""
+        own = type(m) is ZeroPaddedShortcut
+        return own or super().is_leaf_module(m, module_qualified_name)
+
     def proxy(self, node: fx.Node) -> fx.Proxy:
         """Return the value of a node."""
         return _Value(node, self)
@@ -83,6 +90,7 @@ MODULES: dict[type[nn.Module], Kind] = {
     **dict.fromkeys(POINTWISE, "pointwise"),
     **dict.fromkeys(POOLS, "pool"),
     nn.Flatten: "flatten",
+    ZeroPaddedShortcut: "pad",
 }
 SUMS = {operator.add, operator.iadd, torch.add, "add", "add_"}
 PRODUCTS = {operator.mul, operator.imul, torch.mul, "mul", "mul_"}

@@ -92,12 +92,10 @@ def _is_row(cell: Cell, row: dict[str, Any]) -> bool:
     start = None if row["start"] == "any" else ratio(row["start"])
     name = row["method"]
     defaults = METHODS[name].defaults
-    return (cell.backbone.name, cell.method.name, cell.sparsity, cell.initial_sparsity) == (
-        row["backbone"],
-        name,
-        ratio(row["sparsity"]),
-        start,
-    ) and cell.method.settings == defaults
+    own = (cell.backbone.name, cell.method.name, cell.sparsity, cell.initial_sparsity)
+    wanted = (row["backbone"], name, ratio(row["sparsity"]), start)
+    comparable = cell.backbone.source is None and cell.method.settings == defaults
+    return comparable and own == wanted
 
 
 def lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from fggp.foundation.errors import Failure
 
 MEASURED = Path("benchmarks/reference/inference.csv")
-ABOUT = Path("benchmarks/reference/inference.md")
+TWO_THREADS = Path("benchmarks/reference/inference-two-threads.csv")
 CASE = re.compile(r"(?P<network>\w+) (?P<sparsity>\d+ %), (?P<masks>[\w-]+), batch (?P<batch>\d+)")
 
 
@@ -43,14 +43,18 @@ class Inference:
         return all(self.times[peer] >= least for peer, least in self.demanded.items())
 
 
-def inference_times(root: Path) -> list[Inference]:
+def inference_times(root: Path, measured: Path = MEASURED) -> list[Inference]:
     """Return what was measured, in the order of the file.
+
+    Args:
+        root: of the repository.
+        measured: the file, `MEASURED` or `TWO_THREADS`.
 
     Raises:
         Failure: where the file is absent or not of this benchmark.
 
     """
-    path = root / MEASURED
+    path = root / measured
     try:
         with path.open(newline="") as file:
             lines = list(csv.DictReader(file))
@@ -65,7 +69,7 @@ def inference_times(root: Path) -> list[Inference]:
 
 def measured_on(root: Path) -> dict[str, str]:
     """Return the machine and the versions that the measurement names."""
-    lines = (root / ABOUT).read_text().splitlines()
+    lines = (root / MEASURED).with_suffix(".md").read_text().splitlines()
     pairs = (it.removeprefix("- ").partition(": ") for it in lines if it.startswith("- "))
     return {name: value for name, _, value in pairs}
 

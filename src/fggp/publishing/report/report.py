@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from fggp.methods import METHODS
 from fggp.methods.registry import ordered
 from fggp.publishing.check.problems import Item
 from fggp.publishing.check.study import Report, check, studies
-from fggp.publishing.report.inference_times import inference_times, measured_on
+from fggp.publishing.report.discussion import across, scales
+from fggp.publishing.report.inference_times import TWO_THREADS, inference_times, measured_on
 from fggp.publishing.report.method_facts import described
 from fggp.publishing.report.shipped_results import (
     headline,
@@ -55,6 +57,8 @@ NOTES = TEMPLATES / "studies.yaml"
 REFERENCE = Path("results/reference")
 FIGURES = Path("figures")
 CONFIG = Path("config")
+FULL_STUDY = "paper"
+"""The study of the whole grid at full size."""
 MEASURED = Path("docs/measured.json")
 AUTHORS = Path("docs/authors-comparison.md")
 Material = dict[str, Any]
@@ -121,10 +125,17 @@ def material(root: Path = Path()) -> Material:
         "choice": default_choice(root / FIGURES),
         "authors": _authors(root / AUTHORS),
         "inference": inference_times(root),
+        "two_threads": inference_times(root, TWO_THREADS),
         "speed_machine": measured_on(root),
     }
     tables = _tables(known, root)
-    return known | _verdicts(known["studies"]) | {"widest": widest(tables)}
+    known |= _verdicts(known["studies"]) | {"widest": widest(tables)}
+    deciders = list(dict.fromkeys(it["study"] for it in known["decided"] if it["study"]))
+    return known | {
+        "deciders": deciders,
+        "scales": scales([*deciders, FULL_STUDY], root / CONFIG),
+        "across": partial(across, known["studies"]),
+    }
 
 
 def _verdicts(studies: list[Material]) -> Material:

@@ -13,7 +13,7 @@ from fggp.analysis.complete_grids import all_entries
 from fggp.analysis.figure_style import styled
 from fggp.analysis.figures import draw
 from fggp.analysis.figures.critical_difference import separable
-from fggp.analysis.figures.layout import Drawn, warn
+from fggp.analysis.figures.layout import Drawn, entitle, warn_below
 from fggp.analysis.figures.standings import standings
 from fggp.analysis.plan import read_plan
 from fggp.analysis.study_tables import Material
@@ -187,6 +187,8 @@ def pictures(folders: Sequence[Path], best: str, root: Path) -> dict[str, Path]:
             material = Material(folder)
             name = "paired_differences" if folder.name == best else telling(material)
             figure, _ = _drawn(name, material)
+            if folder.name == best:
+                entitle(figure, "")  # the README names the study
             buffer = BytesIO()
             figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
         write_bytes(root / path, _small(buffer))
@@ -225,9 +227,9 @@ def telling(material: Material) -> str:
 
 def _drawn(name: str, material: Material) -> Drawn:
     if name != "standings":
-        return draw(name, material)
+        return draw(name, material, warn_below)
     figure, data = standings(material)
-    warn(figure, material.marks)
+    warn_below(figure, material.marks)
     return figure, data
 
 

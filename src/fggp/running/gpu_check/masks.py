@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from fggp.methods.registry import method
-from fggp.models import build
 from fggp.pruning.pruner import Pruner
 from fggp.pruning.timing import Timing
 from fggp.running.gpu_check.asking import answer
+from fggp.study.cell import Backbone
+from fggp.study.networks import build
 from fggp.training.device import choose_device
 
 METHODS = ("gmp", "granet", "rigl", "fggp")
@@ -26,7 +27,7 @@ def compared(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Compare masks of a device with the CPU's, update by update.
 
     Args:
-        asked: ``device``, ``backbone``, and ``width`` as text.
+        asked: ``device``, and ``backbone`` as in a cell.
 
     Returns:
         ``updates``, how many were compared, and ``different``, the number of entries that differ by
@@ -34,12 +35,12 @@ def compared(asked: Mapping[str, Any]) -> dict[str, Any]:
 
     """
     device, _ = choose_device(asked["device"])
-    backbone, width = asked["backbone"], Fraction(asked["width"])
+    backbone = Backbone.model_validate(asked["backbone"])
     updates, different = 0, {}
     for name in METHODS:
         for start in STARTS if name != "rigl" else STARTS[:1]:
-            here = masks(name, start, backbone, width, torch.device("cpu"))
-            there = masks(name, start, backbone, width, device)
+            here = masks(name, start, backbone, torch.device("cpu"))
+            there = masks(name, start, backbone, device)
             wrong = 0
             for one, other in zip(here, there, strict=True):
                 wrong += int((one != other.cpu()).count_nonzero())
@@ -50,7 +51,7 @@ def compared(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def masks(
-    name: str, start: Fraction | int, backbone: str, width: Fraction, device: torch.device
+    name: str, start: Fraction | int, backbone: Backbone, device: torch.device
 ) -> Iterator[Tensor]:
     """Yield all masks of a network as one vector (N,) after each update of a method.
 
@@ -59,7 +60,7 @@ def masks(
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(1)
-        model = build(backbone, width=width)
+        model = build(backbone)
         for parameter in model.parameters():
             parameter.data = torch.randn(parameter.shape).bfloat16().float()
             parameter.grad = torch.randn(parameter.shape).bfloat16().float()

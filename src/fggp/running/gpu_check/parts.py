@@ -139,9 +139,9 @@ def side_by_side(bench: Bench) -> Iterator[Finding]:
 
 def masks(bench: Bench) -> Iterator[Finding]:
     """Compare the masks of mask updates with those of the CPU."""
-    backbone, block = next(iter(bench.study.backbones.items()))
-    width = specimens.TINY_WIDTH if bench.tiny else block.width
-    question = {"device": bench.device, "backbone": backbone, "width": str(width)}
+    name, block = next(iter(bench.study.backbones.items()))
+    backbone = specimens.network(name, block, tiny=bench.tiny)
+    question = {"device": bench.device, "backbone": backbone.model_dump(mode="json")}
     answer = ask("masks", question)
     if answer.failure:
         yield wrong("masks", f"they cannot be compared: {answer.failure}", "repair that first")
@@ -152,7 +152,7 @@ def masks(bench: Bench) -> Iterator[Finding]:
         fix = "do not train here: masks depend on the device"
         yield wrong("masks", f"they differ from the CPU's in {listed}", fix)
     else:
-        yield ok("masks", f"those of {updates} updates of {backbone} are the CPU's")
+        yield ok("masks", f"those of {updates} updates of {name} are the CPU's")
 
 
 def step_times(bench: Bench) -> Iterator[Finding]:
@@ -188,7 +188,7 @@ def _step_time(bench: Bench, cell: Cell, milliseconds: float) -> StepTime:
     name = bench.place.probed.gpus[0].name if bench.place.probed.gpus else ""
     device = costs.device("cpu") if bench.tiny else costs.device_named("cuda", name)
     return StepTime(
-        backbone=cell.backbone.name,
+        backbone=cell.backbone.full_name,
         width=float(cell.backbone.width),
         precision=cell.training.precision,
         layout=cell.training.layout,

@@ -10,8 +10,9 @@ import numpy as np
 
 from fggp.data.dataset import Dataset, save
 from fggp.methods import METHODS
-from fggp.study.cell import Cell
-from fggp.study.config import Study
+from fggp.models.open_networks import takes_width
+from fggp.study.cell import Backbone, Cell
+from fggp.study.config import BackboneBlock, Study
 
 EPOCHS, PRUNED_EPOCHS = 4, 2
 STEPS = 24
@@ -61,11 +62,7 @@ def training(study: Study, backbone: str, method: str, *, tiny: bool, **protocol
     sparsity = Fraction(1, 2) if tiny else min(study.sparsities)
     return Cell.model_validate(
         {
-            "backbone": {
-                "name": backbone,
-                "width": TINY_WIDTH if tiny else block.width,
-                "initialization": block.initialization,
-            },
+            "backbone": network(backbone, block, tiny=tiny),
             "data": {"name": NAME, "validation": 0},
             "label": method,
             "method": {"name": method, "settings": METHODS[method].defaults},
@@ -80,6 +77,13 @@ def training(study: Study, backbone: str, method: str, *, tiny: bool, **protocol
             },
         }
     )
+
+
+def network(name: str, block: BackboneBlock, *, tiny: bool) -> Backbone:
+    """Return a network of a study; ``tiny`` makes it narrow where it has a width to choose."""
+    made = block.backbone(name)
+    narrow = tiny and (block.source is None or takes_width(name, block.source))
+    return made.model_copy(update={"width": TINY_WIDTH}) if narrow else made
 
 
 def images(batch_size: int, side: int, *, steps: int, odd: int = ODD) -> Dataset:

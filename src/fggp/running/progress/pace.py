@@ -80,7 +80,7 @@ class Pace:
         if backbone in self.measured:
             from_cells = f"{self.counted[backbone]} finished cells of this study"
             return f"{each:.3g} s per epoch, the median of {from_cells}"
-        row = costs.rate_of(cell, self.device)
+        row = costs.rate_of(cell, self.device, self.size.side)
         if each is None or row is None:
             return f"no estimate, as no rate is on record for {self.device.name}"
         return f"{each:.3g} s per epoch; {row.source}"

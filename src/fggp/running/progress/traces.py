@@ -17,8 +17,12 @@ from fggp.study.study_folder import RUNS
 TAIL = 16_384
 OWNER = re.compile(r"process (\d+) on (\S+)(?: \(Slurm job (\S+)\))?")
 EPOCH = re.compile(
-    rb"epoch +(\d+)/(\d+) .*?(?:validation +(\d+), test +(\d+).*)?", re.DOTALL | re.ASCII
+    rb"epoch +(\d+)/(\d+) .*?"
+    rb"(?:(?:validation [\d. ]+% \((\d+) of \d+\)  )?test [\d. ]+% \((\d+) of \d+\).*"
+    rb"|validation +(\d+), test +(\d+).*)?",
+    re.DOTALL | re.ASCII,
 )
+"""The line of an epoch, as it is written now or by versions that wrote counts alone."""
 ENDED = re.compile(
     rb"stopped with a checkpoint|^fggp: interrupted|^Slurm job \S+ ends"
     rb"|seed\d+\.json( was there already)?$"
@@ -198,7 +202,8 @@ def read_log(text: bytes, changed: float) -> Log:
     epoch = EPOCH.fullmatch(line)
     if epoch is None:
         return Log(changed, error=_error(text))
-    correct = (int(epoch[3]), int(epoch[4])) if epoch[3] else None
+    validation, test = epoch[3] or epoch[5], epoch[4] or epoch[6]
+    correct = (int(validation or 0), int(test)) if test else None
     return Log(changed, int(epoch[1]), int(epoch[2]), correct, _error(after))
 
 

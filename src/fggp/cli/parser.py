@@ -1,0 +1,22 @@
+"""The parser of the command line, with the verb that is asked for or with all of them."""
+
+from __future__ import annotations
+
+import argparse
+
+import fggp
+from fggp.cli.verbs import add_verbs
+
+
+def parser(asked: str | None) -> argparse.ArgumentParser:
+    """Return the parser with one verb, or with all where None or no verb is asked for."""
+    made = argparse.ArgumentParser(
+        prog="fggp",
+        description="Train, resume and analyse a pruning comparison.",
+        epilog="Each verb has its own help with an example: fggp train --help. "
+        "`python -m fggp` is the same command.",
+    )
+    made.add_argument("--version", action="version", version=f"fggp {fggp.__version__}")
+    made.add_argument("-C", dest="working_folder", metavar="DIR", help="run in this folder")
+    add_verbs(made.add_subparsers(dest="verb", metavar="VERB", required=True), asked)
+    return made

@@ -1,0 +1,279 @@
+"""Networks from outside the package: of torchvision, of timm, or of a module beside the study.
+
+A study names the source of such a network: ``torchvision`` or ``timm``, of which it takes the
+network of its own name (``torchvision:wide_resnet50_2`` gives the name in full), or
+``module:function``. That module is a file beside the study, or else an installed one. Its function
+gets ``classes``, the number of outputs, and where it takes them ``width``, the factor on the
+channels, and ``side``, the pixels along the side of an image, all by keyword. It returns a module
+that takes ``(B, 3, H, W)`` and returns ``(B, classes)`` raw logits.
+
+Files are imported in this process, and named in an environment variable for the trainings that this
+process starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fggp.foundation.errors import Failure
+from fggp.foundation.validation import nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+VARIABLE = "FGGP_NETWORKS"
+"""The environment variable with the files of networks, absolute."""
+INSTALL = {"torchvision": "pip install torchvision", "timm": "pip install timm"}
+"""Libraries of networks, and how they are installed."""
+SOURCE = re.compile(r"(?:torchvision|timm)(?::[\w.]+)?|[^\x00:]+:[A-Za-z_]\w*")
+FORMS = 'torchvision, timm, torchvision:NAME, timm:NAME or "module:function"'
+_FILES: dict[str, Path] = {}
+_IMPORTED: dict[Path, Any] = {}
+_DIGESTS: dict[Path, str] = {}
+
+
+class Source(NamedTuple):
+    """Where a network comes from: a library or a module, and what is called there."""
+
+    module: str
+    function: str
+
+    @classmethod
+    def of(cls, name: str, source: str) -> Source:
+        """Return the source of the network that a study calls ``name``."""
+        module, _, function = source.partition(":")
+        return cls(module, function or name)
+
+    @property
+    def library(self) -> bool:
+        """Whether it is torchvision or timm."""
+        return self.module in INSTALL
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.function}"
+
+
+def check_source(source: str) -> str:
+    """Return a source as it is; raises ValueError for what is none."""
+    if not SOURCE.fullmatch(source):
+        raise ValueError(f"{source!r} is not a source of networks; use {FORMS}")
+    return source
+
+
+def locate(source: str, folder: Path) -> str:
+    """Return a source with the file of its module as seen from here, where it has one.
+
+    The file is found by its module from then on, here and in the processes that this one starts.
+
+    Args:
+        source: as a study has it.
+        folder: of the study.
+
+    Raises:
+        Failure: where there is neither such a file nor an installed module; one line.
+
+    """
+    module, _, function = source.partition(":")
+    if module in INSTALL:
+        return source
+    inside = module if module.endswith(".py") else f"{module.replace('.', '/')}.py"
+    path = folder / inside
+    if path.is_file():
+        register_files([path])
+        return f"{Path(os.path.relpath(path)).as_posix()}:{function}"
+    if module.endswith(".py") or not _installed(module):
+        raise Failure(f"{path}: no such file, and {module!r} is no installed module")
+    return source
+
+
+def recorded(source: str) -> str:
+    """Return a source without the folder of its file: ``mine:build`` for ``work/mine.py:build``."""
+    module, colon, function = source.partition(":")
+    return f"{Path(module).stem if module.endswith('.py') else module}{colon}{function}"
+
+
+def register_files(files: Iterable[Path]) -> None:
+    """Let modules be found by their names, here and in the processes that this one starts."""
+    for path in (it.resolve() for it in files):
+        _FILES[path.stem] = path
+    if _FILES:
+        os.environ[VARIABLE] = os.pathsep.join(map(str, _FILES.values()))
+
+
+def takes_width(name: str, source: str) -> bool:
+    """Whether a network can be made wider and narrower; raises Failure as `make`."""
+    found = Source.of(name, source)
+    return not found.library and "width" in _keywords(_function(found))
+
+
+def make(
+    name: str, source: str, *, width: Fraction, classes: int, side: int, stem: str | None
+) -> nn.Module:
+    """Return a network with fresh weights.
+
+    Args:
+        name: as the study calls it, in a to z and 0 to 9.
+        source: as in the study or in a cell.
+        width: factor on the channels, where the function takes it.
+        classes: outputs.
+        side: pixels along the side of an image, where the function takes it.
+        stem: "small" gives a ResNet of a library the first layers for small images, see
+            `use_small_stem`.
+
+    Raises:
+        Failure: where it cannot be made; one line that names the network.
+
+    """
+    found = Source.of(name, source)
+    function = _function(found)
+    try:
+        if found.library:
+            made = function(classes)
+        else:
+            offered: dict[str, Any] = {"classes": classes, "width": width, "side": side}
+            taken = _keywords(function)
+            made = function(**{key: it for key, it in offered.items() if key in taken})
+    except Exception as error:
+        raise Failure(f"{found} cannot be made ({_said(error)})") from error
+    return use_small_stem(made, str(found)) if stem == "small" else made
+
+
+def use_small_stem(model: nn.Module, name: str) -> nn.Module:
+    """Give a ResNet a first convolution of 3×3 with stride 1, and no max-pooling, in place.
+
+    That is how ResNets are used on images of 32×32 pixels, of which the layers for ImageNet leave
+    8×8. Raises Failure for a network without ``conv1`` and ``maxpool``.
+    """
+    from torch import nn
+
+    first: Any = getattr(model, "conv1", None)
+    if not isinstance(first, nn.Conv2d) or not hasattr(model, "maxpool"):
+        raise Failure(f"{name} has no `conv1` and `maxpool` to replace; leave out `stem`")
+    convolution = nn.Conv2d(3, first.out_channels, 3, padding=1, bias=first.bias is not None)
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    model.conv1, model.maxpool = convolution, nn.Identity()
+    return model
+
+
+def origin(name: str, source: str) -> dict[str, str]:
+    """Return what results record: the source, and the digest of its file or its version."""
+    found = Source.of(name, source)
+    if found.library:
+        return {"source": str(found), "version": version(found.module)}
+    path = _path(found.module) or Path(str(import_module(found.module).__file__))
+    digest = _DIGESTS.get(path) or _digest(path)
+    return {"source": str(found), "sha256": digest}
+
+
+def network_files() -> list[Path]:
+    """Return the files of networks that were imported here, in order."""
+    return list(_IMPORTED)
+
+
+def _function(found: Source) -> Callable[..., Any]:
+    if found.library:
+        return _of_library(found)
+    path = _path(found.module)
+    module = _import_installed(found.module) if path is None else _import(path)
+    function = getattr(module, found.function, None)
+    if callable(function):
+        if "classes" not in _keywords(function):
+            raise Failure(f"{found} takes no `classes`; write def {found.function}(classes)")
+        return function  # type: ignore[no-any-return]
+    own = [key for key, it in vars(module).items() if callable(it) and not key.startswith("_")]
+    raise Failure(f"{path or found.module} has no {found.function!r}{nearest(found.function, own)}")
+
+
+def _of_library(found: Source) -> Callable[[int], nn.Module]:
+    try:
+        library = import_module("torchvision.models" if found.module == "torchvision" else "timm")
+    except ImportError as error:
+        fix = INSTALL[found.module]
+        raise Failure(f"{found.module} cannot be imported ({_said(error)}); {fix}") from error
+    keyword: dict[str, Any]
+    if found.module == "torchvision":
+        names, keyword = library.list_models(module=library), {"weights": None}
+        create = library.get_model
+    else:
+        names, keyword = library.list_models(), {"pretrained": False}
+        create = library.create_model
+    wanted = _plain(found.function)
+    fitting = [it for it in names if it == found.function] or [
+        it for it in names if _plain(it) == wanted
+    ]
+    if len(fitting) != 1:
+        hint = f"; write {found.module}:{fitting[0]}" if fitting else nearest(found.function, names)
+        raise Failure(f"{found.module} has no one network {found.function!r}{hint}")
+    return lambda classes: create(fitting[0], num_classes=classes, **keyword)
+
+
+def _plain(name: str) -> str:
+    """Return a name as studies have it: ``mobilenetv2`` for ``mobilenet_v2``."""
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+def _keywords(function: Callable[..., Any]) -> set[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return {it.name for it in parameters if it.kind in {it.POSITIONAL_OR_KEYWORD, it.KEYWORD_ONLY}}
+
+
+def _path(module: str) -> Path | None:
+    """Return the file of a module that a study named, if one did."""
+    given = filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))
+    known = {path.stem: path for path in map(Path, given)} | _FILES
+    return known.get(Path(module).stem if module.endswith(".py") else module)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _import_installed(module: str) -> Any:
+    try:
+        return import_module(module)
+    except Exception as error:
+        raise Failure(
+            f"the module {module!r} of a network cannot be imported ({_said(error)}); put its file "
+            "beside the study, and name the study by its file"
+        ) from error
+
+
+def _import(path: Path) -> Any:
+    """Import a file as a module of its own, once."""
+    if path not in _IMPORTED:
+        name = f"fggp_network_{len(_IMPORTED)}_{path.stem}"
+        spec = spec_from_file_location(name, path)
+        if not path.is_file() or spec is None or spec.loader is None:
+            raise Failure(f"{path}: no such file of networks")
+        module = module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses look their module up
+        _DIGESTS[path] = _digest(path)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            raise Failure(f"{path} cannot be imported ({_said(error)})") from error
+        _IMPORTED[path] = module
+    return _IMPORTED[path]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
