@@ -117,7 +117,8 @@ test-optimizers: ## try the optimizers of four libraries, and shrink beside torc
 
 test-extending: $(READY) ## add a network, a data set and a figure as one file each, and try every command (a minute)
 	pytest -n $(JOBS) tests/promises/test_extensions.py tests/promises/test_new_figure.py \
-	    tests/promises/test_contributing.py tests/promises/test_plugins.py
+	    tests/promises/test_contributing.py tests/promises/test_plugins.py \
+	    tests/promises/test_everything_of_ones_own.py
 
 test-docs: $(READY) ## run the command blocks of all pages in a copy, and say which are not run and why (a minute)
 	pytest -n $(JOBS) -m docs tests/docs

@@ -14,6 +14,7 @@ from fggp.foundation.errors import Failure
 from fggp.foundation.validation import nearest
 from fggp.running.progress.finished_cells import Done
 from fggp.running.progress.pace import with_measured_power
+from fggp.running.summary_writers import VARIABLE
 from fggp.study import costs
 from fggp.study.cell import Training
 from fggp.study.config import Study, load
@@ -145,6 +146,17 @@ def device_for(options: argparse.Namespace, study: Study) -> str:
     ``--device`` and ``FGGP_DEVICE`` are followed in any case.
     """
     return "cpu" if options.device == "auto" and not study.gpus else str(options.device)
+
+
+def add_writers(parser: argparse.ArgumentParser) -> None:
+    """Add the --writers option."""
+    parser.add_argument(
+        "--writers",
+        default=os.environ.get(VARIABLE, ""),
+        metavar="NAMES",
+        help="also write each epoch to these: tensorboard, wandb, or module:function for any "
+        "SummaryWriter, with commas between (default: $FGGP_WRITERS)",
+    )
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,14 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from fggp.cli.arguments import add_device, device_for, load_study, positive_count, study_argument
+from fggp.cli.arguments import (
+    add_device,
+    add_writers,
+    device_for,
+    load_study,
+    positive_count,
+    study_argument,
+)
 from fggp.cli.failures import complain
 from fggp.cli.prepare import prepare_data
 from fggp.cli.verbs import verb
@@ -18,6 +25,7 @@ from fggp.data.registry import size_of
 from fggp.foundation.errors import Failure
 from fggp.running.countdown import Countdown, work_of
 from fggp.running.signals import ending_at_once, stopping
+from fggp.running.summary_writers import VARIABLE, named
 from fggp.running.workers import Task, Workers
 from fggp.study import costs
 from fggp.study.config import Study, cells
@@ -45,6 +53,7 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--only", default="", metavar="TEXT", help="just the cells whose name contains TEXT"
     )
+    add_writers(parser)
     add_device(parser)
 
 
@@ -56,13 +65,19 @@ def do(options: argparse.Namespace) -> int:
         raise Failure(f"no cell of {path} contains {options.only!r}; see fggp plan --cells")
     device = device_for(options, study)
     _refuse_unusable(device)
+    named(options.writers)  # raises Failure here, and not once for every cell
     home = folder(path)
     write_expected(study, home / "cells.json")
     prepare_data(path, study)
     with _alone(home, options.only), stopping() as stop:
         tasks = _unfinished(study, home, options.only)
-        trained = _counted(tasks, study)
-        ended = Workers(options.jobs, deadline, device, stop=stop, trained=trained).train(tasks)
+        workers = Workers(
+            *(options.jobs, deadline, device),
+            stop=stop,
+            environment={VARIABLE: options.writers},
+            trained=_counted(tasks, study),
+        )
+        ended = workers.train(tasks)
     complain(ended)
     if ended.waiting:
         print(f"{len(ended.waiting)} cells wait for the next time; the same command continues")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fggp.cli.arguments import add_device, device_for, load_study
+from fggp.cli.arguments import add_device, add_writers, device_for, load_study
 from fggp.cli.epoch_line import line
 from fggp.cli.failures import complain
 from fggp.cli.prepare import prepare_data
@@ -22,8 +23,10 @@ from fggp.foundation.validation import explain, nearest
 from fggp.methods import METHODS
 from fggp.methods.registry import LIST
 from fggp.pruning.timing import epochs_of
+from fggp.running.epoch_writers import EpochWriters
 from fggp.running.signals import ending_at_once
 from fggp.running.slurm_allocation import Allocation
+from fggp.running.summary_writers import VARIABLE, named
 from fggp.running.workers import STOPPED, Task
 from fggp.study.cell import Cell, MethodSettings
 from fggp.study.config import cells
@@ -55,6 +58,7 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", nargs="+", help="with --cell: the result file of each"
     )
+    add_writers(parser)
     add_device(parser)
 
 
@@ -66,10 +70,11 @@ def do(options: argparse.Namespace) -> int:
         tasks, device = _named(options)
     allocation = Allocation.here()
     if len(tasks) == 1:
-        status = _train(tasks[0], device, allocation)
+        status = _train(tasks[0], device, allocation, options.writers)
     else:
         from fggp.running.gpu_sharing import share
 
+        os.environ[VARIABLE] = options.writers
         ended = share(tasks, device)
         complain(ended)
         status = ended.status
@@ -80,7 +85,7 @@ def do(options: argparse.Namespace) -> int:
     return status
 
 
-def _train(task: Task, device: str, allocation: Allocation | None) -> int:
+def _train(task: Task, device: str, allocation: Allocation | None, writers: str) -> int:
     with ending_at_once():
         from tqdm import tqdm
 
@@ -93,11 +98,13 @@ def _train(task: Task, device: str, allocation: Allocation | None) -> int:
     recipe = METHODS[cell.method.name].recipe(**cell.method.settings)
     last = len(epochs_of(recipe, cell.training.epochs, cell.sparsity))
     warnings.formatwarning = lambda message, *where: f"fggp: {message}\n"  # a log needs no source
+    written = EpochWriters(named(writers), cell, task.out)
     with tqdm(desc=cell.id, unit=" steps", disable=not sys.stderr.isatty(), leave=False) as bar:
 
         def report(row: Row, sizes: Sizes) -> None:
             tqdm.write(line(row, last, sizes))
             sys.stdout.flush()
+            written.write(row, sizes)
 
         def tick(done: int, steps: int) -> None:
             bar.total = steps
@@ -114,6 +121,8 @@ def _train(task: Task, device: str, allocation: Allocation | None) -> int:
         except Stopped:
             print(f"{cell.id}: stopped with a checkpoint; the same command continues it")
             return STOPPED
+        finally:
+            written.close()
     if trained:
         print(f"{cell.id}: {words(read(task.out)['outcome'])}")
     print(f"{task.out}{'' if trained else ' was there already'}")

@@ -42,8 +42,16 @@ def log_path(run: Path) -> Path:
     folders = run.absolute().parents
     if len(folders) < 6 or folders[4].name != RUNS:
         return run.with_suffix(".log")
-    below = run.absolute().relative_to(folders[4])
-    return Path(os.path.relpath(folders[5] / "logs" / below.with_suffix(".log")))
+    return beside_runs(run, "logs").with_suffix(".log")
+
+
+def beside_runs(run: Path, name: str) -> Path:
+    """Return a cell's place in another folder of its study, or beside a file that is in none."""
+    folders = run.absolute().parents
+    if len(folders) < 6 or folders[4].name != RUNS:
+        return run.with_name(f"{run.stem}.{name}")
+    below = run.absolute().relative_to(folders[4]).with_suffix("")
+    return Path(os.path.relpath(folders[5] / name / below))
 
 
 def data_path(name: str) -> Path:

@@ -25,7 +25,7 @@ def fits_memory(place: Place) -> Iterator[Finding]:
     # The figures are those by which memory is asked of Slurm, without the least that is asked.
     needed = [(mb, cell) for cell in place.cells if (mb := needed_mb(cell, place.size)) is not None]
     if len(needed) < len(place.cells):
-        yield unchecked("memory", "no estimate, as the figures of a network are not on record")
+        yield unchecked("memory", "no estimate, as a network could not be measured")
         return
     mb, largest = max(needed, key=lambda it: it[0])
     need = mb * 1e6
