@@ -16,7 +16,7 @@ def text(reports: Sequence[Report]) -> Iterator[str]:
         yield from map(str, report.problems)
     for report in reports:
         yield _study(report)
-        refused = [f"{name} ({'; '.join(it)})" for name, it in _why_not(report).items() if it]
+        refused = [f"{name} ({_first(it)})" for name, it in _why_not(report).items() if it]
         if refused:
             yield f"  published accuracies: not comparable: {', '.join(refused)}"
         for rows in _compared(report):
@@ -58,6 +58,11 @@ def _study(report: Report) -> str:
 
 def _count(report: Report, level: str) -> int:
     return sum(problem.level == level for problem in report.problems)
+
+
+def _first(reasons: Sequence[str]) -> str:
+    more = f", and {count(len(reasons) - 1, 'reason')} more" if len(reasons) > 1 else ""
+    return f"{reasons[0]}{more}"
 
 
 def _why_not(report: Report) -> dict[str, list[str]]:
