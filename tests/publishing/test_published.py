@@ -7,9 +7,10 @@ import pytest
 from fabricate import grid
 from sound import sound_study
 
-from fggp.publishing.check.published import compare, lines, table, why_not
+from fggp.publishing.check.published import compare, comparisons, lines, why_not
 from fggp.publishing.check.study import Report, check
-from fggp.publishing.check.summary import text
+from fggp.publishing.check.summary import plain, text
+from fggp.publishing.report.published_figures import NOT_RUN, published_figures
 
 LIKE_PUBLISHED: dict[str, Any] = {
     "data": {"kind": "cifar10", "name": "cifar10", "validation": 5000},
@@ -31,21 +32,26 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return check(folder)
 
 
-def test_every_row_has_its_source_and_fits_the_protocol() -> None:
-    published = table()
+BY_NAME = {it["name"]: it for it in comparisons()}
+GRANET = BY_NAME["GraNet"]
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_row_has_its_source_and_fits_the_protocol(name: str) -> None:
+    published = BY_NAME[name]
     assert "arXiv" in published["source"]
     assert published["view"] in {"last", "best_validation", "best_test"}
     for row in published["rows"]:
         assert 80 < row["accuracy"] < 100
-        assert 0 < row["sd"] < 1
+        assert 0 < row.get("sd", 0.5) < 1
     settings = [(r["backbone"], r["method"], r["sparsity"], r["start"]) for r in published["rows"]]
     assert len(set(settings)) == len(settings)
 
 
 def test_a_study_by_the_published_protocol_is_compared(report: Report) -> None:
     cells = [item.cell for item in report.items]
-    assert why_not(report.configuration, cells) == []
-    rows = {row["method"]: row for row in compare(report.configuration, report.items)}
+    assert why_not(GRANET, report.configuration, cells) == []
+    rows = {row["method"]: row for row in compare(GRANET, report.items)}
     assert set(rows) == {"dense", "gmp", "rigl"}
     own = [
         item.outcome.accuracy.best_test.correct / 10
@@ -83,9 +89,49 @@ def test_another_protocol_is_not_compared_and_says_why(changes: dict[str, Any], 
     from fggp.study.config import cells
 
     study = grid(**LIKE_PUBLISHED | changes)
-    reasons = why_not(study.model_dump(mode="json"), cells(study))
+    reasons = why_not(GRANET, study.model_dump(mode="json"), cells(study))
     assert reasons == [words]
 
 
 def test_a_study_without_results_says_so(tmp_path: Path) -> None:
-    assert why_not({}, []) == ["there are no results"]
+    assert why_not(GRANET, {}, []) == ["there are no results"]
+
+
+def test_a_study_that_fits_one_comparison_says_why_it_does_not_fit_the_others(
+    report: Report,
+) -> None:
+    (found,) = plain([report])["studies"]
+    assert set(found["not_comparable"]) == set(BY_NAME) - {"GraNet"}
+    assert (
+        "batch_size is 128 and not 256" in found["not_comparable"]["Lottery Jackpots, 160 epochs"]
+    )
+    assert {row["comparison"] for row in found["published"]} == {"GraNet"}
+    (line,) = (it for it in text([report]) if "not comparable" in it)
+    assert "Lottery Jackpots, 30 epochs (epochs is 160 and not 30" in line
+
+
+def test_a_study_of_jackpots_is_held_against_their_numbers(tmp_path: Path) -> None:
+    changes = LIKE_PUBLISHED | {
+        "methods": {"dense": {}, "jackpots": {}},
+        "training": {"epochs": 160, "batch_size": 256},
+        "pruning": {"update_every": 100, "end_epoch": 80, "dense": ["classifier"]},
+    }
+    study = grid(**changes)
+    from fggp.study.config import cells
+
+    listed, plain_study = cells(study), study.model_dump(mode="json")
+    reasons = {name: why_not(it, plain_study, listed) for name, it in BY_NAME.items()}
+    assert reasons["Lottery Jackpots, 160 epochs"] == []
+    assert reasons["Lottery Jackpots, 30 epochs"] == ["epochs is 160 and not 30"]
+    assert "dense is classifier and not none" in reasons["GraNet"]
+
+
+def test_the_page_has_ours_where_a_study_fits_and_else_not_run(report: Report) -> None:
+    found = {it["name"]: it["rows"] for it in published_figures([report])}
+    ours = {(row["backbone"], row["method"]): row["ours"] for row in found["GraNet"]}
+    assert ours["vgg19", "gmp"].endswith(f"(2 seeds, {report.folder.name})")
+    assert ours["vgg19", "granet"] == ours["resnet50", "dense"] == NOT_RUN
+    for name in BY_NAME.keys() - {"GraNet"}:
+        assert {row["ours"] for row in found[name]} == {NOT_RUN}
+    accuracies = [row["accuracy"] for row in found["Lottery Jackpots, 30 epochs"]]
+    assert accuracies == ["93.88", "93.49"]

@@ -37,3 +37,14 @@ def test_the_results_that_are_shipped_are_those_of_the_configuration(name: str) 
     asked = cells(load(ROOT / f"config/{name}.yaml"))
     assert [cell.id for cell in asked if not finished(cell, run_path(folder, cell))] == []
     assert len(list((folder / "runs").rglob("seed*.json"))) == len(asked)
+
+
+def test_a_shipped_lottery_ticket_without_the_newer_setting_is_the_one_of_today() -> None:
+    asked = cells(load(ROOT / "config/mini-all-folder.yaml"))
+    (ticket,) = (cell for cell in asked if cell.label == "imp")
+    path = run_path(SHIPPED / "mini-all-folder", ticket)
+    assert "activate" not in read(path)["cell"]["method"]["settings"]
+    assert ticket.method.settings["activate"] == 0
+    assert finished(ticket, path)
+    (other,) = (cell for cell in asked if cell.label == "imp-activate")
+    assert not finished(other, path)

@@ -26,7 +26,8 @@ def imp(
     Every round is a whole training, so a cell costs 12, 15 or 19 of them at 90, 95 or 98 % (the
     dense one included). A round removes at most ``share`` of the weights that are left, and all
     rounds the same share, so that the last one meets the target; the official code removes
-    ``share`` each time.
+    ``share`` each time. ``rewind`` is the share of the first training after which its state is
+    kept for the later ones to start from: 0 is the lottery ticket at initialisation.
 
     With ``activate`` it is AP, activating while pruning, which is to leave fewer neurons dead. Its
     official code has 1/10: of 20 % that a round removes, 18 by magnitude and then 2 in this way.
@@ -34,10 +35,9 @@ def imp(
     normalization too, and counts the weights before a bias twice in its percentile.
 
     Args:
-        share: of the weights that are left, the most that a round removes.
-        rewind: the share of the first training after which its state is kept for the later ones to
-            start from: 0 is the lottery ticket at initialisation.
-        activate: of the weights that a round removes, the share that goes by sign and movement.
+        share: largest share of the weights left that a round may remove.
+        rewind: share of the first training after which its state is kept for the later ones.
+        activate: share of what a round removes that goes by sign and movement.
 
     """
     select = Activating(magnitude, activate) if activate else Largest(magnitude)

@@ -17,19 +17,20 @@ from fggp.study.cell import Cell
 TABLE = "published.yaml"
 
 
-def table() -> dict[str, Any]:
-    """Return ``published.yaml``: rows, their source, and the protocol that they hold for."""
-    content: dict[str, Any] = yaml.safe_load(
-        files("fggp.publishing.check").joinpath(TABLE).read_text()
-    )
-    return content
+def comparisons() -> list[dict[str, Any]]:
+    """Return ``published.yaml``: rows by source, each with the protocol that they hold for."""
+    content = yaml.safe_load(files("fggp.publishing.check").joinpath(TABLE).read_text())
+    found: list[dict[str, Any]] = content["comparisons"]
+    return found
 
 
-def why_not(configuration: dict[str, Any], cells: Sequence[Cell]) -> list[str]:
-    """Return why a study cannot be compared with published accuracies; empty where it can."""
+def why_not(
+    published: dict[str, Any], configuration: dict[str, Any], cells: Sequence[Cell]
+) -> list[str]:
+    """Return why a study cannot be held against one of the `comparisons`; empty where it can."""
     if not cells:
         return ["there are no results"]
-    protocol, first = table()["protocol"], cells[0]
+    protocol, first = published["protocol"], cells[0]
     found = {
         "data": (configuration.get("data") or {}).get("kind"),
         "width": float(max(cell.backbone.width for cell in cells)),
@@ -54,13 +55,13 @@ def why_not(configuration: dict[str, Any], cells: Sequence[Cell]) -> list[str]:
     return reasons
 
 
-def compare(configuration: dict[str, Any], items: Sequence[Item]) -> list[dict[str, Any]]:
-    """Return a row per published accuracy that the study has results for.
+def compare(published: dict[str, Any], items: Sequence[Item]) -> list[dict[str, Any]]:
+    """Return a row per accuracy of one of the `comparisons` that a study has results for.
 
     Call it only where `why_not` has no reason. Accuracies are in percent, by the view that was
     published; ``outside`` says whether the difference is larger than the band.
     """
-    return list(_rows(table(), items))
+    return list(_rows(published, items))
 
 
 def _rows(published: dict[str, Any], items: Sequence[Item]) -> Iterator[dict[str, Any]]:
@@ -77,6 +78,7 @@ def _rows(published: dict[str, Any], items: Sequence[Item]) -> Iterator[dict[str
         dense = row["method"] == "dense"
         yield {
             **row,
+            "comparison": published["name"],
             "here": round(fmean(own), 3),
             "here_sd": round(stdev(own), 3) if len(own) > 1 else None,
             "seeds": len(own),
@@ -98,6 +100,12 @@ def _is_row(cell: Cell, row: dict[str, Any]) -> bool:
     return comparable and own == wanted
 
 
+def said(row: dict[str, Any]) -> str:
+    """Return a published accuracy with its deviation, where that is known."""
+    sd = f" ± {row['sd']:.2f}" if "sd" in row else ""
+    return f"{row['accuracy']:.2f}{sd}"
+
+
 def lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Yield one line per comparison, and the explanation."""
     for row in rows:
@@ -107,7 +115,7 @@ def lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         own = f"{row['here']:.2f}{sd} ({row['seeds']} seeds)"
         mark = " OUTSIDE THE BAND" if row["outside"] else ""
         yield (
-            f"{setting}{start}: {own}, published {row['accuracy']:.2f} ± {row['sd']:.2f}, "
+            f"{setting}{start}: {own}, published {said(row)}, "
             f"difference {row['difference']:+.2f}{mark}"
         )
     if rows:

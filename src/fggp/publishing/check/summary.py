@@ -16,12 +16,11 @@ def text(reports: Sequence[Report]) -> Iterator[str]:
         yield from map(str, report.problems)
     for report in reports:
         yield _study(report)
-        reasons = _why_not(report)
-        if reasons:
-            yield f"  published accuracies: not comparable: {'; '.join(reasons)}"
-        else:
-            rows = published.lines(published.compare(report.configuration, report.items))
-            yield from (f"  {line}" for line in rows)
+        refused = [f"{name} ({_first(it)})" for name, it in _why_not(report).items() if it]
+        if refused:
+            yield f"  published accuracies: not comparable: {', '.join(refused)}"
+        for rows in _compared(report):
+            yield from (f"  {line}" for line in published.lines(rows))
     counts = [_count(report, level) for level in ("error", "warning") for report in reports]
     errors, warnings = sum(counts[: len(reports)]), sum(counts[len(reports) :])
     results = sum(len(report.items) for report in reports)
@@ -42,10 +41,8 @@ def plain(reports: Sequence[Report]) -> dict[str, Any]:
                 "complete": len(report.items) == report.cells,
                 "green": report.green,
                 "problems": [problem.plain() for problem in report.problems],
-                "not_comparable": (reasons := _why_not(report)),
-                "published": []
-                if reasons
-                else published.compare(report.configuration, report.items),
+                "not_comparable": {name: it for name, it in _why_not(report).items() if it},
+                "published": [row for rows in _compared(report) for row in rows],
             }
             for report in reports
         ],
@@ -63,5 +60,22 @@ def _count(report: Report, level: str) -> int:
     return sum(problem.level == level for problem in report.problems)
 
 
-def _why_not(report: Report) -> list[str]:
-    return published.why_not(report.configuration, [item.cell for item in report.items])
+def _first(reasons: Sequence[str]) -> str:
+    more = f", and {count(len(reasons) - 1, 'reason')} more" if len(reasons) > 1 else ""
+    return f"{reasons[0]}{more}"
+
+
+def _why_not(report: Report) -> dict[str, list[str]]:
+    """Return why the study cannot be held against each of the published comparisons, by name."""
+    cells = [item.cell for item in report.items]
+    return {
+        it["name"]: published.why_not(it, report.configuration, cells)
+        for it in published.comparisons()
+    }
+
+
+def _compared(report: Report) -> Iterator[list[dict[str, Any]]]:
+    reasons = _why_not(report)
+    for it in published.comparisons():
+        if not reasons[it["name"]]:
+            yield published.compare(it, report.items)

@@ -29,6 +29,7 @@ from fggp.publishing.check.study import Report, check, studies
 from fggp.publishing.report.discussion import across, scales
 from fggp.publishing.report.inference_times import TWO_THREADS, inference_times, measured_on
 from fggp.publishing.report.method_facts import described
+from fggp.publishing.report.published_figures import published_figures
 from fggp.publishing.report.readme import write_result
 from fggp.publishing.report.shipped_results import (
     headline,
@@ -124,6 +125,7 @@ def material(root: Path = Path()) -> Material:
         "total": _total([item for report in reports for item in report.items]),
         "measured": _measured(root / MEASURED),
         "plan": read_plan()[0],
+        "published": published_figures(reports),
         "choice": default_choice(root / FIGURES),
         "authors": _authors(root / AUTHORS),
         "inference": inference_times(root),
