@@ -53,7 +53,7 @@ class Masking:
 
     @property
     def full(self) -> list[Tensor] | None:
-        """What the optimizer trains, where masking is soft: the full weights, or their scores."""
+        """The tensors that the optimizer trains under soft masking: full weights, or their scores."""
         return None if self._soft is None else self._soft.values
 
     @property

@@ -82,7 +82,7 @@ class Choose:
 
 @dataclass(frozen=True)
 class ChooseInLayers:
-    """Choose as many weights of each layer anew as it has, pruned ones included; for soft masking.
+    """Choose the active weights of each layer again, pruned ones included; for soft masking.
 
     Attributes:
         score: those with the largest are active.

@@ -1,4 +1,4 @@
-"""How accurate trained dense networks are without their smallest weights, not trained again."""
+"""Accuracy of trained dense networks without their smallest weights, not trained further."""
 
 from __future__ import annotations
 

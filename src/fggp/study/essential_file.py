@@ -18,7 +18,7 @@ ESSENTIAL = "essential.json"
 
 
 class Essential(Record):
-    """What one network is worth at one sparsity, pruned at once and not trained again.
+    """The accuracy of one network at one sparsity, pruned at once and not trained further.
 
     Attributes:
         cell: the name of the dense cell.

@@ -1,4 +1,4 @@
-"""How much of the trained dense networks can go at once, without training them again."""
+"""The share of weights that trained dense networks lose at once without further training."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from torch import nn
 from fggp.pruning.filters.walk import Step, UnknownNetworkError, walk
 
 ELSEWHERE = "torch-pruning removes filters of more networks (pip install 'fggp[foreign]')"
-"""Where to go with a network that is not known here."""
+"""The place for networks that the walk refuses."""
 
 
 @dataclass(frozen=True)
