@@ -33,7 +33,7 @@ from fggp.pruning.filters.walk import (
 EPSILON = 1e-6
 """Keeps the denominators of linear layers, sums and pooling away from zero."""
 IMAGES = 10
-"""So many are followed at once; each keeps all of its activations."""
+"""The number of images that are followed at once; each keeps all of its activations."""
 
 
 @torch.no_grad()
