@@ -127,7 +127,7 @@ def test_the_shipped_page_says_what_the_registry_says(name: str) -> None:
     said = of(name)
     lines = section[1].splitlines()
     expected = [said["summary"], *said["formula"], *said["text"]]
-    expected += [f"| Masks change | {said['updates']} |", f"| Paper | {said['paper']} |"]
+    expected += [f"| Mask updates | {said['updates']} |", f"| Paper | {said['paper']} |"]
     rows = [f"| `{it['name']}` | `{it['default']}` | {it['values']} |" for it in said["settings"]]
     rows += [f"| `{it['label']}` | `{it['settings']}` |" for it in said["variants"]]
     stale = [line for line in expected if line not in lines]
@@ -137,4 +137,4 @@ def test_the_shipped_page_says_what_the_registry_says(name: str) -> None:
 
 def test_the_page_has_a_section_per_method_and_no_other() -> None:
     headings = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
-    assert headings == ["Signs", *(it.name for it in ordered()), "Not here"]
+    assert headings == ["Symbols", *(it.name for it in ordered()), "Not here"]

@@ -103,11 +103,12 @@ def test_a_study_that_fits_one_comparison_says_why_it_does_not_fit_the_others(
     (found,) = plain([report])["studies"]
     assert set(found["not_comparable"]) == set(BY_NAME) - {"GraNet"}
     assert (
-        "batch_size is 128 and not 256" in found["not_comparable"]["Lottery Jackpots, 160 epochs"]
+        "batch_size is 128 instead of 256"
+        in found["not_comparable"]["Lottery Jackpots, 160 epochs"]
     )
     assert {row["comparison"] for row in found["published"]} == {"GraNet"}
     (line,) = (it for it in text([report]) if "not comparable" in it)
-    assert "Lottery Jackpots, 30 epochs (epochs is 160 and not 30" in line
+    assert "Lottery Jackpots, 30 epochs (epochs is 160 instead of 30" in line
 
 
 def test_a_study_of_jackpots_is_held_against_their_numbers(tmp_path: Path) -> None:
@@ -122,8 +123,8 @@ def test_a_study_of_jackpots_is_held_against_their_numbers(tmp_path: Path) -> No
     listed, plain_study = cells(study), study.model_dump(mode="json")
     reasons = {name: why_not(it, plain_study, listed) for name, it in BY_NAME.items()}
     assert reasons["Lottery Jackpots, 160 epochs"] == []
-    assert reasons["Lottery Jackpots, 30 epochs"] == ["epochs is 160 and not 30"]
-    assert "dense is classifier and not none" in reasons["GraNet"]
+    assert reasons["Lottery Jackpots, 30 epochs"] == ["epochs is 160 instead of 30"]
+    assert "dense is classifier instead of none" in reasons["GraNet"]
 
 
 def test_the_page_has_ours_where_a_study_fits_and_else_not_run(report: Report) -> None:

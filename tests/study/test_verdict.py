@@ -187,7 +187,7 @@ def test_what_may_return_weights_is_known_through_all_parts() -> None:
     growing = {name for name in METHODS if METHODS[name].starts != "none" and grows(_rule(name))}
     assert growing == {
         *("set", "rigl", "rigl-itop", "granet", "mest", "deep-r"),
-        *("dpf", "iss", "decaying-mask", "sr-ste"),
+        *("dpf", "iss", "decaying-mask", "sr-ste", "jackpots"),
     }
 
 
