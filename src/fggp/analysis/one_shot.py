@@ -33,8 +33,8 @@ def one_shot(study_folder: Path | None) -> DataFrame:
     unknown = {it.cell for it in found} - cells.keys()
     if unknown:
         raise ResultError(
-            f"{study_folder / ESSENTIAL}: {min(unknown)} is not a cell of the study; delete the file, "
-            f"and measure again with `fggp essential {quote(study_folder.name)}`"
+            f"{study_folder / ESSENTIAL}: {min(unknown)} is not a cell of the study; delete the "
+            f"file, and measure again with `fggp essential {quote(study_folder.name)}`"
         )
     found.sort(key=lambda it: (cells[it.cell][0], it.sparsity))
     data = DataFrame([keys(cells[it.cell][1]) | it.model_dump() for it in found])

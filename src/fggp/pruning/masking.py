@@ -53,7 +53,7 @@ class Masking:
 
     @property
     def full(self) -> list[Tensor] | None:
-        """The tensors that the optimizer trains under soft masking: full weights, or their scores."""
+        """The full weights that soft masking trains, or their scores; None under hard masking."""
         return None if self._soft is None else self._soft.values
 
     @property
