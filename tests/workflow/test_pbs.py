@@ -13,7 +13,6 @@ import pytest
 from checkout import FEW_CELLS, ROOT, TIMEOUT, Checkout
 
 STAND_IN = ROOT / "tests/support/stand_in_pbs"
-FIRST = "vgg19/s0/i0/dense/seed1"
 QUICKLY = ("--jobs", "1", "--seconds-between-status-checks", "1", "--latency-wait", "5")
 SHOWN = "Job Id: 1.stand-in\n    job_state = {}\n"
 
@@ -34,14 +33,20 @@ def pbs(fresh: Checkout, tmp_path: Path) -> Checkout:
     return fresh
 
 
-def paused(checkout: Checkout, running: subprocess.Popen[str], cell: str) -> int:
-    """The process of a training, once it has written its first epoch and pauses."""
+def paused(checkout: Checkout, running: subprocess.Popen[str]) -> tuple[str, int]:
+    """The cell and the process of the one training that has written its first epoch and pauses.
+
+    Snakemake may begin with any of them.
+    """
     deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
-        log = checkout.log(cell, "few")
-        if log.exists() and "epoch    1/2" in log.read_text():
-            owner = checkout.result(cell, "few").with_name(".seed1.owner")
-            return int(re.match(r"process (\d+) ", owner.read_text()).group(1))  # type: ignore[union-attr]
+        for cell in FEW_CELLS:
+            log = checkout.log(cell, "few")
+            if log.exists() and "epoch    1/2" in log.read_text():
+                owner = checkout.result(cell, "few").with_name(".seed1.owner")
+                found = re.match(r"process (\d+) ", owner.read_text())
+                assert found is not None
+                return cell, int(found[1])
         assert running.poll() is None, running.communicate()[0]
         time.sleep(0.1)
     raise AssertionError("no training has begun")
@@ -56,7 +61,7 @@ def test_a_training_whose_job_was_killed_is_submitted_again_and_resumes(
     running = pbs.start(
         *("snakemake", "--profile", "pbs", "--configfile", "config/few.yaml"), *QUICKLY, "results"
     )
-    training = paused(pbs, running, FIRST)
+    cell, training = paused(pbs, running)
     pbs.pause_no_more()
     os.kill(training, signal.SIGKILL)
     said, _ = running.communicate(timeout=TIMEOUT)
@@ -71,7 +76,7 @@ def test_a_training_whose_job_was_killed_is_submitted_again_and_resumes(
         )
     more, less = (int(re.search(r"walltime=(\d+)", it)[1]) for it in submitted[1::-1])  # type: ignore[index]
     assert more > less, "the second attempt has more time"
-    lines = pbs.log(FIRST, "few").read_text().splitlines()
+    lines = pbs.log(cell, "few").read_text().splitlines()
     epochs = [line.split()[1] for line in lines if line.startswith("epoch ")]
     assert epochs in (["1/2", "2/2"], ["1/2", "1/2", "2/2"]), lines
 
