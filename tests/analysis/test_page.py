@@ -235,7 +235,9 @@ def test_the_head_says_size_data_and_plan(root: Element) -> None:
     assert said["Data"].startswith("digits (digits), 1000 test images, SHA-256 dddddddddddd")
     assert all(word in said["Plan"] for word in ("alpha 0.05", "0.1 points", "ROPE", "last epoch"))
     assert not list(root.all("p", **{"class": "mark"}))
-    assert re.search(r"80% power a mean difference .* from 0\.\d\d to 0\.\d\d points", root.text)
+    assert re.search(
+        r"80% power a mean difference .* at least 0\.\d\d to 0\.\d\d points", root.text
+    )
 
 
 def test_an_unfinished_study_says_so_loudly(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from checkout import FEW_CELLS, TIMEOUT, Checkout
 
+from fggp.foundation.quantities import count
+
 pytestmark = pytest.mark.long
 
 CELL = "vgg19/s90/i50/fggp/seed1"
@@ -145,7 +147,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_cell_trained_afresh(
 def test_run_stops_cleanly_when_its_minutes_are_over(by_hand: Checkout) -> None:
     goes = json.loads((by_hand / "goes.json").read_text())
     assert " left; run the same command to continue" in goes["first"]
-    assert f"{3 - goes['done']} cells wait" in goes["first"]
+    assert f"{count(3 - goes['done'], 'cell')} left; run the same command" in goes["first"]
     assert "failed" not in goes["first"]
     assert "all is trained" in goes["second"]
 
@@ -159,5 +161,5 @@ def test_stopped_and_continued_two_at_a_time_is_the_same_as_one_at_a_time(
 
 def test_run_without_any_time_trains_nothing_and_says_so(untrained: Checkout) -> None:
     ran = untrained.fggp("run", "tiny", "--minutes", "0", status=STOPPED)
-    assert "7 cells wait for the next time" in ran.out, ran
+    assert "7 cells left; run the same command to continue" in ran.out, ran
     assert not untrained.fingerprints()

@@ -246,7 +246,7 @@ def test_six_steps_are_timed_beside_their_estimates(
     ("ran", "alone", "weights", "state", "said"),
     [
         (Ran(0, "", ""), "aa", "aa", "ok", "through MPS, and equal to the single training"),
-        (Ran(0, "", ""), "aa", "bb", "error", "differ from those of the training alone"),
+        (Ran(0, "", ""), "aa", "bb", "error", "differ from those of the single training"),
         (Ran(0, "the cells run one at a time: x", ""), "aa", "aa", "warning", "at a time: x"),
         (Ran(0, "", ""), None, "aa", "skipped", "no single training"),
         (Ran(1, "", "fggp: no device"), "aa", "aa", "error", "the job fails: fggp: no device"),
