@@ -149,7 +149,7 @@ def test_run_stops_cleanly_when_its_minutes_are_over(by_hand: Checkout) -> None:
     assert " left; run the same command to continue" in goes["first"]
     assert f"{count(3 - goes['done'], 'cell')} left; run the same command" in goes["first"]
     assert "failed" not in goes["first"]
-    assert "all is trained" in goes["second"]
+    assert "all cells are trained" in goes["second"]
 
 
 def test_stopped_and_continued_two_at_a_time_is_the_same_as_one_at_a_time(
