@@ -161,7 +161,7 @@ def test_an_installed_module_is_found_where_no_file_is(own: Path) -> None:
         ("mine:built", "nets/mine.py has no 'built'; did you mean 'build'?"),
         ("mine:without", "mine:without takes no `classes`; write def without(classes)"),
         ("mine:broken", "mine:broken cannot be made (ValueError: no such luck)"),
-        ("syntax:build", "nets/syntax.py cannot be imported (SyntaxError: "),
+        ("syntax:build", "nets/syntax.py: cannot be imported (SyntaxError: "),
     ],
 )
 def test_what_cannot_be_used_is_one_line(own: Path, source: str, said: str) -> None:

@@ -20,12 +20,21 @@ DIGESTS = {
     "reading-folder": "6f9788e7e5923a6a0ef0b2258dbe83778fbaa6a342fcaaeaa4fd9a208554bbe0",
 }
 """SHA-256 over the paths of a study's results and the SHA-256 of their canonical text."""
+ADDED = {
+    "mini-all-folder": {
+        *("product", "rank-product", "rank-sum"),
+        *("ecoflap", "imp-activate", "jackpots"),
+    }
+}
+"""The labels whose results came after the digest."""
 
 
 @pytest.mark.parametrize("study", DIGESTS)
 def test_the_canonical_bytes_of_shipped_results_never_change(study: str) -> None:
     digest = hashlib.sha256()
     for path in sorted((SHIPPED / study / "runs").rglob("seed*.json")):
+        if path.parent.name in ADDED.get(study, ()):
+            continue
         own = hashlib.sha256(fingerprint(read(path)).encode()).hexdigest()
         digest.update(f"{path.relative_to(SHIPPED).as_posix()} {own}\n".encode())
     assert digest.hexdigest() == DIGESTS[study]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 
 import pandas as pd
 from pandas import DataFrame
 
 from fggp.analysis.collect.rows import keys
-from fggp.foundation.errors import ResultError
+from fggp.analysis.measured_cells import cells_behind
 from fggp.study.latency_file import LATENCY, read_latency
-from fggp.study.study_folder import read_expected
 
 CONTENDERS = (
     *("fggp", "fggp batched", "torch", "torch channels_last", "onnxruntime"),
@@ -34,13 +32,7 @@ def latencies(study_folder: Path | None) -> DataFrame:
     found = [] if study_folder is None else read_latency(study_folder / LATENCY)
     if not found or study_folder is None:
         return DataFrame()
-    cells = {cell.id: (place, cell) for place, cell in enumerate(read_expected(study_folder)[1])}
-    unknown = {it.cell for it in found} - cells.keys()
-    if unknown:
-        raise ResultError(
-            f"{study_folder / LATENCY}: {min(unknown)} is not a cell of the study; delete the "
-            f"file, and measure again with `fggp latency {quote(study_folder.name)}`"
-        )
+    cells = cells_behind(study_folder / LATENCY, found, "latency")
     found.sort(key=lambda it: (cells[it.cell][0], it.batch, it.threads))
     rows = [keys(cells[it.cell][1]) | it.model_dump() for it in found]
     data = DataFrame(rows)

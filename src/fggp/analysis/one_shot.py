@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from pandas import DataFrame
 
 from fggp.analysis.collect.rows import keys
-from fggp.foundation.errors import ResultError
+from fggp.analysis.measured_cells import cells_behind
 from fggp.study.essential_file import ESSENTIAL, knee, read_essential
-from fggp.study.study_folder import read_expected
 
 ADVICE = "no one-shot accuracy was measured, fggp essential STUDY does that"
 
@@ -29,13 +27,7 @@ def one_shot(study_folder: Path | None) -> DataFrame:
     found = [] if study_folder is None else read_essential(study_folder / ESSENTIAL)
     if not found or study_folder is None:
         return DataFrame()
-    cells = {cell.id: (place, cell) for place, cell in enumerate(read_expected(study_folder)[1])}
-    unknown = {it.cell for it in found} - cells.keys()
-    if unknown:
-        raise ResultError(
-            f"{study_folder / ESSENTIAL}: {min(unknown)} is not a cell of the study; delete the "
-            f"file, and measure again with `fggp essential {quote(study_folder.name)}`"
-        )
+    cells = cells_behind(study_folder / ESSENTIAL, found, "essential")
     found.sort(key=lambda it: (cells[it.cell][0], it.sparsity))
     data = DataFrame([keys(cells[it.cell][1]) | it.model_dump() for it in found])
     return data.assign(

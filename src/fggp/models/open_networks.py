@@ -17,16 +17,16 @@ import hashlib
 import inspect
 import os
 import re
-import sys
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fggp.foundation.errors import Failure
+from fggp.foundation.python_files import import_file, in_one_line
 from fggp.foundation.validation import nearest
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def make(
             taken = _keywords(function)
             made = function(**{key: it for key, it in offered.items() if key in taken})
     except Exception as error:
-        raise Failure(f"{found} cannot be made ({_said(error)})") from error
+        raise Failure(f"{found} cannot be made ({in_one_line(error)})") from error
     return use_small_stem(made, str(found)) if stem == "small" else made
 
 
@@ -200,7 +200,7 @@ def _of_library(found: Source) -> Callable[[int], nn.Module]:
         library = import_module("torchvision.models" if found.module == "torchvision" else "timm")
     except ImportError as error:
         fix = INSTALL[found.module]
-        raise Failure(f"{found.module} cannot be imported ({_said(error)}); {fix}") from error
+        raise Failure(f"{found.module} cannot be imported ({in_one_line(error)}); {fix}") from error
     keyword: dict[str, Any]
     if found.module == "torchvision":
         names, keyword = library.list_models(module=library), {"weights": None}
@@ -247,33 +247,20 @@ def _import_installed(module: str) -> Any:
         return import_module(module)
     except Exception as error:
         raise Failure(
-            f"the module {module!r} of a network cannot be imported ({_said(error)}); put its file "
-            "beside the study, and name the study by its file"
+            f"the module {module!r} of a network cannot be imported ({in_one_line(error)}); put "
+            "its file beside the study, and name the study by its file"
         ) from error
 
 
 def _import(path: Path) -> Any:
     """Import a file as a module of its own, once."""
     if path not in _IMPORTED:
+        digest = _digest(path) if path.is_file() else ""
         name = f"fggp_network_{len(_IMPORTED)}_{path.stem}"
-        spec = spec_from_file_location(name, path)
-        if not path.is_file() or spec is None or spec.loader is None:
-            raise Failure(f"{path}: no such file of networks")
-        module = module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses look their module up
-        _DIGESTS[path] = _digest(path)
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            del sys.modules[name]
-            raise Failure(f"{path} cannot be imported ({_said(error)})") from error
-        _IMPORTED[path] = module
+        _IMPORTED[path] = import_file(path, name, "no such file of networks")
+        _DIGESTS[path] = digest
     return _IMPORTED[path]
 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
-
-from fggp.foundation.errors import ResultError
-from fggp.foundation.files import write_text
-from fggp.study.cell import Record
+from fggp.study.measured_rows import MeasuredRow, read_rows, write_rows
 
 ESSENTIAL = "essential.json"
 """The file, in the folder of a study."""
 
 
-class Essential(Record):
+class Essential(MeasuredRow):
     """The accuracy of one network at one sparsity, pruned at once and not trained further.
 
     Attributes:
@@ -35,7 +29,6 @@ class Essential(Record):
 
     """
 
-    cell: str
     weights_sha256: str
     sparsity: float
     kept: int
@@ -55,25 +48,12 @@ def read_essential(path: Path) -> list[Essential]:
         ResultError: where it is damaged.
 
     """
-    if not path.exists():
-        return []
-    try:
-        return [Essential.model_validate(it) for it in json.loads(path.read_text())["essential"]]
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ResultError(
-            f"{path}: not a file of one-shot accuracies ({reason}); delete it and measure again"
-        ) from None
+    return read_rows(path, Essential, "essential", "one-shot accuracies")
 
 
 def write_essential(path: Path, rows: Sequence[Essential]) -> None:
     """Write rows, whole or not at all; those of other cells that are there stay."""
-    cells = {it.cell for it in rows}
-    kept = [it for it in read_essential(path) if it.cell not in cells]
-    content: dict[str, Any] = {
-        "essential": [it.model_dump() for it in sorted([*kept, *rows], key=lambda it: it.cell)]
-    }
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    write_rows(path, "essential", read_essential(path), rows)
 
 
 def knee(correct: Sequence[int], images: int, points: float = 1.0) -> int:

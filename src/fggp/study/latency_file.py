@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
-
-from fggp.foundation.errors import ResultError
-from fggp.foundation.files import write_text
-from fggp.study.cell import Record
+from fggp.study.measured_rows import MeasuredRow, read_rows, write_rows
 
 LATENCY = "latency.json"
 """The file, in the folder of a study."""
 
 
-class Latency(Record):
+class Latency(MeasuredRow):
     """The time of one batch, for one way of computing one network.
 
     Attributes:
@@ -42,7 +36,6 @@ class Latency(Record):
 
     """
 
-    cell: str
     weights_sha256: str
     kept: int
     weights: int
@@ -69,22 +62,9 @@ def read_latency(path: Path) -> list[Latency]:
         ResultError: where it is damaged.
 
     """
-    if not path.exists():
-        return []
-    try:
-        return [Latency.model_validate(it) for it in json.loads(path.read_text())["latency"]]
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ResultError(
-            f"{path}: not a file of latencies ({reason}); delete it and measure again"
-        ) from None
+    return read_rows(path, Latency, "latency", "latencies")
 
 
 def write_latency(path: Path, rows: Sequence[Latency]) -> None:
     """Write rows atomically; existing rows of other cells stay."""
-    cells = {it.cell for it in rows}
-    kept = [it for it in read_latency(path) if it.cell not in cells]
-    content: dict[str, Any] = {
-        "latency": [it.model_dump() for it in sorted([*kept, *rows], key=lambda it: it.cell)]
-    }
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    write_rows(path, "latency", read_latency(path), rows)

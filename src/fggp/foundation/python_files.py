@@ -1,0 +1,40 @@
+"""Python files of users, imported as modules of their own."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+from fggp.foundation.errors import Failure
+
+
+def import_file(path: Path, name: str, absent: str) -> ModuleType:
+    """Import a file as a module with a name of its own.
+
+    Args:
+        path: the file.
+        name: of the module in ``sys.modules``, where dataclasses look it up.
+        absent: the words for a file that does not exist.
+
+    Raises:
+        Failure: where there is no such file, or its import fails; one line.
+
+    """
+    spec = spec_from_file_location(name, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise Failure(f"{path}: {absent}")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise Failure(f"{path}: cannot be imported ({in_one_line(error)})") from error
+    return module
+
+
+def in_one_line(error: Exception) -> str:
+    """Return the kind and the text of an error in one line of limited length."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
