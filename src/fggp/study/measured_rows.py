@@ -15,7 +15,7 @@ from fggp.study.cell import Record
 
 
 class MeasuredRow(Record):
-    """What was measured on the network of one cell; ``cell`` is its name."""
+    """Measurements of the network of one cell; ``cell`` is its name."""
 
     cell: str
 
