@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_up_archives import as_tar
 from PIL import Image
 
 from fggp.data import DataError, load, prepare
@@ -41,15 +42,6 @@ def as_folder(files: Files, base: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return base / "images"
-
-
-def as_tar(files: Files, path: Path, mode: str) -> Path:
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return path
 
 
 def as_zip(files: Files, path: Path) -> Path:

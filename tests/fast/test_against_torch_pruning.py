@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from sparse_networks import backbone, images
+from sparse_networks import backbone, images, without_channels
 from torch import Tensor, nn
 
 import fggp
@@ -28,24 +28,6 @@ def library() -> ModuleType:
         return importlib.import_module("torch_pruning")
 
 
-def some(model: nn.Module, share: float) -> dict[str, Tensor]:
-    """Masks without a share of the channels of each group, drawn at random: rows and columns."""
-    random = torch.Generator().manual_seed(0)
-    masks = {
-        name: torch.ones_like(p, dtype=torch.bool)
-        for name, p in model.named_parameters()
-        if p.ndim > 1
-    }
-    for group in groups(model):
-        gone = torch.randperm(group.channels, generator=random)[: int(share * group.channels)]
-        for name in group.producers:
-            masks[f"{name}.weight"][gone] = False
-        for it in group.consumers:
-            mask = masks[f"{it.name}.weight"]
-            mask.view(len(mask), group.channels, -1)[:, gone] = False
-    return masks
-
-
 def cut(library: ModuleType, model: nn.Module, found: list[Group], kept: list[Tensor]) -> nn.Module:
     """Return the network with the same channels removed by the other library."""
     model = copy.deepcopy(model)
@@ -63,7 +45,7 @@ def test_the_same_channels_gone_leave_the_same_bits(
     name: str, share: float, library: ModuleType
 ) -> None:
     model = backbone(name, density=1).eval()
-    masks = some(model, share)
+    masks = without_channels(model, share)
     other = cut(library, model, list(groups(model)), live_channels(model, masks))
     own = fggp.shrink(model, masks)
     theirs = other.state_dict()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 import torch
 from networks import IMAGES, LABELS, network
-from sparse_networks import backbone, exact, images, prune
+from sparse_networks import backbone, exact, images, prune, without_channels
 from torch import Tensor, nn
 
 import fggp
@@ -21,21 +21,6 @@ def difference(smaller: nn.Module, model: nn.Module, batch: Tensor) -> float:
     return float((found - wanted).abs().max() / wanted.abs().max())
 
 
-def half(model: nn.Module, seed: int = 0) -> dict[str, Tensor]:
-    """Return masks without every second channel, drawn at random, in rows and columns."""
-    random = torch.Generator().manual_seed(seed)
-    masks = {name: torch.ones_like(p, dtype=torch.bool) for name, p in model.named_parameters()}
-    masks = {name: mask for name, mask in masks.items() if mask.ndim > 1}
-    for group in groups(model):
-        gone = torch.randperm(group.channels, generator=random)[group.channels // 2 :]
-        for name in group.producers:
-            masks[f"{name}.weight"][gone] = False
-        for it in group.consumers:
-            mask = masks[f"{it.name}.weight"]
-            mask.view(len(mask), group.channels, -1)[:, gone] = False
-    return masks
-
-
 def masked(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     model = copy.deepcopy(model)
     with torch.no_grad():
@@ -48,7 +33,7 @@ def masked(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
 @pytest.mark.parametrize("name", ["vgg19", "resnet50"])
 def test_half_of_the_filters_go_and_outputs_stay(name: str, training: bool) -> None:
     model = backbone(name, density=1).train(training)
-    masks = half(model)
+    masks = without_channels(model)
     smaller = fggp.shrink(model, masks)
     assert smaller.training == training
     assert type(smaller) is type(model)
@@ -125,7 +110,7 @@ def test_a_network_without_any_weight_keeps_a_channel_of_each_group() -> None:
 def test_the_model_stays_as_it_is_and_shares_nothing_with_the_smaller_one() -> None:
     model = network().eval()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    smaller = fggp.shrink(model, half(model))
+    smaller = fggp.shrink(model, without_channels(model))
     with torch.no_grad():
         for tensor in smaller.state_dict().values():
             tensor.zero_()
@@ -134,7 +119,7 @@ def test_the_model_stays_as_it_is_and_shares_nothing_with_the_smaller_one() -> N
 
 def test_a_smaller_network_trains_as_the_masked_one_does() -> None:
     model = network().double()
-    masks = half(model)
+    masks = without_channels(model)
     smaller, larger = fggp.shrink(model, masks), masked(model, masks)
     for it in (smaller, larger):
         optimizer = torch.optim.SGD(it.parameters(), lr=0.1, momentum=0.9, nesterov=True)
@@ -151,7 +136,7 @@ def test_a_smaller_network_trains_as_the_masked_one_does() -> None:
 def test_layout_in_memory_and_frozen_parameters_are_kept() -> None:
     model = network().to(memory_format=torch.channels_last)
     model[0].weight.requires_grad_(False)
-    smaller = fggp.shrink(model, half(model))
+    smaller = fggp.shrink(model, without_channels(model))
     assert smaller[3].weight.is_contiguous(memory_format=torch.channels_last)
     assert [p.requires_grad for p in smaller.parameters()][:2] == [False, True]
 
@@ -178,7 +163,7 @@ def test_the_networks_of_the_registry_can_all_be_shrunk() -> None:
 @pytest.mark.parametrize("name", ["resnet20", "wrn222"])
 def test_a_network_for_small_images_is_shrunk_to_what_its_masks_keep(name: str) -> None:
     model = backbone(name, density=1)
-    masks, batch = half(model), images(2, 3, 32, 32)
+    masks, batch = without_channels(model), images(2, 3, 32, 32)
     smaller = fggp.shrink(model, masks)
     assert smaller.stage3[1].conv1.out_channels < model.stage3[1].conv1.out_channels
     assert difference(smaller, masked(model, masks), batch) < 1e-12

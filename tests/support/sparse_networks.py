@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fggp.models import build
+from fggp.pruning.filters.groups import groups
 
 
 def prune(model: nn.Module, density: float, seed: int = 0) -> nn.Module:
@@ -58,3 +59,21 @@ def assert_as_good_as_torch(found: Tensor, model: nn.Module, batch: Tensor) -> N
     """Assert that outputs are about as close to float64 as those of torch."""
     wanted = exact(model, batch)
     assert error(found, wanted) <= 1.5 * error(model(batch), wanted) + 1e-6
+
+
+def without_channels(model: nn.Module, share: float = 0.5, seed: int = 0) -> dict[str, Tensor]:
+    """Return masks without a random share of the channels of each group, rows and columns."""
+    random = torch.Generator().manual_seed(seed)
+    masks = {
+        name: torch.ones_like(p, dtype=torch.bool)
+        for name, p in model.named_parameters()
+        if p.ndim > 1
+    }
+    for group in groups(model):
+        gone = torch.randperm(group.channels, generator=random)[: int(share * group.channels)]
+        for name in group.producers:
+            masks[f"{name}.weight"][gone] = False
+        for it in group.consumers:
+            mask = masks[f"{it.name}.weight"]
+            mask.view(len(mask), group.channels, -1)[:, gone] = False
+    return masks
