@@ -161,6 +161,32 @@ def test_a_damaged_file_is_refused_with_the_fix(
     assert message in capsys.readouterr().err
 
 
+def test_networks_that_cannot_be_compiled_are_skipped_and_the_others_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "smooth.py").write_text(
+        "from torch import nn\n\n\ndef network(classes):\n"
+        "    layers = [nn.Conv2d(3, 8, 3), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]\n"
+        "    return nn.Sequential(*layers, nn.Linear(8, classes))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    networks = {"smooth": {"source": "smooth:network"}, "vgg19": {"width": "1/16"}}
+    data = {"kind": "cifar10", "name": "cifar10", "validation": 100}
+    study = grid(
+        backbones=networks, sparsities=[0.9], initial_sparsities=[0], seeds=[1],
+        methods={"gmp": {}}, data=data,
+    )  # fmt: skip
+    for cell in fabricate(tmp_path / "made", study):
+        network = prune(build(cell.backbone), 0.1)
+        fggp.pack(network, weights_path(run_path(tmp_path / "made", cell)))
+    assert main(["latency", str(tmp_path / "made"), *QUICK]) == 0
+    assert "skipped smooth/s90/i0/gmp/seed1: " in capsys.readouterr().out
+    cells = {it.cell for it in read_latency(tmp_path / "made" / LATENCY)}
+    assert cells == {"vgg19/s90/i0/gmp/seed1"}
+    assert main(["latency", str(tmp_path / "made"), "--only", "smooth", *QUICK]) == 1
+    assert "GELU is not known" in capsys.readouterr().err
+
+
 def test_a_study_without_weights_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,22 +18,22 @@ def add(verbs: Any) -> None:
         verbs,
         "latency",
         do,
-        "measure the milliseconds of pruned networks on this CPU, compiled and dense",
+        "measure the inference time of pruned networks on this CPU, compiled and dense",
         "fggp latency demo --only vgg19/s95",
     )
     parser.epilog = (
-        "A pruned network is compiled to machine code that multiplies its kept weights alone\n"
-        "(fggp.compile, which needs llvmlite). It takes turns with the same network in torch, in\n"
-        "torch with channels last, and in onnxruntime if that and onnx are installed. If\n"
-        "fggp.shrink makes it clearly smaller, as after filter pruning, the shrunk network is\n"
-        "measured as well, in torch and compiled. Each is called once per round;\n"
-        "the minimum and the median over rounds are kept. With one\n"
-        "thread this is processor time, with several it is wall-clock time. Batches of 1\n"
-        "and of 32. 'fggp batched' computes the last layers of 16 images at once.\n\n"
+        "A pruned network is compiled to machine code that multiplies only its kept weights\n"
+        "(fggp.compile, which needs llvmlite). It is called alternately with the same network in\n"
+        "torch, in torch with channels last, and in onnxruntime if that and onnx are installed.\n"
+        "If fggp.shrink makes it clearly smaller, as after filter pruning, the shrunk network is\n"
+        "measured as well, in torch and compiled. Each is called once per round; the minimum and\n"
+        "the median over rounds are kept. Times are processor times with one thread, and\n"
+        "wall-clock times with several. The batch sizes are 1 and 32. 'fggp batched' computes the\n"
+        "last layers of 16 images at once.\n\n"
         "For a study, the first seed of each setting and label is measured if its weights are\n"
-        "present, and results/STUDY/latency.json holds the numbers; the table and the figure\n"
-        "'latency' show them. For a packed file, they are in FILE.latency.json. Measuring again\n"
-        "replaces the numbers. Measure on a quiet machine.\n\n"
+        "present. The numbers are stored in results/STUDY/latency.json, and the table and the\n"
+        "figure 'latency' show them. For a packed file, they are in FILE.latency.json. Measuring\n"
+        "again replaces them. Measure on a quiet machine.\n\n"
         f"{parser.epilog}"
     )
     parser.add_argument(
@@ -58,9 +58,10 @@ def add(verbs: Any) -> None:
 
 
 def do(options: argparse.Namespace) -> int:
-    """Measure the networks, print each as it is done, and keep the numbers."""
+    """Measure the networks, print each when it is done, and store the numbers."""
     from tqdm import tqdm
 
+    from fggp.fast.refusal import CompileError
     from fggp.fast.stopwatch import BATCHES
     from fggp.running.latency import Subject, lines, measure, subjects, thread_counts
     from fggp.study.latency_file import LATENCY, write_latency
@@ -75,6 +76,7 @@ def do(options: argparse.Namespace) -> int:
             raise Failure(f"{folder}: does not exist; train it with `fggp run`")
         measured, out = subjects(folder, options.only), folder / LATENCY
     threads = [1] if options.one_thread else thread_counts()
+    problems: list[CompileError] = []
     total = len(measured) * len(threads) * len(BATCHES) * options.rounds
     with tqdm(total=total, unit=" rounds", disable=not sys.stderr.isatty(), leave=False) as bar:
 
@@ -82,10 +84,19 @@ def do(options: argparse.Namespace) -> int:
             bar.update()
 
         for subject in measured:
-            rows = measure(subject, rounds=options.rounds, threads=threads, tick=tick)
+            try:
+                rows = measure(subject, rounds=options.rounds, threads=threads, tick=tick)
+            except CompileError as error:
+                if len(measured) == 1:
+                    raise
+                tqdm.write(f"skipped {subject.name}: {error}")
+                problems.append(error)
+                continue
             write_latency(out, rows)
             kept = f"{rows[0].kept} of {rows[0].weights} weights"
             tqdm.write(f"{subject.name}: {kept}, {rows[0].processor}, torch {rows[0].torch}")
             tqdm.write("\n".join(lines(rows)))
+    if len(problems) == len(measured):
+        raise problems[-1]
     print(out)
     return 0
