@@ -182,6 +182,7 @@ def _become(asked: tuple[str, list[str], str, str, dict[str, str]], streams: lis
 
 def _status() -> int:
     """Run the command in this process; returns its exit status, as Python does at its end."""
+    sys.modules.pop("sitecustomize", None)  # Debian's, which the server has imported
     with contextlib.suppress(ImportError):
         importlib.import_module("sitecustomize")
     try:
