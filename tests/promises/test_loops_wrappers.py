@@ -66,6 +66,25 @@ def test_no_mask_update_makes_the_model_compile_again() -> None:
     assert len(graphs) == 1
 
 
+@pytest.mark.usefixtures("fresh_compiler")
+def test_a_compiled_step_is_followed_and_no_mask_update_makes_it_compile_again() -> None:
+    graphs = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    loop, plain, compiled = Loop("granet", attach=True), Loop("granet").run(), []
+    step = torch.compile(loop.optimizer.step, backend=backend)
+    for x, y in BATCHES:
+        loop.loss(x, y).backward()
+        step()
+        loop.optimizer.zero_grad()
+        compiled.append(len(graphs))
+    assert torch.equal(loop.mask, plain.mask)
+    assert compiled[1:] == compiled[1:2] * (len(BATCHES) - 1), "momentum exists after one step"
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("fresh_compiler")
 @pytest.mark.skipif(not (which("c++") or which("g++")), reason="there is no C++ compiler here")

@@ -65,6 +65,33 @@ def test_a_pruner_that_is_gone_or_detached_notices_nothing() -> None:
         optimizer.step()
 
 
+def test_two_pruners_of_the_same_weights_are_not_attached_to_one_optimizer() -> None:
+    model, optimizer, first = made()
+    later = fggp.Pruner(model, optimizer, first.method)
+    handle = first.attach()
+    refusal = r"another pruner of the same weights is attached to this SGD; first call remove\(\)"
+    with pytest.raises(ValueError, match=refusal):
+        later.attach()
+    with pytest.raises(ValueError, match=refusal):
+        fggp.Pruner(model, optimizer, first.method)
+    with pytest.warns(RuntimeWarning, match="is detached below the target"):
+        handle.remove()
+    later.attach()
+
+
+def test_pruners_of_different_weights_are_attached_to_one_optimizer() -> None:
+    model = network()
+    optimizer, names = sgd(model.parameters()), list(fggp.sparsify(network(), 0.5))
+    how = fggp.method("gmp", sparsity=0.9, steps=40)
+    pruners = [fggp.Pruner(model, optimizer, how, params=[name]) for name in names]
+    for pruner in pruners:
+        pruner.attach()
+    for _ in range(40):
+        backward(model)
+        optimizer.step()
+    assert [pruner.steps for pruner in pruners] == [40] * len(names)
+
+
 @pytest.mark.parametrize("attach", [True, False])
 def test_weights_that_change_without_a_step_of_the_optimizer_are_noticed_when_looked_at(
     attach: bool,

@@ -34,10 +34,10 @@ class Attachment:
     """Follows the steps of an optimizer for a pruner, and detects steps made without the pruner.
 
     Args:
-        nest: the optimizer, with those it holds.
+        nest: the optimizer, with those inside it.
         forward: copies what the pruner needs before a step.
-        pruner: is asked before every step, and notified after each while it is attached. It is kept
-            alive by the optimizer as long as it is attached.
+        pruner: the pruner, which is asked before every step, and notified after each while it is
+            attached. The optimizer keeps it alive as long as it is attached.
 
     """
 
@@ -46,10 +46,11 @@ class Attachment:
         self._own: OrderedDict[int, Any] = OrderedDict()
         self._expects, self._warned = True, False
         self._alone = self._ahead = self._seen = self._calls = 0
+        self._check_others(pruner)
         self.bind(pruner)
 
     def bind(self, pruner: Attached) -> None:
-        """Begin to follow for a pruner, as one that has just been copied."""
+        """Start following for a pruner, for example one that has just been copied."""
         self._pruner = weakref.ref(pruner)
         self._versions = self._counted()
         self._hooks = StepHooks(self._nest, self._forward.parameters, self)
@@ -60,35 +61,53 @@ class Attachment:
         return self.__dict__ | fresh
 
     def attach(self) -> RemovableHandle:
-        """Begin; returns the handle that ends it. Raises RuntimeError where it has begun."""
+        """Attach the pruner; returns a handle that detaches it.
+
+        Raises:
+            RuntimeError: if it is attached already.
+            ValueError: if another pruner of the same weights is attached to the optimizer.
+
+        """
         self.check_detached()
         pruner = self._pruner()
         assert pruner is not None
+        self._check_others(pruner)
         self._expects, self._alone, self._versions = False, 0, self._counted()
         handle = RemovableHandle(self._marks)
-        self._marks[handle.id] = _Mark(pruner)
+        self._marks[handle.id] = _Mark(pruner, self._forward.parameters)
         return handle
 
     @property
     def attached(self) -> bool:
         """Whether the pruner is notified of the optimizer's steps."""
-        # Asks the optimizer, as a copy of it loses its hooks and a handle may be gone.
+        # Check the optimizer, as a copy of it loses its hooks and a handle may be gone.
         pruner = self._pruner()
         return any(isinstance(x, _Mark) and x.pruner is pruner for x in self._marks.values())
 
     def check_detached(self) -> None:
-        """Raise RuntimeError while the optimizer tells the pruner of its steps."""
+        """Raise RuntimeError while the optimizer notifies the pruner of its steps."""
         if self.attached:
             raise RuntimeError(
                 "the pruner is attached and steps by itself: remove pruner.step(), "
                 "or call remove() on the handle that attach() returned"
             )
 
+    def _check_others(self, pruner: Attached) -> None:
+        own = set(map(id, self._forward.parameters))
+        for mark in self._marks.values():
+            other = isinstance(mark, _Mark) and mark.pruner is not pruner
+            if other and not own.isdisjoint(map(id, mark.parameters)):
+                raise ValueError(
+                    f"another pruner of the same weights is attached to this {self._name}; first "
+                    "call remove() on the handle that its attach() returned, or make a new "
+                    "optimizer"
+                )
+
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:
         """Prepare for a step of the optimizer."""
         pruner = self._pruner()
         if pruner is None or self._forward.recorded:
-            return None  # what is done now would become part of the graph
+            return None  # any work done now would become part of the graph
         if not self.attached:
             if self._ahead:
                 self._warn(
@@ -122,7 +141,7 @@ class Attachment:
             pruner._skip()
 
     def called(self, *, replayed: bool) -> None:
-        """Note that the pruner was called by hand; ``replayed``: for a step that calls no hooks."""
+        """Note that the pruner was called by hand; ``replayed`` if the step calls no hooks."""
         replayed = replayed or self._forward.weight is not None
         unseen = not (self._alone or replayed or self._ahead or self._warned)
         if unseen and _fresh(self._trained()):
@@ -130,14 +149,14 @@ class Attachment:
         self._alone, self._expects, self._calls = 0, True, self._calls + 1
 
     def restart(self) -> None:
-        """Forget what was noticed, as the pruner takes over a saved state."""
+        """Reset the observations, as the pruner takes over a saved state."""
         self._alone = self._ahead = 0
         self._versions = self._counted()
 
     def check_seen(self) -> None:
-        """Warn where weights have changed again and again, and no step of the optimizer was seen.
+        """Warn if weights have changed repeatedly, but no step of the optimizer was seen.
 
-        Called where a user looks at the pruner, as nothing else would call it then.
+        Called when a user inspects the pruner, as nothing else would call it then.
         """
         if self._seen or self._calls or not (self.attached or self._expects):
             return
@@ -172,17 +191,17 @@ class Attachment:
 
 
 class _Mark:
-    """Says in an optimizer's hooks that a pruner is attached, and keeps the pruner alive."""
+    """Marks in an optimizer's hooks that a pruner is attached, and keeps the pruner alive."""
 
-    def __init__(self, pruner: Attached) -> None:
-        self.pruner = pruner
+    def __init__(self, pruner: Attached, parameters: Sequence[Tensor]) -> None:
+        self.pruner, self.parameters = pruner, parameters
 
     def __call__(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        """Do nothing: the pruner is notified when the outermost optimizer is done."""
+        """Do nothing: the pruner is notified when the outermost optimizer has finished."""
 
 
 def _fresh(parameters: Sequence[Tensor]) -> bool:
-    """Whether all gradients that are there are finite, so that no scaler skips their step.
+    """Whether all existing gradients are finite, so that no scaler skips their step.
 
     A finite sum has finite terms, and is the cheapest pass over them. A sum that overflows only
     loses a warning.

@@ -1,4 +1,4 @@
-"""Initial masks, drawn on the CPU so that a seed means the same mask on every device."""
+"""Initial masks, drawn on the CPU so that a seed gives the same mask on every device."""
 
 from __future__ import annotations
 
@@ -19,9 +19,6 @@ from fggp.pruning.topk import keep_largest, keep_largest_in_groups, keep_share
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
 Mask = NDArray[np.bool_]
 
 
@@ -30,13 +27,13 @@ class Beginning:
     """The inputs of an initial mask.
 
     Attributes:
-        shapes: of the prunable tensors, in layer order.
-        keep: K, the number of weights to keep in all.
-        random: the stream of initial masks.
+        shapes: shapes of the prunable tensors, in layer order.
+        keep: K, the total number of weights to keep.
+        random: the random stream of initial masks.
         model: the network before the first step.
         parameters: its prunable tensors by name, in layer order.
         batches: pairs of inputs and targets to score weights on, or None.
-        loss: of outputs and targets, or None.
+        loss: function of outputs and targets, or None.
 
     """
 
@@ -99,7 +96,7 @@ class InitialGroups:
 
 @dataclass(frozen=True)
 class LargestWeights:
-    """Keep the largest magnitudes of the network over all layers, and of each at least a share.
+    """Keep the largest magnitudes over all layers, and at least a share of each layer.
 
     Attributes:
         floor: ceil(floor·N_l) of a layer's N_l weights are kept first.
@@ -134,7 +131,7 @@ def _random(size: int, count: int, rng: np.random.Generator) -> Mask:
 
 @dataclass(frozen=True)
 class Snip:
-    """Keep the K weights with the largest |g·w|, and of each layer at least a share.
+    """Keep the K weights with the largest |g·w|, and at least a share of each layer.
 
     Attributes:
         floor: ceil(floor·N_l) of a layer's N_l weights are kept first, by the same score.
@@ -163,7 +160,7 @@ class Grasp:
     """Remove the weights with the largest −w·(Hg), so that K are kept.
 
     Attributes:
-        temperature: divides the outputs before the loss.
+        temperature: divisor of the outputs before the loss.
 
     """
 
@@ -188,7 +185,7 @@ class Synflow:
     """Keep the K weights with the largest flow, scored again in each of many rounds.
 
     Attributes:
-        rounds: n; after round k about N·(K/N)^(k/n) weights are left, after the last K.
+        rounds: n; about N·(K/N)^(k/n) weights are left after round k, and K after the last one.
 
     """
 

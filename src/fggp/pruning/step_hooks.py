@@ -33,20 +33,20 @@ _followed: Any = WeakIdKeyDictionary()  # optimizer -> list of weak references t
 
 
 class StepHooks:
-    """Tells a follower of each call of an optimizer that makes a step, once.
+    """Notifies a follower once of each optimizer call that makes a step.
 
     The call is the outermost one: a wrapper may change gradients before the step of the optimizer
-    inside it, and write weights after it. A call that makes no such step, as the first half of a
-    step of SAM or one that only accumulates gradients, is not counted.
+    inside it, and write weights after it. A call that makes no such step, such as the first half of
+    a step of SAM or one that only accumulates gradients, is not counted.
 
-    Optimizers of torch call hooks. Classes of wrappers do not, or not all, and so their methods
-    with ``step`` in the name are replaced, once for each class, as torch itself does with ``step``.
+    Optimizers of torch call hooks. Wrapper classes do not, or not all of them. Their methods with
+    ``step`` in the name are therefore replaced once per class, as torch itself replaces ``step``.
 
     Args:
         nest: the optimizers.
-        parameters: some of what they train; a wrapper that calls no other made a step if these
-            have changed.
-        follower: is notified of steps; the optimizers do not keep it alive.
+        parameters: some parameters that they train; a wrapper that calls no other optimizer made a
+            step if these have changed.
+        follower: the object to notify of steps; the optimizers do not keep it alive.
 
     """
 
@@ -81,8 +81,9 @@ class StepHooks:
             if not alive._depth:
                 alive._leave("step", [])
 
-        worker.register_step_pre_hook(before)
-        worker.register_step_post_hook(after)
+        # A compiled step would trace them again after every mask update.
+        worker.register_step_pre_hook(torch.compiler.disable(before))
+        worker.register_step_post_hook(torch.compiler.disable(after))
 
     def _replace(self, optimizer: Any) -> None:
         try:
@@ -93,7 +94,7 @@ class StepHooks:
             ):  # as by a learning rate scheduler
                 _replace_in_instance(optimizer, own)
             _followed.setdefault(optimizer, []).append(weakref.ref(self))
-        except TypeError:  # a class or an object that takes neither attributes nor references
+        except TypeError:  # a class or an object that accepts neither attributes nor references
             raise ValueError(
                 f"the steps of a {type(optimizer).__name__} cannot be followed; give the pruner "
                 "the optimizer inside it, and call pruner.step() after each step"
@@ -186,7 +187,7 @@ def _replace_in_instance(optimizer: Any, method: Callable[..., Any]) -> None:
 
 
 def _telling(method: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """Return a method that tells the followers of its optimizer."""
+    """Return a method that notifies the followers of its optimizer."""
 
     @functools.wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
