@@ -24,6 +24,7 @@ ADVICE = (
         (errno.EACCES, "change its permissions, or choose another folder"),
         (errno.EMFILE, "allow more open files with `ulimit -n 4096`"),
         (errno.ENOLCK, "use a file system with locks for results/ and data/"),
+        (errno.ENOENT, "check the path, and the folder in which the command is run"),
         (errno.EISDIR, "move it away, or choose another folder"),
     ],
 )

@@ -28,6 +28,11 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 TEMPLATES = sorted(set((DOCS / "templates").glob("*.j2")) - {DOCS / "templates" / report.STUDY})
 STUDIES = sorted(path.parent for path in (ROOT / "results/reference").glob("*/cells.json"))
+SOURCES = (
+    *("README.md", "pyproject.toml"),
+    *("docs", "config", "results/reference", "benchmarks/reference"),
+)
+"""The files and folders from which the pages are written, apart from the tables."""
 STEPS: list[dict[str, str]] = yaml.safe_load((DOCS / "steps.yaml").read_text())
 MEASURED: dict[str, Any] = {
     "machine": {"processor": "a processor", "cores": 2, "system": "Linux", "python": "3.11.0"},
@@ -264,12 +269,21 @@ def test_every_file_that_a_text_names_is_there(template: Path) -> None:
     assert [name for name in there if not (ROOT / name).exists()] == []
 
 
+def test_outside_the_repository_the_error_names_the_folder_to_be_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["report"]) == 1
+    wanted = f"must be run in the root of the repository: there is no pyproject.toml in {tmp_path}"
+    assert wanted in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_the_shipped_texts_are_those_of_the_shipped_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)  # where the declarations of the analysis are
-    for name in ("docs", "pyproject.toml", "config", "results/reference", "benchmarks/reference"):
+    for name in SOURCES:
         target = tmp_path / name
         target.parent.mkdir(exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)

@@ -9,6 +9,7 @@ from fggp.cli.cuda_errors import cuda_error
 from fggp.running.workers import Ended
 
 FIXES = {
+    errno.ENOENT: "check the path, and the folder in which the command is run",
     errno.ENOSPC: "make room; the same command then continues",
     errno.EDQUOT: "make room; the same command then continues",
     errno.EROFS: "choose a folder that can be written to",

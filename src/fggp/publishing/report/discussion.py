@@ -18,9 +18,9 @@ Row = dict[str, Any]
 def scales(studies: Sequence[str], config: Path) -> list[Row]:
     """Return the size of the trainings of each study, one row per study and network.
 
-    A row has ``study``, ``network``, ``width``, ``epochs``, ``images`` (of training; None for
-    all of a data set), ``seeds``, ``sparsity`` (the highest, in words) and ``kept``
-    (about how many weights it leaves, None where their number is not known).
+    A row has ``study``, ``network``, ``width``, ``epochs``, ``images`` (for training; None for all
+    of a data set), ``seeds``, ``sparsity`` (the highest, in words) and ``kept`` (approximate number
+    of weights left, None if not known).
     """
     found = []
     for study in studies:
@@ -33,10 +33,10 @@ def scales(studies: Sequence[str], config: Path) -> list[Row]:
 
 
 def across(studies: Sequence[Row], claim: str) -> list[Row]:
-    """Return what each study shows about a claim, those left out where it cannot be asked.
+    """Return the result of each study for a claim, without studies that cannot decide it.
 
-    Takes studies and a claim as the report has them; a row is that of the table ``claims`` with
-    the study's name as ``shown_by``.
+    Takes studies and a claim as in the report; a row is that of the table ``claims`` with the
+    study's name as ``shown_by``.
     """
     rows = [
         row | {"shown_by": study["name"]}

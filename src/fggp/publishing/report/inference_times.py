@@ -19,13 +19,13 @@ class Inference:
     """A network, its masks and a batch.
 
     Attributes:
-        network: its name.
-        sparsity: of it, in percent.
+        network: name of the network.
+        sparsity: sparsity of the network, in percent.
         masks: ``ERK`` or ``trained-like``.
         batch: images in a call.
-        milliseconds: the median of each way of computing it; of ours, of the faster form.
-        times: how many times as fast as torch and onnxruntime ours is, by the fastest rounds.
-        demanded: the same as it was set before.
+        milliseconds: the median for each way of computing; for ours, that of the faster form.
+        times: speed of ours as a multiple of torch and of onnxruntime, by the fastest rounds.
+        demanded: the multiples that were required in advance.
 
     """
 
@@ -39,15 +39,15 @@ class Inference:
 
     @property
     def met(self) -> bool:
-        """Whether all that was demanded is reached."""
+        """Whether all required multiples are reached."""
         return all(self.times[peer] >= least for peer, least in self.demanded.items())
 
 
 def inference_times(root: Path, measured: Path = MEASURED) -> list[Inference]:
-    """Return what was measured, in the order of the file.
+    """Return the measurements, in the order of the file.
 
     Args:
-        root: of the repository.
+        root: root of the repository.
         measured: the file, `MEASURED` or `TWO_THREADS`.
 
     Raises:

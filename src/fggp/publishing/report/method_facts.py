@@ -23,7 +23,7 @@ from fggp.pruning.zeroth_order import ZerothOrder
 
 SPARSITIES = (Fraction(9, 10), Fraction(19, 20), Fraction(49, 50))
 EPOCHS = 160
-"""Of the standard protocol, in which trainings are counted."""
+"""Epochs of the standard protocol, the unit in which trainings are counted."""
 
 SHARES = {Fraction(1, 2): "half", Fraction(1, 4): "a quarter", Fraction(3, 4): "three quarters"}
 Described = dict[str, Any]
@@ -32,7 +32,7 @@ Described = dict[str, Any]
 def described(definition: Definition, studies: Mapping[str, Mapping[str, Any]]) -> Described:
     """Return the facts about a method for a page, in Markdown.
 
-    ``studies`` are the ``methods`` of each study by its name, where variants are looked for.
+    ``studies`` are the ``methods`` of each study by its name, in which variants are searched.
     """
     told, recipe = definition.docstring, definition.recipe()
     return {
@@ -56,7 +56,7 @@ def described(definition: Definition, studies: Mapping[str, Mapping[str, Any]]) 
 
 
 def settings(definition: Definition) -> Iterator[dict[str, str]]:
-    """Yield the settings of a method: name, what is possible, default and meaning."""
+    """Yield the settings of a method: name, valid values, default and meaning."""
     defaults = definition.defaults
     for name, field in definition.settings.model_fields.items():
         yield {
@@ -95,7 +95,7 @@ def _noun(kind: Any) -> str:
 def variants(
     definition: Definition, studies: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the labels under which studies set a method otherwise than by default."""
+    """Yield the labels under which studies use non-default settings of a method."""
     found: dict[tuple[str, str], list[str]] = {}
     for study, methods in studies.items():
         for label, given in methods.items():
@@ -112,13 +112,13 @@ def variants(
 
 
 def _first(study: str, names: list[str]) -> bool:
-    """Whether a study is not the copy on folders of images of another one."""
+    """Whether a study is not the copy of another one for folders of images."""
     stem = study.removesuffix("-folder")
     return stem == study or stem not in names
 
 
 def written(value: Any) -> str:
-    """Return a setting as a configuration has it."""
+    """Return a setting as in a configuration."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {written(it)}" for key, it in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -161,7 +161,7 @@ def updates(recipe: Recipe) -> str:
 
 
 def trainings(recipe: Recipe) -> str:
-    """Return how many trainings of the standard length a network takes."""
+    """Return the number of trainings of standard length that a network takes."""
     if recipe.scratch or recipe.fine_tune == 1:
         return "1, after the dense one"
     if recipe.fine_tune is not None:
@@ -174,7 +174,7 @@ def trainings(recipe: Recipe) -> str:
 
 
 def gradients(recipe: Recipe) -> str:
-    """Return the gradients that a method asks for besides training with them, in words."""
+    """Return the gradients that a method needs in addition to training, in words."""
     before: dict[type, str] = {
         Snip: "before training, of all weights, on data",
         Grasp: "before training, of all weights and with Hessian products, on data",
@@ -193,7 +193,7 @@ def gradients(recipe: Recipe) -> str:
 
 
 def marked(text: str) -> str:
-    """Return a sentence of a docstring as Markdown, good for a cell of a table too."""
+    """Return a sentence of a docstring as Markdown, also valid in a table cell."""
     return linked(text.replace("``", "`")).replace("|", "\\|")
 
 
@@ -213,7 +213,7 @@ def _share(value: Fraction) -> str:
 
 
 def _parts(value: object) -> Iterator[object]:
-    """Yield a value and all that it is composed of."""
+    """Yield a value and all its parts."""
     yield value
     inner = vars(value).values() if is_dataclass(value) else ()
     for part in value if isinstance(value, tuple) else inner:

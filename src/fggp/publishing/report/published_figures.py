@@ -1,4 +1,4 @@
-"""Published accuracies beside ours, where a shipped study was trained by their protocol."""
+"""Published accuracies next to ours, where a shipped study was trained by their protocol."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEYS = ("backbone", "method", "sparsity", "start")
 
 
 def published_figures(reports: Sequence[Report]) -> list[dict[str, Any]]:
-    """Return each comparison of ``published.yaml`` with what the shipped studies have beside it.
+    """Return each comparison of ``published.yaml`` with the results of the shipped studies.
 
     Keys are ``name``, ``source``, ``view`` and ``protocol`` in words, ``differences``, and
     ``rows``: ``backbone``, ``method``, ``sparsity`` (%), ``start`` in words, ``accuracy`` as

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
 
-from fggp.analysis.collect.runs_csv import read_runs, title
+from fggp.analysis.collect.runs_csv import read_runs
 from fggp.analysis.pairs import STARTS
 from fggp.analysis.plan import read_plan
 from fggp.analysis.tables.formats import shown
@@ -24,8 +25,16 @@ RIVALS = 4
 """The number of rivals named in the text, the closest ones; the picture has all."""
 
 
-def write_result(templates: Environment, study: Path, root: Path) -> Path:
+def write_result(
+    templates: Environment, study: Path, facts: Mapping[str, Any], root: Path
+) -> Path:
     """Rewrite the result in the README from the tables of a study; returns the path.
+
+    Args:
+        templates: the templates.
+        study: the tables of the study, which `make paper` writes.
+        facts: more data for the template.
+        root: of the repository.
 
     Raises:
         Failure: if the README lacks the comments around the result, or the study its tables.
@@ -36,7 +45,7 @@ def write_result(templates: Environment, study: Path, root: Path) -> Path:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise Failure(f"{path}: the comments around the result are missing; restore them")
-    text = templates.get_template(TEMPLATE).render(result(study))
+    text = templates.get_template(TEMPLATE).render({**facts, **result(study)})
     write_text(path, f"{before}{BEGIN}{text.strip()}\n{END}{after}")
     return path
 
@@ -58,7 +67,6 @@ def result(study: Path) -> dict[str, Any]:
     ]
     return {
         "study": study.name,
-        "description": title(study),
         "reference": plan.reference,
         "confidence": plan.confidence,
         "settings": count(max((int(row["settings"]) for row in compared), default=0), "setting"),

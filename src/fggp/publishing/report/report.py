@@ -1,4 +1,4 @@
-"""The pages that are written from files: ``docs/templates`` filled in."""
+"""The pages that are written from files: ``docs/templates``, rendered."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from fggp.study.yaml_files import studies as declared
 
 TEMPLATES = Path("docs/templates")
 STUDY = "study.md.j2"
-"""The template of the page of a study, which lies beside its results."""
+"""The template of the page of a study, which is next to its results."""
 LISTING = "figures.md.j2"
 """The template of ``figures/README.md``."""
 NOTES = TEMPLATES / "studies.yaml"
@@ -67,10 +67,10 @@ Material = dict[str, Any]
 
 
 def write_reports(root: Path = Path()) -> list[Path]:
-    """Fill in every template and write it to its place, and the pictures; returns the paths.
+    """Render every template and draw the pictures; returns the paths of the written files.
 
     Raises:
-        Failure: where tables, or the measurements, are not there, or a template asks for more.
+        Failure: where tables or measurements are missing, or a template uses an undefined value.
 
     """
     known = material(root)
@@ -88,13 +88,18 @@ def write_reports(root: Path = Path()) -> list[Path]:
             raise Failure(f"{root / TEMPLATES / name}: {error}; remove it, or define it") from None
         write_text(path, text)
         written.append(path)
-    return [*written, write_result(templates, root / FIGURES / best, root)]
+    facts = {
+        "facts": next(study for study in known["studies"] if study["name"] == best),
+        "verdicts": Counter(claim["verdict"] for claim in known["decided"]),
+        "notes": yaml.safe_load((root / NOTES).read_text()),
+    }
+    return [*written, write_result(templates, root / FIGURES / best, facts, root)]
 
 
 def _pages(
     templates: Sequence[str], known: Material, root: Path
 ) -> Iterator[tuple[str, Path, Material]]:
-    """Yield each template with its page and what the page may speak of."""
+    """Yield each template with its page and the data available to the page."""
     notes = yaml.safe_load((root / NOTES).read_text())
     for name in sorted(templates):
         if name == STUDY:
@@ -114,6 +119,11 @@ def page_of(template: str) -> Path:
 
 def material(root: Path = Path()) -> Material:
     """Return the data of the templates: the project, the studies, and the measurements."""
+    if not (root / "pyproject.toml").exists():
+        raise Failure(
+            "`fggp report` must be run in the root of the repository: there is no pyproject.toml "
+            f"in {root.resolve()}"
+        )
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     reports = [check(path) for path in studies(root / REFERENCE)]
     labels = _labels(root)
@@ -143,9 +153,9 @@ def material(root: Path = Path()) -> Material:
 
 
 def _verdicts(studies: list[Material]) -> Material:
-    """Return ``decided``, each claim as the study that decides it has it, and ``leading``.
+    """Return ``decided``, each claim as in the study that decides it, and ``leading``.
 
-    Those are the studies that decide claims, in the order of the claims.
+    The latter are the studies that decide claims, in the order of the claims.
     """
     by_name = {study["name"]: study for study in studies}
     decided, leading = [], {}
@@ -186,7 +196,7 @@ def _tables(known: Material, root: Path) -> list[Path]:
 
 
 def _labels(root: Path) -> Material:
-    """Return the labels of every study that is declared."""
+    """Return the labels of every declared study."""
     return {path.stem: read_study(path).get("methods", {}) for path in declared(root / CONFIG)}
 
 
@@ -199,7 +209,7 @@ def _measured(path: Path) -> Material:
 
 
 def _authors(path: Path) -> dict[str, str]:
-    """Return the shares that the comparison with the authors' code has for `fggp`."""
+    """Return the shares for `fggp` in the comparison with the authors' code."""
     for line in path.read_text().splitlines() if path.exists() else ():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if cells[0] == "`fggp`" and len(cells) == 6:

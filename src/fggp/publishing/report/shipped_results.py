@@ -26,10 +26,10 @@ DIFFERENCES = Path("docs/differences.png")
 """The picture of the README."""
 PICTURES = Path("docs/pictures")
 DPI = 200
-"""Of the pictures in the texts: sharp on a screen, and small."""
+"""Resolution of the pictures in the texts: sharp on a screen, and small."""
 COLOURS = 256
 FEW, MANY = 6, 10
-"""Labels: fewer are shown each with its seeds, more by their average ranks alone."""
+"""Numbers of labels: fewer are each shown with their seeds, more only by average rank."""
 MOST_ENTRIES = 4
 """The most entries of a method in one study; if there are more, its page lists only the default."""
 
@@ -37,10 +37,10 @@ Row = dict[str, Any]
 
 
 def completeness(folder: Path) -> int:
-    """Return how many comparisons the ranking of all methods holds, to see how complete it is.
+    """Return the number of comparisons in the ranking of all methods, to see how complete it is.
 
-    That is pairs of methods × settings × seeds. Takes the folder of a study's tables; labels that
-    are one method with other settings count once.
+    That is pairs of methods × settings × seeds. Takes the folder of a study's tables; labels of
+    one method with different settings count once.
     """
     runs = read_runs(folder)
     counts = all_entries(runs)
@@ -52,9 +52,9 @@ def completeness(folder: Path) -> int:
 
 
 def standing(folder: Path) -> dict[str, list[Row]]:
-    """Return the rows of the ranking of all methods by method, those that do not rank included.
+    """Return the rows of the ranking of all methods by method, including unranked methods.
 
-    A row has ``entry``, ``label``, ``rank`` (None where it does not rank), ``accuracy`` (%),
+    A row has ``entry``, ``label``, ``rank`` (None where it is not ranked), ``accuracy`` (%),
     ``gap`` (points), ``entries``, ``settings`` and ``seeds``.
     """
     runs = read_runs(folder)
@@ -84,7 +84,7 @@ def standing(folder: Path) -> dict[str, list[Row]]:
 
 
 def widest(folders: Sequence[Path]) -> Row:
-    """Return the study with the most complete ranking: ``name``, and what it ranks over."""
+    """Return the study with the most complete ranking: ``name``, and the size of the ranking."""
     folder = max(folders, key=completeness)
     counts = all_entries(read_runs(folder))
     return {
@@ -100,8 +100,8 @@ def widest(folders: Sequence[Path]) -> Row:
 def headline(folders: Sequence[Path], decisive: Sequence[str] = ()) -> str:
     """Return the study whose differences represent all studies.
 
-    It has several settings and seeds where there is one; a study that decides claims (``decisive``)
-    and has the seeds for intervals comes before the most complete one.
+    It has several settings and seeds if there is such a study; a study that decides claims
+    (``decisive``) and has enough seeds for intervals comes before the most complete one.
     """
     fewest = read_plan()[0].interval_seeds
 
@@ -122,7 +122,7 @@ def told(row: Row) -> str:
 
 
 def shown(found: Sequence[Row], method: str) -> list[Row]:
-    """Return the rows of a method that its section of a page has room for."""
+    """Return the rows of a method that fit into its section of a page."""
     own = [row for row in found if row["label"] == method]
     return list(found) if len(found) <= MOST_ENTRIES else own
 
@@ -136,10 +136,10 @@ def places(found: Sequence[Row]) -> str:
 
 
 def power(folder: Path) -> list[Row]:
-    """Return the rows of the table of power that could be computed, numbers as numbers.
+    """Return the rows of the table of power that could be computed, with parsed numbers.
 
     Keys are ``reference``, ``rival``, ``settings``, ``seeds``, and the smallest differences in one
-    setting (``pooled_holm``), on this grid (``grid`` before and ``grid_holm`` after Holm) and of
+    setting (``pooled_holm``), on this grid (``grid`` before and ``grid_holm`` after Holm) and over
     all settings like it (``over_settings_holm``), in points; None where there is none.
     """
     names = ("pooled_holm", "grid", "grid_holm", "over_settings_holm")
@@ -178,7 +178,7 @@ def least_p(folder: Path) -> float:
 def pictures(folders: Sequence[Path], best: str, root: Path) -> dict[str, Path]:
     """Draw a picture of each study from its tables; returns the paths below ``docs`` by study.
 
-    That of the study ``best``, by `headline`, is `DIFFERENCES`.
+    The picture of the study ``best``, from `headline`, is `DIFFERENCES`.
     """
     drawn = {}
     for folder in folders:
@@ -195,7 +195,7 @@ def pictures(folders: Sequence[Path], best: str, root: Path) -> dict[str, Path]:
         drawn[folder.name] = path.relative_to("docs")
     for path in (root / PICTURES).glob("*.png"):
         if path.relative_to(root / "docs") not in drawn.values():
-            path.unlink()  # of a study that went, or is the headline now
+            path.unlink()  # of a study that was removed, or is now the headline
     return drawn
 
 
@@ -204,16 +204,16 @@ def _small(image: BytesIO) -> bytes:
     from PIL import Image
 
     small = BytesIO()
-    # The usual way of choosing colours counts pixels, and forgets those of small markers.
+    # The default choice of colours counts pixels, and loses those of small markers.
     chosen = Image.open(image).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
     chosen.save(small, format="png", optimize=True)
     return small.getvalue()
 
 
 def telling(material: Material) -> str:
-    """Return the name of the figure that shows most of a study, of those for a few labels or many.
+    """Return the name of the figure that shows most of a study, by its number of labels.
 
-    ``standings`` lists every entry, and is the one where no other fits.
+    ``standings`` lists every entry, and is used where no other figure fits.
     """
     compared = material.shown[material.shown["label"] != DENSE]
     labels = compared["label"].nunique()

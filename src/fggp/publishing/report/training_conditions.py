@@ -18,7 +18,7 @@ from fggp.study.outcome import Provenance
 SHORT = 12
 """The number of digits of a checksum that are shown."""
 SLACK = 2
-"""Seconds by which moments that are written to the second may be off."""
+"""Largest error, in seconds, of time stamps that are written to the second."""
 
 
 def network(cell: Cell) -> str:
@@ -29,11 +29,11 @@ def network(cell: Cell) -> str:
 def conditions(report: Report) -> dict[str, Any]:
     """Return the facts about the trainings of a study for its page.
 
-    Of all cells that it should hold: ``data``, ``networks``, ``sparsities`` (%, without the dense
-    one), ``starts`` (%), ``seeds``, and the blocks ``training`` and ``pruning``, one of each where
-    all have the same. Of its results: ``images`` (number of each split), ``files`` (checksums of
-    the prepared images), ``machines`` (results of each), ``versions`` and ``numerics``, ``resumed``
-    (how many were stopped and went on), and the days ``first`` and ``last``. Of both: ``labels``
+    For all cells that it should have: ``data``, ``networks``, ``sparsities`` (%, without the dense
+    one), ``starts`` (%), ``seeds``, and the blocks ``training`` and ``pruning``, one of each if all
+    are the same. For its results: ``images`` (number in each split), ``files`` (checksums of the
+    prepared images), ``machines`` (results of each), ``versions`` and ``numerics``, ``resumed``
+    (number of resumed trainings), and the days ``first`` and ``last``. For both: ``labels``
     (`_labels`).
     """
     cells, items = report.expected, report.items
@@ -60,7 +60,7 @@ def conditions(report: Report) -> dict[str, Any]:
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:
-    """Return each value once, in the order of its first place."""
+    """Return each value once, in the order of first occurrence."""
     found: list[Any] = []
     for value in values:
         if value not in found:
@@ -75,7 +75,7 @@ def _resumed(origin: Provenance) -> bool:
 
 
 def _labels(cells: Sequence[Cell], items: Sequence[Item]) -> list[dict[str, Any]]:
-    """Return for each label its method, what is set otherwise, and "2 of 6" by seed."""
+    """Return for each label its method, its non-default settings, and "2 of 6" by seed."""
     wanted = Counter((cell.label, cell.seed) for cell in cells)
     there = Counter((item.cell.label, item.cell.seed) for item in items)
     return [
