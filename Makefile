@@ -1,17 +1,17 @@
-# Every target sets the environment up by itself; the first time that takes a minute or two.
+# Every target sets up the environment; the first time, this takes a minute or two.
 VENV := .venv
 JOBS ?= 2
 GRANET ?=
 AUTHORS ?=
 IMAGES ?=
-# Of `make gpu-check`.
+# For `make gpu-check`.
 STUDY ?= paper
 DEVICE ?= cuda
-# As envs/setup.sh has it; looked for when it is used, since the first setup brings it.
+# As in envs/setup.sh; looked up on use, because the first setup installs it.
 UV = $(or $(shell command -v uv),$(VENV)/uv/bin/uv)
 
 # The build of PyTorch: CUDA=13 (requirements.lock), CUDA=12 (requirements-cuda12.lock) or TORCH=cpu.
-# The one that is installed stays until the command line names another; clusters set a CUDA of their own.
+# The installed build stays until the command line names another; clusters set a CUDA variable.
 ASKED :=
 ifeq ($(origin CUDA),command line)
     ASKED += cuda$(CUDA)
@@ -22,8 +22,8 @@ endif
 ifneq ($(filter-out cuda13 cuda12 cpu,$(ASKED))$(word 2,$(ASKED)),)
     $(error No such build of PyTorch; name one of CUDA=13, CUDA=12 and TORCH=cpu)
 endif
-# A marker has the build in its name, so that another build is a file to make; a setup that was
-# interrupted leaves the name of what it was making.
+# A marker has the build in its name, so that another build is another file to make; an interrupted
+# setup leaves the name of its build.
 MARKS := $(wildcard $(VENV)/.ready-* $(VENV)/.unfinished-*)
 BUILD := $(or $(strip $(ASKED)),$(lastword $(subst -, ,$(firstword $(notdir $(MARKS))))),cuda13)
 READY := $(VENV)/.ready-$(BUILD)
@@ -41,7 +41,7 @@ QUICK := "not slow and not long and not cluster and not docs"
 # The tests of `make test-light`.
 PRUNER := tests/pruning tests/methods tests/storage/test_packing.py tests/promises/test_every_method.py \
     $(wildcard tests/promises/test_loops_*.py)
-# Recipes see the environment first, so that Snakemake's jobs find the same Python.
+# Recipes search the environment first, so that Snakemake's jobs find the same Python.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -67,7 +67,7 @@ demo: $(READY) ## train the demo grid on digits, and make its tables, figures, p
 	@echo
 	@cat results/demo/tables/ranking.md
 	@echo
-	@echo "Look at results/demo/page.html, results/demo/report.html and results/demo/figures/"
+	@echo "See results/demo/page.html, results/demo/report.html and results/demo/figures/"
 
 paper: $(READY) ## check the shipped results, and make their tables, figures and claims in figures/ (a minute)
 	python -m fggp check-results results/reference
@@ -75,7 +75,7 @@ paper: $(READY) ## check the shipped results, and make their tables, figures and
 	    'python -m fggp analyse "results/reference/$$1" --partial --out "figures/$$1" > /dev/null' analyse
 	@for study in figures/*/; do echo; echo "$$study"; cat "$$study/tables/claims.md"; done
 	@echo
-	@echo "Tables and figures are in figures/STUDY/; figures/README.md says which is which."
+	@echo "Tables and figures are in figures/STUDY/; figures/README.md describes them."
 
 report: paper ## rewrite docs/*.md, the pages of shipped studies and the result in README.md, with numbers from files
 	python -m fggp report
@@ -86,30 +86,30 @@ release: $(READY) ## build dist/fggp-VERSION.tar.gz from the last commit, and ch
 measure: release ## time each step of docs/steps.yaml in the unpacked release (8 minutes; quiet machine)
 	python benchmarks/steps.py dist/fggp-$$(python -c 'import fggp; print(fggp.__version__)').tar.gz
 
-bench: $(READY) ## measure speed and memory beside other tools, on the CPU (about 20 minutes)
+bench: $(READY) ## compare speed and memory with other tools, on the CPU (about 20 minutes)
 	python benchmarks/run.py $(if $(GRANET),--granet "$(GRANET)")
 
 bench-peers: $(READY) ## install the peers of `make bench` that are packages, into .venv
 	"$(UV)" pip install --python "$(VENV)/bin/python" --no-deps rigl-torch==0.5.2
 
-test: $(READY) ## run the tests that need minutes at most
+test: $(READY) ## run the tests that take minutes at most
 	pytest -n $(JOBS) --dist worksteal -m $(QUICK)
 
 test-long: $(READY) ## test Snakemake, stopped trainings, the stand-in GPU, pages and examples (7 minutes)
 	pytest -n $(JOBS) --dist worksteal -m "long and not slow"
 
-test-slow: $(READY) ## run the tests that need longer
+test-slow: $(READY) ## run the tests that take longer
 	pytest -n $(JOBS) --dist worksteal -m slow
 
 test-older-torch: ## run the tests of the engine with the PyTorch of requirements-cuda12.lock, in .venv-cuda12
 	$(MAKE) VENV=$(OLDER) CUDA=12 setup
 	$(OLDER)/bin/python -m pytest -n $(JOBS) --dist worksteal -m "not slow and not cluster and not docs" $(ENGINE)
 
-test-light: $(READY) ## install the wheel alone with PyTorch 2.4, and run the tests of the pruner there
+test-light: $(READY) ## install only the wheel and PyTorch 2.4, and run the tests of the pruner there
 	envs/light.sh $(UV) .venv-light 2.4.1
 	.venv-light/bin/python -m pytest -n $(JOBS) -m "not slow" -p no:cacheprovider $(PRUNER)
 
-test-optimizers: ## try the optimizers of four libraries, and shrink beside torch-pruning, in .venv-optimizers
+test-optimizers: ## test the optimizers of four libraries, and shrink against torch-pruning, in .venv-optimizers
 	$(MAKE) VENV=$(OPTIMIZERS) setup
 	$(UV) pip install --quiet --python $(OPTIMIZERS)/bin/python --require-hashes -r requirements-optimizers.lock
 	$(OPTIMIZERS)/bin/python -m pytest -n $(JOBS) tests/pruning/test_optimizers.py \
@@ -120,7 +120,7 @@ test-extending: $(READY) ## add a network, a data set and a figure as one file e
 	    tests/promises/test_contributing.py tests/promises/test_plugins.py \
 	    tests/promises/test_everything_of_ones_own.py
 
-test-docs: $(READY) ## run the command blocks of all pages in a copy, and say which are not run and why (a minute)
+test-docs: $(READY) ## run the command blocks of all pages in a copy, and list those not run with the reason (a minute)
 	pytest -n $(JOBS) -m docs tests/docs
 
 gpu-check: $(READY) ## check a GPU before a grid is trained there, in five minutes [STUDY=paper] [DEVICE=cpu]
@@ -146,7 +146,7 @@ check: $(READY) ## ruff, mypy, snakefmt, snakemake --lint, codespell and the lis
 	codespell --dictionary - --dictionary tests/promises/words.txt
 	pytest tests/promises/test_language.py
 
-format: $(READY) ## let ruff and snakefmt rewrite what they can
+format: $(READY) ## apply the fixes and the formatting of ruff and snakefmt
 	ruff check --fix .
 	ruff format .
 	snakefmt Snakefile workflow

@@ -1,4 +1,4 @@
-# The workflow itself lies where the Snakemake workflow catalog expects it.
+# The workflow itself is where the Snakemake workflow catalog expects it.
 include: "workflow/Snakefile"
 
 

@@ -1,4 +1,4 @@
-"""Measurements on a machine with a GPU; see README.md beside this file.
+"""Measurements on a machine with a GPU; see README.md next to this file.
 
 ``python benchmarks/gpu.py`` writes tables into results/benchmarks-gpu. With ``--device cpu --tiny``
 it only shows that everything runs.
@@ -21,7 +21,7 @@ NAMES = ("steps", "updates", "whole", "packing", "trace")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what is asked for; returns the exit status."""
+    """Run the requested measurements and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python benchmarks/gpu.py",
         description="Measure training steps, mask updates and cells per hour on a GPU.",
@@ -33,9 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES)
     )
     parser.add_argument("--out", type=Path, metavar="DIR", default=OUT, help=f"default: {OUT}")
-    parser.add_argument("--threads", type=int, default=1, help="of each process; default: 1")
-    parser.add_argument("--rounds", type=int, help="instead of those of each benchmark")
-    parser.add_argument("--tiny", action="store_true", help="only to see that all runs")
+    parser.add_argument("--threads", type=int, default=1, help="per process; default: 1")
+    parser.add_argument("--rounds", type=int, help="instead of the usual number")
+    parser.add_argument("--tiny", action="store_true", help="a quick check that it runs")
     given = parser.parse_args(arguments)
     from fggp.foundation.errors import Failure
     from fggp.training.device import choose_device

@@ -1,7 +1,7 @@
-"""Ours beside its peers, measured in one run: speed, memory, start and planning.
+"""Ours compared with its peers in one run: speed, memory, start and planning.
 
-``python benchmarks/run.py`` writes a table and a figure into results/benchmarks; see README.md
-beside this file for what is compared, and how to get the peers.
+``python benchmarks/run.py`` writes a table and a figure into results/benchmarks; README.md next to
+this file describes the comparisons, and how to get the peers.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ OUT = Path("results/benchmarks")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what is asked for; returns the exit status."""
+    """Run the requested benchmarks and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python benchmarks/run.py",
         description="Measure ours and its peers side by side, on the CPU.",
@@ -54,9 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", metavar="NAME", help=", ".join(BENCHMARKS), **only)
     parser.add_argument("--granet", type=Path, metavar="PATH", help="a clone of VITA-Group/GraNet")
     parser.add_argument("--out", type=Path, metavar="DIR", default=OUT, help=f"default: {OUT}")
-    parser.add_argument("--threads", type=int, default=1, help="of each process; default: 1")
-    parser.add_argument("--rounds", type=int, help="instead of those of each benchmark")
-    parser.add_argument("--tiny", action="store_true", help="only to see that all runs")
+    parser.add_argument("--threads", type=int, default=1, help="per process; default: 1")
+    parser.add_argument("--rounds", type=int, help="instead of the usual number")
+    parser.add_argument("--tiny", action="store_true", help="a quick check that it runs")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         copy = for_cpu(given.granet, Path(folder)) if given.granet else None

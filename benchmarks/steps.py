@@ -2,9 +2,9 @@
 
 ``make measure`` builds the release and runs ``python benchmarks/steps.py``. The archive is unpacked
 into an empty folder without git, and the steps of ``docs/steps.yaml`` are run there one after the
-other, as a reader would. Results go to ``docs/measured.json``, with what the machine was and how
-busy: run it on a quiet one, or say that it was not. Memory is that of the largest single process
-(torch's data included), disk what the folder has grown by.
+other, as a reader would. Results go to ``docs/measured.json``, with the machine and its load: run
+it on a quiet machine, or state that it was busy. Memory is that of the largest single process
+(including torch's data), disk is the growth of the folder.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ OUT = ROOT / "docs/measured.json"
 
 
 def main() -> None:
-    """Measure the steps that are asked for, and keep what is known of the others."""
+    """Measure the requested steps, and keep the earlier measurements of the others."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("archive", type=Path, help="the release, dist/fggp-VERSION.tar.gz")
-    parser.add_argument("--only", nargs="*", metavar="STEP", help="these steps, in their order")
+    parser.add_argument("--only", nargs="*", metavar="STEP", help="only these steps, in order")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     steps = yaml.safe_load(STEPS.read_text())
@@ -65,7 +65,7 @@ def _machine() -> dict[str, Any]:
 
 
 def measure(step: dict[str, Any], top: Path) -> dict[str, Any]:
-    """Run one step in ``top`` and return what it took; ends the program where it fails."""
+    """Run one step in ``top`` and return its cost; end the program if it fails."""
     environment = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "MAKEFLAGS"}}
     before, load, began = _size(top), os.getloadavg()[0], time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
@@ -92,7 +92,7 @@ def measure(step: dict[str, Any], top: Path) -> dict[str, Any]:
 
 
 def _known(path: Path) -> list[dict[str, Any]]:
-    """Return what was measured before, if on a machine like this one."""
+    """Return the earlier measurements, if they were made on a machine like this one."""
     content = json.loads(path.read_text()) if path.exists() else {}
     return list(content["steps"]) if content.get("machine") == _machine() else []
 

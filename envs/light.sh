@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs the built wheel alone, with the oldest PyTorch that the pruner supports, into an environment
-# of its own, lists what came, and runs the tests of the pruner there. Called by the Makefile.
+# Installs only the built wheel, with the oldest PyTorch that the pruner supports, into a separate
+# environment, lists the installed packages, tries the pruner there, and installs the packages of its
+# tests. Called by the Makefile.
 # usage: envs/light.sh UV VENV TORCH
 set -eu
 uv=$(realpath "$(command -v "$1")")
@@ -8,15 +9,15 @@ venv=$2
 torch=$3
 built=$(mktemp -d)
 trap 'rm -rf "$built"' EXIT
-# By way of the source distribution, so that nothing is left in the checkout, nor taken from there.
+# Through the source distribution, so that nothing is left in the checkout or taken from it.
 "$uv" build --quiet --out-dir "$built"
 "$uv" venv --quiet --clear "$venv"
 VIRTUAL_ENV=$(cd "$venv" && pwd)
 export VIRTUAL_ENV
 "$uv" pip install --quiet "torch==$torch" "$built"/fggp-*.whl
-echo "pip install fggp brings, beside what PyTorch needs of CUDA:"
+echo "pip install fggp installs, besides the CUDA packages of PyTorch:"
 "$uv" pip list --quiet | grep -vE '^(nvidia-|cuda-|triton|Package|-)'
-# Before the packages of the tests are there: the pruner in a loop, and what needs no study.
+# Before the packages of the tests are installed: the pruner in a loop, and the verbs that need no study.
 cd "$built"
 "$VIRTUAL_ENV/bin/python" - <<'SCRIPT'
 import torch

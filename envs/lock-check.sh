@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks that a lock file holds what pyproject.toml asks for: locked again without an upgrade it has the
-# same versions. Called by the Makefile; installs nothing.
+# Checks that a lock file satisfies pyproject.toml: locked again without an upgrade, it has the same
+# versions. Called by the Makefile; installs nothing.
 # usage: envs/lock-check.sh LOCK UV PIP COMPILE…
 set -eu
 lock=$1
@@ -10,7 +10,7 @@ trap 'rm -rf "$again"' EXIT
 
 versions() { grep -oE '^[^ ]+==[^ ]+' "$1" | sort; }
 
-cp "$lock" "$again/$lock" # the versions there are kept where they fit
+cp "$lock" "$again/$lock" # its versions are kept if they fit
 "$@" -o "$again/$lock"
 versions "$lock" >"$again/held"
 versions "$again/$lock" >"$again/wanted"

@@ -8,7 +8,7 @@ name=fggp-$version
 mkdir -p "$folder"
 archive=$folder/$name.tar.gz
 
-[ -z "$(git status --porcelain)" ] || echo "Not in the archive: what is not committed." >&2
+[ -z "$(git status --porcelain)" ] || echo "Uncommitted changes are not in the archive." >&2
 git archive --format=tar --prefix="$name/" HEAD | gzip -n -9 >"$archive"
 
 unpacked=$(mktemp -d)
@@ -28,4 +28,4 @@ import hashlib, pathlib, sys
 content = pathlib.Path(sys.argv[1]).read_bytes()
 print(f"{sys.argv[1]}: {len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
 END
-echo "Unpacked elsewhere it plans the full grid, and its results are green."
+echo "Unpacked elsewhere, it plans the full grid, and its results have no errors."

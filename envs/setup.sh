@@ -10,13 +10,13 @@ case $build in
 cuda12) lock=requirements-cuda12.lock ;;
 cuda13 | cpu) lock=requirements.lock ;;
 *)
-    echo "$build is no build of PyTorch: cuda13, cuda12 or cpu." >&2
+    echo "$build is not a build of PyTorch; use cuda13, cuda12 or cpu." >&2
     exit 1
     ;;
 esac
 
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || {
-    echo "fggp needs Python 3.11, 3.12 or 3.13, and $python is $("$python" --version 2>&1)." >&2
+    echo "fggp needs Python 3.11, 3.12 or 3.13, but $python is $("$python" --version 2>&1)." >&2
     echo "Name another one: make setup PYTHON=/path/to/python3.12" >&2
     exit 1
 }

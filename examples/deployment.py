@@ -40,7 +40,7 @@ with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
     print(f"packed: {fggp.pack(model, f'{folder}/digits.fggp', positive_zeros=True)} bytes")
     fast = fggp.compile(f"{folder}/digits.fggp", into=network())
     for name, call in {"dense": model.eval(), "compiled": fast}.items():
-        call(images[:1])  # the first call makes the code
+        call(images[:1])  # the first call generates the code
         start = time.perf_counter()
         for image in images[test].split(1):
             call(image)

@@ -12,7 +12,7 @@ import fggp
 
 
 class Prune(TrainerCallback):
-    """Prunes what the trainer trains; its state is in the trainer's checkpoints."""
+    """Prunes the model of the trainer; its state is in the trainer's checkpoints."""
 
     def __init__(self, name, **settings):
         self.name, self.settings = name, settings
@@ -27,7 +27,7 @@ class Prune(TrainerCallback):
         torch.save(self.pruner.state_dict(), self.file(args, state))
 
     def on_step_begin(self, args, state, control, **kwargs):
-        # The best model is one of those after the last update, which has the target sparsity.
+        # The best model is one from after the last update, which has the target sparsity.
         state.best_metric = state.best_metric if self.pruner.settled else None
 
     def file(self, args, state):
@@ -35,7 +35,7 @@ class Prune(TrainerCallback):
 
 
 class Digits(nn.Module):
-    """A small network that returns its loss, as the trainer wants it."""
+    """A small network that returns its loss, as the trainer expects."""
 
     def __init__(self):
         super().__init__()

@@ -10,7 +10,7 @@ import fggp
 
 
 class Prune(L.Callback):
-    """Prunes what the trainer trains; its state is in the trainer's checkpoints."""
+    """Prunes the model of the trainer; its state is in the trainer's checkpoints."""
 
     def __init__(self, name, **settings):
         self.name, self.settings, self.saved = name, settings, None
@@ -27,13 +27,13 @@ class Prune(L.Callback):
         self.saved = state
 
     def restore(self, module, saved):
-        """Load model and masks of a checkpoint, as of the best one, read by `torch.load`."""
+        """Load model and masks of a checkpoint, such as the best one, read by `torch.load`."""
         module.load_state_dict(saved["state_dict"])
         self.pruner.load_state_dict(saved["callbacks"][self.state_key])
 
 
 class Digits(L.LightningModule):
-    """A small network, as any other."""
+    """An ordinary small network."""
 
     def __init__(self):
         super().__init__()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints what became of a PBS job in the words that Snakemake expects: running, success or failed.
+# Prints the state of a PBS job in the words that Snakemake expects: running, success or failed.
 # usage: pbs/status.sh JOB
 set -u
 # -x: ended jobs too, which PBS remembers for some time, usually two weeks.

@@ -1,1 +1,1 @@
-"""The benchmarks of `run.py`, one file each, and what they share."""
+"""The benchmarks of `run.py`, one file each, and their shared parts."""

@@ -1,7 +1,7 @@
 """Augmentation per image: an epoch of reflected padding, random crop, mirroring, normalising.
 
-Plain torchvision pads with black, as everybody's first training script does; ours and GraNet's
-pad by reflection. All three start from decoded images in memory and give batches of 128.
+Plain torchvision pads with black, as most simple training scripts do; ours and GraNet's pad by
+reflection. All three start from decoded images in memory and yield batches of 128.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def measure(options: Options) -> list[Row]:
 
 
 def pixels(count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Return (count, 3, 32, 32) random bytes; no pipeline is faster on some than on others."""
+    """Return (count, 3, 32, 32) random bytes; the content affects the speed of no pipeline."""
     return np.random.default_rng(0).integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
 
 
@@ -99,7 +99,7 @@ def granet(count: int, path: Path | None) -> Work:
     taken: list[Callable[[Any], Tensor]] = []
 
     class Recorder(list[None]):
-        """Stands where the data set would be, to see what it is given."""
+        """Stand-in for the data set that records the transform it is given."""
 
         def __init__(self, root: str, train: bool, transform: Any, download: bool) -> None:
             super().__init__([None] * 100)

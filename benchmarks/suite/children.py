@@ -13,7 +13,7 @@ from pathlib import Path
 from suite.work import Row
 
 TIMEOUT = 900
-# Started from a small process: a new one counts the memory of the one that it comes from.
+# Started from a small process: a new process counts the memory of the one that started it.
 WATCH = """
 import os, subprocess, sys, time
 began = time.perf_counter()
@@ -28,7 +28,7 @@ os._exit(os.waitstatus_to_exitcode(status) and 1)
 
 @dataclass(frozen=True)
 class Child:
-    """One process that ended: seconds of wall clock and of CPU, and MB of memory at most."""
+    """One finished process: seconds of wall clock and of CPU, and peak memory in MB."""
 
     wall: float
     cpu: float
@@ -36,9 +36,9 @@ class Child:
 
 
 def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Child:
-    """Run a command to its end; raises RuntimeError with its last words where it fails.
+    """Run a command to its end; raise RuntimeError with its last output if it fails.
 
-    Memory is that of the largest of its processes.
+    Memory is that of its largest process.
     """
     with tempfile.TemporaryFile() as words:
         ended = subprocess.run(
@@ -67,7 +67,7 @@ def in_turns(
     environment: Mapping[str, str],
     warm: int = 1,
 ) -> list[Row]:
-    """Run commands in turns; returns their seconds, and rows of their peak memory."""
+    """Run commands alternately; return their seconds, and rows with their peak memory."""
     seen: dict[str, list[Child]] = {name: [] for name in commands}
     for number in range(warm + rounds):
         for name, command in commands.items():

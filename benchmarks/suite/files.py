@@ -67,7 +67,7 @@ def network(sparsity: str, tiny: bool) -> nn.Module:
 
 
 def sizes(sparsity: str, tiny: bool, folder: Path) -> list[Row]:
-    """Write a file in every format; returns their sizes."""
+    """Write a file in every format and return their sizes."""
     state = network(sparsity, tiny).state_dict()
     rows = []
     for form, (write, _) in FORMATS.items():
@@ -79,14 +79,14 @@ def sizes(sparsity: str, tiny: bool, folder: Path) -> list[Row]:
 
 
 def writing(form: str, sparsity: str, tiny: bool, folder: Path) -> Work:
-    """Return how one format writes the weights."""
+    """Return the work of writing the weights in one format."""
     write, _ = FORMATS[form]
     state = network(sparsity, tiny).state_dict()
     return Work(partial(write, state, folder / f"{form} written"))
 
 
 def reading(form: str, sparsity: str, tiny: bool, folder: Path) -> Work:
-    """Return how one format reads the weights into a network."""
+    """Return the work of reading the weights in one format into a network."""
     path = folder / f"{form} read"
     write, read = FORMATS[form]
     model = network(sparsity, tiny)

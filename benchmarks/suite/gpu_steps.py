@@ -1,4 +1,4 @@
-"""Training steps per profile, what pruning adds to a dense one, and mask updates, on one device."""
+"""Training steps per profile, dense and pruned, and mask updates, on one device."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ SETTING_UP = 4
 
 
 def wait(device: str) -> None:
-    """Wait until the device has done all that it was given."""
+    """Wait until the device has finished its work."""
     if device == "cuda":
         torch.cuda.synchronize()
 
 
 def release(device: str) -> None:
-    """Give back the memory of trainings that are gone: a step and its recording hold each other."""
+    """Release the memory of finished trainings: a step and its recording reference each other."""
     gc.collect()
     if device == "cuda":
         torch.cuda.empty_cache()
 
 
 def milliseconds(action: Callable[[], object], device: str, times: int) -> float:
-    """Return the mean time of an action that is not waited for in between."""
+    """Return the mean time of an action, repeated without waiting in between."""
     wait(device)
     began = time.perf_counter()
     for _ in range(times):
@@ -76,7 +76,7 @@ def epoch_of(
 
 @contextmanager
 def switched(graphs: bool) -> Iterator[None]:
-    """Forbid CUDA graphs to what is made in here, or leave that as it is."""
+    """Disable CUDA graphs for objects made in this context, or change nothing."""
     before = os.environ.get(SWITCH)
     if not graphs:
         os.environ[SWITCH] = "no"
@@ -100,7 +100,7 @@ def steps(device: str, options: Options) -> list[Row]:
 
 
 def steps_of(backbone: str, profile: tuple[str, str], device: str, options: Options) -> list[Row]:
-    """Return those of one profile; nothing holds its trainings afterwards."""
+    """Return the rows of one profile; nothing references its trainings afterwards."""
     actions = {
         called: epoch_of(backbone, profile, method, device, options, graphs=graphs)
         for called, method, graphs in (
@@ -120,7 +120,7 @@ def steps_of(backbone: str, profile: tuple[str, str], device: str, options: Opti
 
 
 def updates(device: str, options: Options) -> list[Row]:
-    """Return milliseconds per mask update, and whether the masks are those of the CPU."""
+    """Return milliseconds per mask update, and whether the masks equal those of the CPU."""
     rows = []
     for label, state in {
         "from dense": State(tiny=options.tiny),

@@ -1,7 +1,7 @@
 """The official code of GraNet, from your own copy, changed only to run on a CPU.
 
-It is not part of this repository: clone it and give its path with ``--granet``. The copy that is
-made of its folder CIFAR for one run has no ``.cuda()`` and no ``torch.device("cuda")``.
+It is not part of this repository: clone it and give its path with ``--granet``. Each run copies
+its folder CIFAR, without ``.cuda()`` and ``torch.device("cuda")``.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ CUDA = {".cuda()": "", 'torch.device("cuda")': 'torch.device("cpu")'}
 
 
 def for_cpu(path: Path, folder: Path) -> Path:
-    """Copy the CIFAR code below ``path`` into ``folder``, fit for a CPU; returns the copy.
+    """Copy the CIFAR code below ``path`` into ``folder``, adapted to a CPU; return the copy.
 
-    Raises SystemExit where it is not there.
+    Raises SystemExit if it is missing.
     """
     source = path if path.name == "CIFAR" else path / "CIFAR"
     if not (source / "sparselearning" / "core.py").is_file():
@@ -39,14 +39,14 @@ def for_cpu(path: Path, folder: Path) -> Path:
 
 
 def found(path: Path | None) -> None:
-    """Put the copy on the path of imports; raises LeftOut where there is none."""
+    """Put the copy on the import path; raise LeftOut if there is none."""
     if path is None:
         raise LeftOut("no --granet PATH")
     sys.path.insert(0, str(path))
 
 
 class Loader(list[Any]):
-    """As many nothings as an epoch has steps: all that its masking asks of a loader."""
+    """A list of None with the length of an epoch: its masking needs only the length of a loader."""
 
 
 def masking(
@@ -57,13 +57,13 @@ def masking(
     init_density: float = 1.0,
     drop: float = 0.5,
 ) -> Any:
-    """Return its pruner with method GraNet, in the middle of a long training.
+    """Return its pruner with the method GraNet, in the middle of a long training.
 
     Args:
         model: the network.
-        optimizer: that trains it.
+        optimizer: the optimizer of the network.
         every: steps between two updates.
-        init_density: of its initial ERK mask, and of the first pruning.
+        init_density: density of its initial ERK mask, and of the first pruning.
         drop: share of the weights that an exchange drops.
 
     """

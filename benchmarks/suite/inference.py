@@ -1,7 +1,7 @@
 """Pruned networks on one core: compiled, and dense in torch, channels last and onnxruntime.
 
-Beside the times stand the ratios that are demanded of ours, about 70 to 75 % of what was measured
-when it was planned, on a Zen 4: of the fastest rounds, as a busy machine only ever adds.
+The times are followed by the required ratios, about 70 to 75 % of those measured on a Zen 4 when
+they were planned. Ratios are those of the fastest rounds, because a busy machine only adds time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DEMANDS: Demands = {
     ("resnet50", "trained-like", 90): {1: (4, 2.5), 32: (3.6, 2.3)},
     ("resnet50", "ERK", 90): {1: (3, 2), 32: (2.6, 1.7)},
 }
-"""Network, masks and percent pruned; per batch how many times as fast as torch and onnxruntime."""
+"""Network, masks and percent pruned; per batch, required speed-up over torch and onnxruntime."""
 PEERS = ("torch", "onnxruntime")
 NAMES = {
     "fggp": "ours",
@@ -68,7 +68,7 @@ def _network(
     wanted: dict[int, tuple[float, float]],
     options: Options,
 ) -> Iterator[Row]:
-    """Yield the rows of one network; it is made once, as that takes longer than to measure it."""
+    """Yield the rows of one network, which is made once: that takes longer than measuring it."""
     print(f"inference: {title}", file=sys.stderr, flush=True)
     model = make()
     for batch, rounds in ROUNDS.items():
@@ -89,7 +89,7 @@ def _network(
 
 
 def _ratios(rows: list[Row], case: str, least: tuple[float, float] | None) -> list[Row]:
-    """Return how many times as fast ours is by the fastest rounds, beside what is demanded."""
+    """Return the speed-up of ours by the fastest rounds, with the required one."""
     fastest = {it.contender: min(it.cpu) for it in rows if it.cpu}
     ours = min(time for name, time in fastest.items() if name.startswith("ours"))
     found = []

@@ -1,4 +1,4 @@
-"""The machine that measured."""
+"""The machine of the measurements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def load() -> str:
 
 
 def machine(threads: int) -> dict[str, str]:
-    """Return what a reader needs to judge the numbers, before the first of them is taken."""
+    """Return the facts needed to judge the numbers, recorded before the first measurement."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": processor(),

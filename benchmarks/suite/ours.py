@@ -1,4 +1,4 @@
-"""Shared parts of our measurements: the arithmetic of a training, a state, a pruner in it."""
+"""Shared parts of our measurements: arithmetic of a training, a state, and a pruner in it."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from fggp.training.torch_settings import arithmetic
 FULL, NARROW = Fraction(1), Fraction(1, 16)
 LONG = 10**6
 HELD = ExitStack()
-"""The settings of a process until it ends: a context that nothing holds would be left at once."""
+"""The settings of a process until it ends: an unreferenced context would exit at once."""
 atexit.register(HELD.close)
 
 
 def as_trained(threads: int | None = None, precision: str = "fp32") -> None:
-    """Set memory, determinism and precision as in the training of a cell, for good."""
+    """Set memory, determinism and precision permanently, as in the training of a cell."""
     keep_freed_memory()
     training = {"threads": threads or torch.get_num_threads(), "precision": precision}
     HELD.enter_context(arithmetic(Training.model_validate(training)))
 
 
 def sgd(model: nn.Module, *, fused: bool = False) -> torch.optim.Optimizer:
-    """Return the optimizer of every training, as torch makes it unless it is to be fused."""
+    """Return the optimizer of every training, with torch's defaults unless ``fused``."""
     return torch.optim.SGD(
         model.parameters(),
         lr=0.1,
@@ -54,10 +54,10 @@ class State:
     """A network in the middle of a training, the same for every contender.
 
     Attributes:
-        density: share of the weights that are active, by magnitude over all layers; the others
-            are zero, with zero momentum.
+        density: share of active weights, by magnitude over all layers; the others are zero, with
+            zero momentum.
         tied: whether weights and gradients are rounded to eight bits, so that many are equal.
-        tiny: whether the network is a sixteenth as wide.
+        tiny: whether the network has a sixteenth of the width.
 
     """
 
@@ -66,7 +66,7 @@ class State:
     tiny: bool = False
 
     def fill(self, model: nn.Module) -> list[Tensor]:
-        """Put weights and gradients into a VGG-19 and return its masks, one per weight tensor."""
+        """Fill a VGG-19 with weights and gradients; return its masks, one per weight tensor."""
         torch.manual_seed(0)
         own = weights_of(model)
         with torch.no_grad():
@@ -96,7 +96,7 @@ def weights_of(model: nn.Module) -> list[nn.Parameter]:
 
 
 def give_momentum(optimizer: torch.optim.Optimizer, own: Sequence[Tensor]) -> None:
-    """Let the optimizer have momentum, zero as in its first step."""
+    """Give the optimizer momentum buffers of zeros, as in its first step."""
     for p in own:
         optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
 
@@ -105,11 +105,11 @@ class Ours:
     """Our pruner on a state, at the first of many steps.
 
     Args:
-        state: what it starts from, before every run.
-        method: one of ours.
-        keep: weights after the update, as a share; None where no update is due.
-        device: where it works; the state is made on the CPU.
-        settings: of the method.
+        state: the state before every run.
+        method: name of one of our methods.
+        keep: share of the weights after the update; None if no update is due.
+        device: device of the pruner; the state is made on the CPU.
+        settings: settings of the method.
 
     """
 
@@ -145,7 +145,7 @@ class Ours:
         self.reset()
 
     def reset(self) -> None:
-        """Bring the state back."""
+        """Restore the state."""
         self.pruner.load_state_dict(self.begin)
         with torch.no_grad():
             torch._foreach_copy_(self.own, self.weights)

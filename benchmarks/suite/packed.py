@@ -21,7 +21,7 @@ TIMEOUT = 300
 
 
 def measure(device: str, options: Options) -> list[Row]:
-    """Return cells per hour, by number of processes; evaluations and starts are left out."""
+    """Return cells per hour by number of processes, without evaluations and starts."""
     rows = []
     for backbone in ("vgg19", "resnet50"):
         for shared in (False, True) if device == "cuda" else (False,):
@@ -74,7 +74,7 @@ def together(
         for process in processes:
             assert process.stdout is not None
             if process.stdout.readline() != "ready\n":
-                raise RuntimeError("a process that shares the device died while it started")
+                raise RuntimeError("a process that shares the device died during its start")
         for process in processes:
             assert process.stdin is not None
             process.stdin.write("go\n")
@@ -86,7 +86,7 @@ def together(
 
 
 def one() -> None:
-    """Train for some seconds when told to, and print the steps per second."""
+    """Train for some seconds on request, and print the steps per second."""
     from suite.gpu_steps import PROFILES, epoch_of, milliseconds
 
     backbone, device, seconds, threads, tiny = sys.argv[1:]
@@ -97,7 +97,7 @@ def one() -> None:
     sys.stdin.readline()
     began, done = time.monotonic(), 0
     while (passed := time.monotonic() - began) < float(seconds):
-        # Waited for, as a queue of steps that were never made would count.
+        # Waits for the epoch; otherwise queued steps that never ran would count.
         milliseconds(epoch, device, 1)
         done += steps
     print(done / passed)

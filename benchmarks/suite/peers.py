@@ -1,4 +1,4 @@
-"""The other tools, each brought to given masks."""
+"""The other tools, each set to given masks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def modules_of(model: nn.Module) -> list[nn.Module]:
 
 
 def torch_prune(model: nn.Module, masks: Sequence[Tensor]) -> list[nn.Module]:
-    """Put masks into a network with torch.nn.utils.prune; returns the masked modules."""
+    """Put masks into a network with torch.nn.utils.prune; return the masked modules."""
     from torch.nn.utils import prune
 
     modules = modules_of(model)
@@ -27,7 +27,7 @@ def torch_prune(model: nn.Module, masks: Sequence[Tensor]) -> list[nn.Module]:
 
 
 def torch_ao(model: nn.Module, masks: Sequence[Tensor]) -> list[nn.Module]:
-    """Put masks into a network with torch.ao.pruning; returns the masked modules."""
+    """Put masks into a network with torch.ao.pruning; return the masked modules."""
     try:
         from torch.ao.pruning import WeightNormSparsifier  # type: ignore[attr-defined]
     except ImportError:
@@ -43,7 +43,7 @@ def torch_ao(model: nn.Module, masks: Sequence[Tensor]) -> list[nn.Module]:
 
 
 def rigl_torch(model: nn.Module, optimizer: torch.optim.Optimizer, masks: Sequence[Tensor]) -> Any:
-    """Put masks into a network with rigl-torch 0.5.2; returns its scheduler, at its first step."""
+    """Put masks into a network with rigl-torch 0.5.2; return its scheduler, at its first step."""
     try:
         from rigl_torch.RigL import RigLScheduler
     except ImportError:

@@ -1,4 +1,4 @@
-"""The figure of what was measured: how many times ours each contender takes."""
+"""The figure of the measurements: the time of each contender as a multiple of ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ INCHES = 0.21  # per case
 
 
 def draw(lines: Sequence[Line], out: Path) -> None:
-    """Draw a panel per benchmark and a row per case, for cases with something to compare."""
+    """Draw a panel per benchmark and a row per case, for cases with more than one contender."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -60,9 +60,9 @@ def draw(lines: Sequence[Line], out: Path) -> None:
 
 
 def compared(lines: Sequence[Line]) -> dict[str, list[list[Line]]]:
-    """Return per benchmark its cases, each with what was measured beside its first contender.
+    """Return the cases of each benchmark, each with the lines after its first contender.
 
-    What is a ratio already is left to the table.
+    Lines that are ratios are only in the table.
     """
     panels: dict[str, list[list[Line]]] = {}
     for (benchmark, _), group in groupby(lines, key=lambda x: (x["benchmark"], x["case"])):
@@ -74,7 +74,7 @@ def compared(lines: Sequence[Line]) -> dict[str, list[list[Line]]]:
 
 
 def tool(line: Line) -> str:
-    """Return whose the contender is: another variant of ours, a tool, or a part of the work."""
+    """Return the group of a contender: another variant of ours, a tool, or a part of the work."""
     name = line["contender"]
     if name.startswith("ours"):
         return "ours, another variant"

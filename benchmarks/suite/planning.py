@@ -1,4 +1,4 @@
-"""Planning a grid: a dry run of Snakemake over a thousand and ten thousand cells."""
+"""Planning of a grid: a dry run of Snakemake over a thousand and ten thousand cells."""
 
 from __future__ import annotations
 

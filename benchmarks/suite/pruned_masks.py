@@ -2,9 +2,9 @@
 
 Trained masks keep the early layers, which have many pixels, and so cost about twice the
 multiplications of ERK at 98 %. The shares of trained VGG-19s are those of `gmp` in the shipped
-study mini-folder, whose networks are narrow: all scaled by one factor, at most 1, to the weights
-that the full network keeps. No such study has a ResNet-50; its stages take the shares of VGG-19's
-stages with as many pixels.
+study mini-folder, whose networks are narrow. All are scaled by one factor, up to a share of 1, to
+the number of weights that the full network keeps. No such study has a ResNet-50; its stages take
+the shares of the VGG-19 stages with the same number of pixels.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ WEIGHTS = Path(__file__).parents[2] / "results"
 
 
 def pruned(name: str, kind: str, percent: int, width: Fraction) -> nn.Module:
-    """Return a network in evaluation mode with a mask and batch norm that has seen noise.
+    """Return a network in evaluation mode, with a mask and batch norm statistics of noise.
 
     Args:
         name: ``vgg19`` or ``resnet50``.
         kind: ``ERK`` or ``trained-like``.
-        percent: of its weights that are pruned.
-        width: of the network.
+        percent: percentage of its weights that are pruned.
+        width: width factor of the network.
 
     """
     torch.manual_seed(0)
@@ -66,7 +66,7 @@ def calibrated(model: nn.Module) -> nn.Module:
 
 
 def own(name: str, width: Fraction) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the trained networks of full width that lie in ``results``, a few, with their names."""
+    """Yield a few trained networks of full width from ``results``, with their names."""
     full = sum(it.numel() for it in build(name, width=width).parameters())
     for path in sorted(WEIGHTS.glob(f"*/runs/{name}/s*/*/*/seed1.weights.fggp"))[:20]:
         model = read(path)
@@ -97,7 +97,7 @@ def _shares(percent: int) -> dict[str, float]:
 
 
 def _scaled(layers: list[tuple[int, float]], keep: int) -> list[int]:
-    """Return counts of layers that are shares times one factor, at most 1, and sum to ``keep``."""
+    """Return the counts of layers: shares times one factor, at most 1, with the sum ``keep``."""
     low, high = 0.0, 1e6
     for _ in range(100):
         factor = (low + high) / 2

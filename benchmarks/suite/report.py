@@ -1,4 +1,4 @@
-"""The tables of what was measured, and their ratios."""
+"""The tables of the measurements, and their ratios."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def quartiles(samples: Sequence[float]) -> tuple[float, float, float]:
 
 
 def times_ours(row: Row, ours: Row) -> float | None:
-    """Return the median over the rounds of what a contender takes for each of ours.
+    """Return the median over the rounds of the ratio of a contender to ours.
 
-    In CPU time where there is such, else in the unit of the row; None where it has no numbers or
+    In CPU time if the row has it, otherwise in the unit of the row; None if it has no numbers or
     ours are not positive.
     """
     mine, other = (ours.cpu, row.cpu) if row.cpu else (ours.wall, row.wall)
@@ -61,7 +61,7 @@ def records(rows: Sequence[Row]) -> list[dict[str, str]]:
 
 
 def together(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows with those of one benchmark next to each other, else in their order."""
+    """Return the rows grouped by benchmark, otherwise in their order."""
     order = list(dict.fromkeys(row.benchmark for row in rows))
     return sorted(rows, key=lambda row: order.index(row.benchmark))
 
@@ -76,7 +76,7 @@ def run(
     about: dict[str, str],
     out: Path,
 ) -> None:
-    """Measure one benchmark after the other; write all there is after each, and print it."""
+    """Run the benchmarks one after the other; write all rows after each, and print the tables."""
     rows: list[Row] = []
     for name in wanted:
         began = time.monotonic()

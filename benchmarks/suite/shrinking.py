@@ -1,8 +1,8 @@
-"""Networks without pruned filters on one core: shrunk, shrunk and compiled, beside the dense one.
+"""Networks without pruned filters on one core: dense, shrunk, and shrunk and compiled.
 
-The filters are random, the same share of each group, so that 90 % of the weights go. The masked
-network takes as long as the dense one in torch. Ratios are of the fastest rounds, beside those that
-are demanded: what was measured when it was planned, and some room.
+The filters are random, the same share of each group, so that 90 % of the weights are removed. The
+masked network takes as long as the dense one in torch. Ratios are those of the fastest rounds, next
+to the required ones: those measured when they were planned, with some tolerance.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from suite.pruned_masks import calibrated
 from suite.work import Options, Row
 
 DEMANDS = {"vgg19": {1: 5.0, 32: 3.0}, "resnet50": {1: 4.0, 32: 6.0}}
-"""Network; per batch how many times as fast as the dense network in torch the shrunk one is."""
+"""Network; per batch, required speed-up of the shrunk network over the dense one in torch."""
 NAMES = {
     "torch shrunk": "ours, shrunk",
     "fggp shrunk": "ours, shrunk and compiled",

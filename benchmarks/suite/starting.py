@@ -1,6 +1,6 @@
 """The start of one cell: from the start of its process to its first step.
 
-Beside it what any training in PyTorch needs at least: to import it and to make an optimizer.
+It is compared with the minimum of any training in PyTorch: to import it and make an optimizer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from suite.children import in_turns
 from suite.training import cell
 from suite.work import Options, Row
 
-END = "os._exit(0)"  # what a process does to end is no part of its start
+END = "os._exit(0)"  # the end of a process is not part of its start
 IMPORT = "import os, torch"
 OPTIMIZER = f"{IMPORT}; torch.optim.SGD(torch.nn.Linear(2, 2).parameters(), lr=0.1)"
 # The command line as in a job, with an end after the first step.

@@ -1,8 +1,8 @@
 """The cost of optimizer and masks in a step between two updates, at VGG-19's 20 million weights.
 
-Everything of a step but the network: how the gradient arrives (some tools mask it, or keep a second
-copy of the weights), the optimizer as each tool's users make it, its masks. The gradients are
-given, and the same in every step.
+Everything in a step except the network: how the gradient arrives (some tools mask it, or keep a
+second copy of the weights), the optimizer as users of the tool make it, and its masks. The
+gradients are given, and are the same in every step.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DENSE, FUSED = "dense, SGD as it is", "dense, fused SGD"
 
 
 def measure(options: Options) -> list[Row]:
-    """Return milliseconds per step, and how much of that a dense step with the same SGD lacks."""
+    """Return milliseconds per step, and their excess over a dense step with the same SGD."""
     state = State(Fraction(1, 10), tiny=options.tiny)
     contenders = {
         "ours": partial(ours, state),
@@ -57,7 +57,7 @@ def ours(state: State) -> Work:
 
 
 def dense(state: State, fused: bool) -> Work:
-    """Return SGD alone, fused or as torch makes it."""
+    """Return SGD alone, fused or with torch's defaults."""
     as_trained()
     model = state.network()
     state.fill(model)
@@ -77,7 +77,7 @@ def granet(state: State, path: Path | None) -> Work:
 
 
 def torch_prune(state: State) -> Work:
-    """Return SGD, and masks that are multiplied with the weights before every forward pass."""
+    """Return SGD, and masks that multiply the weights before every forward pass."""
     model = state.network()
     masks = state.fill(model)
     modules = peers.torch_prune(model, masks)
@@ -100,7 +100,7 @@ def torch_ao(state: State) -> Work:
 
 
 def through(model: nn.Module, masks: list[Any], weights: Callable[[], list[Any]]) -> Work:
-    """Return SGD on weights behind masks: there and back again, then a step."""
+    """Return SGD on masked weights: forward and backward through the masks, then a step."""
     optimizer = sgd(model)
     gradients = [torch.randn(mask.shape) for mask in masks]
 

@@ -31,7 +31,7 @@ ROUNDS = {"vgg19": 4, "resnet50": 2}
 
 
 def measure(options: Options) -> list[Row]:
-    """Return seconds of CPU per step of both backbones, and what the processes need of memory."""
+    """Return CPU seconds per step of both backbones, and the peak memory of the processes."""
     rows = []
     batch = 16 if options.tiny else BATCH
     for backbone, layouts in LAYOUTS.items():
@@ -57,7 +57,7 @@ def measure(options: Options) -> list[Row]:
 
 
 def dataset(train: int, test: int = 10, validation: int = 10) -> Dataset:
-    """Return random images; the defaults are as few beside those to train on as can be."""
+    """Return random images; by default, a minimum of test and validation images."""
     random = np.random.default_rng(0)
 
     def images(count: int) -> Any:
@@ -80,7 +80,7 @@ def cell(
     precision: str = "fp32",
     validation: int = 10,
 ) -> Cell:
-    """Return a training in which no mask is updated for long."""
+    """Return a training with no mask update for a long time."""
     sparse = method != "dense"
     return Cell.model_validate(
         {

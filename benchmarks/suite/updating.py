@@ -1,8 +1,8 @@
-"""One mask update at the 20 million weights of VGG-19, each tool from one and the same state.
+"""One mask update at the 20 million weights of VGG-19, each tool from the same state.
 
-The weights are zero where the masks are, as in training: the usual tie. GraNet's update prunes over
-all layers and then exchanges half of what is left inside each layer; what ours, RigL's and GraNet's
-do is the same work up to ties. torch.nn.utils.prune only prunes.
+Pruned weights are zero, as in training: the usual tie. GraNet's update prunes over all layers and
+then exchanges half of the remaining weights inside each layer; ours, RigL's and GraNet's do the
+same work up to ties. torch.nn.utils.prune only prunes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def measure(options: Options) -> list[Row]:
         }
         pruning = {
             "ours, gmp": partial(ours, state, "gmp"),
-            # Without an optimizer's step there are no weights of a forward pass before it.
+            # Without an optimizer step there are no weights of a forward pass before it.
             "ours, fggp": partial(ours, state, "fggp", weights="stepped"),
             "GraNet, prune": partial(granet, state, options.granet, False),
             "torch.nn.utils.prune": partial(torch_prune, state),
@@ -98,7 +98,7 @@ def granet(state: State, path: Path | None, exchange: bool) -> Work:
     masks = [mask.float() for mask in state.fill(model)]
     own = weights_of(model)
     weights, gradients = [p.detach().clone() for p in own], [p.grad for p in own]
-    pruner.args.init_density = float(keep(state))  # what it prunes to at its step 0
+    pruner.args.init_density = float(keep(state))  # its target at its step 0
 
     def reset() -> None:
         for p, weight, gradient in zip(own, weights, gradients, strict=True):

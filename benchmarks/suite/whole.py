@@ -19,7 +19,7 @@ from suite.work import Options, Row
 
 EPOCHS = 160
 MEASURED = 5
-"""Epochs that are trained: the first, in which all is set up, and what stands for the rest."""
+"""Trained epochs: the first, with the setup, and those that represent the rest."""
 IMAGES = {"train": 45_000, "validation": 5_000, "test": 10_000}
 TINY = {"train": 64, "validation": 16, "test": 16}
 STUDY = Path(__file__).parents[2] / "config" / "paper.yaml"
@@ -67,7 +67,7 @@ def training(backbone: str, precision: str, device: str, options: Options) -> fl
 
 
 def grid(seconds: dict[str, float], precision: str) -> Row:
-    """Return the hours of the default study, of which every training costs the same."""
+    """Return the hours of the default study, if all trainings of a network cost the same."""
     numbers = Counter(each.backbone.name for each in cells(load(STUDY)))
     hours = sum(seconds[name] * number for name, number in numbers.items()) / 3600
     note = ", ".join(f"{number} trainings of {name}" for name, number in numbers.items())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class LeftOut(Exception):  # noqa: N818 - nothing went wrong
-    """A contender cannot be measured here; the message says why."""
+    """A contender cannot be measured here; the message has the reason."""
 
 
 def nothing() -> None:
@@ -20,8 +20,8 @@ class Work:
     """One contender at work.
 
     Attributes:
-        run: what is timed.
-        reset: brings the same state back before every run; not timed.
+        run: the timed call.
+        reset: restores the same state before every run; not timed.
 
     """
 
@@ -38,9 +38,9 @@ class Options:
 
     Attributes:
         granet: a copy of the official code's CIFAR folder that runs on a CPU, or None.
-        threads: of every process that is timed.
-        rounds: how often each contender runs; None leaves it to the benchmark.
-        tiny: sizes at which all runs in seconds and no time means anything.
+        threads: number of threads of every timed process.
+        rounds: number of runs of each contender; None for that of the benchmark.
+        tiny: sizes at which everything runs in seconds, and times mean nothing.
 
     """
 
@@ -59,13 +59,13 @@ class Row:
     """The samples of one contender in one case; the first row of a case is ours.
 
     Attributes:
-        benchmark: which one.
-        case: of it.
-        contender: what was measured.
-        unit: of the numbers.
+        benchmark: name of the benchmark.
+        case: case of the benchmark.
+        contender: the measured contender.
+        unit: unit of the numbers.
         wall: one number per round.
         cpu: the same in CPU time, all threads together; empty if it is not a time.
-        note: why there is no number, or what to know about it.
+        note: reason for a missing number, or a remark.
 
     """
 
@@ -79,7 +79,7 @@ class Row:
 
 
 def over(rows: Sequence[Row], base: str, case: str) -> list[Row]:
-    """Return what each row of a case takes more than the row ``base``, round by round."""
+    """Return the excess of each row of a case over the row ``base``, round by round."""
     by_name = {row.contender: row for row in rows}
     least = by_name[base]
 

@@ -1,4 +1,4 @@
-"""Contenders side by side: each in a process of its own, one run of each in every round."""
+"""Contenders side by side: each in its own process, one run of each in every round."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PEAK = "peak memory"
 
 @dataclass(frozen=True)
 class Sample:
-    """One run: seconds of wall clock, seconds of CPU time over all threads, and bytes at most."""
+    """One run: seconds of wall clock, seconds of CPU time over all threads, and peak bytes."""
 
     wall: float
     cpu: float
@@ -33,7 +33,7 @@ class Sample:
 
 
 class Worker:
-    """A process that makes a contender once and runs it when asked to."""
+    """A process that makes a contender once and runs it on request."""
 
     def __init__(self, factory: Factory, threads: int) -> None:
         self._pipe, other = SERVER.Pipe()
@@ -42,7 +42,7 @@ class Worker:
         other.close()
 
     def ready(self) -> None:
-        """Wait until it is made; raises LeftOut where that is not possible here."""
+        """Wait until it is made; raise LeftOut if that is not possible here."""
         self._ask(None)
 
     def run(self) -> Sample:
@@ -72,7 +72,7 @@ class Worker:
 
 
 def _serve(pipe: Connection, factory: Factory, threads: int) -> None:
-    # Some contenders talk; the table is all that is printed here.
+    # Some contenders print; only the table may be printed here.
     warnings.simplefilter("ignore")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     try:
@@ -117,13 +117,13 @@ def side_by_side(
     Args:
         benchmark: name in the rows.
         case: name in the rows.
-        contenders: ours first; each is made in a process of its own.
-        rounds: that are kept; the order of the contenders turns from one to the next.
-        threads: of each process.
-        unit: of the rows.
-        scale: what a second is in that unit.
-        warm: rounds before them that are not kept.
-        memory: add a row with the peak memory of each process.
+        contenders: ours first; each is made in its own process.
+        rounds: number of rounds that are kept; the order of the contenders rotates between them.
+        threads: number of threads of each process.
+        unit: unit of the rows.
+        scale: length of a second in that unit.
+        warm: number of rounds before them that are not kept.
+        memory: whether to add a row with the peak memory of each process.
 
     """
     samples: dict[str, list[Sample]] = {}

@@ -1,7 +1,7 @@
-"""Collects the pages of the documentation site, each at its place in the repository.
+"""Collect the pages of the documentation site, each at its place in the repository.
 
-So the relative links between pages work as they do on a code host. Files that pages link to, or
-show, are copied along; notebooks become pages. Needs the standard library alone.
+So the relative links between pages work as they do on a code host. Files that pages link to or
+show are also copied; notebooks become pages. Needs only the standard library.
 usage: python docs/site/collect.py FOLDER
 """
 
@@ -28,7 +28,7 @@ FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
 def main(folder: Path) -> None:
-    """Fill a folder, which is emptied first, with the pages and what they link to."""
+    """Fill a folder, which is emptied first, with the pages and the files that they link to."""
     shutil.rmtree(folder, ignore_errors=True)
     pages = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in _found(PAGES)}
     for path in _found(NOTEBOOKS):
@@ -46,7 +46,7 @@ def main(folder: Path) -> None:
 
 
 def notebook_page(content: dict[str, Any], place: Path) -> str:
-    """Return a notebook as Markdown; its pictures are written beside ``place``."""
+    """Return a notebook as Markdown; its pictures are written next to ``place``."""
     parts: list[str] = []
     for cell in content["cells"]:
         source = "".join(cell["source"])
@@ -71,7 +71,7 @@ def _found(patterns: tuple[str, ...]) -> Iterator[Path]:
 
 
 def _with_links(name: Path, text: str, pages: set[Path], files: set[Path]) -> str:
-    """Return a page whose links lead to pages, or to ``files``, which are added to."""
+    """Return a page whose links lead to pages, or to files, which are added to ``files``."""
 
     def placed(found: re.Match[str]) -> str:
         words, link, anchor = found[1], found[2], found[3] or ""
@@ -80,7 +80,7 @@ def _with_links(name: Path, text: str, pages: set[Path], files: set[Path]) -> st
             return found[0]  # a page made here, such as that of a notebook, or a dead link
         inside = target.relative_to(ROOT)
         if target.is_dir():
-            # A folder is its page, or else no link.
+            # A folder is replaced by its page; without a page, the link is removed.
             index = inside / "README.md"
             return (
                 f"{words}({link.rstrip('/')}/README.md{anchor})" if index in pages else words[1:-1]
@@ -91,7 +91,7 @@ def _with_links(name: Path, text: str, pages: set[Path], files: set[Path]) -> st
             files.add(inside)
         return found[0]
 
-    parts = FENCED.split(text)  # what is between blocks of code, and these
+    parts = FENCED.split(text)  # the text between blocks of code, and the blocks
     return "".join(part if k % 2 else LINK.sub(placed, part) for k, part in enumerate(parts))
 
 

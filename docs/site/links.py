@@ -1,6 +1,6 @@
-"""Checks the links inside a built site: every page, file and anchor that is named is there.
+"""Check that the links inside a built site lead to existing pages, files and anchors.
 
-Needs the standard library alone.
+Needs only the standard library.
 usage: python docs/site/links.py FOLDER
 """
 
@@ -16,7 +16,7 @@ NAMED = {"a": "href", "img": "src", "link": "href", "script": "src"}
 
 
 class Page(HTMLParser):
-    """What a page links to, and the anchors that it has."""
+    """The links and the anchors of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ def dead_links(site: Path) -> list[str]:
 
 
 def main(site: Path) -> int:
-    """Print dead links; returns 1 where there are some, or no pages."""
+    """Print dead links; return 1 if there are any, or if there are no pages."""
     dead, pages = dead_links(site), len([*site.rglob("*.html")])
     for line in dead:
         print(f"dead link: {line}", file=sys.stderr)

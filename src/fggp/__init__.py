@@ -1,4 +1,4 @@
-"""FGGP: fixed-rate gradient-first gradual pruning, and what it is compared with."""
+"""FGGP: fixed-rate gradient-first gradual pruning, and the methods it is compared with."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -28,8 +28,8 @@ HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Some need torch, which takes seconds to import; and where a package is missing, the command
-    # line says so in one line.
+    # Some need torch, which takes seconds to import. If a package is missing, the command line
+    # reports it in one line.
     if name in HOMES:
         return getattr(import_module(HOMES[name]), name)
     raise AttributeError(f"module 'fggp' has no attribute {name!r}")

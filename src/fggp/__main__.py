@@ -2,8 +2,8 @@
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 - who has an older one reads it
-    sys.exit(f"fggp: Python 3.11 to 3.13 is needed, and this is {sys.version.split()[0]}")
+if sys.version_info < (3, 11):  # noqa: UP036 - shown by older versions
+    sys.exit(f"fggp: Python 3.11 to 3.13 is needed, but this is {sys.version.split()[0]}")
 try:
     from fggp.running.signals import ending_at_once
 

@@ -96,7 +96,7 @@ def test_a_folder_of_another_study_is_refused_and_not_touched(
     fabricate(other, skip=lambda cell: True)
     before = files(other)
     assert main(["analyse", str(study), "--out", str(other)]) == 1
-    assert "holds files of another study, planned; give another folder" in complaint(capsys)
+    assert "contains files of another study, planned; give another folder" in complaint(capsys)
     assert files(other) == before
 
 

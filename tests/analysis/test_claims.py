@@ -231,7 +231,7 @@ def test_rules_of_both_sides_at_once_decide_nothing() -> None:
     runs = runs_of(grid(methods=ALL, seeds=list(range(1, 21))), accuracy)
     row = claims(runs, PLAN).set_index("claim").loc["order-essential"]
     assert row["verdict"] == UNDECIDED
-    assert row["note"] == "rules of both sides are met"
+    assert row["note"] == "both conditions are met"
 
 
 def test_a_claim_of_several_rivals_holds_where_every_one_is_beaten(declare: Any) -> None:

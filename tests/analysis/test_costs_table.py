@@ -118,7 +118,7 @@ def test_speed_and_measured_energy_stand_beside_the_estimate(tmp_path: Path) -> 
     text = text_of(tmp_path)
     kwh = 22 * 60.5 / 3600 * 0.040
     assert f"Energy was measured in 22 of 22 trainings ({1000 * kwh:.3g} Wh, estimated" in text
-    assert "Sums count nothing twice" in text
+    assert "No energy is counted twice" in text
     row = next(line for line in text.splitlines() if "| fggp " in line)
     assert " 302 " in row
     assert " 5 % " in row

@@ -230,7 +230,7 @@ def test_a_figure_for_a_paper_has_its_width_its_formats_and_no_title(
     )
     with pytest.raises(SystemExit):
         main(["figure", "run_overview", str(folder), "--format", "pdf,gif"])
-    assert "'gif' is not a format of figures: pdf, png, svg" in capsys.readouterr().err
+    assert "'gif' is not a figure format; use pdf, png, svg" in capsys.readouterr().err
 
 
 def test_labels_are_written_by_their_display_names(

@@ -40,7 +40,7 @@ def test_a_file_overrides_what_it_says_and_nothing_else(path: Path) -> None:
         ("alpha: 2", "alpha: 2 must be below 1"),
         ("rope: .nan", "rope: nan"),
         ("primary: best_test", "primary: 'best_test' is not valid; use 'last'"),
-        ("order: [omnibus]", "order: must hold each of omnibus, rivals"),
+        ("order: [omnibus]", "order: must contain each of omnibus, rivals"),
         ("alpha: 0.1\nalpha: 0.2", "alpha: duplicate key"),
         ("- alpha", "a plan is a mapping of keys"),
         ("1: 2", "a plan is a mapping of keys"),

@@ -22,9 +22,9 @@ class Run:
 
     Attributes:
         data: the images.
-        start: the sparsity it starts from.
+        start: the initial sparsity.
         sparsity: the target.
-        arm: what was compared.
+        arm: the compared arm.
         found: the sums over its updates.
 
     """
@@ -43,7 +43,7 @@ def page(runs: Sequence[Run], plan: Plan, seed: int, changed: Sequence[str]) -> 
     of = f"{', '.join(changed)} differ from those of commit" if changed else "commit"
     return "\n".join(
         [
-            "# Our masks beside those of the authors' code",
+            "# Our masks compared with those of the authors' code",
             "",
             "<!-- Written by `make compare-authors`; change tests/authors/page.py. -->",
             "",
@@ -87,8 +87,8 @@ def _conclusion(runs: Sequence[Run]) -> str:
     found = [run.found for run in runs if isinstance(run.found, Differences)]
     active, beyond = (sum(getattr(it, name) for it in found) for name in ("active", "beyond"))
     return (
-        f"Both looked at {active:,} active positions; {beyond:,} differ for another reason than a "
-        "tie (equal scores, zeros among them)."
+        f"The two rules were compared at {active:,} active positions; {beyond:,} differ for a "
+        "reason other than a tie (equal scores, including zeros)."
     )
 
 
@@ -110,41 +110,41 @@ _given = [
     "Each training is pruned by their code. At each update our rule gets the same tensors, the",
     "same mask, their number of weights to prune and their number of weights to put back.",
 ]
-_HEAD = ["arm", "in their script", "our settings", "looked at", "pruned", "differ"]
+_HEAD = ["arm", "in their script", "our settings", "active", "pruned", "differ"]
 _HEAD += ["zero score", "ties", "beyond", "theirs too few"]
 _columns = [
-    "- looked at: the active weights, summed over all updates of all trainings.",
+    "- active: the active weights, summed over all updates of all trainings.",
     "- pruned: of these, the weights that are due to be pruned.",
     "- differ: positions at which the two masks differ. The next three columns say why.",
     "- zero score: the score that decides last is exactly zero there, as it is for other weights;",
-    "  ours prunes those of a lower index first.",
+    "  ours prunes those with a lower index first.",
     "- ties: the masks agree there once `torch.topk` breaks ties by index, as ours does.",
-    "- beyond: neither holds.",
+    "- beyond: neither is the case.",
     "- theirs too few: weights that their code prunes although they are not due. It puts back the",
-    "  largest of the scores of all active weights, with zeros for those that it did not take out.",
-    "  Where too few scores of what it took out differ from zero, it picks weights that it never",
-    "  took out. Ours keeps the count.",
+    "  weights with the largest scores of all active weights; those that it did not remove have a",
+    "  score of zero. If too few removed weights have another score, it picks weights that it",
+    "  never removed. Ours keeps the count.",
 ]
 _own = [
-    "Under our own counts, ours starts from their mask and their tensors again, but counts for",
-    "itself: it keeps K of all weights, the dense first convolution among them, and its pool is",
-    "that of its settings. Their counts include biases, and they round down. The masks then differ",
+    "Under our own counts, ours again starts from their mask and their tensors, but with its own",
+    "counts: it keeps K of all weights, including the dense first convolution, and its pool is",
+    "that of its settings. Their counts include biases and are rounded down. The masks then differ",
     "by the difference of the counts, and by the zero scores and ties above.",
     "",
-    "With stepped weights, ours has their counts again, but reads the weights after the step of",
+    "With stepped weights, ours again has their counts, but reads the weights after the step of",
     "the optimizer. Theirs reads those of the forward pass. The last column is the share of the",
-    "pruned weights that are others then.",
+    "pruned weights that then differ.",
 ]
-_OWN = ["arm", "pruned", "differ under our counts", "per looked at"]
+_OWN = ["arm", "pruned", "differ under our counts", "per active"]
 _OWN += ["other weights pruned with stepped weights", "per pruned"]
 _ranks = [
     "Their code does not rank: it adds or multiplies the indices that sort the two scores. So ours",
     "is compared with a slow reference in numpy; it trains with its own masks and counts. The last",
-    "column says at how many positions their code differs from ours, given both scores and our",
-    "count. Their script passes the magnitude twice, and a share of the active weights in place of",
-    "a count.",
+    "column is the number of positions at which their code differs from ours, given both scores",
+    "and our count. Their script passes the magnitude twice, and a share of the active weights",
+    "instead of a count.",
 ]
-_RANKS = ["arm", "in their script", "looked at", "pruned", "ours differs from numpy"]
+_RANKS = ["arm", "in their script", "active", "pruned", "ours differs from numpy"]
 _RANKS += ["theirs differs from ours"]
 
 

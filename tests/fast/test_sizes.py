@@ -59,7 +59,7 @@ def test_a_network_that_is_named_takes_the_smaller_sizes(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("key", "shape", "message"),
     [
-        ("0.weight", (5, 3, 3, 3), "1: 6 inputs are no multiple of 5 channels"),
+        ("0.weight", (5, 3, 3, 3), "1: 6 inputs are not a multiple of 5 channels"),
         ("0.weight", (6, 3, 2, 2), r"0\.weight: has the shape \(6, 3, 2, 2\)"),
         ("8.weight", (5, 16), "do not fit each other"),
         ("8.weight", (4, 8), "8: 4 outputs, of which the network has 5"),

@@ -91,8 +91,8 @@ def test_a_small_stem_keeps_the_pixels_of_small_images() -> None:
 @pytest.mark.parametrize(
     ("name", "source", "said"),
     [
-        ("resnet19", "torchvision", "no one network 'resnet19'; did you mean 'resnet18'?"),
-        ("x", "torchvision:fcn_resnet50", "torchvision has no one network 'fcn_resnet50'"),
+        ("resnet19", "torchvision", "no network 'resnet19'; did you mean 'resnet18'?"),
+        ("x", "torchvision:fcn_resnet50", "torchvision has no network 'fcn_resnet50'"),
     ],
 )
 def test_an_unknown_network_of_torchvision_is_refused_with_the_nearest(
@@ -156,7 +156,7 @@ def test_an_installed_module_is_found_where_no_file_is(own: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("absent:build", "absent.py: no such file, and 'absent' is no installed module"),
+        ("absent:build", "absent.py: no such file, and 'absent' is not an installed module"),
         ("absent.py:build", "absent.py: no such file"),
         ("mine:built", "nets/mine.py has no 'built'; did you mean 'build'?"),
         ("mine:without", "mine:without takes no `classes`; write def without(classes)"),

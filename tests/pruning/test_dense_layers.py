@@ -97,7 +97,7 @@ def test_stopped_and_resumed_is_never_stopped() -> None:
         ({"dense": "0.weight"}, "give a list of names"),
         ({"dense": ["1.weight"]}, "'1.weight' is not prunable"),
         ({"dense": [FIRST, "3.weight", LAST]}, "leave one out"),
-        ({"dense": ["3.weight"]}, "dense layers hold 432 weights, and sparsity 0.9 keeps 63"),
+        ({"dense": ["3.weight"]}, "dense layers have 432 weights, and sparsity 0.9 keeps 63"),
         ({"dense": ["2.weight"]}, "no parameter '2.weight'; did you mean"),
     ],
 )

@@ -110,7 +110,7 @@ def test_a_training_is_made_longer_with_the_masks_that_it_has(name: str) -> None
     assert long.zeros >= long.pruner.sparsity == short.pruner.sparsity  # some kept ones are 0
     assert not torch.equal(long.model[0].weight, short.model[0].weight)
     assert "after step 60 of 60" in str(long.pruner)
-    with pytest.warns(RuntimeWarning, match="training goes on after the 60 steps"):
+    with pytest.warns(RuntimeWarning, match="training continues after the 60 steps"):
         long.run(1)
 
 

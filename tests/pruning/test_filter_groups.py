@@ -121,7 +121,7 @@ def tied() -> nn.Module:
         (nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)), "1: LayerNorm is not known"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(0)), "1: flattening of dimensions 0 to -1"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Linear(4, 2)), "1: Linear on planes; flatten"),
-        (nn.Sequential(nn.Linear(3, 4), nn.Linear(6, 2)), "1: 6 inputs are no multiple of 4"),
+        (nn.Sequential(nn.Linear(3, 4), nn.Linear(6, 2)), "1: 6 inputs are not a multiple of 4"),
         (pruned_by_torch(), r"0: its weight is not a parameter; .*prune\.remove"),
         (tied(), "1: shares its weight with 0"),
         (Doing(lambda self, x: self.one(x) * self.free), "free: a parameter that is used outside"),

@@ -190,7 +190,7 @@ def test_slimming_takes_the_penalty_from_scales_until_the_window_ends() -> None:
     pruner = fggp.Pruner(bare, optimizer, method("slimming", sparsity=0.5, steps=8))
     bare(torch.ones(1, 3)).sum().backward()
     optimizer.step()
-    with pytest.raises(ValueError, match="batch normalization, which 0 has not"):
+    with pytest.raises(ValueError, match="batch normalization, which 0 does not have"):
         pruner.step()
 
 
@@ -252,7 +252,7 @@ def test_the_mean_behind_relu_is_the_worked_one_and_that_of_samples() -> None:
 
 
 def test_scores_by_batch_normalization_name_a_layer_without_one() -> None:
-    with pytest.raises(ValueError, match="batch normalization, which 0 has not"):
+    with pytest.raises(ValueError, match="batch normalization, which 0 does not have"):
         activation(judged(*FOUR))
 
 

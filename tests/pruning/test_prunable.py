@@ -256,8 +256,8 @@ def in_pieces() -> nn.Module:
 REFUSED: dict[Callable[[], nn.Module], str] = {
     lazy: "has no shape yet, as its layer is lazy; run a batch through the model first",
     complex_one: "is complex, and only real weights are pruned",
-    quantised: r"holds numbers of torch\.int8.* prune before you quantise",
-    eight_bits: r"holds numbers of torch\.float8_e4m3fn.* prune before you quantise",
+    quantised: r"has dtype torch\.int8.* prune before you quantise",
+    eight_bits: r"has dtype torch\.float8_e4m3fn.* prune before you quantise",
     on_meta: "has no values on the meta device; load them first",
     in_rows: r"is stored as torch\.sparse_coo; make it dense",
     in_pieces: "is cut into pieces.* use DistributedDataParallel",

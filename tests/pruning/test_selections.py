@@ -206,10 +206,10 @@ def test_an_annealed_rate_follows_its_progress():
             "rho: has no effect with pool kept; set rate or another pool",
         ),
         ({"rate": 0.2}, "rate: has no effect with pool active; set rho or another pool"),
-        ({"grow": "gradient"}, "grow: gradient goes with order gradient-first and pool kept"),
+        ({"grow": "gradient"}, "grow: gradient requires order gradient-first and pool kept"),
         (
             {"pool": "kept", "grow": "gradient", "order": "magnitude-first"},
-            "grow: gradient goes with order",
+            "grow: gradient requires order",
         ),
         ({"rho": {"schedule": "cosin", "start": 1, "end": 0}}, "did you mean 'cosine'"),
         ({"gradient_steps": 0}, "greater than or equal to 1"),

@@ -115,7 +115,7 @@ def test_a_good_cluster_is_ok_throughout(at: At) -> None:
     ]
     assert found["slurm"].found == "slurm-wlm 22.05.8"
     assert found["partition"].found == "gpu: 4 GPUs per node, 1440 min at most"
-    assert found["job"].found.startswith("would be taken: --gpus=1 --cpus-per-task=")
+    assert found["job"].found.startswith("would be accepted: --gpus=1 --cpus-per-task=")
     assert not any(it.fix for it in found.values())
 
 
@@ -275,7 +275,7 @@ def with_nodes(sinfo: str) -> Cluster:
 def test_several_types_of_gpus_in_the_partition_are_a_warning_that_names_them(at: At) -> None:
     found = at(with_nodes(MIXED))["gpu types"]
     assert found.state == "warning"
-    assert found.found.startswith("gpu: v100, a100; a training that is queued again")
+    assert found.found.startswith("gpu: v100, a100; a requeued training may continue")
     assert "set-resources: {train: {gpu_model: v100}}" in found.fix
     unnamed = at(with_nodes(MIXED.replace("gpu:v100:2", "gpu:2")))["gpu types"]
     assert unnamed.found.startswith("gpu: a100, others;")

@@ -116,7 +116,7 @@ def test_a_writer_that_fails_warns_once_and_the_others_go_on(
     writers = EpochWriters(names, CELL, OUT)
     writers.write(row(1), SIZES)
     with pytest.warns(
-        match="^fakeboard:Writer: OSError: no space left on device; training goes on"
+        match="^fakeboard:Writer: OSError: no space left on device; training continues"
     ):
         writers.write(row(2), SIZES)
     with warnings.catch_warnings():
@@ -130,14 +130,14 @@ def test_a_record_that_cannot_be_read_is_a_failure_of_the_writer_alone() -> None
     path = Path(f"results/tiny/fakeboard/{CELL.id}/.written.json")
     path.parent.mkdir(parents=True)
     path.write_text("{")
-    with pytest.warns(match="training goes on without it"):
+    with pytest.warns(match="training continues without it"):
         trained(2)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("board", "'board' is no writer; use tensorboard, wandb or module:function"),
+        ("board", "'board' is not a writer; use tensorboard, wandb or module:function"),
         ("nowhere:Writer", "nowhere:Writer cannot be imported"),
         ("fakeboard:Nothing", "fakeboard:Nothing cannot be imported"),
         ("wandb", "wandb needs the package wandb: pip install wandb"),

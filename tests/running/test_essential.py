@@ -185,7 +185,7 @@ def test_weights_of_another_result_and_missing_ones_are_refused(
 
     pack(state, path)
     assert main(["essential", str(study), "--step", "0.5"]) == 1
-    assert "does not belong to the result beside it" in capsys.readouterr().err
+    assert "does not belong to the result next to it" in capsys.readouterr().err
     path.unlink()
     assert main(["essential", str(study)]) == 1
     assert "no trained dense network has its weights" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Tries optimizers of torch and of other libraries under the pruner, and writes docs/optimizers.md.
+"""Try optimizers of torch and of other libraries with the pruner, and write docs/optimizers.md.
 
 usage: python tests/support/optimizer_trials.py > docs/optimizers.md
 """
@@ -56,7 +56,7 @@ def optimizers(module: Any) -> Iterator[tuple[str, type]]:
 
 
 def made(kind: type, model: nn.Module) -> Any:
-    """Make an optimizer with its defaults; one that holds another gets SGD."""
+    """Make an optimizer with its defaults; one that wraps another gets SGD."""
     inner = lambda: torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)  # noqa: E731
     names = list(inspect.signature(kind).parameters)
     trials: list[Callable[[], Any]] = [
@@ -80,7 +80,7 @@ def made(kind: type, model: nn.Module) -> Any:
 
 
 def trial(kind: type) -> tuple[str, str]:
-    """Return what became of an optimizer in a short training, and a remark."""
+    """Return the outcome of a short training with an optimizer, and a remark."""
     method = fggp.method("rigl", sparsity=0.9, steps=STEPS, timing=TIMING)
     rule, seen = method.recipe.rule, []
     assert rule is not None
@@ -133,25 +133,25 @@ def trained(model: Any, optimizer: Any, pruner: Any, method: Any, expected: list
 def checked(
     model: Any, optimizer: Any, pruner: Any, seen: list[Tensor], expected: list[Tensor]
 ) -> tuple[str, str]:
-    """Look at what a training has left: weights, buffers, gradients that were read."""
+    """Check the state after a training: weights, buffers, and the gradients that were read."""
     wrong = []
     if pruner.steps != STEPS:
         wrong.append(f"{pruner.steps} of {STEPS} steps are counted")
     pairs = [*zip(pruner.parameters.values(), pruner.masks.values(), strict=True)]
     if any(bool(p[~mask].any()) for p, mask in pairs):
-        wrong.append("weights are not zero off the mask")
+        wrong.append("pruned weights are not zero")
     buffers = Buffers(pruner._nest, pruner.parameters)
     if any(bool(b[~pairs[i][1]].any()) for i, b in buffers.plain()):
-        wrong.append("buffers are not zero off the mask")
+        wrong.append("buffers of pruned weights are not zero")
     if len(seen) != len(expected) or not all(map(torch.equal, seen, expected)):
         wrong.append("the gradient of an update is not that before the step")
     if not all(bool(p.isfinite().all()) for p in model.parameters()):
         if finite_when_dense(type(optimizer)):
             return (
                 "fails",
-                "weights on the mask become NaN or infinite, dense training keeps them finite",
+                "active weights become NaN or infinite; dense training keeps them finite",
             )
-        return "untested", "with its defaults it leaves numbers that are not finite"
+        return "untested", "with its defaults it produces numbers that are not finite"
     return ("wrong", "; ".join(wrong)) if wrong else ("followed", "")
 
 
@@ -167,7 +167,7 @@ def finite_when_dense(kind: type) -> bool:
 
 
 def installed() -> list[str]:
-    """Return the libraries that are there."""
+    """Return the installed libraries."""
     return [
         name for name, module in LIBRARIES.items() if importlib.util.find_spec(module.split(".")[0])
     ]
@@ -187,11 +187,12 @@ def page(found: dict[str, list[tuple[str, str, str]]]) -> str:
         "# Optimizers and wrappers",
         "",
         "Written by `python tests/support/optimizer_trials.py`, which trains a small network for "
-        f"{STEPS} steps with each, the pruner attached. `followed`: every step is counted once, "
-        "weights and buffers are zero off the mask, updates read the gradient of the forward "
-        "pass, and all is finite. `refused`: the pruner says so in one line. `fails`: do not use "
-        "it with masks that exchange weights; its formula breaks at zero. `untested`: it does "
-        "not run in a plain loop with its defaults. `make test-optimizers` checks this page.",
+        f"{STEPS} steps with each optimizer and an attached pruner. `followed`: every step is "
+        "counted once, pruned weights and their buffers are zero, updates read the gradient of "
+        "the forward pass, and all values are finite. `refused`: the pruner refuses it with a "
+        "one-line error. `fails`: do not use it with masks that exchange weights; its formula "
+        "breaks at zero. `untested`: it does not run in a plain loop with its defaults. "
+        "`make test-optimizers` checks this page.",
     ]
     for library, table in found.items():
         parts += ["", f"## {library}", "", "| optimizer | outcome | remark |", "|---|---|---|"]

@@ -7,7 +7,7 @@ localrules:
     crate,
 
 
-# The cells that the study should hold: what the analysis reads instead of the configuration.
+# The expected cells of the study, which the analysis reads instead of the configuration.
 rule plan:
     output:
         f"{HOME}/cells.json",
@@ -63,8 +63,8 @@ rule table:
         "python -m fggp table {wildcards.name:q} {params.home:q} > {log:q} 2>&1"
 
 
-# All figures in one process: they read the same tables, and a start of Python costs more than most.
-# Their captions are written beside them, from the docstrings that declare the figures.
+# All figures in one process: they read the same tables, and starting Python costs more than most.
+# Their captions are written next to them, from the docstrings that declare the figures.
 rule figure:
     input:
         f"{HOME}/cells.json",
@@ -97,7 +97,7 @@ rule figure:
         "python -m fggp figure all {params.home:q} > {log:q} 2>&1"
 
 
-# After the figures, since it shows those that are there.
+# After the figures, because it shows the existing ones.
 rule page:
     input:
         f"{HOME}/cells.json",
@@ -122,8 +122,8 @@ rule page:
         "python -m fggp page {params.home:q} > {log:q} 2>&1"
 
 
-# Last, since it packs all that is there. It holds the workflow and the environments too, which are no
-# input: a comment in them makes no new crate.
+# Last, because it packs all other outputs. It also contains the workflow and the environments, which
+# are not inputs: a comment in them makes no new crate.
 rule crate:
     input:
         f"{HOME}/cells.json",

@@ -1,5 +1,5 @@
-# The study, read and checked before the DAG is built. All that depends on the configuration is in
-# these few names; the functions behind them are in src/fggp and need no Snakemake.
+# The study, read and checked before the DAG is built. Everything that depends on the configuration
+# is in these names; the functions behind them are in src/fggp and need no Snakemake.
 import sys
 from pathlib import Path
 

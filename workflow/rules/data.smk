@@ -5,8 +5,8 @@ localrules:
 # One file per data set. Trainings depend on it as `ancient`: preparing equal data again, or
 # touching it, retrains nothing; its checksum is in every result.
 #
-# The input is there once images changed after they were prepared, which `GRID.settle` notices; it is
-# newer than the prepared file until they are prepared again.
+# The input exists once images have changed after they were prepared, which `GRID.settle` notices; it
+# is newer than the prepared file until they are prepared again.
 rule prepare:
     input:
         GRID.data_marks,

@@ -1,10 +1,10 @@
 # One cell, one process, one file; or, with `--config cells_per_gpu=3`, three cells that differ in
 # their seed, three processes and three files in one job. A method that starts from the trained
-# dense network finds it beside the dense result.
+# dense network finds it next to the dense result.
 #
 # `cells` takes `output` for one reason: Snakemake does not compare parameters that derive from
-# outputs. What has to be trained again is decided by `GRID.settle`, which knows a finished cell
-# whatever job made it; so packing otherwise, or not at all, trains nothing again.
+# outputs. `GRID.settle` decides which cells are trained again. It recognises a finished cell whatever
+# job made it, so that packing differently, or not at all, retrains nothing.
 for NAME, SEEDS in GRID.packs.items():
 
     rule:
@@ -34,9 +34,10 @@ for NAME, SEEDS in GRID.packs.items():
             cells=lambda wildcards, output, seeds=SEEDS: [
                 cell.canonical() for cell in GRID.members(wildcards, seeds)
             ],
-        # Snakemake deletes the log before each attempt; under its second name they stay together.
-        # `exec`: a scheduler ends a job with its first process, which a signal to stop would end
-        # before the training has written its checkpoint.
+        # Snakemake deletes the log before each attempt; under a second name, all attempts stay
+        # together.
+        # `exec`: a scheduler ends a job when its first process ends, and a signal to stop would end
+        # a shell before the training has written its checkpoint.
         shell:
             'log={log:q}; all="${{log%/*}}/.${{log##*/}}"; touch "$all"; ln -f "$all" "$log" || true;'
             " exec python -m fggp train --cell {params.cells:q} --data {input.data:q}"

@@ -1,8 +1,8 @@
 """The tables and figures by name, as their files declare them; imports nothing heavy.
 
-A file in ``analysis/figures`` or ``analysis/tables`` declares what it makes with `figure` or
+A file in ``analysis/figures`` or ``analysis/tables`` declares its functions with `figure` or
 `table`. The declarations are read here without importing the files, which need matplotlib and
-pandas: every command and every job of the workflow asks for the names.
+pandas: every command and every job of the workflow needs the names.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Declaration:
 
 
 def figure(under: Head, *, place: int = 100) -> Callable[[Maker], Maker]:
-    """Declare the decorated function as the figure of its name, which is that of its file too."""
+    """Declare the decorated function as the figure of its name, which is also that of its file."""
     del under, place  # read from the source, see `declared`
     return lambda make: make
 
@@ -74,7 +74,7 @@ def table(name: str, under: Head, *, place: int = 100) -> Callable[[Maker], Make
 def declared(folder: Path, decorator: str) -> dict[str, Declaration]:
     """Return the declarations of a folder's files with a decorator, by heading and place.
 
-    Raises ValueError where two have one name.
+    Raises ValueError if two have one name.
     """
     found = [it for path in sorted(folder.glob("*.py")) for it in _declarations(path, decorator)]
     heads = get_args(Head)
@@ -98,7 +98,7 @@ def by_head(declarations: Mapping[str, Declaration]) -> dict[Head, list[Declarat
 def _declarations(path: Path, decorator: str) -> Iterator[Declaration]:
     source = path.read_text(encoding="utf-8")
     if f"\n@{decorator}(" not in source:
-        return  # the rest of the folder need not be parsed
+        return  # other files need not be parsed
     signature = {"figure": ("under",), "table": ("name", "under")}[decorator]
     for node in ast.parse(source).body:
         if not isinstance(node, ast.FunctionDef):

@@ -1,7 +1,7 @@
 """Complete grids: every label in every setting with every seed, or a refusal that names the gaps.
 
-Seeds pair across methods, and settings are the blocks of every test, so that nothing may be paired
-by the order of its rows, and nothing may be missing without a word.
+Seeds pair across methods, and settings are the blocks of every test. Therefore nothing may be
+paired by the order of its rows, and nothing may be missing silently.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Counts:
         correct: settings × seeds × entries.
         settings: a row per setting with its columns, ``start`` in words among them.
         seeds: in ascending order.
-        entries: what is compared: labels, or labels with their start.
+        entries: the labels compared, or labels with their start.
         labels: the label of each entry.
         starts: "both" or "one" of each entry's method.
         images: test images behind every count.
-        dense: settings × seeds, correct images of the dense reference, NaN where there is none.
+        dense: settings × seeds, correct images of the dense reference, NaN if there is none.
 
     """
 
@@ -54,7 +54,7 @@ class Counts:
 
     @cached_property
     def sums(self) -> NDArray[np.int64]:
-        """Correct images over all seeds: settings × entries; integers, so that a tie is a tie."""
+        """Correct images over all seeds: settings × entries; integers, so that ties are exact."""
         sums: NDArray[np.int64] = self.correct.sum(axis=1)
         return sums
 
@@ -80,10 +80,11 @@ def both_starts(runs: DataFrame) -> Counts | None:
     """Return the labels with both starts over backbone, sparsity and initial sparsity.
 
     Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it; dense and other
-    references stay out. Of a partial study the settings and seeds that all labels share.
+    references are left out. Of a partial study, only the settings and seeds that all labels share
+    count.
 
     Returns:
-        The counts, or None where fewer than two labels share a setting.
+        The counts, or None if fewer than two labels share a setting.
 
     Raises:
         ResultError: naming missing results, unless ``runs`` is marked partial, and duplicates.
@@ -111,7 +112,7 @@ def name_of(setting: Mapping[str, Any]) -> str:
 
 
 def refuse_gaps(chosen: DataFrame, by: Sequence[str], runs: DataFrame, what: str) -> None:
-    """Raise ResultError where an ``entry`` lacks a setting (of ``by``) or a seed of ``runs``."""
+    """Raise ResultError if an ``entry`` lacks a setting (of ``by``) or a seed of ``runs``."""
     levels = [*by, "seed"]
     wide = _wide(chosen, levels)
     present = wide.index.to_frame(index=False)
@@ -132,7 +133,7 @@ def refuse_gaps(chosen: DataFrame, by: Sequence[str], runs: DataFrame, what: str
 
 
 def _complete(chosen: DataFrame, by: list[str], runs: DataFrame) -> Counts | None:
-    """Return the largest grid that holds every entry throughout."""
+    """Return the largest grid in which every entry is complete."""
     if chosen["entry"].nunique() < 2:
         return None
     if not is_partial(runs):
@@ -160,7 +161,7 @@ def _complete(chosen: DataFrame, by: list[str], runs: DataFrame) -> Counts | Non
 
 
 def one_number_of_images(runs: DataFrame) -> int:
-    """Return the number of test images; raises ResultError where runs disagree."""
+    """Return the number of test images; raises ResultError if runs disagree."""
     numbers = sorted(runs["test_images"].unique())
     if len(numbers) != 1:
         raise ResultError(f"the numbers of test images differ: {', '.join(map(str, numbers))}")

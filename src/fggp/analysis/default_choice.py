@@ -37,7 +37,7 @@ class Compared(NamedTuple):
     """A label minus the reference of its study, in points of accuracy, settings × seeds pairs.
 
     Attributes:
-        label: what is compared.
+        label: the label compared.
         apart: its settings that differ from the reference, in words.
         candidate: whether the rule allows it as the default: gradient first, both criteria, a
             fixed rate.
@@ -69,7 +69,7 @@ class Study(NamedTuple):
     Attributes:
         name: of the study.
         title: its description.
-        trainings: how many were run.
+        trainings: the number of trainings run.
         hours: their time.
         rows: the variants against the reference, the best first.
         table: the same as Markdown.
@@ -84,7 +84,7 @@ class Study(NamedTuple):
     table: str
 
     def row(self, label: str) -> Compared:
-        """Return the row of a label; raises ResultError where the study does not have it."""
+        """Return the row of a label; raises ResultError if the study does not have it."""
         for row in self.rows:
             if row.label == label:
                 return row
@@ -104,7 +104,7 @@ def default_choice(figures: Path) -> dict[str, Any]:
         power of the plan; ``power``: its power for the difference of the choice.
 
     Raises:
-        ResultError: where a table is missing, or a study has no results of the default.
+        ResultError: if a table is missing, or a study has no results of the default.
 
     """
     plan, _ = read_plan()
@@ -128,7 +128,7 @@ def default_choice(figures: Path) -> dict[str, Any]:
 
 
 def _label_of(methods: Mapping[str, Any], settings: Mapping[str, Any], study: str) -> str:
-    """Return the label of fggp with these settings, but for `weights`: the studies are older."""
+    """Return the label of fggp with these settings except `weights`: the studies are older."""
     for label, method in methods.items():
         own = method["settings"] | {"weights": settings["weights"]}
         if method["name"] == METHOD and own == settings:

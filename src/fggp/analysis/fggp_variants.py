@@ -36,7 +36,7 @@ def apart(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
 
 
 def mean_amount(material: Material, label: str, annealed: Mapping[str, Any]) -> float | None:
-    """Return the mean of a schedule over the updates of its trainings, None without any."""
+    """Return the mean of a schedule over the updates of its trainings; None without updates."""
     updates = material.joined(material.updates, material.shown)
     own = updates[updates["label"] == label]
     if own.empty:
@@ -67,7 +67,7 @@ SHARES = {
 class Variant(NamedTuple):
     """A label of fggp: its order, its rate as in ``cells.json``, and all other settings as text.
 
-    The rate is the setting that its pool is counted by.
+    The rate is the setting that sets the size of its pool.
     """
 
     label: str
@@ -77,7 +77,7 @@ class Variant(NamedTuple):
 
     @property
     def rate(self) -> float | None:
-        """The constant rate, None where it is annealed."""
+        """The constant rate; None if it is annealed."""
         return None if isinstance(self.setting, dict) else float(ratio(self.setting))
 
     @property
@@ -95,7 +95,7 @@ class Variant(NamedTuple):
 
 
 def variants(material: Material) -> list[Variant]:
-    """Return the labels of fggp in the order of the study, with results or without."""
+    """Return the labels of fggp in the order of the study, with or without results."""
     found = []
     for label, method in material.configuration.get("methods", {}).items():
         settings = dict(method["settings"])
@@ -106,9 +106,9 @@ def variants(material: Material) -> list[Variant]:
 
 
 def magnitude_alone(material: Material, rest: str) -> list[str]:
-    """Return the labels of GMP that fggp of these other settings equals where magnitude decides.
+    """Return the labels of GMP that fggp with these other settings equals if magnitude decides.
 
-    That is at rate 1 where the gradient goes first, and at rate 0 where the magnitude does.
+    That is at rate 1 with the gradient first, and at rate 0 with the magnitude first.
     """
     settings = json.loads(rest)
     if settings.get("floor"):
@@ -123,7 +123,7 @@ def magnitude_alone(material: Material, rest: str) -> list[str]:
 
 
 def look_of(material: Material, found: Sequence[Variant], order: str) -> Look:
-    """Return how an order of the criteria is drawn: as its first label of a constant rate."""
+    """Return the look of an order of the criteria: that of its first label of a constant rate."""
     own = [v.label for v in found if v.order == order and v.rate is not None]
     first = METHOD if METHOD in own else next(iter(own), DENSE)
     return material.looks[first]._replace(line="-")

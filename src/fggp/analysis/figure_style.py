@@ -2,7 +2,7 @@
 
 Figures are drawn with matplotlib. seaborn draws the heat map of ranks, where it is simpler. The
 others show paired seeds, intervals that are computed elsewhere, or lines cut at an axis limit, for
-which its functions would have to be undone.
+which the functions of seaborn would have to be undone.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from fggp.foundation.errors import ResultError
 from fggp.foundation.files import write_bytes, write_text
 
 WIDTH = 5.5
-"""Inches: the text width of a page in the style of NeurIPS; a column of two takes 3.25."""
+"""In inches: the text width of a page in the style of NeurIPS; one of two columns takes 3.25."""
 
 DPI = 300
-"""Of the PNG files."""
+"""The resolution of the PNG files."""
 
 METADATA: dict[str, dict[str, str | None]] = {
     "pdf": {"CreationDate": None},
@@ -56,7 +56,7 @@ RC: dict[Any, Any] = {
     "pdf.fonttype": 42,  # Type 3 fonts are refused by many camera-ready checks
     "ps.fonttype": 42,
     "savefig.bbox": None,
-    "svg.hashsalt": "fggp",  # names of parts are made from it, else at random
+    "svg.hashsalt": "fggp",  # makes the names of parts reproducible
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
 }
@@ -83,7 +83,7 @@ SPARE_LINES = ("-", "-.", ":")
 def styled(width: float = WIDTH) -> Iterator[None]:
     """Draw and save figures in one style and ``width``, in inches.
 
-    The user's own matplotlibrc has no say.
+    The user's own matplotlibrc is ignored.
     """
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -94,7 +94,7 @@ def styled(width: float = WIDTH) -> Iterator[None]:
 def looks(labels: Sequence[str]) -> dict[str, Look]:
     """Return a distinct style for each label: from the map, else the next unused one.
 
-    Raises ResultError where the map cannot be read.
+    Raises ResultError if the map cannot be read.
     """
     listed = FIXED | {
         label: Look(**{key: text for key, text in it.items() if key != "name"})
@@ -105,9 +105,9 @@ def looks(labels: Sequence[str]) -> dict[str, Look]:
 
 
 def display_names(labels: Sequence[str]) -> dict[str, str]:
-    """Return what figures write for each label: its ``name`` in the map, else the label itself.
+    """Return the display name of each label: its ``name`` in the map, else the label itself.
 
-    Raises ResultError where the map cannot be read.
+    Raises ResultError if the map cannot be read.
     """
     listed = _listed()
     return {label: listed.get(label, {}).get("name", label) for label in labels}
@@ -116,7 +116,7 @@ def display_names(labels: Sequence[str]) -> dict[str, str]:
 def save(
     figure: Figure, stem: Path, data: DataFrame, formats: Sequence[str] = FORMATS
 ) -> list[Path]:
-    """Write a figure in each of the ``formats``, and what it shows as ``.csv``.
+    """Write a figure in each of the ``formats``, and its data as ``.csv``.
 
     Nothing in the files depends on when or where they were written. Returns the paths.
     """
@@ -144,7 +144,7 @@ def _rendered(figure: Figure, form: str) -> bytes:
 
 
 def _listed() -> dict[str, dict[str, str]]:
-    """Return the entries of the map, each checked to be a look and perhaps a name."""
+    """Return the entries of the map, each checked to be a look with an optional name."""
     try:
         raw = yaml.safe_load(COLOURS.read_text()) or {}
         listed = {label: {key: str(it[key]) for key in it} for label, it in raw.items()}

@@ -22,11 +22,11 @@ ADVICE = "no latencies measured; run `fggp latency STUDY`"
 def latencies(study_folder: Path | None) -> DataFrame:
     """Return a row per measured time of the cells of a study, in their order.
 
-    The columns are those of `fggp.study.latency_file.Latency`, and those that name a cell. Without
-    a file there are no rows.
+    The columns are those of `fggp.study.latency_file.Latency`, and those that identify a cell.
+    Without a file there are no rows.
 
     Raises:
-        ResultError: where the file is damaged.
+        ResultError: if the file is damaged.
 
     """
     found = [] if study_folder is None else read_latency(study_folder / LATENCY)

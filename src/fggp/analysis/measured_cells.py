@@ -17,11 +17,11 @@ def cells_behind(path: Path, rows: Sequence[MeasuredRow], verb: str) -> dict[str
 
     Args:
         path: the file of the measurements, in the folder of the study.
-        rows: of the file.
-        verb: of the command line, which measures.
+        rows: the rows of the file.
+        verb: the command that measures.
 
     Raises:
-        ResultError: where a row is of a cell that the study does not have.
+        ResultError: if a row is of a cell that the study does not have.
 
     """
     cells = {cell.id: (place, cell) for place, cell in enumerate(read_expected(path.parent)[1])}

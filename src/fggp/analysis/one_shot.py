@@ -11,17 +11,17 @@ from fggp.analysis.collect.rows import keys
 from fggp.analysis.measured_cells import cells_behind
 from fggp.study.essential_file import ESSENTIAL, knee, read_essential
 
-ADVICE = "no one-shot accuracy was measured, fggp essential STUDY does that"
+ADVICE = "no one-shot accuracy was measured; run `fggp essential STUDY`"
 
 
 def one_shot(study_folder: Path | None) -> DataFrame:
     """Return a row per dense network and sparsity, in the order of the cells.
 
-    The columns are those of `fggp.study.essential_file.Essential`, those that name a cell without
-    its sparsity, and ``accuracy_percent``. Without a file there are no rows.
+    The columns are those of `fggp.study.essential_file.Essential`, those that identify a cell
+    without its sparsity, and ``accuracy_percent``. Without a file there are no rows.
 
     Raises:
-        ResultError: where the file is damaged, or of other cells.
+        ResultError: if the file is damaged, or has rows of other cells.
 
     """
     found = [] if study_folder is None else read_essential(study_folder / ESSENTIAL)

@@ -28,12 +28,12 @@ class Pair(NamedTuple):
 
     @property
     def images(self) -> NDArray[np.int64]:
-        """The number of images that the reference gets right in addition."""
+        """The surplus of correct images of the reference over the rival."""
         return self.counts.entry(self.reference) - self.counts.entry(self.rival)
 
     @property
     def differences(self) -> Numbers:
-        """The same in points."""
+        """The same in points of accuracy."""
         return (self.images * self.counts.points).astype(np.float64)
 
     def noise(self, plan: Plan) -> Noise:
@@ -42,10 +42,10 @@ class Pair(NamedTuple):
 
 
 def grids(runs: DataFrame) -> Iterator[tuple[str, Counts]]:
-    """Yield the complete grids of methods, each with what its settings are (`STARTS`, `NO_STARTS`).
+    """Yield the complete grids of methods, each with its kind of settings (`STARTS`, `NO_STARTS`).
 
-    The first is of the methods with both starts; the second, where some method has one start, of
-    all methods, the others once per start.
+    The first is of the methods with both starts; the second, if some method has one start, is of
+    all methods, those with both starts once per start.
     """
     both, every = both_starts(runs), all_entries(runs)
     if both is not None:
@@ -57,8 +57,8 @@ def grids(runs: DataFrame) -> Iterator[tuple[str, Counts]]:
 def pairs(runs: DataFrame, plan: Plan) -> list[Pair]:
     """Return the reference with every rival.
 
-    Methods with both starts meet over backbone × sparsity × start; where the reference or the rival
-    has one start they meet over backbone × sparsity, once per start of the other.
+    Methods with both starts are compared over backbone × sparsity × start. If the reference or the
+    rival has one start, they are compared over backbone × sparsity, once per start of the other.
     """
     found: list[Pair] = []
     both = both_starts(runs)

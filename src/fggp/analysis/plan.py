@@ -57,7 +57,7 @@ class Plan(Record):
     def _every_step_once(cls, order: tuple[Step, ...]) -> tuple[Step, ...]:
         steps = get_args(Step)
         if sorted(order) != sorted(steps):
-            raise ValueError(f"must hold each of {', '.join(steps)} once")
+            raise ValueError(f"must contain each of {', '.join(steps)} once")
         return order
 
     @property
@@ -67,11 +67,11 @@ class Plan(Record):
 
 
 def read_plan(study_folder: Path | None = None) -> tuple[Plan, str]:
-    """Return the plan and where it is written: `STATS` over the one inside the package.
+    """Return the plan and its origin: `STATS` overrides the one inside the package.
 
-    The reference is that of the study, where ``cells.json`` in its folder names one.
+    The reference is that of the study, if ``cells.json`` in its folder names one.
 
-    Raises ResultError with one line where a file cannot be used.
+    Raises ResultError with one line if a file cannot be used.
     """
     raw, origin = plain(built_in(STATS.name)), BUILT_IN
     if STATS.exists():
@@ -97,7 +97,7 @@ def built_in(name: str) -> Path:
 
 
 def plain(path: Path) -> Any:
-    """Read a YAML file, equal keys refused; raises ResultError with one line."""
+    """Read a YAML file without duplicate keys; raises ResultError with one line."""
     try:
         return yaml.load(path.read_text(), Loader=UniqueKeys)
     except (yaml.YAMLError, ConfigError, ValueError, OSError) as error:

@@ -1,7 +1,7 @@
-"""The noise of seeds: one spread for all settings or one for each, as the plan's own check decides.
+"""The noise of seeds: one spread for all settings or one for each, by the check of the plan.
 
-With fewer seeds than ``interval_seeds`` of the plan there is no estimate of the noise, and nothing
-that follows from it: no interval, no p, no verdict.
+With fewer seeds than ``interval_seeds`` of the plan there is no estimate of the noise, and
+therefore no interval, no p and no verdict.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Part = tuple[Level, NDArray[np.bool_]]
 
 SPREADS = (
     "its variance is pooled over the settings, or per setting (degrees of freedom after "
-    "Satterthwaite) where the check of the plan for this pair (table tests, one spread for every "
+    "Satterthwaite) if the check of the plan for this pair (table tests, one spread for every "
     "backbone, sparsity or start) rejects one variance."
 )
 """The source of the variance of intervals, for the notes of tables."""
@@ -58,8 +58,8 @@ class Noise(NamedTuple):
 
     Attributes:
         spread: that of the mean over settings: the pooled standard deviation with its degrees of
-            freedom, after Satterthwaite where ``own``.
-        own: whether every setting has its own variance, as one was rejected.
+            freedom, after Satterthwaite if ``own``.
+        own: whether every setting has its own variance, because a common one was rejected.
         known: whether there are enough seeds to estimate it.
 
     """
@@ -79,7 +79,7 @@ class Noise(NamedTuple):
 
 
 def margins(settings: DataFrame) -> list[Part]:
-    """Return the parts of the settings by level, where there is more than one of a kind."""
+    """Return the parts of the settings by level, if there is more than one of a kind."""
     levels: dict[str, Callable[[Any], Level]] = {
         "backbone": lambda value: Level("backbone", str(value)),
         "sparsity": lambda value: sparsity_level(ratio(float(value))),
@@ -118,8 +118,8 @@ def spread_checks(parts: Sequence[Part], differences: Sequence[Numbers]) -> Iter
 def noise(parts: Sequence[Part], differences: Sequence[Numbers], plan: Plan) -> Noise:
     """Return the noise of the differences of a pair, each setting a vector over its seeds.
 
-    One variance for all settings, unless a check of ``parts``, the `margins` of the settings, has
-    p below ``plan.alpha``.
+    There is one variance for all settings, unless a check of ``parts``, the `margins` of the
+    settings, has p below ``plan.alpha``.
     """
     there = [it for it in differences if len(it)]
     if min(map(len, there), default=0) < plan.interval_seeds:
@@ -129,14 +129,14 @@ def noise(parts: Sequence[Part], differences: Sequence[Numbers], plan: Plan) -> 
 
 
 def possible(found: Estimate) -> Estimate:
-    """Return an estimate in points whose interval ends at `LARGEST` at the most."""
+    """Return an estimate in points, with its interval cut at ± `LARGEST`."""
     if np.isnan(found.low):
         return found
     return found._replace(low=max(-LARGEST, found.low), high=min(LARGEST, found.high))
 
 
 def few_seeds(runs: DataFrame, plan: Plan) -> str:
-    """Return the sentence that a study with too few seeds shows everywhere, empty with enough."""
+    """Return the sentence that a study with too few seeds shows everywhere; empty with enough."""
     seeds = int(runs["seed"].nunique())
     if not 0 < seeds < plan.interval_seeds:
         return ""

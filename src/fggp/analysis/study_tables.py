@@ -26,8 +26,8 @@ WHOLE = ("seed", "epoch", "layer", "update", "step", "total", "kept")
 class Material:
     """The tables of a study's folder, each read when it is first asked for.
 
-    They raise ResultError where their file is missing or not such a table; what comes from the
-    configuration is empty if that is not available.
+    They raise ResultError if their file is missing or not such a table. Values from the
+    configuration are empty if it is not available.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,7 +55,7 @@ class Material:
 
     @cached_property
     def configuration(self) -> dict[str, Any]:
-        """The study as checked, in plain data."""
+        """The checked configuration of the study, as plain data."""
         try:
             return read_configuration(self.folder)
         except ResultError:
@@ -63,12 +63,12 @@ class Material:
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """The cells that the study should hold; raises ResultError without ``cells.json``."""
+        """The cells that the study should have; raises ResultError without ``cells.json``."""
         return read_expected(self.folder)[1]
 
     @cached_property
     def expected(self) -> DataFrame:
-        """A row per cell that the study should hold; raises ResultError without ``cells.json``."""
+        """A row per cell that the study should have; raises ResultError without ``cells.json``."""
         rows = [keys(cell) for cell in self.cells]
         return DataFrame(rows, columns=list(KEYS)).astype({key: RUNS[key] for key in KEYS})
 
@@ -103,7 +103,7 @@ class Material:
         return display_names([*self.labels, DENSE])
 
     def name(self, entry: str) -> str:
-        """Return an entry, a label or a label and a start, as figures write it."""
+        """Return the display name of an entry, which is a label, or a label and a start."""
         label, comma, start = entry.partition(", ")
         return f"{self.names.get(label, label)}{comma}{start}"
 
@@ -114,7 +114,7 @@ class Material:
 
     @property
     def sparsest(self) -> DataFrame:
-        """Those of `shown` at the highest sparsity that has results, the dense ones with them."""
+        """The trainings of `shown` at the highest sparsity that has results, and the dense ones."""
         sparse = self.shown[self.shown["label"] != DENSE]
         return self.shown[
             self.shown["sparsity"].eq(sparse["sparsity"].max()) | self.shown["label"].eq(DENSE)
@@ -124,8 +124,8 @@ class Material:
         """Return the rows of a table that belong to ``chosen`` trainings, in the order of these.
 
         The columns ``start``, ``width`` and ``x`` are added; ``x`` is the epoch at a ``step`` or of
-        an ``epoch``. Trainings that take more epochs than the study says (in rounds) are squeezed
-        into these.
+        an ``epoch``. Trainings that take more epochs than the study (in rounds) are squeezed into
+        its epochs.
         """
         taken = ["start", "width", "epochs", "steps_per_epoch"]
         data = chosen[[*KEYS, *taken]].merge(rows, on=list(KEYS), how="inner")
@@ -140,7 +140,7 @@ class Material:
 
 
 def read_rows(study_folder: Path, name: str, columns: Sequence[str]) -> DataFrame:
-    """Read a table that has several rows per training; raises ResultError where it cannot be."""
+    """Read a table that has several rows per training; raises ResultError if it is unusable."""
     path = study_folder / name
     fix = f"write it with `fggp aggregate {quote(study_folder.name)}`"
     types = {
@@ -161,10 +161,10 @@ def read_rows(study_folder: Path, name: str, columns: Sequence[str]) -> DataFram
 
 
 def in_starts(runs: DataFrame) -> DataFrame:
-    """Return the trainings of ranking methods and of the dense reference, each where it is shown.
+    """Return the trainings of ranking methods and of the dense reference, by start.
 
-    A method with one start, and the dense network, are in every start of their backbone: once
-    per start, which ``start`` names. ``accuracy_percent`` is added. Sorted by backbone, start,
+    A method with one start, and the dense network, are in every start of their backbone: once per
+    start, which ``start`` names. ``accuracy_percent`` is added. Rows are sorted by backbone, start,
     label and so on, each in the order of the study.
     """
     ranked = runs[runs["ranks"]]

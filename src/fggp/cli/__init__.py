@@ -13,7 +13,7 @@ from fggp.foundation.errors import Failure
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit status (0 good, 1 failed, 2 wrong use, 75 stopped)."""
+    """Run one verb, and return the exit status (0 success, 1 failure, 2 wrong use, 75 stopped)."""
     try:
         options = _parsed(sys.argv[1:] if arguments is None else arguments)
         status: int = options.do(options)
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"fggp: this {missing(error)}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader, head for example, has had enough
+    except BrokenPipeError:  # the reader, such as head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:

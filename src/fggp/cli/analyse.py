@@ -22,9 +22,9 @@ def add(verbs: Any) -> None:
         verbs,
         "analyse",
         analyse,
-        "aggregate a study, then write all its tables and figures, and its page",
+        "aggregate a study and write all its tables and figures, and its page",
         "fggp analyse demo --out /tmp/demo\n"
-        "  (of an unfinished study: fggp analyse demo --partial)",
+        "  (for an unfinished study: fggp analyse demo --partial)",
     )
     study_argument(parser)
     add_partial(parser)
@@ -122,7 +122,7 @@ def _add_drawing(parser: argparse.ArgumentParser) -> None:
         "--width",
         type=positive,
         metavar="INCHES",
-        help="width of the figure (default: 5.5; a column of a page with two takes 3.25)",
+        help="width of the figure (default: 5.5; one column of a two-column page: 3.25)",
     )
     parser.add_argument(
         "--format",
@@ -138,7 +138,7 @@ def _formats(text: str) -> list[str]:
     for form in found:
         if form not in FORMATS:
             known = ", ".join(FORMATS)
-            raise argparse.ArgumentTypeError(f"{form!r} is not a format of figures: {known}")
+            raise argparse.ArgumentTypeError(f"{form!r} is not a figure format; use {known}")
     return found
 
 

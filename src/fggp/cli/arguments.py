@@ -67,7 +67,7 @@ def load_study(name: str) -> tuple[Path, Study]:
 
 
 def add_partial(parser: argparse.ArgumentParser) -> None:
-    """Add the options that accept what is refused by default, and mark the output."""
+    """Add the options that accept studies refused by default, and mark the output."""
     parser.add_argument(
         "--partial",
         action="store_true",
@@ -156,8 +156,8 @@ def add_writers(parser: argparse.ArgumentParser) -> None:
         "--writers",
         default=os.environ.get(VARIABLE, ""),
         metavar="NAMES",
-        help="also write each epoch to these: tensorboard, wandb, or module:function for any "
-        "SummaryWriter, with commas between (default: $FGGP_WRITERS)",
+        help="also write each epoch to these, separated by commas: tensorboard, wandb, or "
+        "module:function for any SummaryWriter (default: $FGGP_WRITERS)",
     )
 
 

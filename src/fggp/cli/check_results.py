@@ -23,7 +23,7 @@ def add(verbs: Any) -> None:
         "Checks blocks and types, the cell named by the path, missing, duplicate and stray cells,\n"
         "counts of weights and images, mask updates against their schedule, the three accuracy\n"
         "views against the epochs, time stamps, mixed data, devices and versions, and the files\n"
-        "beside each result. A warning is printed but does not change the exit status.\n\n"
+        "next to each result. A warning is printed but does not change the exit status.\n\n"
         "exit status:\n"
         "  0  no errors\n"
         f"  1  errors (or nothing to check)\n\n{parser.epilog}"

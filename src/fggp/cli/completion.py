@@ -1,4 +1,4 @@
-"""``completion``: scripts by which shells complete commands."""
+"""``completion``: completion scripts for shells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fggp.cli.verbs import verb
 
 SHELLS = ("bash", "zsh", "tcsh")
 PATHS = {"STUDY": "FILE", "FILE": "FILE", "FOLDER": "DIRECTORY", "DIR": "DIRECTORY"}
-"""The arguments that name files, or folders, by what the help calls them."""
+"""The arguments that name files or folders, by their names in the help."""
 
 
 def add(verbs: Any) -> None:
@@ -20,7 +20,7 @@ def add(verbs: Any) -> None:
         verbs,
         "completion",
         do,
-        "print the script by which a shell completes verbs, options and files",
+        "print the script with which a shell completes verbs, options and files",
         "fggp completion bash > ~/.local/share/bash-completion/completions/fggp\n"
         "  (zsh: into _fggp in a folder of $fpath; tcsh: into a file that ~/.tcshrc sources)",
     )

@@ -33,7 +33,7 @@ def add(verbs: Any) -> None:
         "--out",
         metavar="FILE",
         type=Path,
-        help="the zip file (default: STUDY.crate.zip beside the tables)",
+        help="the zip file (default: STUDY.crate.zip next to the tables)",
     )
 
 

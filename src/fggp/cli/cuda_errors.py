@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 BLOCKING = "CUDA_LAUNCH_BLOCKING"
-"""The environment variable with which CUDA reports an error where it happens."""
+"""The environment variable that makes CUDA report an error where it happens."""
 
 _CONTINUES = "the same command continues from the last checkpoint"
 _BUILD = "`fggp doctor` on that machine prints the command"
@@ -69,7 +69,7 @@ FIXES = {
         f"{_CONTINUES}; if it happens again, repeat with {BLOCKING}=1"
     ),
 }
-"""The fix for each group of texts, in small letters; the first that matches is taken."""
+"""The fix for each group of texts, in lower case; the first match is used."""
 
 
 def cuda_error(text: str) -> str | None:
@@ -78,7 +78,7 @@ def cuda_error(text: str) -> str | None:
     With `BLOCKING` set a traceback is wanted, because it then ends at the error.
 
     Args:
-        text: of the error, on one line.
+        text: message of the error, on one line.
 
     """
     lowered = text.lower()

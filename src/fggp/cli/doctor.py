@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fggp.running.doctor import Finding, Place
 
 WIDE = 34
-"""Columns of the names of the GPU check, which are printed before all are known."""
+"""Width of the column of names in the GPU check, which is printed before all are known."""
 
 
 def add(verbs: Any) -> None:
@@ -31,7 +31,7 @@ def add(verbs: Any) -> None:
         do,
         "check that this machine can run a study",
         "fggp doctor paper --profile slurm\n"
-        "  (on this machine alone: fggp doctor demo)\n"
+        "  (only on this machine: fggp doctor demo)\n"
         "  (five minutes on a GPU: srun --gpus=1 -c 4 --mem=24G -t 15 "
         "fggp doctor paper --gpu)",
     )
@@ -46,7 +46,7 @@ def add(verbs: Any) -> None:
         "study",
         metavar="STUDY",
         nargs="?",
-        help="a study, as in `plan` (default: check the machine alone)",
+        help="a study, as in `plan` (default: check only the machine)",
     )
     parser.add_argument(
         "--profile",
@@ -57,7 +57,7 @@ def add(verbs: Any) -> None:
         "--gpu",
         action="store_true",
         help="check the GPU instead, in about five minutes: short trainings with CUDA graphs, "
-        "plain and resumed, two at once, masks, milliseconds per step; kept in results/gpu-check",
+        "plain and resumed, two at once, masks, milliseconds per step; stored in results/gpu-check",
     )
     parser.add_argument(
         "--device",

@@ -14,7 +14,7 @@ def line(row: dict[str, Any], last: int, sizes: Sizes) -> str:
     Args:
         row: the record.
         last: the last epoch of the training.
-        sizes: what its counts are out of.
+        sizes: the totals of its counts.
 
     """
     loss = "     nan" if row["train_loss"] is None else f"{row['train_loss']:8.4f}"

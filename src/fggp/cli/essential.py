@@ -1,4 +1,4 @@
-"""``essential``: how much of the trained dense networks of a study can go without training."""
+"""``essential``: the accuracy of the dense networks of a study, pruned without retraining."""
 
 from __future__ import annotations
 
@@ -19,31 +19,35 @@ def add(verbs: Any) -> None:
         verbs,
         "essential",
         do,
-        "measure trained dense networks without their smallest weights, not trained again",
+        "measure trained dense networks without their smallest weights, without retraining",
         "fggp essential demo --step 0.05",
     )
     parser.epilog = (
-        "Of each dense network of a study whose weights are there, the weights with the smallest\n"
-        "magnitude over all layers go at once, at one sparsity after the other, and the test\n"
-        "images are counted that it still names rightly. Nothing is trained. The knee is the last\n"
-        "sparsity before accuracy first falls more than one point below that of the dense network\n"
-        "(essential sparsity, arXiv 2306.03805). results/STUDY/essential.json holds the numbers;\n"
-        "the table and the figure 'essential' show them. Measuring again replaces them.\n\n"
+        "For each dense network of a study whose weights are available, the weights with the\n"
+        "smallest magnitude over all layers are removed at once, for one sparsity after another,\n"
+        "and the test images that it still classifies correctly are counted. Nothing is trained.\n"
+        "The knee is the last sparsity before accuracy first falls more than one point below that\n"
+        "of the dense network (essential sparsity, arXiv 2306.03805). The numbers are stored in\n"
+        "results/STUDY/essential.json; the table and the figure 'essential' show them. Measuring\n"
+        "again replaces them.\n\n"
         f"{parser.epilog}"
     )
     parser.add_argument(
         "study", metavar="STUDY", help="a study: config/demo.yaml, or just demo, or results/demo"
     )
     parser.add_argument(
-        "--only", metavar="TEXT", default="", help="cells whose name has this in it: vgg19"
+        "--only",
+        metavar="TEXT",
+        default="",
+        help="only cells whose name contains TEXT, such as vgg19",
     )
     parser.add_argument(
         "--step", type=_step, default=Fraction(1, 50), metavar="SHARE",
-        help="between two sparsities, from 0.001 to 0.5 (default: 0.02)",
+        help="step between two sparsities, from 0.001 to 0.5 (default: 0.02)",
     )  # fmt: skip
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto",
-        help="what computes (default: a GPU where there is one)",
+        help="device to compute on (default: a GPU if there is one)",
     )  # fmt: skip
 
 
@@ -58,7 +62,7 @@ def _step(text: str) -> Fraction:
 
 
 def do(options: argparse.Namespace) -> int:
-    """Measure, print each network as it is done, and keep the numbers."""
+    """Measure the networks, print each when it is done, and store the numbers."""
     from tqdm import tqdm
 
     from fggp.running.essential import dense_cells, levels, lines, measure

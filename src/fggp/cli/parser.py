@@ -1,4 +1,4 @@
-"""The parser of the command line, with the verb that is asked for or with all of them."""
+"""The parser of the command line, with the requested verb or with all of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fggp.cli.verbs import add_verbs
 
 
 def parser(asked: str | None) -> argparse.ArgumentParser:
-    """Return the parser with one verb, or with all where None or no verb is asked for."""
+    """Return the parser with the requested verb, or with all verbs if there is none."""
     made = argparse.ArgumentParser(
         prog="fggp",
         description="Train, resume and analyse a pruning comparison.",

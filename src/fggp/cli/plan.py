@@ -1,4 +1,4 @@
-"""``plan``: the cells of a study, in training order, and what they are expected to cost."""
+"""``plan``: the cells of a study, in training order, and their expected cost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add(verbs: Any) -> None:
         verbs,
         "plan",
         do,
-        "check a study, list its cells in training order and estimate what they cost",
+        "check a study, list its cells in training order and estimate their cost",
         "fggp plan paper --gpus 4 --device a100\n  (every cell by name: fggp plan paper --cells)",
     )
     study_argument(parser)

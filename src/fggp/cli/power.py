@@ -24,12 +24,14 @@ def add(verbs: Any) -> None:
         type=positive,
         required=True,
         help="standard deviation, over seeds, of the paired difference between two methods, in "
-        "points; two methods of sd s whose runs correlate by r have s·√(2(1 - r))",
+        "points; two methods with sd s whose runs have correlation r give s·√(2(1 - r))",
     )
     parser.add_argument(
-        "--seeds", type=positive_count, required=True, help="per setting and method"
+        "--seeds", type=positive_count, required=True, help="seeds per setting and method"
     )
-    parser.add_argument("--settings", type=positive_count, default=12, help="default: 12")
+    parser.add_argument(
+        "--settings", type=positive_count, default=12, help="number of settings (default: 12)"
+    )
     parser.add_argument(
         "--rivals",
         type=positive_count,

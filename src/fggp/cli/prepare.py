@@ -46,7 +46,7 @@ def do(options: argparse.Namespace) -> int:
 
 
 def prepare_data(study_file: Path, study: Study) -> Path:
-    """Prepare the images of a study, with a progress bar on a terminal; returns their file.
+    """Prepare the images of a study, with a progress bar on a terminal, and return their file.
 
     Images that changed since they were prepared are prepared again, and test images that are
     among the training images are counted; both are reported on stderr.
@@ -75,8 +75,8 @@ def _prepared(study_file: Path, study: Study) -> tuple[Path, bool]:
         print(f"fggp: {out} has the same images as before", file=sys.stderr)
     elif changed is not None:
         print(
-            f"fggp: {out} has other images than before; results of the earlier images stay, and do "
-            f"not share tables with new ones: delete {folder(study_file)} to train everything",
+            f"fggp: {out} has other images than before; results of the earlier images stay, but do "
+            f"not share tables with new ones: delete {folder(study_file)} to retrain everything",
             file=sys.stderr,
         )
     return out, True

@@ -59,14 +59,14 @@ def add(verbs: Any) -> None:
 
 
 def do(options: argparse.Namespace) -> int:
-    """Train the remaining cells; returns 0 when all are done, 1 on failures, 75 when time is up."""
+    """Train the remaining cells; returns 0 if all are done, 1 on failures, 75 if time is up."""
     deadline = time.monotonic() + options.minutes * 60
     path, study = load_study(options.study)
     if not any(options.only in cell.id for cell in cells(study)):
         raise Failure(f"no cell of {path} contains {options.only!r}; see fggp plan --cells")
     device = device_for(options, study)
     _refuse_unusable(device)
-    named(options.writers)  # raises Failure here, and not once for every cell
+    named(options.writers)  # raises Failure once here, not for every cell
     home = folder(path)
     write_expected(study, home / "cells.json")
     prepare_data(path, study)
@@ -97,7 +97,7 @@ def _refuse_unusable(device: str) -> None:
 
 
 def _counted(tasks: list[Task], study: Study) -> Callable[[Task], str]:
-    """Return what says of a trained task how it came out, and how long the others take."""
+    """Return a function that describes the outcome of a trained task and the time left."""
     size = size_of(study.data.kind, data_path(study.data.name))
     device = costs.device_for(study.training)
     countdown = Countdown(work_of([task.cell for task in tasks], size, device))

@@ -1,4 +1,4 @@
-"""``schema``: studies for editors."""
+"""``schema``: the JSON Schema of studies, for editors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add(verbs: Any) -> None:
         verbs,
         "schema",
         do,
-        "print the JSON Schema of studies, by which editors complete and check keys",
+        "print the JSON Schema of studies, with which editors complete and check keys",
         f"fggp schema > {NAME}\n"
         f"  (then begin a study with the line: # yaml-language-server: $schema={NAME})",
     )

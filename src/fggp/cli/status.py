@@ -32,16 +32,17 @@ from fggp.study.study_folder import data_path, folder
 CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 SECONDS = 10.0
 MEANING = """
-done      the result of exactly this cell, or its hidden copy, is there
+done      the result of exactly this cell, or its hidden copy, exists
 running   a live process holds the cell's lock and is writing to its files
 stalled   locked by a process that is gone, or that wrote nothing for ten minutes and five epochs
 failed    its log ends with an error, or Slurm reports that its job ended; a rerun tries again
 waiting   all other cells; one with a checkpoint continues where it stopped
 
-Hours of finished cells are measured; the rest are estimates. A training that shares a GPU with
-others counts all its time. Energy is measured where a counter of the GPU or the processors can be
-read; otherwise it is marked as an estimate. The command reads files only, so it works in any shell
-that sees the results folder; Slurm, if it answers, is only asked how the jobs of lost cells ended.
+Hours of finished cells are measured; the rest are estimates. All the time of a training that
+shares a GPU with others is counted. Energy is measured if a counter of the GPU or the processors
+can be read; otherwise it is marked as an estimate. The command only reads files, so it works in any
+shell that can see the results folder; Slurm, if it answers, is only asked how the jobs of lost
+cells ended.
 Exit status: 0 all cells are done, 75 some are waiting or running, 1 some failed or stalled."""
 
 

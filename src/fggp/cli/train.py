@@ -54,7 +54,7 @@ def add(verbs: Any) -> None:
         metavar="JSON",
         nargs="+",
         default=[],
-        help="a whole cell instead, as Snakemake passes it; several are trained at once",
+        help="a complete cell instead, as Snakemake passes it; several are trained at once",
     )
     parser.add_argument("--data", type=Path, metavar="FILE", help="with --cell: the data file")
     parser.add_argument(
@@ -69,7 +69,7 @@ def add(verbs: Any) -> None:
 
 
 def do(options: argparse.Namespace) -> int:
-    """Train one cell in this process, or each of several in a process of its own."""
+    """Train one cell in this process, or each of several in its own process."""
     if options.cell:
         tasks, device = _given(options), options.device
     else:

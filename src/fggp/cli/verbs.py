@@ -46,7 +46,7 @@ MODULES = {
 STUDY = {"filelock", "PIL", "pynvml", "packaging", "sklearn", "torchvision", "tqdm", "yaml"}
 ANALYSIS = {"jinja2", "matplotlib", "pandas", "scipy", "seaborn", "statsmodels", "tabulate"}
 COMPLETION = {"shtab"}
-"""The packages, by the names that are imported, of three extras of the installation."""
+"""The import names of the packages of three extras of the installation."""
 CHECKOUT = Path(fggp.__file__).parents[2] / "Makefile"
 
 

@@ -1,6 +1,6 @@
 """Data sets: prepared once into one file, split once, and batched on the device.
 
-Batches need torch and live in ``fggp.data.batches``; everything named here imports without it.
+Batches need torch and are in ``fggp.data.batches``; everything named here imports without it.
 """
 
 from fggp.data.dataset import DataError, Dataset, load, save

@@ -33,10 +33,10 @@ class Entry:
 
     Attributes:
         source: the folder or archive.
-        path: of the file, inside the source.
-        name: of the file, for people.
+        path: path of the file, inside the source.
+        name: name of the file, for messages.
         is_link: whether it is a link, or anything but a plain file, in an archive.
-        open: opens the file; only until the next entry is asked for.
+        open: opens the file; valid only until the next entry is requested.
 
     """
 
@@ -47,10 +47,10 @@ class Entry:
     open: Callable[[], IO[bytes] | None]
 
     def read(self) -> bytes:
-        """Return the content, cut after ``LARGEST_FILE`` bytes and one.
+        """Return the content, truncated after ``LARGEST_FILE`` + 1 bytes.
 
         Raises:
-            DataError: when the source is damaged or cut short.
+            DataError: if the source is damaged or truncated.
 
         """
         with _explained(self.source):
@@ -71,7 +71,7 @@ def entries(source: Path) -> Iterator[Entry]:
     """Yield the files of ``source``, a folder or an archive with one of ``SUFFIXES``.
 
     Raises:
-        DataError: when ``source`` is absent, of another kind, damaged or cut short.
+        DataError: if ``source`` is missing, of another kind, damaged or truncated.
 
     """
     suffix = next((suffix for suffix in SUFFIXES if source.name.lower().endswith(suffix)), None)
@@ -110,7 +110,7 @@ def _folder(source: Path) -> Iterator[Entry]:
         for name in sorted(files):
             path = Path(folder, name)
             inside = path.relative_to(source).as_posix()
-            # Links on disk are followed: they point where their owner can read anyway.
+            # Links on disk are followed: they point to files that their owner can read anyway.
             yield Entry(source, inside, str(path), False, partial(_open_file, path))
 
 
@@ -149,7 +149,7 @@ def _opened(source: Path, suffix: str) -> IO[bytes] | gzip.GzipFile | lzma.LZMAF
 
 
 class _Blocks(io.BufferedIOBase):
-    """A stream that remembers its last block: tarfile takes damage for the end of the archive."""
+    """A stream that stores its last block, because tarfile takes damage for the archive's end."""
 
     def __init__(self, stream: IO[bytes] | gzip.GzipFile | lzma.LZMAFile) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Batches of images that stay on the device as bytes; augmentation is one gather there."""
+"""Batches of images that are kept on the device as bytes and augmented there."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Normaliser:
     Args:
         mean: three numbers on the 0..1 scale.
         std: three numbers on the 0..1 scale.
-        device: where the images are.
-        channels_last: give results that memory layout; their values do not depend on it.
+        device: device of the images.
+        channels_last: whether results have that memory layout; it does not affect their values.
 
     """
 
@@ -45,7 +45,7 @@ class Normaliser:
         # Two exactly rounded steps: a fused one could differ between layouts.
         if self._layout is torch.contiguous_format:
             pixels.sub_(self._mean.view(3, 1, 1)).div_(self._std.view(3, 1, 1))
-        else:  # three numbers in turn are slow; a whole image of them is not
+        else:  # broadcasting three numbers is slow; a whole image of them is not
             _, _, height, width = pixels.shape
             mean, std = (x.repeat(height * width) for x in (self._mean, self._std))
             pixels.permute(0, 2, 3, 1).view(-1, len(mean)).sub_(mean).div_(std)
@@ -63,7 +63,7 @@ class _Numbered:
         return math.ceil(self._count / self._size)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Go through all batches in order."""
+        """Iterate over all batches in order."""
         return (self[k] for k in range(len(self)))
 
     def __getitem__(self, k: int) -> Batch:
@@ -78,21 +78,21 @@ class _Numbered:
 class Batches(_Numbered):
     """Training batches: a random order, random crops of the padded image and random mirroring.
 
-    Batch ``k`` of an epoch is a function of (seed, epoch, k) alone. ``start`` draws a whole epoch
-    and moves it to the device once, so that no batch makes the host wait.
+    Batch ``k`` of an epoch depends only on (seed, epoch, k). ``start`` draws a whole epoch and
+    moves it to the device once, so that no batch makes the host wait.
 
     Args:
         images: (N, 3, H, W) uint8.
         labels: (N,) int64.
         mean: per channel, on the 0..1 scale.
         std: per channel, on the 0..1 scale.
-        batch_size: the last batch of an epoch may be smaller.
-        seed: of the streams ``order`` and ``augmentation``.
+        batch_size: images of a batch; the last one of an epoch may be smaller.
+        seed: seed of the streams ``order`` and ``augmentation``.
         pad: pixels added on each side before cropping; may be 0.
-        pad_mode: what they hold: "reflect" mirrors the image, "zero" is black (0 before the
+        pad_mode: content of these pixels: "reflect" mirrors the image, "zero" is black (0 before
             normalisation).
         flip: whether to mirror half of the images.
-        device: where images are kept and batches are made.
+        device: device on which images are kept and batches are made.
         channels_last: memory layout of the batches.
 
     """
@@ -125,7 +125,7 @@ class Batches(_Numbered):
         self._order: Tensor | None = None
 
     def start(self, epoch: int) -> None:
-        """Draw order, crops and mirroring of ``epoch``."""
+        """Draw the order, the crops and the mirroring of ``epoch``."""
         count = self._count
         order = stream(self._seed, "order", epoch).permutation(count)
         random = stream(self._seed, "augmentation", epoch)
@@ -141,7 +141,7 @@ class Batches(_Numbered):
         """Return images (B, 3, H, W) float32 and labels (B,) int64 of batch ``k``.
 
         Raises:
-            IndexError: when ``k`` is not one of the epoch's batches.
+            IndexError: if ``k`` is not one of the epoch's batches.
             RuntimeError: before ``start``.
 
         """
@@ -157,7 +157,7 @@ class Batches(_Numbered):
 
 
 class EvaluationBatches(_Numbered):
-    """Batches in the given order without augmentation; a sequence that can be gone through again.
+    """Batches in the given order without augmentation; a sequence that can be iterated repeatedly.
 
     The arguments are those of ``evaluation_batches``.
     """
@@ -170,7 +170,7 @@ class EvaluationBatches(_Numbered):
         """Return images (B, 3, H, W) float32 and labels (B,) int64 of batch ``k``.
 
         Raises:
-            IndexError: when ``k`` is not one of the batches.
+            IndexError: if ``k`` is not one of the batches.
 
         """
         part = self._part(k)
@@ -194,8 +194,8 @@ def evaluation_batches(
         labels: (N,) int64.
         mean: per channel, on the 0..1 scale.
         std: per channel, on the 0..1 scale.
-        device: where images are kept and batches are made.
-        batch_size: the last batch may be smaller.
+        device: device on which images are kept and batches are made.
+        batch_size: images of a batch; the last one may be smaller.
         channels_last: memory layout of the batches.
 
     """

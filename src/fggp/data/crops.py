@@ -9,8 +9,8 @@ from torch import Tensor
 class Crops:
     """All crops of padded images, and their mirror images.
 
-    A row of a crop lies together in memory, so a crop is as many copies as it has rows (and
-    channels, unless they come last): on a CPU ten times faster than a gather by single pixels.
+    A row of a crop is contiguous in memory, so a crop takes one copy per row (and channel, unless
+    channels come last): on a CPU, this is ten times faster than a gather of single pixels.
 
     Args:
         padded: (N, 3, H + 2·pad, W + 2·pad) uint8; a copy is kept.
@@ -37,18 +37,18 @@ class Crops:
         self._rows = values.as_strided((len(values) - length + 1, length), (1, 1))
 
     def first(self, chosen: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """Return where crops begin, (B,) int64, of (B,) images, rows and columns."""
+        """Return the offsets of crops, (B,) int64, for (B,) images, rows and columns."""
         image, down, right = self._strides
         return chosen * image + rows * down + columns * right
 
     def cut(self, first: Tensor) -> Tensor:
-        """Return the (B, 3, H, W) uint8 crops that begin there."""
+        """Return the (B, 3, H, W) uint8 crops at these offsets."""
         return self._shown(self._cut(first))
 
     def cut_mirrored(self, first: Tensor, mirrored: Tensor) -> Tensor:
-        """Return the crops, those mirrored for which ``mirrored``, (B,) uint8, is 255 and not 0."""
+        """Return the crops, mirrored if ``mirrored``, (B,) uint8, is 255 and not if it is 0."""
         values = self._cut(first)
-        # Choosing by bits is much faster than by a condition for each byte.
+        # Selecting by bits is much faster than by a condition for each byte.
         change = values.flip(2 if self._channels_last else 3)
         change.bitwise_xor_(values).bitwise_and_(mirrored.view(-1, 1, 1, 1))
         return self._shown(values.bitwise_xor_(change))

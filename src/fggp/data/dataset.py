@@ -33,7 +33,7 @@ class DataError(Failure):
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Train and test images with what is needed to normalise and name them.
+    """Training and test images, with the data needed to normalise and name them.
 
     Attributes:
         train_images: (N, 3, H, W) uint8.
@@ -43,8 +43,8 @@ class Dataset:
         classes: the class names.
         mean: per channel, on the scale from 0 to 1.
         std: per channel, on the scale from 0 to 1.
-        source: where the images came from, as JSON-able values; `prepare` fills it in.
-        sha256: of the bytes of the file it was loaded from; empty when there is no file.
+        source: origin of the images, as JSON-able values; `prepare` fills it in.
+        sha256: checksum of the file it was loaded from; empty if there is no file.
 
     """
 
@@ -71,7 +71,7 @@ def save(dataset: Dataset, path: Path) -> None:
     Equal content gives equal bytes, whenever and wherever it is written.
 
     Raises:
-        DataError: when the file cannot be written.
+        DataError: if the file cannot be written.
 
     """
     try:
@@ -86,7 +86,7 @@ def load(path: Path) -> Dataset:
     """Read the data set that ``save`` wrote to ``path``.
 
     Raises:
-        DataError: when the file is absent, damaged or something else.
+        DataError: if the file is missing, damaged or of another kind.
 
     """
     try:
@@ -112,7 +112,7 @@ def recorded_source(path: Path) -> dict[str, Any]:
     """Return the ``source`` of the data set in ``path`` without reading its images.
 
     Raises:
-        DataError: when the file is absent, damaged or something else.
+        DataError: if the file is missing, damaged or of another kind.
 
     """
     try:
@@ -136,7 +136,7 @@ def _write(dataset: Dataset, file: IO[bytes]) -> None:
     }
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
-            # An entry made by hand has one fixed date; np.savez does not promise any.
+            # An explicit entry has a fixed date; np.savez does not guarantee one.
             entry = zipfile.ZipInfo(f"{name}.npy")
             entry.create_system = 3
             with archive.open(entry, "w", force_zip64=True) as out:

@@ -1,4 +1,4 @@
-"""Images of classes, read one by one from a folder or an archive, with all that is wrong."""
+"""Images of classes, read one by one from a folder or an archive, with all their problems."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Place(NamedTuple):
 
 
 class Images:
-    """Pixels in their order of arrival, the place of each image, and all problems.
+    """Pixels in order of arrival, the place of each image, and all problems.
 
     Args:
-        progress: called now and then with the number of images done, if anything.
+        progress: called from time to time with the number of images done, if anything.
 
     Attributes:
-        places: of every image, usable or not.
-        problems: one line each.
+        places: place of every image, usable or not.
+        problems: the problems, one line each.
 
     """
 
@@ -77,10 +77,10 @@ class Images:
         return {place.label for place in self.places if place.part == part}
 
     def dataset(self, source: Path) -> Dataset:
-        """Hand over all images, ordered by class and file name, and forget them.
+        """Return all images, ordered by class and file name, and forget them.
 
         Raises:
-            DataError: with the problems there are, `MOST` at most and the number of the others.
+            DataError: if there are problems; it lists at most `MOST` and the number of the others.
 
         """
         if self.problems:
@@ -132,7 +132,7 @@ def class_problems(source: Path, images: Images, layout: str) -> Iterable[str]:
 
 
 def check_image(entry: Entry) -> None:
-    """Raise DataError for a file that is no image by its name, and for a link in an archive."""
+    """Raise DataError for a file without the name of an image, and for a link in an archive."""
     if not entry.path.lower().endswith(SUFFIXES):
         raise DataError(
             f"{entry.name} is not an image ({', '.join(SUFFIXES)}); convert or remove it"

@@ -1,4 +1,4 @@
-"""Decode an image to pixels, and compute mean and spread of many."""
+"""Decode an image to pixels, and compute the mean and spread of many images."""
 
 from __future__ import annotations
 
@@ -27,15 +27,14 @@ Triple = tuple[float, float, float]
 
 
 def decode(data: bytes, name: str) -> NDArray[np.uint8]:
-    """Return the (3, S, S) RGB pixels of one encoded image, turned as its EXIF data say.
+    """Return the (3, S, S) RGB pixels of one encoded image, rotated according to its EXIF data.
 
-    Images in grey, of a palette or of one bit become RGB. An alpha channel is left out where it
-    hides nothing.
+    Grey, palette and one-bit images become RGB. An alpha channel is dropped if it hides nothing.
 
     Raises:
-        DataError: naming the image as ``name``, when it cannot be decoded, is not square or not
-            of 16 to 64 pixels, or is no picture of one meaning: one with more than eight bits per
-            channel, transparent pixels, inks (CMYK) or several frames.
+        DataError: naming the image as ``name``, if it cannot be decoded, is not square or not of
+            16 to 64 pixels, or is ambiguous: with more than eight bits per channel, transparent
+            pixels, inks (CMYK) or several frames.
 
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
@@ -59,10 +58,10 @@ def mean_and_std(images: NDArray[np.uint8], name: str) -> tuple[Triple, Triple]:
 
     Args:
         images: (N, 3, H, W); sums are exact integers, so the order of images does not matter.
-        name: what to call the data in an error.
+        name: name of the data in an error.
 
     Raises:
-        DataError: when a channel is constant and so cannot be normalised.
+        DataError: if a channel is constant and so cannot be normalised.
 
     """
     first, second = np.zeros(3, np.int64), np.zeros(3, np.int64)
@@ -99,7 +98,7 @@ def _check_kind(image: ImageFile.ImageFile, name: str) -> None:
 
 
 def _is_deep(image: ImageFile.ImageFile) -> bool:
-    """Whether a channel of the file has more than eight bits, which Pillow cuts off."""
+    """Whether a channel of the file has more than eight bits, which Pillow truncates."""
     for tile in image.tile:
         given = tile.args if isinstance(tile.args, tuple) else (tile.args,)
         if any(";16" in it for it in given if isinstance(it, str)):

@@ -1,11 +1,11 @@
 """The listing of a prepared file's source, used to notice images that changed.
 
-The listing lies beside the prepared file, whose bytes, and with them the checksum in results, do
+The listing is next to the prepared file, whose bytes, and with them the checksum in results, do
 not depend on it. It has the size, the times, the inode and the digest of each file of the source,
-or of the archive. A file whose size, times and inode are as listed is taken for the same: no tool
-sets the time of the last change of an inode, so that copies that keep all else (``cp -p``, rsync)
-and exchanged folders are noticed. A file whose times differ is read and its digest compared, and
-so is every file of a source that was moved or copied as a whole.
+or of the archive. A file whose size, times and inode are as listed counts as unchanged: no tool
+sets the time of the last change of an inode, so that copies that keep everything else (``cp -p``,
+rsync) and exchanged folders are noticed. A file whose times differ is read and its digest compared,
+and so is every file of a source that was moved or copied as a whole.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Changes:
 
 
 def listing_path(out: Path) -> Path:
-    """Return where the listing of a prepared file lies."""
+    """Return the path of the listing of a prepared file."""
     return out.with_name(f".{out.name}.source.json")
 
 
@@ -67,7 +67,7 @@ def listed(source: Path) -> dict[str, Entry]:
 
 
 def write_listing(files: dict[str, Entry], out: Path) -> None:
-    """Write the listing of the source that ``out`` was made from, beside it."""
+    """Write the listing of the source that ``out`` was made from, next to it."""
     content = {"format": FORMAT, "of": identity(out), "files": files}
     try:
         write_text(listing_path(out), json.dumps(content, separators=(",", ":")))
@@ -77,10 +77,10 @@ def write_listing(files: dict[str, Entry], out: Path) -> None:
 
 
 def changes(source: Path | None, out: Path) -> Changes | None:
-    """Return how ``source`` differs from what ``out`` was made from; None where it does not.
+    """Return the changes of ``source`` since ``out`` was made from it; None if there are none.
 
-    None too where there is nothing to compare: the source is absent or empty, ``out`` is, or it
-    has no listing, as files that were prepared by earlier versions or brought from elsewhere.
+    Also None if there is nothing to compare: the source or ``out`` is missing, the source is empty,
+    or ``out`` has no listing, like files prepared by earlier versions or copied from elsewhere.
 
     Raises:
         DataError: naming a file of the source that cannot be read.
@@ -110,7 +110,7 @@ def changes(source: Path | None, out: Path) -> Changes | None:
 
 
 def _files(source: Path) -> Iterator[tuple[str, str]]:
-    """Yield the files of a source with their names in it; an archive is one file of its name."""
+    """Yield the files of a source with their names in it; an archive is one file."""
     if not source.is_dir():
         if source.exists():
             yield source.name, str(source)
@@ -125,7 +125,7 @@ def _files(source: Path) -> Iterator[tuple[str, str]]:
 
 def _stamp(path: str) -> Entry:
     try:
-        found = os.stat(path)  # many thousands of them: a Path would take twice as long
+        found = os.stat(path)  # called many thousands of times: a Path would take twice as long
     except OSError as error:
         raise _unreadable(path, error) from error
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
@@ -144,7 +144,7 @@ def _unreadable(path: str, error: OSError) -> DataError:
 
 
 def _read(out: Path) -> dict[str, Entry] | None:
-    """Return the listing of a prepared file; None where it has none, or one of another file."""
+    """Return the listing of a prepared file; None if it has none, or one of another file."""
     try:
         content = json.loads(listing_path(out).read_text(encoding="utf-8"))
         if content["format"] == FORMAT and content["of"] == identity(out):
@@ -158,7 +158,7 @@ def identity(out: Path) -> list[list[Any]]:
     """Return the names, sizes and checksums of the arrays in a prepared file, which are not read.
 
     Raises:
-        OSError, zipfile.BadZipFile: where there is no such file.
+        OSError, zipfile.BadZipFile: if there is no such file.
 
     """
     with zipfile.ZipFile(out) as archive:

@@ -20,32 +20,32 @@ def prepare(
     progress: Progress | None = None,
     note: Note | None = None,
 ) -> Path:
-    """Make the data set ``kind`` and save it to ``out``, unless ``out`` already holds it.
+    """Make the data set ``kind`` and save it to ``out``, unless ``out`` already contains it.
 
-    ``out`` is kept as it is when it records the same kind and source path, and the source has not
-    changed since (see `fggp.data.listing`) or is no longer there.
+    ``out`` is not changed if it records the same kind and source path, and the source has not
+    changed since (see `fggp.data.listing`) or no longer exists.
 
     Args:
         kind: one of `fggp.data.registry.SOURCES`.
         out: the .npz file to write.
         source: folder or archive of images; only for kinds that need a path.
-        root: data folder: where downloads go and are looked for, and what ``source`` is recorded
-            relative to when it lies inside; the folder of ``out`` by default.
-        progress: called now and then with the number of images done.
-        note: called with what the user should know of images that were used.
+        root: data folder, which contains downloads; ``source`` is recorded relative to it if it is
+            inside. By default the folder of ``out``.
+        progress: called from time to time with the number of images done.
+        note: called with remarks for the user about the images.
 
     Returns:
         ``out``.
 
     Raises:
-        DataError: when the images, or a file already at ``out``, cannot be used.
+        DataError: if the images, or an existing file at ``out``, cannot be used.
 
     """
     root = out.parent if root is None else root
     asked = _description(kind, source, root)
     if out.exists() and recorded_source(out) == asked and not changes(source, out):
         return out
-    # Before the images are read, so that one that changes meanwhile is noticed next time.
+    # Before the images are read, so that a change in the meantime is noticed next time.
     files = listed(source) if source is not None and source.exists() else {}
     made = find(kind).read(Request(root, source, progress, note))
     save(replace(made, source=asked), out)
@@ -55,10 +55,10 @@ def prepare(
 
 
 def check_source(kind: str, out: Path, source: Path | None, root: Path) -> None:
-    """Check that the data file ``out`` was made from what `prepare` would make it from.
+    """Check that the data file ``out`` was made from the same source that `prepare` would use.
 
     Raises:
-        DataError: when it holds other images, or is damaged.
+        DataError: if it contains other images, or is damaged.
 
     """
     held, asked = recorded_source(out), _description(kind, source, root)

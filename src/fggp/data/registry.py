@@ -18,9 +18,9 @@ class Archive:
     """A file that a data set is unpacked from.
 
     Attributes:
-        name: of the file, a path inside the data folder.
-        md5: its checksum.
-        url: where it can be downloaded.
+        name: name of the file, a path inside the data folder.
+        md5: checksum of the file.
+        url: address for the download.
 
     """
 
@@ -31,12 +31,12 @@ class Archive:
 
 @dataclass(frozen=True)
 class Request:
-    """The request for a data set: folders, path and progress callback.
+    """A request for a data set: folders, path and callbacks.
 
     Attributes:
         root: the data folder.
-        path: the folder or archive that ``data.path`` names; None where the kind needs none.
-        progress: called now and then with the number of images done, if anything.
+        path: the folder or archive that ``data.path`` names; None if the kind needs none.
+        progress: called from time to time with the number of images done, if anything.
         note: called with a line that the user should read, if anything.
 
     """
@@ -52,12 +52,12 @@ class Source:
     """A registered kind of data.
 
     Attributes:
-        kind: as written in configurations.
+        kind: name in configurations.
         read: makes the data set.
-        size: its images, where there is no prepared file yet.
+        size: size of its images, used while there is no prepared file.
         gpu: whether its trainings ask for a GPU.
         path: whether a study has to name a folder or archive, as ``data.path``.
-        archives: the files that it is unpacked from; none for a kind that needs no download.
+        archives: files that it is unpacked from; none for a kind that needs no download.
 
     """
 
@@ -75,7 +75,7 @@ SOURCES: dict[str, Source] = {}
 def source(
     *, size: Size, gpu: bool = True, path: bool = False, archives: tuple[Archive, ...] = ()
 ) -> Callable[[Callable[[Request], Dataset]], Callable[[Request], Dataset]]:
-    """Register the decorated function as the kind of data of its own name; see `Source`."""
+    """Register the decorated function as the kind of data with its name; see `Source`."""
 
     def keep(read: Callable[[Request], Dataset]) -> Callable[[Request], Dataset]:
         kind = read.__name__
@@ -95,5 +95,5 @@ def find(kind: str) -> Source:
 
 
 def size_of(kind: str, path: Path) -> Size:
-    """Return the size of a data set from its prepared file, or else as its kind declares it."""
+    """Return the size of a data set from its prepared file, or else as declared by its kind."""
     return recorded_size(path) or find(kind).size

@@ -11,13 +11,13 @@ from fggp.data.dataset import Dataset
 
 
 def shared_images(dataset: Dataset) -> int:
-    """Return how many test images equal a training image, pixel by pixel."""
+    """Return the number of test images that equal a training image, pixel by pixel."""
     seen = set(_digests(dataset.train_images))
     return sum(digest in seen for digest in _digests(dataset.test_images))
 
 
 def shared_words(dataset: Dataset) -> str:
-    """Return a warning about these images in words; nothing where there are none."""
+    """Return a warning about these images; empty if there are none."""
     shared, count = shared_images(dataset), len(dataset.test_labels)
     return f"{shared} of {count} test images are among the training images" if shared else ""
 

@@ -12,9 +12,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Size:
-    """Of a data set: its images for training (those for validation included) and test, their side.
+    """The size of a data set: images for training (including validation) and test, and their side.
 
-    ``known`` is false where they are only assumed.
+    ``known`` is false if they are only assumed.
     """
 
     train: int
@@ -24,7 +24,7 @@ class Size:
 
 
 def recorded_size(path: Path) -> Size | None:
-    """Return the size of the data set in a prepared file; None where it cannot be read."""
+    """Return the size of the data set in a prepared file; None if it cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             (train, _, _, side), (test, *_) = (

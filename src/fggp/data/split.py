@@ -18,16 +18,16 @@ def split(
     """Return the positions of the training and of the validation images, each ascending.
 
     Every class gets its share, rounded by largest remainder; on a tie the earlier class gets the
-    unit. The split depends on nothing but the arguments.
+    unit. The split depends only on the arguments.
 
     Args:
         labels: (N,) int64, not negative.
-        validation: how many images to hold out; may be 0.
-        train: how many of the rest to train on; None for all of them. The validation images do
-            not depend on it.
+        validation: number of images to hold out; may be 0.
+        train: number of the other images to train on; None for all of them. The validation images
+            do not depend on it.
 
     Raises:
-        DataError: when there are not that many images.
+        DataError: if there are too few images.
 
     """
     total = len(labels)
@@ -47,7 +47,7 @@ def stratified(
 ) -> tuple[Indices, Indices]:
     """Return ascending positions of ``held`` images and of ``rest`` (None: all) others.
 
-    ``random`` is asked for one permutation per class, in the order of classes.
+    ``random`` draws one permutation per class, in the order of classes.
     """
     orders = [
         random.permutation(np.flatnonzero(labels == label)) for label in range(labels.max() + 1)

@@ -1,4 +1,4 @@
-"""Data sets of torchvision, by its own downloaders and checksums, in the one form of all others."""
+"""Data sets of torchvision, through its own downloaders and checksums, in the common form."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ def read_torchvision(
     test: Mapping[str, Any] = TEST,
     normalisation: tuple[Channels, Channels] | None = None,
 ) -> Dataset:
-    """Return a classification set of ``torchvision.datasets``, downloaded where it is absent.
+    """Return a classification set of ``torchvision.datasets``, downloaded if it is missing.
 
     Intact files in the data folder are used without the network. Grey images get three equal
     channels.
 
     Args:
         request: names the data folder.
-        name: of the class.
-        archives: the files that it is unpacked from.
+        name: name of the class.
+        archives: files that it is unpacked from.
         train: arguments of the class for the training images.
-        test: the same for the test images.
+        test: arguments of the class for the test images.
         normalisation: mean and standard deviation per channel; None: those of the training images.
 
     Raises:
-        DataError: where a file is absent or damaged and cannot be downloaded; it names the files
-            that are to be put into the data folder.
+        DataError: if a file is missing or damaged and cannot be downloaded; it names the files to
+            put into the data folder.
 
     """
     from torchvision import datasets
@@ -113,7 +113,7 @@ def _state(path: Path, md5: str) -> str:
 
 @contextmanager
 def _patience() -> Iterator[None]:
-    """Give up on a silent network: torchvision sets no limit, and firewalls drop packets."""
+    """Give up on a silent network: torchvision sets no timeout, and firewalls drop packets."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE_SECONDS)
     try:

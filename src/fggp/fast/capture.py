@@ -26,14 +26,14 @@ from fggp.fast.steps import Convolve, Flatten, Network, Pointwise, Step
 from fggp.pruning.filters.walk import traced
 
 LIMITS = {"start_dim": 0, "end_dim": -1}
-"""Arguments of ``flatten``, and what they are without a value."""
+"""Arguments of ``flatten``, and their defaults."""
 
 
 def capture(model: nn.Module) -> Network:
     """Return the steps of a model, with a copy of its weights as they are now.
 
     Raises:
-        CompileError: for what cannot be compiled to the same function.
+        CompileError: for a model that cannot be compiled to the same function.
 
     """
     _check(model)
@@ -74,7 +74,7 @@ def _tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 class _Reader:
-    """Goes through the nodes of a graph and keeps the value of each."""
+    """Reads the nodes of a graph and keeps the value of each."""
 
     def __init__(self, modules: dict[str, nn.Module]) -> None:
         self.modules = modules
@@ -84,7 +84,7 @@ class _Reader:
         self.output = -1
 
     def read(self, node: fx.Node) -> None:
-        """Add what a node computes."""
+        """Add the computation of a node."""
         if node.op == "placeholder":
             if self.values:
                 raise CompileError(f"{node.target}: a second input; only one can be compiled")
@@ -153,7 +153,7 @@ class _Reader:
         self.values[node] = self.count
 
     def _overwrite(self, node: fx.Node, source: int) -> None:
-        """Let all that shares the memory of a value read what was written in its place."""
+        """Let everything that shares the memory of a value read the value written in its place."""
         views = {
             value
             for step in self.steps

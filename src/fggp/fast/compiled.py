@@ -21,14 +21,14 @@ GROUP = 16
 
 
 class CompiledNetwork:
-    """A network as machine code for this CPU: images in, what the model returns out.
+    """A network as machine code for this CPU: images in, outputs of the model out.
 
-    It holds the weights as they were when it was compiled; compile again after changing them. Code
-    is made at the first call for each size of image, in some tenths of a second.
+    It has the weights from the time of compilation; compile again after changing them. Code is
+    generated at the first call for each size of image, in some tenths of a second.
 
     Attributes:
         batched: whether whole groups of 16 images go through the last layers together.
-        threads: among how many the images of a call are divided.
+        threads: number of threads among which the images of a call are divided.
         kept: the number of weights that are multiplied.
         weights: the number of all weights of convolutions and linear layers.
 
@@ -48,7 +48,7 @@ class CompiledNetwork:
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return what the model returns for images.
+        """Return the outputs of the model for images.
 
         Args:
             images: (N, channels, rows, columns) or (N, features), float32, on the CPU; any N.
@@ -74,7 +74,7 @@ class CompiledNetwork:
         return logits
 
     def macs(self, *image: int) -> int:
-        """Return the multiplications of one image of a shape, where no weight is skipped at edges.
+        """Return the multiplications for one image of a shape, if no weight is skipped at edges.
 
         Args:
             image: channels, rows and columns, or features.
@@ -109,7 +109,7 @@ class CompiledNetwork:
 
 
 def _checked(images: Tensor) -> Tensor:
-    """Return images as the kernels read them; what has to be changed by the caller is refused."""
+    """Return images in the form that the kernels read; refuse those that callers must convert."""
     if not isinstance(images, Tensor):
         raise CompileError(f"images are a {type(images).__name__}; give a tensor of torch")
     if images.layout != torch.strided or images.device.type != "cpu":

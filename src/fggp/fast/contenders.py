@@ -16,26 +16,26 @@ from fggp.fast.public import compile
 from fggp.fast.shrinking import shrink
 
 Contender = Callable[[Tensor], object]
-"""Images in; the output is thrown away."""
+"""A function of images; its output is discarded."""
 NAMES = ("fggp", "fggp batched", "torch", "torch channels_last", "onnxruntime")
 SHRUNK = ("fggp shrunk", "torch shrunk")
 """The same with the network of `fggp.shrink`, where that is clearly smaller."""
 CLEARLY = 0.9
 """Share of the parameters above which a shrunk network is too similar to measure."""
 OPTIONAL = ("onnxruntime", "onnx")
-"""Packages that `onnxruntime` takes; without them it is left out."""
+"""Packages that `onnxruntime` needs; without them it is left out."""
 
 
 def contenders(model: nn.Module, batch: Tensor, threads: int) -> dict[str, Contender]:
-    """Return what can compute a model here, by name, each with that many threads.
+    """Return the available contenders for a model by name, each with that number of threads.
 
-    Torch takes the threads of the process, which the caller sets. The batched form of ours is left
+    Torch uses the threads of the process, which the caller sets. The batched form of ours is left
     out where the batch is too small for it.
 
     Args:
         model: in evaluation mode.
-        batch: the images that will be given.
-        threads: of each contender.
+        batch: the images of a call.
+        threads: threads of each contender.
 
     """
     found: dict[str, Contender] = {

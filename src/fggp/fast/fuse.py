@@ -12,8 +12,8 @@ from fggp.fast.steps import Convolve, Fusable, Pointwise, Step
 def fuse(steps: list[Step], output: int) -> list[Step]:
     """Return the steps with each per-channel step merged where that changes nothing.
 
-    A step is merged into the one that makes its input where nothing else reads that input; a step
-    that nothing reads is left out.
+    A step is merged into the one that makes its input if nothing else reads that input; a step
+    whose output is not read is left out.
     """
     steps = _needed(steps, output)
     reads = Counter([output, *(value for step in steps for value in step.reads)])
@@ -37,9 +37,10 @@ def _needed(steps: list[Step], output: int) -> list[Step]:
 
 
 def _host(step: Pointwise, done: list[Step], reads: Counter[int]) -> Fusable | None:
-    """Return the step before that can do the work of this one too.
+    """Return the earlier step that can also do the work of this one.
 
-    A sum goes into the later of the two steps that it adds, as the other value is there by then.
+    A sum goes into the later of the two steps that it adds, since the other value is available by
+    then.
     """
     makers = {it.output: place for place, it in enumerate(done)}
     places = sorted(((makers.get(value, -1), value) for value in set(step.reads)), reverse=True)

@@ -41,7 +41,7 @@ def everywhere(value: float, lanes: int) -> Vector:
 
 
 class Function:
-    """The text of a function without result, written block by block.
+    """The text of a function without a result, written block by block.
 
     Args:
         arguments: names of its pointers.
@@ -63,7 +63,7 @@ class Function:
         return f"define {linkage}void @{name}({self.head}) #0 {{\nentry:\n{body}\n  ret void\n}}"
 
     def name(self) -> str:
-        """Return a name that nothing has yet."""
+        """Return an unused name."""
         self.count += 1
         return f"%v{self.count}"
 
@@ -83,7 +83,7 @@ class Function:
         self.block = label
 
     def labels(self, *names: str) -> list[str]:
-        """Return labels that nothing has yet."""
+        """Return unused labels."""
         self.count += 1
         return [f"{name}{self.count}" for name in names]
 
@@ -127,7 +127,8 @@ class Function:
     ) -> Vector:
         """Return ``total + one · other``, rounded once where the processor can.
 
-        Not ``llvm.fma``, which has to round once: without the instruction that is a slow call.
+        This is not ``llvm.fma``, which must round once: without the instruction, that is a slow
+        call.
         """
         product = self.let(f"fmul contract {kind(lanes)} {one}, {other}")
         return self.let(f"fadd contract {kind(lanes)} {total}, {product}", into)
@@ -168,14 +169,14 @@ class Function:
     def loop(
         self, times: int | str, *pointers: tuple[Pointer, int]
     ) -> Iterator[tuple[Pointer, ...]]:
-        """Repeat what is written inside ``times`` times, at least once.
+        """Repeat the instructions inside ``times`` times, at least once.
 
         Args:
-            times: how often, a number or the name of an i64.
-            pointers: where each pointer begins, and by how many bytes it moves on each time.
+            times: number of repetitions, or the name of an i64.
+            pointers: start of each pointer, and the bytes by which it advances each time.
 
         Yields:
-            The pointers as they are inside.
+            The pointers inside the loop.
 
         """
         if times == 1:

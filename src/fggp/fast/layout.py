@@ -3,8 +3,8 @@
 A value is ``[channel][pixel][image]`` of float32: one image at a time, or all images of a group
 side by side. A convolution adds, for each kept weight, that weight times a run of consecutive
 numbers to as many consecutive outputs. Where the kernel is one pixel, that run is the input
-itself. Else the input is first laid out as shifted copies, in which the inputs of one weight for
-all outputs are consecutive, whatever the stride, the padding and the width of the plane.
+itself. Otherwise the input is first laid out as shifted copies, in which the inputs of one weight
+for all outputs are consecutive, whatever the stride, the padding and the width of the plane.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from fggp.fast.shapes import Shape
 from fggp.fast.steps import Pair
 
 LINE = 16
-"""Floats of a line of the cache."""
+"""Floats of a cache line."""
 SHARE = 2 / 3
-"""Of the first cache: what a tile may go through of its input and still find there."""
+"""Share of the first-level cache that the input of a tile may take and still be found there."""
 NEAR, FAR, VISIT, ROW, AGAIN = 1.3, 1.95, 1.2, 8.0, 2.0
-"""Cycles: of a product of vectors with its input in the first cache and beyond, of a kept weight,
-of an output channel, and of a vector of sums that is read and written once more. Measured on Zen 4;
-only their ratios choose."""
+"""Cycles: of a product of vectors with its input in the first-level cache and beyond, of a kept
+weight, of an output channel, and of a vector of sums that is read and written once more. Measured
+on Zen 4; only their ratios matter."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Planes:
     """The memory layout of a value.
 
     Attributes:
-        shape: of the value for one image.
-        images: how many lie side by side.
+        shape: shape of the value for one image.
+        images: number of images side by side.
         stride: floats from a channel to the next.
 
     """
@@ -51,14 +51,14 @@ class Planes:
 def planes(shape: Shape, images: int, written: int = 0) -> Planes:
     """Return the layout of a value whose maker writes ``written`` floats per channel.
 
-    Long channels are an odd number of cache lines apart, so that they do not all fall on the same
-    few sets of the cache.
+    Long channels are an odd number of cache lines apart, so that they do not all map to the same
+    few cache sets.
     """
     return Planes(shape, images, spread(max(written, shape.pixels * images)))
 
 
 def spread(floats: int) -> int:
-    """Return how many floats channels of a length should be apart."""
+    """Return the distance, in floats, of channels of a length."""
     return floats if floats < 16 * LINE else LINE * (ceil(floats / LINE) | 1)
 
 
@@ -85,7 +85,7 @@ class Window:
         return [(it, jt) for it in rows if self._rows(it) for jt in columns if self._columns(jt)]
 
     def met(self, row: int, column: int) -> dict[Pair, Pair]:
-        """Return which input pixel a position of the kernel meets for which output pixel."""
+        """Return the input pixel that a position of the kernel meets, by output pixel."""
         rows, columns = self._rows(row), self._columns(column)
         return {(y, x): (rows[y], columns[x]) for y in rows for x in columns}
 
@@ -118,9 +118,9 @@ class Copies:
     column ``i · stride + k``, both less the padding; 0 where that is outside.
 
     Attributes:
-        window: of the convolution that reads them.
-        phases: as many as rows of the input fall between two outputs, at most those of the kernel.
-        rows: of a copy: those of the output, and more below them for the height of the kernel.
+        window: geometry of the convolution that reads them.
+        phases: number of input rows between two outputs, at most the rows of the kernel.
+        rows: rows of a copy: those of the output, and more below for the height of the kernel.
         stride: floats from a channel to the next.
 
     """
@@ -146,7 +146,7 @@ class Copies:
         return self.window.source.channels * self.stride
 
     def place(self, row: int, column: int) -> int:
-        """Return where the numbers begin that a position of the kernel meets."""
+        """Return the start of the numbers that a position of the kernel meets."""
         step = self.window.stride[0]
         start = (row % step * self.shifts + column) * self.one
         return start + row // step * self.window.output.columns
@@ -166,11 +166,11 @@ class Tile:
     """The order in which a convolution computes its outputs.
 
     Attributes:
-        lanes: of a vector.
-        vectors: sums that are held in registers.
-        tiles: how many tiles make a plane; the last one may go beyond its end.
+        lanes: lanes of a vector.
+        vectors: vectors of sums that are kept in registers.
+        tiles: number of tiles of a plane; the last one may extend beyond its end.
         block: input channels whose weights are applied before the next tile.
-        blocks: how many of these there are.
+        blocks: number of these blocks.
 
     """
 
@@ -192,7 +192,7 @@ class Tile:
 
     @property
     def unroll(self) -> int:
-        """Kept weights that are applied at once, as a sum can be added to every fourth cycle."""
+        """Kept weights applied at once, since a sum can be updated only every fourth cycle."""
         return 1 if self.vectors >= 8 else 2 if self.vectors >= 4 else 4
 
 
@@ -202,13 +202,13 @@ BLOCKS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 def tile(
     processor: Processor, numbers: int, window: Window, source: Planes | Copies, kept: int
 ) -> Tile:
-    """Return the cheapest way through the outputs of a convolution.
+    """Return the cheapest order of the outputs of a convolution.
 
     Args:
-        processor: whose vectors and registers count.
+        processor: target processor, with its vectors and registers.
         numbers: floats of an output channel.
-        window: the geometry.
-        source: what is read.
+        window: geometry of the convolution.
+        source: layout of the input.
         kept: the number of weights that are not zero.
 
     """
@@ -226,7 +226,7 @@ def tile(
 
 
 def _cycles(way: Tile, window: Window, source: Planes | Copies, *, kept: int, near: float) -> float:
-    """Return about how long it takes; ``near`` bytes of input fit into the first cache."""
+    """Return the estimated cycles; ``near`` bytes of input fit into the first-level cache."""
     outputs = window.output.channels
     if isinstance(source, Copies):
         below = (window.size[0] - 1) // window.stride[0] * window.output.columns

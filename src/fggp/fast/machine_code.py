@@ -14,7 +14,7 @@ from fggp.fast.refusal import CompileError
 
 OPTIMISATION = 3
 Forward = Callable[[int, int, int, int, int], None]
-"""Addresses of images, logits, memory and arrays, and how many images or groups."""
+"""Addresses of images, logits, memory and arrays, and the number of images or groups."""
 
 
 @cache
@@ -48,7 +48,7 @@ class MachineCode:
 
     Attributes:
         forward: the function; it lets other threads of Python run.
-        engine: owns the code, and has to live as long.
+        engine: owner of the code, which must live as long.
 
     """
 

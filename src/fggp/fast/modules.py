@@ -16,11 +16,11 @@ from fggp.fast.steps import Convolve, Flatten, Floats, Kept, Pair, Pointwise, Po
 from fggp.models.zero_padded_shortcut import ZeroPaddedShortcut
 
 Make = Callable[[str, Any, int, int], Step | None]
-"""Name in the model, module, source and output in; the step, or None where nothing is computed."""
+"""From name, module, source and output to the step, or to None where nothing is computed."""
 
 
 def pair(value: Any) -> Pair:
-    """Return rows and columns of a setting that may be one number for both."""
+    """Return the rows and columns of a setting that may be one number for both."""
     rows, columns = value if isinstance(value, tuple | list) else (value, value)
     return int(rows), int(columns)
 

@@ -23,7 +23,7 @@ def read(path: Path, into: nn.Module | None = None) -> nn.Module:
     """Return the network of a packed file in evaluation mode.
 
     Args:
-        path: what `fggp.pack` wrote.
+        path: a file written by `fggp.pack`.
         into: the module that its weights are loaded into; None recognises a network of fggp.
             Weights of `fggp.shrink` give it their smaller sizes.
 
@@ -83,9 +83,9 @@ def _sizes(name: str, width: Fraction, classes: int) -> Sizes:
 
 
 def _widths(full: Sizes, found: Sizes) -> list[Fraction]:
-    """Return width factors that may have led to what was found, simple ones first.
+    """Return width factors that may have led to the found sizes, simple ones first.
 
-    A factor is rounded to whole channels, and so can be told only within a range.
+    Channel numbers are rounded, so a factor is known only within a range.
     """
     if full.keys() != found.keys():
         return []

@@ -1,4 +1,4 @@
-"""A network compiled for one size of image, with memory to work in."""
+"""A network compiled for one size of image, with its working memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Plan:
     """Machine code for images of one shape; any number of threads may call it.
 
     Args:
-        processor: for which code is written.
+        processor: target processor.
         network: as captured.
         image: the shape of one image.
         group: images that go through the last layers together; 1 computes each by itself.
@@ -44,7 +44,7 @@ class Plan:
         self._idle: list[Memory] = []
 
     def run(self, images: Tensor, logits: Tensor) -> None:
-        """Compute images, contiguous and a multiple of the group, into logits."""
+        """Compute the logits of images, which are contiguous and a multiple of the group."""
         with self._memory() as memory:
             self._code.forward(
                 images.data_ptr(), logits.data_ptr(), memory.ctypes.data, self._arrays.ctypes.data,
@@ -52,12 +52,12 @@ class Plan:
             )  # fmt: skip
 
     def empty(self, images: int) -> Tensor:
-        """Return room for the logits of a number of images."""
+        """Return an empty tensor for the logits of a number of images."""
         return torch.empty(images, *self.logits)
 
     @contextmanager
     def _memory(self) -> Iterator[Memory]:
-        """Give memory that no other call works in."""
+        """Provide memory that no other call uses."""
         try:
             memory = self._idle.pop()
         except IndexError:
@@ -67,7 +67,7 @@ class Plan:
 
 
 def _aligned(size: int) -> Memory:
-    """Return zeros that begin at a line of the cache."""
+    """Return zeros that begin at a cache line."""
     whole = np.zeros(size + ALIGNMENT, np.uint8)
     start = -whole.ctypes.data % ALIGNMENT
     return whole[start : start + size]

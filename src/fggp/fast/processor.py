@@ -13,12 +13,12 @@ class Processor:
     """A kind of processor.
 
     Attributes:
-        lanes: float32 numbers of its widest vector.
-        registers: vectors that may hold sums at once; half of all, the rest is for operands.
+        lanes: float32 numbers in its widest vector.
+        registers: vector registers for sums; half of all, the rest are for operands.
         triple: architecture and system, as LLVM writes them.
         cpu: its name in LLVM.
-        features: what it has beside, as LLVM writes it.
-        cache: bytes of the first cache for data; 32 KiB where that is not known.
+        features: its further features, as LLVM writes them.
+        cache: bytes of the first-level data cache; 32 KiB if not known.
 
     """
 
@@ -36,7 +36,7 @@ class Processor:
 
 
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache/index0")
-"""The folder in which Linux describes the first cache."""
+"""The folder in which Linux describes the first-level cache."""
 SHAPES = {"avx512": (16, 16), "avx": (8, 8), "sse": (4, 8), "neon": (4, 16)}
 """Lanes and sums by instruction set."""
 NAMED = {
@@ -50,7 +50,7 @@ NAMED = {
     "neoverse-n1": ("neon", "aarch64-unknown-linux-gnu"),
     "apple-m1": ("neon", "arm64-apple-darwin"),
 }
-"""Processors that code can be written for without being on one."""
+"""Processors that code can be generated for without running on one."""
 
 
 def named(cpu: str) -> Processor:
@@ -60,7 +60,7 @@ def named(cpu: str) -> Processor:
 
 
 def host(llvm: Any) -> Processor:
-    """Return this machine, as the module ``llvmlite.binding`` sees it."""
+    """Return this machine, as the module ``llvmlite.binding`` reports it."""
     has = llvm.get_host_cpu_features()
     triple = llvm.get_process_triple()
     if triple.startswith(("aarch64", "arm64")):
@@ -72,7 +72,7 @@ def host(llvm: Any) -> Processor:
 
 
 def _first_cache() -> int:
-    """Return the size of the first cache for data, where the system says it."""
+    """Return the size of the first-level data cache, if the system reports it."""
     try:
         kind = (CACHES / "type").read_text().strip()
         size = re.fullmatch(r"(\d+)K", (CACHES / "size").read_text().strip())

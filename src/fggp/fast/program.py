@@ -23,7 +23,7 @@ class Program:
     Attributes:
         text: the IR; its function `ENTRY` computes a number of images, or of groups of them.
         arrays: kept weights, pointers to them, biases, each at a multiple of 64 bytes.
-        floats: of memory that a call of `ENTRY` works in.
+        floats: working memory of a call of `ENTRY`, in floats.
 
     """
 

@@ -1,4 +1,4 @@
-"""`compile`: a pruned network as machine code for this CPU, which multiplies kept weights alone."""
+"""`compile`: a pruned network as machine code for this CPU, which multiplies only kept weights."""
 
 from __future__ import annotations
 
@@ -49,30 +49,31 @@ def compile(
     """Compile a pruned network for inference on this CPU: its zeros are not multiplied.
 
     For networks of convolutions, batch norm, ReLU, pooling, residual sums and linear layers, in
-    float32. What the result computes differs from the model by rounding alone, for finite inputs (a
-    pruned weight times infinity is NaN in torch, and nothing here). By default an image gives the
-    same bits whatever the size of its batch.
+    float32. The output differs from that of the model only by rounding, for finite inputs (a pruned
+    weight times infinity is NaN in torch, and skipped here). By default, an image gives the same
+    bits whatever the size of its batch.
 
-    The weights are those of now: compile again after changing them. Code is made at the first call
+    The weights are copied: compile again after changing them. Code is generated at the first call
     for each size of image, and kept in memory only.
 
     Args:
-        model: a module in evaluation mode, or a file that `fggp.pack` wrote.
+        model: a module in evaluation mode, or a file written by `fggp.pack`.
         into: for a file, the module that its weights belong to; not needed for networks of fggp,
             which are recognised by the shapes of their weights.
-        batched: let whole groups of 16 images go through layers with small planes together: faster
-            for many images, and the last bits of an image depend on whether it is in such a group.
-        threads: among how many the images of a call are divided; one image uses one.
+        batched: process whole groups of 16 images together in layers with small planes. This is
+            faster for many images, but the last bits of an output depend on whether its image is in
+            such a group.
+        threads: number of threads among which the images of a call are divided; one image uses one.
         otherwise: ``"dense"`` returns the model as it is where it cannot be compiled.
-        processor: write code for another one, by its name in LLVM
-            (`fggp.fast.processor.NAMED`): for testing narrower vectors. Default: this machine.
+        processor: name in LLVM of another processor to generate code for
+            (`fggp.fast.processor.NAMED`), to test narrower vectors. Default: this machine.
 
     Returns:
         A callable, see `fggp.fast.compiled.CompiledNetwork`.
 
     Raises:
-        CompileError: for a model that cannot be compiled to the same function; the line names what
-            is in the way, and the fix.
+        CompileError: for a model that cannot be compiled to the same function; the message names
+            the problem and the fix.
 
     Warns:
         RuntimeWarning: if dense code would be as fast, because most weights are kept.

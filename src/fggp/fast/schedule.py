@@ -20,7 +20,7 @@ from fggp.fast.steps import Convolve, Flatten, Network, Pointwise, Pool, Step
 from fggp.fast.weights import by_block, by_tap
 
 SMALL = 16
-"""Most pixels of a plane that is computed for a group of images at once."""
+"""Largest number of pixels of a plane that is computed for a group of images at once."""
 
 
 @dataclass(eq=False)
@@ -50,9 +50,9 @@ class Call:
 
     Attributes:
         function: the kernel.
-        places: its first arguments: buffers, or what the caller gave.
+        places: its first arguments: buffers, or arrays of the caller.
         arrays: its further arguments.
-        grouped: whether it is called once for a group of images and not for each.
+        grouped: whether it is called once for a group of images and not for each image.
         lane: whether its output is the place of one image in a group.
 
     """
@@ -77,12 +77,12 @@ class Schedule:
     """The calls of a network for one size of image.
 
     Attributes:
-        processor: for which it is written.
+        processor: target processor.
         network: as captured.
         image: the shape of one image.
         group: images that go through the last layers together; 1 for none.
-        calls: in order, those for each image first.
-        floats: of all buffers.
+        calls: the calls in order, those for each image first.
+        floats: size of all buffers.
 
     """
 
@@ -117,14 +117,14 @@ class Schedule:
 
     @property
     def output(self) -> Shape:
-        """The shape of what is returned."""
+        """The shape of the output."""
         return self.shapes[self.network.output]
 
     def _head(self) -> int:
-        """Return how many steps are computed for each image by itself.
+        """Return the number of steps that are computed for each image separately.
 
         The last steps are computed in groups if all their planes are small, and if their kept
-        weights, which then are read once for all images, outweigh rearranging the images.
+        weights, which are then read once for all images, outweigh rearranging the images.
         """
         steps, start = self.network.steps, len(self.network.steps)
         while start and all(self.shapes[it].pixels <= SMALL for it in _all(steps[start - 1])):
@@ -167,7 +167,7 @@ class Schedule:
         for value in self._entering(steps):
             source = self.values[value]
             target = self._store(value)
-            target.buffer.first = 0  # it keeps what the images before have left
+            target.buffer.first = 0  # it keeps the values of the images before
             self._call(
                 scatter(source.planes, target.planes), source.buffer, target.buffer,
                 grouped=False, lane=True,
@@ -218,7 +218,7 @@ class Schedule:
         self._call(function, *places, arrays=arrays)
 
     def _read(self, source: Stored, geometry: Window) -> tuple[Planes | Copies, Buffer]:
-        """Return what a convolution reads, laid out first where it cannot read its input."""
+        """Return the input of a convolution, laid out first if it cannot be read directly."""
         if geometry.direct:
             return source.planes, source.buffer
         layout = copies(geometry)
@@ -280,7 +280,7 @@ def _all(step: Step) -> list[int]:
 
 
 def _place(buffers: Sequence[Buffer]) -> int:
-    """Give each buffer the lowest place that no other takes while it is used; returns the end."""
+    """Give each buffer the lowest offset that is free while it is used; returns the end."""
     placed: list[Buffer] = []
     for buffer in buffers:
         size = ceil(buffer.floats / 16) * 16

@@ -16,8 +16,8 @@ class Shape:
 
     Attributes:
         channels: planes, or features of a flat value.
-        rows: of a plane.
-        columns: of a plane.
+        rows: rows of a plane.
+        columns: columns of a plane.
         flat: whether torch sees one row of ``channels · rows · columns`` features.
 
     """
@@ -34,7 +34,7 @@ class Shape:
 
     @property
     def seen(self) -> tuple[int, ...]:
-        """The shape of one image as torch has it."""
+        """The shape of one image in torch."""
         whole = (self.channels, self.rows, self.columns)
         return (prod(whole),) if self.flat else whole
 
@@ -44,7 +44,7 @@ def shapes(network: Network, image: tuple[int, ...]) -> dict[int, Shape]:
 
     Args:
         network: as captured.
-        image: (channels, rows, columns), or (features,)
+        image: (channels, rows, columns), or (features,).
 
     Raises:
         CompileError: where an image of that shape does not fit the network.

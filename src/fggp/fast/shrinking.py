@@ -23,22 +23,22 @@ def shrink(model: nn.Module, masks: Mapping[str, Tensor] | None = None) -> nn.Mo
     """Return a smaller network that computes the same function as the masked one.
 
     It is an ordinary module of the same class with the same state_dict keys, whose tensors are
-    smaller; the model stays as it is. A channel goes where all weights that read it are zero. Of
-    masks of whole filters these are exactly the removed ones; of masks of single weights they are
-    few. In evaluation mode a channel goes as well that is zero for every input, as behind a ReLU
-    where batch normalization turns an empty filter into a negative number. Both are exact: outputs
-    differ by the rounding of shorter sums alone, for finite inputs. At least one channel of each
-    group stays.
+    smaller; the model stays as it is. A channel is removed if all weights that read it are zero.
+    With masks of whole filters, these are exactly the removed ones; with masks of single weights,
+    they are few. In evaluation mode, a channel that is zero for every input is removed too, such as
+    after a ReLU where batch normalization turns an empty filter into a negative number. Both are
+    exact: outputs differ only by the rounding of shorter sums, for finite inputs. At least one
+    channel of each group stays.
 
     Args:
-        model: of convolutions, linear layers, batch normalization, pointwise functions, pooling,
-            sums and products; see `fggp.pruning.filters.groups.groups`.
-        masks: bool, by parameter name, True where a weight is kept, as `Pruner.masks` has them.
-            Weights off the masks count as zero; by default only those that are zero do.
+        model: network of convolutions, linear layers, batch normalization, pointwise functions,
+            pooling, sums and products; see `fggp.pruning.filters.groups.groups`.
+        masks: bool, by parameter name, True where a weight is kept, as in `Pruner.masks`. Weights
+            off the masks count as zero; by default only those that are zero do.
 
     Raises:
         UnknownNetworkError: a ValueError that names the unknown part of the model.
-        ValueError: for a mask of no parameter, or of another shape.
+        ValueError: for a mask without a parameter, or of another shape.
 
     """
     model = unwrapped(model)
@@ -64,7 +64,7 @@ def live_channels(
     Args:
         model: the network.
         masks: as in `shrink`.
-        found: its layout, where that is known.
+        found: its layout, if known.
 
     """
     found = layout(model) if found is None else found
@@ -76,11 +76,11 @@ def live_channels(
             step.name: values[step.sources[0]] for step in found.steps if step.kind == "weights"
         }
         before = [it.clone() for it in kept]
-        # From the end, where a layer that goes takes what only it reads.
+        # From the end: a removed layer also removes the channels that only it reads.
         for group, channels in reversed(list(zip(found.groups, kept, strict=True))):
             channels.logical_and_(_needed(group, live, seen))
             if not channels.any():
-                channels[0] = True  # a layer without channels is no layer
+                channels[0] = True  # a layer needs at least one channel
             _disconnect(group, channels, live)
         if all(torch.equal(a, b) for a, b in zip(before, kept, strict=True)):
             return kept
@@ -124,7 +124,7 @@ def _needed(group: Group, live: Mapping[str, Tensor], seen: Mapping[str, Tensor 
 
 
 def _disconnect(group: Group, channels: Tensor, live: Mapping[str, Tensor]) -> None:
-    """Take out what reads or makes a channel that goes, in place."""
+    """Remove the connections that read or make a removed channel, in place."""
     for name in group.producers:
         live[name].logical_and_(channels[:, None])
     for it in group.consumers:
@@ -152,7 +152,7 @@ def _cut(model: nn.Module, group: Group, kept: Tensor) -> None:
 
 
 def _places(member: Member, kept: Tensor) -> Tensor:
-    """Return the numbers of a member that belong to channels."""
+    """Return the indices in a member that belong to channels."""
     offsets = torch.arange(member.repeat, device=kept.device)
     return (kept[:, None] * member.repeat + offsets).reshape(-1)
 

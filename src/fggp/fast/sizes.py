@@ -1,4 +1,4 @@
-"""Sizes of tensors: a network given those of smaller weights, so that these can be loaded."""
+"""Resize the tensors of a network to those of smaller weights, so that these can be loaded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 def resize(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Give a network the channel numbers of a state_dict of `shrink`, in place, without loading it.
 
-    Raises UnknownNetworkError, a ValueError, where these are not sizes that the network can have.
+    Raises UnknownNetworkError, a ValueError, if the network cannot have these sizes.
     """
     before = groups(model)
     free = {name for it in before for name in it.producers}
@@ -53,7 +53,7 @@ def _members(group: Group) -> Group:
 
 
 def _count(module: Any) -> None:
-    """Set the numbers of channels that a module keeps beside its weight."""
+    """Set the numbers of channels that a module keeps in addition to its weight."""
     weight = module._parameters.get("weight")
     if isinstance(module, nn.Linear):
         module.out_features, module.in_features = weight.shape

@@ -1,7 +1,7 @@
 """A network as a list of steps between numbered values, before the size of an image is known.
 
-Value 0 is the input. Each step writes one value and no value is written twice, so that an operation
-in place of the original model is just another value.
+Value 0 is the input. Each step writes one value and no value is written twice, so that an in-place
+operation of the original model is just another value.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Kept:
 
     Attributes:
         shape: (outputs, inputs, rows, columns), or (outputs, features) of a linear layer.
-        places: of each in the flat tensor, ascending.
-        values: of each.
+        places: their places in the flat tensor, ascending.
+        values: their values.
 
     """
 
@@ -34,7 +34,7 @@ class Kept:
 
     @property
     def outputs(self) -> NDArray[np.int64]:
-        """The output channel of each."""
+        """The output channel of each weight."""
         return self.places // max(1, prod(self.shape[1:]))
 
 
@@ -46,7 +46,7 @@ class Step:
     """One computation.
 
     Attributes:
-        name: what the model calls it, for messages.
+        name: its name in the model, for messages.
         source: the value that it reads.
         output: the value that it writes.
 
@@ -64,7 +64,7 @@ class Step:
 
 @dataclass(eq=False)
 class Fusable(Step):
-    """A step that can add another value to what it computes, and apply ReLU, before it writes.
+    """A step that can add another value to its result, and apply ReLU, before it writes.
 
     Attributes:
         residual: the value that is added, if any.
@@ -86,7 +86,7 @@ class Convolve(Fusable):
     """A convolution, or a linear layer as one over the whole plane.
 
     Attributes:
-        weight: what is kept of it.
+        weight: its kept weights.
         bias: (outputs,)
         stride: rows and columns between outputs.
         padding: rows and columns of zeros on each side.
@@ -120,10 +120,10 @@ class Pool(Step):
 
     Attributes:
         kind: ``max`` or ``mean``; padding counts as zero in a mean.
-        window: rows and columns; None takes what leaves ``outputs``.
+        window: rows and columns; None for those that give ``outputs``.
         stride: rows and columns between outputs.
         padding: rows and columns on each side.
-        outputs: of an adaptive pooling, rows and columns of its output.
+        outputs: rows and columns of the output of an adaptive pooling.
 
     """
 
@@ -144,7 +144,7 @@ class Network:
     """A captured network: its steps in order, the value that is its output, and its size.
 
     Attributes:
-        steps: in an order in which they can be computed.
+        steps: the steps, in an order in which they can be computed.
         output: the number of the value that the model returns.
         weights: all weights of convolutions and linear layers, zeros included.
 
@@ -156,7 +156,7 @@ class Network:
 
     @property
     def convolutions(self) -> list[Convolve]:
-        """The steps that hold weights of the model."""
+        """The steps that have weights of the model."""
         return [it for it in self.steps if isinstance(it, Convolve) and not it.copies]
 
     @property

@@ -1,4 +1,4 @@
-"""Milliseconds of a network, in several ways that take turns."""
+"""Milliseconds of a network, computed in several ways alternately."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Time:
 
     Attributes:
         contender: one of `fggp.fast.contenders.NAMES`.
-        batch: images.
-        threads: of the contender.
-        wall: milliseconds of each round on the wall.
-        cpu: the same of the processor, all threads together.
+        batch: images in a call.
+        threads: threads of the contender.
+        wall: wall-clock milliseconds of each round.
+        cpu: processor milliseconds of each round, summed over all threads.
 
     """
 
@@ -41,7 +41,7 @@ class Time:
 
     @property
     def clock(self) -> str:
-        """The clock that counts: ``cpu`` for one thread, as it is disturbed less, else ``wall``."""
+        """The clock used: ``cpu`` for one thread, since it is disturbed less, else ``wall``."""
         return "cpu" if self.threads == 1 else "wall"
 
     @property
@@ -78,15 +78,16 @@ def times(
 ) -> list[Time]:
     """Measure a network in all ways available here.
 
-    In each round every contender is timed once, so that what disturbs a machine for a while falls
-    on all of them. A single image is first computed once for nothing, so that its weights are near.
+    In each round every contender is timed once, so that temporary disturbances of a machine affect
+    all of them. A single image is first computed once without timing, so that its weights are
+    cached.
 
     Args:
         model: in evaluation mode, on the CPU.
         image: the shape of one image.
         batches: numbers of images in a call.
         threads: numbers of threads.
-        rounds: of each combination of these two.
+        rounds: number of rounds for each combination of these two.
         tick: called after each round.
 
     Raises:

@@ -55,7 +55,7 @@ def by_tap(weight: Kept, window: Window, source: Planes) -> tuple[Pointers, Entr
 
 
 def _place(window: Window, source: Planes | Copies, row: int, column: int) -> int:
-    """Return where the inputs begin, in floats, that a position of the kernel meets."""
+    """Return the start, in floats, of the inputs that a position of the kernel meets."""
     if isinstance(source, Copies):
         return source.place(row, column)
     y, x = window.met(row, column)[0, 0]

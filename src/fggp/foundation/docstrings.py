@@ -17,9 +17,9 @@ class Docstring:
 
     Attributes:
         summary: the first line.
-        text: the paragraphs that belong to no section, each in one line.
-        formula: the lines of the section "Formula", empty where there is none.
-        arguments: the text of the section "Args", or "Attributes", for each, in one line.
+        text: the paragraphs outside all sections, each on one line.
+        formula: the lines of the section "Formula", empty if there is none.
+        arguments: the text of each entry in the section "Args" or "Attributes", on one line.
 
     """
 
@@ -30,7 +30,7 @@ class Docstring:
 
 
 def docstring(documented: Any) -> Docstring:
-    """Return the docstring of a function or class in its parts; empty ones where it has none."""
+    """Return the parts of the docstring of a function or class; empty ones if it has none."""
     return parse(inspect.getdoc(documented) or "")
 
 

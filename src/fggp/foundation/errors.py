@@ -1,7 +1,7 @@
 """Errors that the user can fix."""
 
 
-class Failure(Exception):  # noqa: N818 - what the user reads, not what the code did
+class Failure(Exception):  # noqa: N818 - named for the user, not for the code
     """A failure whose message is one line that names the thing and the fix."""
 
     def __init__(self, message: str = "") -> None:

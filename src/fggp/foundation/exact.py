@@ -1,4 +1,4 @@
-"""Exact fractions, so that a count never depends on how a float was rounded."""
+"""Exact fractions, so that a count never depends on the rounding of a float."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def ratio(value: Any) -> Fraction:
-    """Read a number as it is written: 0.95 is 95/100, and "1/8" is one eighth.
+    """Parse a number exactly as written: 0.95 is 95/100, and "1/8" is one eighth.
 
     Raises ValueError for anything that is not a finite number.
     """
@@ -23,7 +23,7 @@ def ratio(value: Any) -> Fraction:
         raise ValueError(f"{value!r} is not a number or a fraction such as 1/8")
     text = str(value).strip()
     try:
-        # As a fraction, 1e10000000 would take seconds and then be of no use.
+        # As a fraction, 1e10000000 would take seconds and then be useless.
         if "/" not in text and (decimal := Decimal(text)) and abs(decimal.adjusted()) > 308:
             raise OverflowError
         number = Fraction(text)
@@ -39,14 +39,14 @@ def ratio(value: Any) -> Fraction:
 
 
 def plain(value: Fraction) -> int | float | str:
-    """Write a fraction canonically: 1, 0.125, or "1/3" where no short decimal equals it."""
+    """Write a fraction canonically: 1, 0.125, or "1/3" if no short decimal equals it."""
     if value.denominator == 1:
         return value.numerator
     return float(value) if ratio(float(value)) == value else str(value)
 
 
 def meant_as_share(value: Fraction) -> str:
-    """Return «; did you mean 0.9?» for 90, which was meant in percent; nothing for a share."""
+    """Return «; did you mean 0.9?» for 90, which was meant in percent; empty for a share."""
     return f"; did you mean {plain(value / 100)}?" if 1 < value < 100 else ""
 
 
@@ -56,7 +56,7 @@ def percent(value: Fraction) -> str:
 
 
 def rounded(value: float) -> Fraction:
-    """Round an irrational rate to 10⁻⁶, from where on arithmetic is exact."""
+    """Round an irrational rate to 10⁻⁶; arithmetic is exact from there on."""
     return Fraction(floor(value * 10**6 + 0.5), 10**6)
 
 

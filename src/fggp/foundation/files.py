@@ -13,7 +13,7 @@ UNREADABLE = (
     *(EOFError, KeyError, MemoryError, NotImplementedError, OSError, RuntimeError),
     *(TypeError, ValueError, zipfile.BadZipFile, zlib.error),
 )
-"""Errors of reading an array archive that was truncated, overwritten or never ours."""
+"""Errors of reading an array archive that is truncated, overwritten or of another program."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -22,7 +22,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically: a kill at any moment leaves the old or the new one."""
+    """Write a file atomically: a kill at any moment leaves the old or the new file."""
     with replacing(path) as partial:
         partial.write_bytes(content)
 
@@ -31,11 +31,11 @@ def write_bytes(path: Path, content: bytes) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Provide a path to write to, which replaces ``path`` once the block ends.
 
-    Where the block raises, ``path`` stays as it was. The name of the partial file is fixed, so that
-    the next write overwrites what a killed process left behind.
+    If the block raises, ``path`` is unchanged. The name of the partial file is fixed, so that the
+    next write overwrites the remains of a killed process.
 
     Raises:
-        OSError: where the file cannot be written; it names ``path``.
+        OSError: if the file cannot be written; it names ``path``.
 
     """
     path.parent.mkdir(parents=True, exist_ok=True)

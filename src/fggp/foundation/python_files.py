@@ -1,4 +1,4 @@
-"""Python files of users, imported as modules of their own."""
+"""Python files of users, imported as separate modules."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from fggp.foundation.errors import Failure
 
 
 def import_file(path: Path, name: str, absent: str) -> ModuleType:
-    """Import a file as a module with a name of its own.
+    """Import a file as a module with its own name.
 
     Args:
-        path: the file.
-        name: of the module in ``sys.modules``, where dataclasses look it up.
-        absent: the words for a file that does not exist.
+        path: path of the file.
+        name: name of the module in ``sys.modules``, where dataclasses look it up.
+        absent: message for a file that does not exist.
 
     Raises:
-        Failure: where there is no such file, or its import fails; one line.
+        Failure: if there is no such file, or its import fails; one line.
 
     """
     spec = spec_from_file_location(name, path)
@@ -36,5 +36,5 @@ def import_file(path: Path, name: str, absent: str) -> ModuleType:
 
 
 def in_one_line(error: Exception) -> str:
-    """Return the kind and the text of an error in one line of limited length."""
+    """Return the type and the text of an error on one line of limited length."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -55,7 +55,7 @@ def count(number: int, noun: str) -> str:
 
 
 def counts(numbers: Iterable[int], noun: str) -> str:
-    """Return the range of numbers of things: "3 seeds", "2 to 3 seeds"; "0 seeds" for none."""
+    """Return a range of numbers of things: "3 seeds", "2 to 3 seeds"; "0 seeds" for none."""
     known = [int(number) for number in numbers]
     low, high = min(known, default=0), max(known, default=0)
     return count(high, noun) if low == high else f"{low} to {count(high, noun)}"

@@ -1,4 +1,4 @@
-"""Turns a validation error into one line: the key, the value, and the nearest valid one."""
+"""Turn a validation error into one line: the key, the value, and the nearest valid value."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fggp.foundation.errors import Failure
 
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 SIMILAR = 0.6
-"""Names less similar than this, on the scale of `difflib`, are not taken for typing errors."""
+"""Names less similar than this, on the scale of `difflib`, are not treated as typing errors."""
 LISTED = 8
 """The number of valid values up to which all are listed if none is close."""
 MOST = 10
 """The number of complaints listed."""
 LONGEST = 100
-"""Characters of a value shown in a complaint."""
+"""The number of characters of a value shown in a complaint."""
 RANKS = {"extra_forbidden": 0, "invalid_key": 0, "missing": 2}
 
 
@@ -38,7 +38,7 @@ class ConfigError(Failure):
     """A study that cannot be used; the message is one line with the fixes.
 
     Attributes:
-        complaints: all that is wrong, of which the message has the first `MOST`.
+        complaints: all problems, of which the message has the first `MOST`.
 
     """
 
@@ -61,13 +61,13 @@ def nearest(value: str, valid: Iterable[str], see: str = "") -> str:
 
     Args:
         value: the name.
-        valid: the names that there are.
-        see: where they are listed; said where there are too many to list and none is close.
+        valid: the valid names.
+        see: where they are listed; used if there are too many to list and none is close.
 
     Returns:
-        «; did you mean 'x'?» for the closest name, whatever its case, where the similarity of
-        `difflib` is above `SIMILAR`; else «; use 'x', 'y' or 'z'» where there are at most
-        `LISTED`; else «; see …», or nothing.
+        «; did you mean 'x'?» for the closest name, whatever its case, if the similarity of
+        `difflib` is above `SIMILAR`; else «; use 'x', 'y' or 'z'» if there are at most `LISTED`;
+        else «; see …», or an empty string.
 
     """
     names = list(dict.fromkeys(valid))
@@ -87,10 +87,10 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
 def problems(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[Complaint]:
     """Return the complaints of ``error`` about a ``model``; each begins with ``prefix``.
 
-    Misspelt keys rank first, since they are why other keys are missing, which rank last.
+    Misspelt keys rank first, because they cause missing keys, which rank last.
     """
     found = [(f"{prefix}{_one_line(it, model)}", it["type"]) for it in error.errors()]
-    # A value may have more lines.
+    # A value may have several lines.
     return [Complaint(" ".join(it.splitlines()), RANKS.get(kind, 1)) for it, kind in found]
 
 
@@ -101,7 +101,7 @@ def _joined(complaints: Sequence[Complaint]) -> str:
 
 
 def _closest(value: str, names: Iterable[str]) -> tuple[float, str]:
-    """Return the name that is most like a value, the first of equals, and how much, from 0 to 1."""
+    """Return the similarity, from 0 to 1, and the name most similar to a value; ties: the first."""
     wanted = value.casefold()
     likeness = ((SequenceMatcher(None, wanted, it.casefold()).ratio(), it) for it in names)
     return max(likeness, key=itemgetter(0), default=(0.0, ""))
@@ -137,7 +137,7 @@ def _one_line(error: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as Python writes it, cut where it is long."""
+    """Return the Python repr of a value, truncated if it is long."""
     text = repr(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
@@ -178,7 +178,7 @@ def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
 
 
 def _example(model: type[BaseModel], path: Sequence[str]) -> str:
-    """Return « such as x» for the default of a key, or nothing where it has none."""
+    """Return «, such as x» for the default of a key, or an empty string if it has none."""
     field = _model_at(model, path[:-1]).model_fields.get(path[-1]) if path else None
     default = None if field is None else field.default
     shown = isinstance(default, bool | int | float | str) and default != ""
@@ -190,7 +190,7 @@ def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
     for part in path:
         field = here.model_fields.get(part)
         if field is None:
-            continue  # a key of a mapping, whose value type was taken already
+            continue  # a key of a mapping, whose value type is already used
         models = (a for a in (field.annotation, *get_args(field.annotation)) if _is_model(a))
         here = next(models, here)
     return here  # type: ignore[no-any-return]

@@ -10,14 +10,14 @@ from fggp.pruning import FilterScore, activation, filters_after_training
 )  # fmt: skip
 @filters_after_training("global")
 def bn_filter() -> FilterScore:
-    """Remove the filters of the trained network with the smallest mean behind ReLU, without data.
+    """Remove the filters of the trained network with the smallest mean after ReLU, without data.
 
     Formula:
         keep the filters with the largest βΦ(β/|γ|) + |γ|φ(β/|γ|) over all groups
 
-    This is the mean of the ReLU of a normal variable with mean β and deviation |γ|, the shift and
-    the scale of batch normalization; no data is needed. It is our reading of the paper, whose
-    formula and code were not at hand. Before a residual sum it is not the mean of any ReLU.
+    This is the mean of the ReLU of a normal variable with mean β and standard deviation |γ|, the
+    shift and the scale of batch normalization; no data is needed. It is our reading of the paper,
+    whose formula and code were not available. Before a residual sum it is not the mean of any ReLU.
 
     """
     return activation

@@ -14,19 +14,19 @@ from fggp.pruning import Choose, InGroups, InitialGroups, Linear, Recipe, Soft, 
     starts="one", ranks=False, masking="soft", exact=False, pattern="N:M",
 )  # fmt: skip
 def decaying_mask(group: Annotated[int, Field(strict=True, ge=2)] = 64) -> Recipe:
-    """Keep the N largest of every M weights along the input channels, the others ever fainter.
+    """Keep the N largest of every M weights along the input channels, and fade out the others.
 
     Formula:
         m ← the N largest |w| of every M neighbours; the network computes with (m + β·(1 − m))·w
         β = 1 − p, p the share of the pruning window
 
-    The network computes with pruned weights times β, which falls on a straight line from 1 to 0
-    over the pruning window, and they get β times the gradient. The groups (as in sr-ste) are chosen
-    again at every step of the window and stay after it. One way to read the paper's mask decay:
-    its form of the decay, and whether the choice goes on, are not stated in its abstract.
+    The network computes with pruned weights times β, which falls linearly from 1 to 0 over the
+    pruning window, and their gradient is multiplied by β too. The groups (as in sr-ste) are chosen
+    again at every step of the window and are fixed after it. This is one reading of the paper's
+    mask decay: its abstract does not state the form of the decay, or whether the choice continues.
 
     Args:
-        group: M, the weights of a group along the input channels.
+        group: M, the number of weights in a group along the input channels.
 
     """
     rule = Choose(InGroups(magnitude, group))

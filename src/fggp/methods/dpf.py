@@ -20,16 +20,16 @@ def dpf(
         w ← w − lr·∇L(m·w) for all weights; every period steps m ← the K_t largest |w| of all
         K_t = N − ⌊N·s_t + ½⌋, s_t = s + (s₀ − s)·(1 − p)³ as in gmp
 
-    Every ``period`` steps the mask becomes the largest magnitudes among all weights, at the cubic
-    schedule's count; pruned weights are trained on, decay with the others, and may return. This
-    goes on to the end of training, at the target count after the pruning window. The sparse start
-    is an ERK mask over the initial weights, which the first choice replaces. With scope "layer"
-    all layers have the same sparsity. No official code is known; 16 is the period reported
-    of the paper.
+    Every ``period`` steps the mask is set to the largest magnitudes among all weights, with the
+    cubic schedule's count. Pruned weights are trained and decay like the others, and may return.
+    This continues to the end of training, at the target count after the pruning window. The sparse
+    start is an ERK mask over the initial weights, which the first choice replaces. With scope
+    "layer" all layers have the same sparsity. No official code is known; 16 is the period reported
+    for the paper.
 
     Args:
-        scope: over all layers, or in each at the same sparsity.
-        period: steps between two choices of the mask.
+        scope: whether to choose over all layers, or in each layer at the same sparsity.
+        period: number of steps between two choices of the mask.
 
     """
     select = Largest(magnitude)

@@ -16,24 +16,24 @@ def ecoflap(
     draws: Annotated[int, Field(strict=True, ge=1)] = 1,
     fine_tune: Share = Fraction(1, 2),
 ) -> Recipe:
-    """Prune the trained dense network at once, each layer less the more the loss depends on it.
+    """Prune the trained dense network at once; layers that affect the loss more are pruned less.
 
     Formula:
         s_l = |L(w + ε·z) − L(w − ε·z)| / 2ε, z from N(0, 1) in layer l and 0 elsewhere, ε = 10⁻³
-        K_l = least·K·N_l/N, and of the rest of K the share s_l/Σs, at most N_l in all
+        K_l = least·K·N_l/N, plus the share s_l/Σs of the rest of K, at most N_l in all
         m = the K_l largest |w| of each layer l
 
     L is the mean over ten images of each class, in evaluation mode; no gradient is needed. Then the
-    last ``fine_tune`` of the training is gone through again, as in global-mp. Differs from the
-    official code on purpose: the least of a layer follows the target, since 80 % as the most that
-    a layer may lose is impossible at 90 % (2/5 is the same at 50 %); and what is too much is taken
-    away from the layers, where the official code adds it once more. Its networks are larger, and
-    inside a layer it prunes by weights and activations.
+    last ``fine_tune`` of the training is repeated, as in global-mp. Differs from the official code
+    on purpose: the minimum of a layer follows the target, since a limit of 80 % removed per layer
+    is impossible at 90 % (2/5 is the same at 50 %); and any excess is subtracted from the layers,
+    whereas the official code adds it once more. The official networks are larger, and inside a
+    layer that code prunes by weights and activations.
 
     Args:
-        least: of the target's density, what each layer keeps at least.
-        draws: of z for each layer; s_l is the mean over them.
-        fine_tune: the last share of the training, gone through again after pruning.
+        least: minimum density of each layer, as a share of the target density.
+        draws: number of draws of z for each layer; s_l is the mean over them.
+        fine_tune: the last share of the training, repeated after pruning.
 
     """
     if not fine_tune:

@@ -32,9 +32,9 @@ from fggp.pruning import (
 
 HALF, TWO = Fraction(1, 2), Fraction(2)
 AMOUNTS = {"kept": "rate", "active": "rho", "quota": "kappa"}
-"""The setting that says how much the second criterion decides, by pool."""
+"""The setting that controls how much the second criterion decides, by pool."""
 ENDS = {"kept": (0, 1), "active": (0, 1), "quota": (1,)}
-"""Rates at which the first, and the second, criterion decides alone, by pool (quota: one only)."""
+"""Rates at which the first or the second criterion decides alone, by pool (quota: first only)."""
 EARLIER = {"pool": "kept", "weights": "stepped"}
 """The settings of results that do not name their pool or their weights."""
 
@@ -53,41 +53,46 @@ def fggp(
     floor: Share = ZERO,
     weights: Weights = "forward",
 ) -> Recipe:
-    """Choose candidates by gradient first, prune these by magnitude next, at a fixed rate.
+    """Choose candidates by gradient, then prune among them by magnitude, at a fixed rate.
 
     Formula:
         C = the max(n − K_t, ⌈ρ·n⌉) of the n active weights with the smallest |g|
         m ← the active weights without the n − K_t of C with the smallest |w|; K_t as in gmp
 
-    The default is the rule of the authors' code, ``docs/fidelity.md``: the half of the active
-    weights with the smallest gradients are candidates, and of these the smallest magnitudes are
-    pruned. Other settings are the authors' ablations, or ours. The sparse start is an ERK mask.
+    The default is the rule of the authors' code (see ``docs/fidelity.md``): the half of the active
+    weights with the smallest gradients are candidates, and the candidates with the smallest
+    magnitudes are pruned. Other settings are the authors' ablations or ours. The sparse start is an
+    ERK mask.
 
     Args:
-        rate: r, pool "kept": the share of the kept weights that the second criterion decides; a
-            number or a schedule, as ρ.
-        order: which criterion comes first; magnitude-first takes C by the smallest |w| and prunes
-            by |g|, so that 1 is the gradient alone and 0 gmp.
-        pool: what the candidates are counted by: they are max(n − K, ⌈ρ·n⌉) (active),
-            (n − K) + ⌈r·K⌉ (kept), or min(n, ⌈κ·(n − K)⌉) (quota), for n active weights and K to
-            keep.
-        rho: ρ, pool "active": the share of the active weights that are candidates: a number, or a
-            schedule (`fggp.pruning.annealing.Annealed`), cosine or linear, over the window or the
-            training. Gradient first, 1 is gmp and 0 the gradient alone.
-        kappa: κ, pool "quota": candidates per weight to prune, at least 1; a number or a schedule.
-        scope: over all layers, or in each, K shared out by active counts.
-        grow: whether the gradient may bring weights back while the window lasts: the K − ⌈r·K⌉
-            with the largest |g| are then taken over all places, the others still among the active
-            weights; for the order gradient-first and the pool "kept".
-        gradient_steps: g is the signed mean over this number of last steps; 1 is the last alone.
-        floor: least share of a layer's weights to keep, by magnitude, before the rule takes the
-            rest; against layers that are emptied.
-        weights: which |w| the rule compares: those of the forward pass that the gradient was taken
-            at (forward), as in the authors' code, or those after the optimizer's step (stepped).
+        rate: r, for pool "kept": the share of the kept weights decided by the second criterion; a
+            number or a schedule, like ρ.
+        order: the criterion applied first; magnitude-first chooses C by the smallest |w| and prunes
+            by |g|, so that a rate of 1 is the gradient alone and 0 is gmp.
+        pool: how the number of candidates is set: max(n − K, ⌈ρ·n⌉) (active), (n − K) + ⌈r·K⌉
+            (kept), or min(n, ⌈κ·(n − K)⌉) (quota), for n active weights and K to keep.
+        rho: ρ, for pool "active": the share of the active weights that are candidates; a number, or
+            a cosine or linear schedule over the window or the training
+            (`fggp.pruning.annealing.Annealed`). With gradient-first, 1 is gmp and 0 is the gradient
+            alone.
+        kappa: κ, for pool "quota": candidates per weight to prune, at least 1; a number or a
+            schedule.
+        scope: whether to prune over all layers, or within each layer, with K apportioned by active
+            counts.
+        grow: whether the gradient may reactivate weights during the window: the K − ⌈r·K⌉ weights
+            with the largest |g| are then chosen among all weights, the others still among the
+            active ones; requires order gradient-first and pool "kept".
+        gradient_steps: number of most recent steps over which g, a signed mean, is taken; 1 uses
+            the last step alone.
+        floor: minimum share of each layer's weights to keep, by magnitude, before the rule decides
+            the rest; prevents empty layers.
+        weights: the |w| compared by the rule: those of the forward pass at which the gradient was
+            computed (forward), as in the authors' code, or those after the optimizer step
+            (stepped).
 
     """
     if grow == "gradient" and (order, pool) != ("gradient-first", "kept"):
-        raise ValueError("grow: gradient goes with order gradient-first and pool kept; set these")
+        raise ValueError("grow: gradient requires order gradient-first and pool kept; set these")
     size, amount = _pool(pool, rate, rho, kappa)
     magnitude = magnitude_at(weights)
     criteria: tuple[Score, Score] = (gradient, magnitude)
@@ -113,7 +118,7 @@ def _pool(pool: str, rate: Rate, rho: Rate, kappa: Rate) -> tuple[Pool, RateSche
 def alone(settings: Mapping[str, Any]) -> str | None:
     """Return the criterion that decides alone, ``gradient`` or ``magnitude``; None where both do.
 
-    ``settings`` are those of `fggp` in plain data, as results and studies hold them.
+    ``settings`` are those of `fggp` in plain data, as in results and studies.
     """
     pool, order = settings["pool"], ["gradient", "magnitude"]
     amount = settings[AMOUNTS[pool]]

@@ -15,8 +15,9 @@ def fpgm() -> FilterScore:
     Formula:
         keep ⌊r·c + ½⌋ of the c filters i of each group, those with the largest Σ_j ‖W_i − W_j‖
 
-    Differs from the official code on purpose: that chooses in every epoch of the training, and
-    zeroes rows alone, so that the shift of batch normalization leaks into the next layer.
+    Differs from the official code on purpose: that code chooses filters in every epoch of the
+    training, and zeroes only rows, so that the shift of batch normalization leaks into the next
+    layer.
 
     """
     return geometric_median

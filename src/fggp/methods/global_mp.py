@@ -9,19 +9,19 @@ from fggp.pruning import Floored, Largest, PruneTo, Recipe, everything, magnitud
 
 @register(paper="Han et al. 2015; Renda et al. 2020, arXiv 2003.02389", starts="one")
 def global_mp(floor: Share = Fraction(0), fine_tune: Share = Fraction(1, 2)) -> Recipe:
-    """Prune the trained dense network at once by magnitude over all layers, then train it on.
+    """Prune the trained dense network at once by magnitude over all layers, then fine-tune it.
 
     Formula:
         m = the K largest |w| of the trained dense network, over all layers, at once
 
-    In a study it starts from the dense cell of the same backbone and seed, and goes through the
-    last ``fine_tune`` of the training again, with the learning rates of those epochs (learning
-    rate rewinding); in a loop of your own give the pruner a trained model. ``floor`` is the least
-    share of each layer that is kept, by magnitude.
+    In a study it starts from the dense cell of the same backbone and seed, and repeats the last
+    ``fine_tune`` of the training with the learning rates of those epochs (learning rate rewinding).
+    In your own training loop, give the pruner a trained model. ``floor`` is the minimum share of
+    each layer to keep, by magnitude.
 
     Args:
-        floor: least share of the weights of each layer to keep, by magnitude.
-        fine_tune: share of the training, its last part, that is repeated after pruning.
+        floor: minimum share of the weights of each layer to keep, by magnitude.
+        fine_tune: the last share of the training, repeated after pruning.
 
     """
     if not fine_tune:

@@ -15,19 +15,21 @@ def gmp(scope: Literal["global", "layer"] = "global", weights: Weights = "steppe
         s_t = s + (s₀ − s)·(1 − p)³, p the share of the pruning window
 
     The sparse start is an ERK mask that is pruned further. With scope "layer" every layer keeps
-    its share of the active weights, as in the paper; "global" is what GraNet compares with.
-    The magnitudes are those after the optimizer's step, as in the official code, or those of the
-    forward pass (weights "forward"), as in fggp by default.
+    its share of the active weights, as in the paper; "global" is the variant that GraNet compares
+    with. The magnitudes are those after the optimizer step, as in the official code, or those of
+    the forward pass (weights "forward"), as in fggp by default.
 
-    Differs from the official code of GraNet on purpose: that keeps one or two weights fewer at
-    every update, because of a strict threshold and a count rounded down, and all equal weights at
-    the threshold go; its last update is the one before the end of the window; and it starts dense
-    whatever the initial sparsity. Without ties the weights it keeps are among those kept here.
+    Differs from the official code of GraNet on purpose: that code keeps one or two weights fewer at
+    every update, because of a strict threshold and a count rounded down, and removes all equal
+    weights at the threshold; its last update is the one before the end of the window; and it starts
+    dense whatever the initial sparsity. Without ties, the weights it keeps are a subset of those
+    kept here.
 
     Args:
-        scope: over all layers, or in each by its share of the active weights.
-        weights: which |w| is compared: after the optimizer's step (stepped), or in the forward pass
-            before it (forward).
+        scope: whether to prune over all layers, or in each layer by its share of the active
+            weights.
+        weights: the |w| compared: after the optimizer step (stepped), or in the forward pass before
+            it (forward).
 
     """
     select = Largest(magnitude_at(weights))

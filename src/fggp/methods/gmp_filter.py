@@ -26,23 +26,24 @@ def gmp_filter(
     multiple: Multiple = 1,
     weights: Weights = "stepped",
 ) -> Recipe:
-    """Prune the filters of smallest mean magnitude step by step on a cubic schedule.
+    """Prune the filters with the smallest mean magnitude step by step on a cubic schedule.
 
     Formula:
         remove the same share of each group, the active filters with the smallest mean |w|,
         until at most K_t weights are left
 
-    K_t is that of gmp. The mean is over the active weights of a filter, in a residual stream over
-    those of all its convolutions. A filter goes with its row and with its column in every layer
-    that reads it, so that the network can be shrunk (`fggp.shrink`). One channel of each group
-    stays.
+    K_t is that of gmp. The mean is over the active weights of a filter; in a residual stream, over
+    those of all its convolutions. A filter is removed with its row, and with its column in every
+    layer that reads it, so that the network can be shrunk (`fggp.shrink`). At least one channel of
+    each group stays.
 
     Args:
         scope: "uniform" keeps the same share of each group; "global" compares the filters of all
-            groups. Scales of layers differ, so that this may nearly empty the wide ones.
-        budget: what the sparsity is a share of: weights, or work, the multiplications of an image.
-        multiple: channels of a group are a multiple of this, or all of them.
-        weights: which |w| the rule compares, as in gmp.
+            groups. Since the scales of layers differ, this may nearly empty the wide ones.
+        budget: the quantity that the sparsity refers to: weights, or work, the multiplications of
+            an image.
+        multiple: the number of channels kept in a group is a multiple of this, or all of them.
+        weights: the |w| compared by the rule, as in gmp.
 
     """
     counts = FilterCounts(scope, budget, multiple)

@@ -27,17 +27,18 @@ def granet(
         m ← the K_t largest |w| of the active weights, K_t as in gmp; then in each layer
         drop the ⌈α_t·n_l⌉ smallest |w|, grow as many largest |g|; α_t as in rigl-itop
 
-    The exchange drops by magnitude and grows by gradient; its share falls on a cosine over the
-    whole training, and it goes on after the pruning window. The sparse start is an ERK mask.
+    The exchange drops by magnitude and grows by gradient; its share decreases along a cosine over
+    the whole training, and exchanges continue after the pruning window. The sparse start is an ERK
+    mask.
 
-    Differs from the official code on purpose: the pruning as in gmp; of equal magnitudes no more
-    are dropped than the share; where too few gradients differ from zero, a layer keeps its count,
-    while the official growth then picks weights that are active, and loses some; and the ERK mask
-    has exact counts instead of a draw for each weight. With its count and without ties, masks and
-    weights agree with those of the official code.
+    Differs from the official code on purpose: the pruning differs as described for gmp; among equal
+    magnitudes, no more weights are dropped than the share; where too few gradients differ from
+    zero, a layer keeps its count, whereas the official growth then picks active weights and loses
+    some; and the ERK mask has exact counts instead of a draw for each weight. With the official
+    count and without ties, masks and weights agree with those of the official code.
 
     Args:
-        drop_fraction: share of a layer's active weights that the first exchange drops.
+        drop_fraction: share of a layer's active weights dropped in the first exchange.
         final_drop_fraction: the same share at the end of the training.
 
     """

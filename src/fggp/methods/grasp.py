@@ -17,14 +17,14 @@ def grasp(temperature: Annotated[Ratio, Field(gt=0)] = Fraction(200)) -> Recipe:
     Formula:
         m = the K smallest −w₀·(H·g), g and H of L(outputs / temperature) at w₀
 
-    Gradient g and Hessian H are those of the loss of outputs divided by ``temperature``, added up
-    over the halves of every batch, with batch normalisation in training mode. Differs from the
+    Gradient g and Hessian H are those of the loss of outputs divided by ``temperature``, summed
+    over the halves of every batch, with batch normalization in training mode. Differs from the
     official code on purpose: the classifier is scored with the weights that are trained, not with
-    others drawn for the scoring; halves of unequal size count in proportion to it; and the count
-    is exact, ties going by index.
+    others drawn for the scoring; halves of unequal size count in proportion to their size; and the
+    count is exact, with ties broken by index.
 
     Args:
-        temperature: divisor of the outputs in the loss that is scored.
+        temperature: divisor of the outputs in the scored loss.
 
     """
     return Recipe(initial=Grasp(temperature))

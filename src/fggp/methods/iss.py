@@ -28,15 +28,16 @@ def iss(shrink: Share = Fraction(1, 20), scope: Literal["global", "layer"] = "gl
         after every step: w ← (1 − shrink)·w outside the K_t largest |w|; K_t as in gmp
         when the window ends: m = the K largest |w|, for good
 
-    After each step all but the largest magnitudes, at the cubic schedule's count, lose the share
-    ``shrink`` of their value. The network computes with all weights until the window ends; what is
-    smallest then is pruned for good. The sparse start is an ERK mask: weights off it start at zero.
-    Differs from the official code on purpose: that shrinks the target's share from the first step
-    on, the same in each layer, and knows one start. Its commands have the default of ``shrink``.
+    After each step, all weights except the largest magnitudes lose the share ``shrink`` of their
+    value; the cubic schedule sets the number of these exceptions. The network computes with all
+    weights until the window ends; the smallest are then pruned for good. The sparse start is an ERK
+    mask: weights off it start at zero. Differs from the official code on purpose: that code shrinks
+    the target's share from the first step on, the same in each layer, and has only one start. The
+    default of ``shrink`` is that of its commands.
 
     Args:
         shrink: share of its value that a weight outside the mask loses in a step.
-        scope: over all layers, or in each at the same sparsity.
+        scope: whether to choose over all layers, or in each layer at the same sparsity.
 
     """
     select = Largest(magnitude)

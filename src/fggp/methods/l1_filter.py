@@ -15,8 +15,8 @@ def l1_filter() -> FilterScore:
     Formula:
         keep ⌊r·c + ½⌋ of the c filters of each group, those with the largest Σ|w|
 
-    Differs from the paper on purpose: the share is the same in every group, where the paper sets
-    one for each layer by hand and leaves residual streams whole.
+    Differs from the paper on purpose: the share is the same in every group, whereas the paper sets
+    one for each layer by hand and does not prune residual streams.
 
     """
     return l1

@@ -15,7 +15,8 @@ def l2_filter() -> FilterScore:
     Formula:
         keep ⌊r·c + ½⌋ of the c filters of each group, those with the largest √Σw²
 
-    Differs from the paper on purpose: it prunes once, after training, and filters do not come back.
+    Differs from the paper on purpose: it prunes once, after training, and removed filters do not
+    return.
 
     """
     return l2

@@ -14,12 +14,12 @@ def magnitude_init(floor: Share = Fraction(5, 1000)) -> Recipe:
     Formula:
         m = the ⌈floor·N_l⌉ largest |w₀| of each layer l, and the largest of all others, K in all
 
-    How large a layer's weights are at initialisation is a choice of whoever initialises it, and
-    without a floor whole layers go. Differs from the paper on purpose: ceil(floor·N_l) of the N_l
-    weights of each layer are kept first; with ``floor`` 0 none are.
+    The scale of a layer's initial weights depends on its initialization, and without a floor whole
+    layers are lost. Differs from the paper on purpose: ceil(floor·N_l) of the N_l weights of each
+    layer are kept first; with ``floor`` 0 none are.
 
     Args:
-        floor: least share of the weights of each layer to keep, by magnitude.
+        floor: minimum share of the weights of each layer to keep, by magnitude.
 
     """
     keep = PruneTo(Floored(Largest(magnitude), floor))

@@ -18,8 +18,8 @@ from fggp.foundation.python_files import import_file, in_one_line
 
 GROUP = "fggp.methods"
 VARIABLE = "FGGP_PLUGINS"
-"""The environment variable with the files, absolute, that trainings import before they begin."""
-ABSENT = "no such file of methods (a study's plugins are beside it, in .py)"
+"""The environment variable with the absolute paths of files that trainings import at the start."""
+ABSENT = "no such file of methods (plugins are .py files next to the study)"
 _LOADED: list[Path] = []
 
 
@@ -39,7 +39,7 @@ def load_plugins(files: Iterable[str | Path]) -> None:
 
 
 def load_given_plugins() -> None:
-    """Import what the environment names and what installed packages declare."""
+    """Import the files named in the environment and the entry points of installed packages."""
     for entry in entry_points(group=GROUP):
         try:
             entry.load()

@@ -28,16 +28,16 @@ class Definition:
     """A registered method.
 
     Attributes:
-        name: as written in configurations.
-        paper: where it was published.
+        name: its name in configurations.
+        paper: its publication.
         starts: "both" where a dense and a sparse start are defined, "one" where there is one, and
             "none" where nothing is pruned.
-        ranks: whether it competes, with methods of the same pattern; references do not.
+        ranks: whether it is ranked, among methods of the same pattern; references are not.
         masking: "hard" is zero off the mask after every step; "soft" keeps values off the mask.
-        exact: whether the target is met to the weight; else its realised sparsity is compared.
+        exact: whether the target is met exactly; otherwise its realised sparsity is compared.
         pattern: what it prunes: single weights, whole filters, or all but N of every M weights.
-        make: settings in, `Recipe` out.
-        earlier: what results that lack a setting were trained with, where that is not its default.
+        make: function from settings to a `Recipe`.
+        earlier: values with which results that lack a setting were trained, if not the defaults.
 
     """
 
@@ -53,7 +53,7 @@ class Definition:
 
     @cached_property
     def settings(self) -> type[BaseModel]:
-        """The settings as a typed model, read off the signature of the method's function."""
+        """The settings as a typed model, derived from the signature of the method's function."""
         signature = inspect.signature(self.make, eval_str=True)
         fields: dict[str, Any] = {
             name: (parameter.annotation, parameter.default)
@@ -65,12 +65,12 @@ class Definition:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """The settings by default, in plain data as results hold them."""
+        """The default settings, in plain data as in results."""
         return self.settings().model_dump(mode="json")
 
     @property
     def kind(self) -> str:
-        """When it prunes, as its parts say, or what else it is."""
+        """The time of pruning, derived from its parts, or another kind of method."""
         recipe = self.recipe()
         if self.starts == "none" or recipe.narrow:
             return "reference"
@@ -87,7 +87,7 @@ class Definition:
 
     @cached_property
     def docstring(self) -> Docstring:
-        """The method's docstring in its parts, the formula of its rule among them."""
+        """The parts of the method's docstring, including the formula of its rule."""
         return docstring(self.make)
 
     def recipe(self, **settings: Any) -> Recipe:
@@ -136,7 +136,7 @@ def find(name: str) -> Definition:
 KINDS = ("reference", "before training", "during training", "after training", "filters", "N:M")
 
 
-"""When methods prune, in the order in which they are listed."""
+"""The kinds of methods, in the order in which they are listed."""
 
 
 def ordered() -> list[Definition]:
@@ -159,14 +159,14 @@ def method(
         name: one of `fggp.METHODS`.
         sparsity: share of the prunable weights to remove; 0.95 and "19/20" are the same.
         steps: optimizer steps of the training.
-        initial_sparsity: 0, or what the mask starts from, where the method has both starts.
+        initial_sparsity: 0, or the sparsity of the initial mask, for methods with both starts.
         timing: when masks are updated; by default about 28 times in the first half.
-        settings: of the method, see ``fggp methods``.
+        settings: settings of the method, see ``fggp methods``.
 
     Raises:
         KeyError: for an unknown name.
-        ValueError: for a sparsity or a setting that is not possible.
-        TypeError: for an argument of another type, such as a number of steps that is not whole.
+        ValueError: for an invalid sparsity or setting.
+        TypeError: for an argument of the wrong type, such as a non-integer number of steps.
 
     """
     if not isinstance(name, str):

@@ -15,12 +15,12 @@ def rigl(drop_fraction: Share = Fraction(3, 10), until: Share = Fraction(3, 4)) 
         in each layer: drop the ⌈α_t·n_l⌉ smallest |w| of n_l, grow as many largest |g|
         α_t = α/2·(1 + cos(π·t / until)), t the share of the training, α = drop_fraction
 
-    The share dropped falls to zero on a cosine that ends, as do the updates, after ``until`` of the
-    training. Differs from the official code on purpose: the optimizer step of an update is not
-    skipped, ties go by index instead of by noise, and the number dropped is rounded up.
+    The share dropped follows a cosine to zero; the cosine and the updates end after ``until`` of
+    the training. Differs from the official code on purpose: the optimizer step of an update is not
+    skipped, ties are broken by index instead of by noise, and the number dropped is rounded up.
 
     Args:
-        drop_fraction: share of a layer's active weights that the first exchange drops.
+        drop_fraction: share of a layer's active weights dropped in the first exchange.
         until: share of the training after which exchanges end.
 
     """

@@ -16,7 +16,7 @@ def rigl_itop(
     final_drop_fraction: Share = Fraction(5, 1000),
     every: Annotated[int, Field(strict=True, ge=1)] = 4,
 ) -> Recipe:
-    """Explore as RigL does, with rarer and larger exchanges until the end of training.
+    """Explore as in RigL, with less frequent and larger exchanges until the end of training.
 
     Formula:
         in each layer: drop the ⌈α_t·n_l⌉ smallest |w| of n_l, grow as many largest |g|
@@ -25,14 +25,14 @@ def rigl_itop(
     An exchange is made at every fourth mask update of the study (every 4000 steps in the standard
     protocol), so that a grown weight has time to prove itself.
 
-    Differs from the official code on purpose: of equal magnitudes no more are dropped than the
-    share; a layer keeps its count where too few gradients differ from zero; and the ERK mask has
-    exact counts instead of a draw for each weight. Otherwise an exchange is the same.
+    Differs from the official code on purpose: among equal magnitudes, no more weights are dropped
+    than the share; a layer keeps its count where too few gradients differ from zero; and the ERK
+    mask has exact counts instead of a draw for each weight. Otherwise an exchange is the same.
 
     Args:
-        drop_fraction: share of a layer's active weights that the first exchange drops.
+        drop_fraction: share of a layer's active weights dropped in the first exchange.
         final_drop_fraction: the same share at the end of the training.
-        every: mask updates of the study per exchange.
+        every: number of mask updates of the study per exchange.
 
     """
     fraction = Cosine(drop_fraction, final_drop_fraction)

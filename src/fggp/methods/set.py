@@ -15,16 +15,16 @@ def set(drop_fraction: Share = Fraction(3, 10)) -> Recipe:
         in each layer: drop the ⌈α·n_l⌉ smallest |w| of n_l, grow as many at random
         α = drop_fraction
 
-    The paper drops the smallest positive and the largest negative weights; with as many of each
-    dropped as their shares among the small ones, that is the smallest magnitudes.
+    The paper drops the smallest positive and the largest negative weights. If each sign is dropped
+    in proportion to its share of the small weights, these are the smallest magnitudes.
 
     Differs from the code of Liu et al. 2021 (arXiv 2102.02887) on purpose: as many weights are
-    grown as were dropped, where that draws for each weight, so that its count wanders; the share
-    dropped is constant, as in the paper, where that lets it fall; and the ERK mask has exact
-    counts. Without ties the weights dropped are the same.
+    grown as were dropped, whereas that code draws for each weight, so that its count varies; the
+    share dropped is constant, as in the paper, whereas that code decreases it; and the ERK mask has
+    exact counts. Without ties, the dropped weights are the same.
 
     Args:
-        drop_fraction: share of a layer's active weights that every exchange drops.
+        drop_fraction: share of a layer's active weights dropped in every exchange.
 
     """
     return Recipe(

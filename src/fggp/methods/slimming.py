@@ -18,27 +18,28 @@ def slimming(
     budget: Budget = "weights",
     multiple: Multiple = 1,
 ) -> Recipe:
-    """Draw the scales of batch normalization to zero in the window, then prune by them at once.
+    """Pull the scales of batch normalization to zero in the window, then prune by them at once.
 
     Formula:
         after every step of the window: γ ← sign(γ)·max(|γ| − lr·λ, 0), λ = penalty
         when it ends: keep the filters with the largest |γ| over all groups
 
     The score of a channel of a residual stream is the sum over the batch normalizations that write
-    to it. A filter goes with its row and with its column in every layer that reads it, so that the
-    network can be shrunk (`fggp.shrink`). One channel of each group stays, where the official code
-    may leave none.
+    to it. A filter is removed with its row, and with its column in every layer that reads it, so
+    that the network can be shrunk (`fggp.shrink`). At least one channel of each group stays,
+    whereas the official code may leave none.
 
-    Differs from the official code on purpose: the penalty is a proximal step of its own, and not a
-    part of the gradient, which momentum would make 1/(1 − momentum) times as large. So the default
-    of 10⁻³ is the 10⁻⁴ of the paper at a momentum of 0.9. Scales start at 1, as everywhere, and the
-    training goes on after pruning instead of beginning another one.
+    Differs from the official code on purpose: the penalty is a separate proximal step and not a
+    part of the gradient, where momentum would make it 1/(1 − momentum) times as large. The default
+    of 10⁻³ therefore corresponds to the 10⁻⁴ of the paper at a momentum of 0.9. Scales start at 1,
+    as in all methods, and the training continues after pruning instead of starting again.
 
     Args:
         penalty: λ, the strength of the penalty on the scale factors.
         scope: "global" compares the filters of all groups; "uniform" keeps the same share of each.
-        budget: what the sparsity is a share of: weights, or work, the multiplications of an image.
-        multiple: channels of a group are a multiple of this, or all of them.
+        budget: the quantity that the sparsity refers to: weights, or work, the multiplications of
+            an image.
+        multiple: the number of channels kept in a group is a multiple of this, or all of them.
 
     """
     rule = Slim(penalty, FilterCounts(scope, budget, multiple))

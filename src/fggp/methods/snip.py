@@ -14,13 +14,13 @@ def snip(floor: Share = Fraction(0)) -> Recipe:
     Formula:
         m = the K largest |g·w₀|, g = ∂L/∂w at w₀, the mean over batches
 
-    The gradient is the mean over ``batches``, with batch normalisation in training mode. ``floor``
-    is the least share of each layer, by the same score. Differs from the official code on purpose:
-    biases are not pruned, weight decay is not part of the scored loss, the weights that are scored
-    are those that are trained, and ties go by index.
+    The gradient is the mean over ``batches``, with batch normalization in training mode. ``floor``
+    is the minimum share of each layer to keep, by the same score. Differs from the official code on
+    purpose: biases are not pruned, weight decay is not part of the scored loss, the scored weights
+    are those that are trained, and ties are broken by index.
 
     Args:
-        floor: least share of the weights of each layer to keep, by the same score.
+        floor: minimum share of the weights of each layer to keep, by the same score.
 
     """
     return Recipe(initial=Snip(floor), floor=floor)

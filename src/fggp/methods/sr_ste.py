@@ -23,14 +23,15 @@ def sr_ste(
         m ← the N largest |w| of every M neighbours; w ← w − lr·(∇L(m·w) + λ·(1 − m)·w), λ = pull
 
     Pruned weights are trained with the gradient at the masked network, plus ``pull`` times their
-    value, which draws them to zero. There is one start, from the groups of the initial weights.
-    It does not rank: N:M is another kind of sparsity, and comes near a target without meeting it.
+    value, which pulls them to zero. There is one start, from the groups of the initial weights. It
+    is not ranked: N:M is another kind of sparsity, and approximates a target without meeting it.
 
     Args:
-        group: the largest M. A layer has the largest power of two up to it that divides its input
-            channels, and N = M times the target's density, rounded, at least 1; a layer with an
-            odd number of input channels stays dense. The official code has one N:M for all layers.
-        pull: λ of the paper, whose default is that of its code.
+        group: the largest M. M of a layer is the largest power of two up to this value that divides
+            its number of input channels; N is M times the target density, rounded, at least 1. A
+            layer with an odd number of input channels stays dense. The official code has one N:M
+            for all layers.
+        pull: λ of the paper; the default is that of its code.
 
     """
     rule, soft = Choose(InGroups(magnitude, group)), Soft(pull=pull)

@@ -15,10 +15,10 @@ def taylor_filter() -> FilterScore:
     Formula:
         keep the filters with the largest mean over batches of (γ·∂L/∂γ + β·∂L/∂β)²
 
-    γ and β are the scale and the shift of batch normalization: their sum is ∂L/∂z of a gate z = 1
-    behind it. In a group without batch normalization the gate is behind the convolution. Differs
-    from the official code on purpose: it prunes once, on ten images of each class, and not a
-    hundred filters every thirty batches.
+    γ and β are the scale and the shift of batch normalization: the sum is ∂L/∂z of a gate z = 1
+    after it. In a group without batch normalization the gate is after the convolution. Differs from
+    the official code on purpose: it prunes once, on ten images of each class, instead of a hundred
+    filters every thirty batches.
 
     """
     return taylor

@@ -18,9 +18,9 @@ def build(name: str, *, width: Fraction = Fraction(1), classes: int = 10) -> nn.
     """Return a freshly initialised network, ``(B, 3, H, W) → (B, classes)`` raw logits.
 
     Args:
-        name: one of `registry.names`; raises KeyError for another.
+        name: one of `registry.names`; raises KeyError for any other.
         width: factor on every number of channels.
-        classes: outputs of the classifier.
+        classes: number of outputs of the classifier.
 
     """
     return find(name).make(width, classes)

@@ -1,9 +1,9 @@
-"""Networks from outside the package: of torchvision, of timm, or of a module beside the study.
+"""Networks from outside the package: from torchvision, timm, or a module next to the study.
 
-A study names the source of such a network: ``torchvision`` or ``timm``, of which it takes the
-network of its own name (``torchvision:wide_resnet50_2`` gives the name in full), or
-``module:function``. That module is a file beside the study, or else an installed one. Its function
-gets ``classes``, the number of outputs, and where it takes them ``width``, the factor on the
+A study names the source of such a network: ``torchvision`` or ``timm``, from which it takes the
+network with the name in the study (``torchvision:wide_resnet50_2`` gives the full name), or
+``module:function``. That module is a file next to the study, or else an installed one. Its function
+gets ``classes``, the number of outputs, and, if it accepts them, ``width``, the factor on the
 channels, and ``side``, the pixels along the side of an image, all by keyword. It returns a module
 that takes ``(B, 3, H, W)`` and returns ``(B, classes)`` raw logits.
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 VARIABLE = "FGGP_NETWORKS"
-"""The environment variable with the files of networks, absolute."""
+"""The environment variable with the absolute paths of the files of networks."""
 INSTALL = {"torchvision": "pip install torchvision", "timm": "pip install timm"}
-"""Libraries of networks, and how they are installed."""
+"""Libraries of networks, and the commands that install them."""
 SOURCE = re.compile(r"(?:torchvision|timm)(?::[\w.]+)?|[^\x00:]+:[A-Za-z_]\w*")
 FORMS = 'torchvision, timm, torchvision:NAME, timm:NAME or "module:function"'
 _FILES: dict[str, Path] = {}
@@ -65,23 +65,23 @@ class Source(NamedTuple):
 
 
 def check_source(source: str) -> str:
-    """Return a source as it is; raises ValueError for what is none."""
+    """Return a source unchanged; raises ValueError if it is not valid."""
     if not SOURCE.fullmatch(source):
         raise ValueError(f"{source!r} is not a source of networks; use {FORMS}")
     return source
 
 
 def locate(source: str, folder: Path) -> str:
-    """Return a source with the file of its module as seen from here, where it has one.
+    """Return a source with the path of the file of its module, relative to here, if it has one.
 
     The file is found by its module from then on, here and in the processes that this one starts.
 
     Args:
-        source: as a study has it.
-        folder: of the study.
+        source: source as in a study.
+        folder: folder of the study.
 
     Raises:
-        Failure: where there is neither such a file nor an installed module; one line.
+        Failure: if there is neither such a file nor an installed module; one line.
 
     """
     module, _, function = source.partition(":")
@@ -93,7 +93,7 @@ def locate(source: str, folder: Path) -> str:
         register_files([path])
         return f"{Path(os.path.relpath(path)).as_posix()}:{function}"
     if module.endswith(".py") or not _installed(module):
-        raise Failure(f"{path}: no such file, and {module!r} is no installed module")
+        raise Failure(f"{path}: no such file, and {module!r} is not an installed module")
     return source
 
 
@@ -112,7 +112,7 @@ def register_files(files: Iterable[Path]) -> None:
 
 
 def takes_width(name: str, source: str) -> bool:
-    """Whether a network can be made wider and narrower; raises Failure as `make`."""
+    """Whether a network can be made wider or narrower; raises Failure as `make` does."""
     found = Source.of(name, source)
     return not found.library and "width" in _keywords(_function(found))
 
@@ -123,16 +123,16 @@ def make(
     """Return a network with fresh weights.
 
     Args:
-        name: as the study calls it, in a to z and 0 to 9.
-        source: as in the study or in a cell.
-        width: factor on the channels, where the function takes it.
-        classes: outputs.
-        side: pixels along the side of an image, where the function takes it.
+        name: name in the study, in a to z and 0 to 9.
+        source: source as in the study or in a cell.
+        width: factor on the channels, if the function accepts it.
+        classes: number of outputs.
+        side: pixels along the side of an image, if the function accepts it.
         stem: "small" gives a ResNet of a library the first layers for small images, see
             `use_small_stem`.
 
     Raises:
-        Failure: where it cannot be made; one line that names the network.
+        Failure: if it cannot be made; one line that names the network.
 
     """
     found = Source.of(name, source)
@@ -152,8 +152,8 @@ def make(
 def use_small_stem(model: nn.Module, name: str) -> nn.Module:
     """Give a ResNet a first convolution of 3×3 with stride 1, and no max-pooling, in place.
 
-    That is how ResNets are used on images of 32×32 pixels, of which the layers for ImageNet leave
-    8×8. Raises Failure for a network without ``conv1`` and ``maxpool``.
+    ResNets are used in this form on images of 32×32 pixels, which the layers for ImageNet reduce
+    to 8×8. Raises Failure for a network without ``conv1`` and ``maxpool``.
     """
     from torch import nn
 
@@ -167,7 +167,7 @@ def use_small_stem(model: nn.Module, name: str) -> nn.Module:
 
 
 def origin(name: str, source: str) -> dict[str, str]:
-    """Return what results record: the source, and the digest of its file or its version."""
+    """Return the record for results: the source, and the digest of its file or its version."""
     found = Source.of(name, source)
     if found.library:
         return {"source": str(found), "version": version(found.module)}
@@ -214,12 +214,12 @@ def _of_library(found: Source) -> Callable[[int], nn.Module]:
     ]
     if len(fitting) != 1:
         hint = f"; write {found.module}:{fitting[0]}" if fitting else nearest(found.function, names)
-        raise Failure(f"{found.module} has no one network {found.function!r}{hint}")
+        raise Failure(f"{found.module} has no network {found.function!r}{hint}")
     return lambda classes: create(fitting[0], num_classes=classes, **keyword)
 
 
 def _plain(name: str) -> str:
-    """Return a name as studies have it: ``mobilenetv2`` for ``mobilenet_v2``."""
+    """Return a name as in studies: ``mobilenetv2`` for ``mobilenet_v2``."""
     return re.sub("[^a-z0-9]", "", name.lower())
 
 
@@ -248,12 +248,12 @@ def _import_installed(module: str) -> Any:
     except Exception as error:
         raise Failure(
             f"the module {module!r} of a network cannot be imported ({in_one_line(error)}); put "
-            "its file beside the study, and name the study by its file"
+            "its file next to the study, and name the study by its file"
         ) from error
 
 
 def _import(path: Path) -> Any:
-    """Import a file as a module of its own, once."""
+    """Import a file as a separate module, once."""
     if path not in _IMPORTED:
         digest = _digest(path) if path.is_file() else ""
         name = f"fggp_network_{len(_IMPORTED)}_{path.stem}"

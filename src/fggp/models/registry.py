@@ -1,9 +1,9 @@
-"""The networks, one file each: `backbone` declares one and this module finds it by its name.
+"""The networks, one file each: `backbone` declares a network and this module finds it by its name.
 
-A network's file is called as the network is in configurations, in letters and digits. Names come
-from the listing of this folder, and a file is imported only when its network is built, so names are
-known without PyTorch.
-Beside ``NAME.py`` there may be a ``NAME.yaml`` with the training costs of the network, as
+The file of a network has the name of the network in configurations, in letters and digits. Names
+come from the listing of this folder, and a file is imported only when its network is built, so
+names are known without PyTorch.
+Next to ``NAME.py`` there may be a ``NAME.yaml`` with the training costs of the network, as
 `fggp.study.costs` reads it; a network without one is measured. Other files have an underscore in
 their names.
 """
@@ -40,12 +40,12 @@ class Definition:
     """A registered network.
 
     Attributes:
-        name: as written in configurations.
-        make: width factor and number of classes in, the network with fresh weights out. It takes
-            ``(B, 3, H, W)``, square RGB images of 16 to 64 pixels, and returns ``(B, classes)`` raw
-            logits.
+        name: name in configurations.
+        make: function of width factor and number of classes that returns the network with fresh
+            weights. The network takes ``(B, 3, H, W)``, square RGB images of 16 to 64 pixels, and
+            returns ``(B, classes)`` raw logits.
         whole_planes_after: the child module after which the layout ``by_stage`` has whole planes
-            instead of channels last; None where channels last is faster throughout.
+            instead of channels last; None if channels last is faster throughout.
 
     """
 
@@ -58,7 +58,7 @@ _FOUND: dict[str, Definition] = {}
 
 
 def backbone(*, whole_planes_after: str | None = None) -> Callable[[Make], Make]:
-    """Register the decorated function as the network of its own name; see `Definition`."""
+    """Register the decorated function as the network with its name; see `Definition`."""
 
     def keep(make: Make) -> Make:
         _FOUND[make.__name__] = Definition(make.__name__, make, whole_planes_after)
@@ -88,7 +88,7 @@ def find(name: str) -> Definition:
 
     Raises:
         KeyError: for an unknown name, with the nearest known one.
-        Failure: where the file registers no network of its name.
+        Failure: if the file registers no network of its name.
 
     """
     if name not in names():
@@ -103,7 +103,7 @@ def find(name: str) -> Definition:
 
 
 def costs_path(name: str) -> Path:
-    """Return where the file with the costs of a network lies, if it has one."""
+    """Return the path of the file with the costs of a network, if it has one."""
     return FOLDER / f"{name}.yaml"
 
 

@@ -22,9 +22,9 @@ def residual_network(depth: int, width: Fraction, classes: int) -> nn.Sequential
     bias.
 
     Args:
-        depth: layers with weights.
+        depth: number of layers with weights.
         width: factor on the 16, 32 and 64 channels of the stages.
-        classes: outputs.
+        classes: number of outputs.
 
     """
     inputs, blocks = channels(STAGES[0], width), (depth - 2) // 6

@@ -13,15 +13,15 @@ STAGES = (16, 32, 64)
 
 
 class PreActivationBlock(nn.Module):
-    """Twice batch normalization, ReLU and a 3×3 convolution, and a shortcut around them.
+    """Batch normalisation, ReLU and a 3×3 convolution, all twice, with a shortcut around them.
 
     The shortcut of the first block of a stage is a 1×1 convolution of the input after its batch
-    normalization and ReLU.
+    normalisation and ReLU.
 
     Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
-        stride: of the first convolution and of the shortcut.
+        inputs: number of input channels.
+        outputs: number of output channels.
+        stride: stride of the first convolution and of the shortcut.
         first: whether it is the first block of a stage.
 
     """
@@ -48,10 +48,10 @@ def wide_residual_network(depth: int, factor: int, width: Fraction, classes: int
     Convolutions are initialized by Kaiming's rule with fan-out, the bias of the classifier with 0.
 
     Args:
-        depth: convolutions, those of shortcuts included as in the paper.
-        factor: on the 16, 32 and 64 channels of the stages; the stem has 16.
+        depth: number of convolutions, including those of shortcuts as in the paper.
+        factor: factor on the 16, 32 and 64 channels of the stages; the stem has 16.
         width: another factor, on all channels.
-        classes: outputs.
+        classes: number of outputs.
 
     """
     inputs, blocks = channels(STAGES[0], width), (depth - 4) // 6

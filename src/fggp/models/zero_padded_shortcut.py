@@ -7,12 +7,12 @@ from torch.nn import functional
 
 
 class ZeroPaddedShortcut(nn.Module):
-    """Every ``stride``-th pixel of all channels, with channels of zeros before and behind them.
+    """Every ``stride``-th pixel of all channels, with channels of zeros before and after them.
 
     Args:
-        inputs: channels that come in.
-        outputs: channels that go out, no fewer.
-        stride: between the pixels that are taken, in both directions.
+        inputs: number of input channels.
+        outputs: number of output channels, at least that of the inputs.
+        stride: distance of the pixels that are taken, in both directions.
 
     """
 

@@ -1,6 +1,6 @@
 """The parts of pruning methods, and the pruner that applies a method in any loop.
 
-The parts of a method are imported from here; none of them needs torch to be imported.
+Import the parts of a method from here; importing them does not import torch.
 """
 
 from fggp.pruning.annealing import ONE, ZERO, Annealed, Rate, RateSchedule, rate_schedule

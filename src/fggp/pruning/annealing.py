@@ -19,7 +19,7 @@ ZERO, ONE = Fraction(0), Fraction(1)
 class Annealed(BaseModel):
     """A rate that changes: ``{schedule: cosine, start: 1/2, end: 0.005, over: training}``.
 
-    ``over`` says when ``end`` is reached: with the pruning window, or with the whole training.
+    ``over`` defines when ``end`` is reached: at the end of the pruning window or of the training.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,7 +48,7 @@ Rate = Annotated[Fraction | Annealed, PlainValidator(_read), PlainSerializer(_wr
 
 @dataclass(frozen=True)
 class RateSchedule:
-    """A rate in the course of a training: a schedule of one of the two kinds of progress."""
+    """A rate during a training: a schedule over one of the two kinds of progress."""
 
     schedule: Schedule
     over: Literal["window", "training"] = "training"
@@ -61,9 +61,9 @@ class RateSchedule:
 def rate_schedule(
     name: str, rate: Fraction | Annealed, least: Fraction = ZERO, most: Fraction | None = ONE
 ) -> RateSchedule:
-    """Return a rate as it is written as one that can be asked at an update.
+    """Return a configured rate as one that can be evaluated at an update.
 
-    Raises ValueError, naming the setting, where it leaves the range from ``least`` to ``most``.
+    Raises ValueError, naming the setting, if it leaves the range from ``least`` to ``most``.
     """
     ends = (rate,) if isinstance(rate, Fraction) else (rate.start, rate.end)
     for end in ends:

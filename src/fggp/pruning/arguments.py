@@ -15,10 +15,10 @@ ORDER = "the order is fggp.Pruner(model, optimizer, method)"
 
 
 def check_arguments(model: Any, optimizer: Any, method: Any) -> None:
-    """Raise TypeError, with the fix, if one of the three has another type."""
+    """Raise TypeError, with the fix, if one of the three has the wrong type."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: {_said(model)} is not a network; {ORDER}")
-    # Several, and what has a step() but no parameter groups, are refused with others like them.
+    # Lists, and objects with a step() but no parameter groups, are refused by `Nest`.
     like = isinstance(optimizer, list | tuple) or callable(getattr(optimizer, "step", None))
     if not (like or hasattr(optimizer, "param_groups")) or isinstance(optimizer, nn.Module | type):
         raise TypeError(f"optimizer: {_said(optimizer)} is not an optimizer; {ORDER}")
@@ -31,7 +31,7 @@ def check_arguments(model: Any, optimizer: Any, method: Any) -> None:
 
 
 def check_options(seed: Any, batches: Any, loss: Any) -> None:
-    """Raise TypeError, with the fix, if one of them does not have the type that a pruner needs."""
+    """Raise TypeError, with the fix, if one of them has the wrong type."""
     try:
         index(seed)
     except TypeError:
@@ -42,13 +42,13 @@ def check_options(seed: Any, batches: Any, loss: Any) -> None:
         raise TypeError("batches: give a list of pairs, batches=[(inputs, targets)]")
     if loss is not None and not callable(loss):
         raise TypeError(
-            f"loss: {_said(loss)} is not a function of outputs and targets, as "
-            "torch.nn.functional.cross_entropy is"
+            f"loss: {_said(loss)} is not a function of outputs and targets, such as "
+            "torch.nn.functional.cross_entropy"
         )
 
 
 def check_network(model: Any, name: str) -> None:
-    """Raise TypeError where the first argument of a function called ``name`` is no network."""
+    """Raise TypeError if the first argument of the function ``name`` is not a network."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: {_said(model)} is not a network; the order is {name}")
 
@@ -66,7 +66,7 @@ def _said(value: Any) -> str:
 
 
 class ReadOnlyMasks(dict[str, Tensor]):
-    """Masks by name; a mask can be changed in place, not exchanged for another."""
+    """Masks by name; a mask can be changed in place, but not replaced."""
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(
@@ -78,5 +78,5 @@ class ReadOnlyMasks(dict[str, Tensor]):
     update = pop = popitem = clear = setdefault = _refuse
 
     def __reduce__(self) -> Any:
-        # As what torch.load reads with weights_only=True, and free to be changed.
+        # As a type that torch.load reads with weights_only=True, and that can be changed.
         return OrderedDict, (), None, None, iter(self.items())

@@ -21,9 +21,9 @@ class Buffers:
     """Finds the numbers that optimizers keep for each weight, such as momentum.
 
     These are tensors of a parameter's shape: in ``state`` of the optimizers, in mappings by
-    parameter, and in lists with one for each parameter. A matrix of preconditioning that happens to
-    be square, as those of SOAP and Shampoo for a square layer, is none of them; it is known by the
-    other layers, for which the entry of the same name has another shape than the parameter.
+    parameter, and in lists with one for each parameter. A preconditioner that happens to have this
+    shape, such as that of SOAP or Shampoo for a square layer, is excluded. It is recognised by the
+    other layers, for which the entry of the same name differs in shape from the parameter.
 
     Args:
         nest: the optimizers.
@@ -44,7 +44,7 @@ class Buffers:
     def plain(self) -> list[tuple[int, Tensor]]:
         """Return the buffers of floating-point numbers, with the number of their layer.
 
-        Raises RuntimeError, with the fix, where others hold codes in an unknown way.
+        Raises RuntimeError, with the fix, if others contain codes of an unknown kind.
         """
         layout = self._layout_now()
         if layout != self._layout:
@@ -54,7 +54,7 @@ class Buffers:
 
     @torch.no_grad()
     def zero_coded(self, masks: Sequence[Tensor]) -> None:
-        """Zero the buffers that hold codes, off the mask of their layer; call `plain` before."""
+        """Zero the buffers that contain codes, off the mask of their layer; call `plain` first."""
         for index, (container, key) in self._coded:
             buffer, mask = container[key], masks[index]
             if _decodes(buffer):
@@ -75,7 +75,7 @@ class Buffers:
                 self._coded.append((index, (container, key)))
                 fails = not _decodes(buffer) and _code_of_zero(container, key) is None
             else:
-                fails = False  # whole numbers, as a count of steps
+                fails = False  # whole numbers, such as a count of steps
             if fails:
                 kind = f"codes of {buffer.dtype}" if _is_coded(buffer.dtype) else type(buffer)
                 raise RuntimeError(self._refusal(index, key, str(kind)))
@@ -87,7 +87,7 @@ class Buffers:
         )
 
     def _layout_now(self) -> list[Any]:
-        """Return what is the same as long as buffers are found in the same places."""
+        """Return a value that stays equal as long as buffers are found in the same places."""
         return [
             (id(entry), len(entry))
             for state in self._nest.states
@@ -113,7 +113,7 @@ class Buffers:
                         yield index, place  # type: ignore[misc]
 
     def _tables(self) -> Iterator[list[tuple[Tensor, Any]]]:
-        """Yield the entries of every mapping by parameter, and of lists in their order."""
+        """Yield the entries of every mapping by parameter, and of lists in parameter order."""
         for state in self._nest.states:
             yield [(p, entry) for p, entry in state.items() if isinstance(p, Tensor)]
         for each in self._nest.every:
@@ -129,7 +129,7 @@ class Buffers:
 
 
 def _table(value: Any, trained: Sequence[Tensor]) -> list[tuple[Tensor, Any]]:
-    """Return what an attribute keeps for each parameter; nothing where it keeps other things."""
+    """Return the entry of an attribute for each parameter; none if it contains other things."""
     if isinstance(value, Mapping):
         return [
             (p, entry if isinstance(entry, dict | list) else _Slot(value, p))
@@ -183,12 +183,12 @@ def _shapes(entry: Any) -> Iterator[tuple[object, torch.Size]]:
 
 
 def _decodes(buffer: Tensor) -> bool:
-    """Whether a buffer is of a class that hides codes, as those of torchao do."""
+    """Whether the class of a buffer hides codes, as those of torchao do."""
     return type(buffer).dequantize is not Tensor.dequantize
 
 
 def _zeroes(buffer: Tensor) -> bool:
-    """Whether a buffer of a class of its own can be zeroed as any other."""
+    """Whether a buffer of a tensor subclass can be zeroed like any other."""
     try:
         zeroed(buffer.detach(), torch.ones_like(buffer, dtype=torch.bool))
     except (NotImplementedError, RuntimeError, TypeError):
@@ -197,12 +197,12 @@ def _zeroes(buffer: Tensor) -> bool:
 
 
 def _is_coded(dtype: torch.dtype) -> bool:
-    """Whether numbers of a type may be codes of others: those of eight bits or fewer."""
+    """Whether numbers of a type may be codes of others: types of eight bits or fewer."""
     return dtype is not torch.bool and dtype.itemsize == 1
 
 
 def _code_of_zero(entry: Any, key: Any) -> int | None:
-    """Return the code of zero by the table of codes that bitsandbytes keeps beside a state."""
+    """Return the code of zero from the table of codes that bitsandbytes keeps with a state."""
     table = entry.get(str(key).replace("state", "qmap")) if isinstance(entry, Mapping) else None
     if not isinstance(table, Tensor) or not table.is_floating_point():
         return None

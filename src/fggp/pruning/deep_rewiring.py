@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 AWAKE = 1e-12
-"""Magnitude of a weight that has just woken."""
+"""Magnitude of a weight that has just been activated."""
 
 
 @dataclass(frozen=True)
 class Rewire:
-    """Move the active weights a little, put to sleep those that lost their sign, wake as many.
+    """Move the active weights a little, deactivate those that lost their sign, activate as many.
 
     With the sign s of a weight, its θ = s·w becomes θ + lr·(noise·z − drift) with Gaussian z; it
-    sleeps where that is not above zero. Those that wake are drawn from all that sleep then, the
-    ones just put to sleep included (Bellec et al. 2018, algorithm 1). The learning rate is that of
-    the step before.
+    is deactivated if that is not above zero. The new active weights are drawn from all inactive
+    ones, including those just deactivated (Bellec et al. 2018, algorithm 1). The learning rate is
+    that of the preceding step.
 
     Attributes:
-        drift: toward zero, as of an L1 penalty.
-        noise: standard deviation.
-        scope: whether as many wake in the same layer as went to sleep there, or over all layers.
+        drift: drift toward zero, as of an L1 penalty.
+        noise: standard deviation of the noise.
+        scope: whether as many weights are activated as deactivated in each layer, or in total.
 
     """
 
@@ -65,7 +65,7 @@ class Rewire:
         return [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True)]
 
     def _draw(self, update: Update, mask: Tensor, count: int) -> Tensor:
-        """Return which positions wake to make ``count``; drawn on the CPU, a few for many."""
+        """Return the positions to activate to make ``count``; their ranks are drawn on the CPU."""
         asleep = (~mask).nonzero().squeeze(1)
         missing = count - (len(mask) - len(asleep))
         ranks = update.random.choice(len(asleep), missing, replace=False, shuffle=False)
@@ -79,11 +79,11 @@ def fix_signs(update: Update) -> Update:
 
 
 def signs_of(update: Update) -> Tensor:
-    """Return the (N,) signs, 1 or −1, that weights have as long as a training lasts."""
+    """Return the (N,) signs, 1 or −1, that weights keep during a training."""
     return _signs(update.seed, len(update.weight), update.weight.device)
 
 
-@lru_cache(maxsize=2)  # every step asks for the same
+@lru_cache(maxsize=2)  # every step needs the same signs
 def _signs(seed: int, size: int, device: Any) -> Tensor:
     import torch
 

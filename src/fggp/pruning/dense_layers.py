@@ -1,4 +1,4 @@
-"""Prunable layers that stay dense: they count as kept, and in the base of the sparsity."""
+"""Prunable layers that stay dense: they count as kept and belong to the base of the sparsity."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class DenseLayers:
     Attributes:
         base: the prunable parameters by name, in layer order.
         pruned: those of them that are pruned.
-        left_out: why each other parameter of two or more dimensions is neither, by name.
+        left_out: the reason why each other parameter of two or more dimensions is neither, by name.
 
     Raises:
-        ValueError: for a name that is not a prunable parameter, and where nothing is left to prune.
+        ValueError: for a name that is not a prunable parameter, and if nothing is left to prune.
 
     """
 
@@ -61,14 +61,14 @@ class DenseLayers:
         return self.weights + sum(p.numel() for p in self.pruned.values())
 
     def keep(self, method: Method, update: int) -> int:
-        """Return how many weights of the pruned layers stay after an update.
+        """Return the number of weights of the pruned layers that stay after an update.
 
-        Raises ValueError where the dense layers alone have more than the sparsity leaves.
+        Raises ValueError if the dense layers alone have more weights than the sparsity leaves.
         """
         whole = method.keep(update, self.total)
         if whole < self.weights:
             raise ValueError(
-                f"{method.name}: dense layers hold {self.weights} weights, and sparsity "
+                f"{method.name}: dense layers have {self.weights} weights, and sparsity "
                 f"{float(method.sparsity):.6g} keeps {whole}; leave one of "
                 f"{', '.join(self.masks)} out of the dense layers, or prune less"
             )
@@ -96,7 +96,7 @@ def named_layers(model: nn.Module, names: Sequence[str]) -> list[str]:
             its weight, ``classifier.weight``.
 
     Raises:
-        ValueError: for another name, with the nearest known one.
+        ValueError: for an unknown name, with the nearest known one.
 
     """
     weights = list(prunable(model))

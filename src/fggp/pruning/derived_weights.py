@@ -13,18 +13,18 @@ SUFFIXES = ("_orig", "_raw", "_bar", "_v", "_g")
 
 
 def fix_of_derived(model: nn.Module, name: str) -> str | None:
-    """Return how to make the weight itself a parameter, where one is computed from ``name``.
+    """Return how to make the weight itself a parameter, if one is computed from ``name``.
 
-    None where the parameter is what the layer computes with, or its multiple by a number, as with
+    None if the layer computes with the parameter itself, or with its multiple by a number, as in
     spectral norm: then zeros of one are zeros of the other.
 
     Args:
         model: the network.
-        name: of one of its parameters.
+        name: name of one of its parameters.
 
     """
     path, _, own = name.rpartition(".")
-    modules = dict(model.named_modules(remove_duplicate=False))  # scripted ones know no path
+    modules = dict(model.named_modules(remove_duplicate=False))  # scripted ones know no paths
     parts = path.split(".")
     for above in (".".join(parts[:length]) for length in range(1, len(parts) + 1)):
         if isinstance(modules[above], parametrize.ParametrizationList):
@@ -47,7 +47,7 @@ def _fix_of_parametrization(module: nn.Module, path: str) -> str | None:
 
 
 def _fix_of_hook(module: nn.Module, path: str, weight: str) -> str | None:
-    """Return the fix where something computes the weight before each forward pass, else None."""
+    """Return the fix if the weight is computed before each forward pass, otherwise None."""
     layer = _call(path)
     for hook in module._forward_pre_hooks.values():
         if isinstance(hook, prune.BasePruningMethod) and hook._tensor_name == weight:

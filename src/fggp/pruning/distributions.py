@@ -18,7 +18,7 @@ def uniform(shapes: Sequence[Shape], keep: int) -> list[int]:
 
 
 def n_of_m(shape: Shape, most: int, density: Fraction) -> tuple[int, int]:
-    """Return N and M, so that of every M neighbouring input channels of a layer N stay.
+    """Return N and M, so that N of every M neighbouring input channels of a layer stay.
 
     M is the largest power of two up to ``most`` that divides the input channels, and N its share by
     ``density``, at least 1. A layer with an odd number of input channels has M = 1: it is dense.
@@ -30,14 +30,14 @@ def n_of_m(shape: Shape, most: int, density: Fraction) -> tuple[int, int]:
 def by_scores(
     sizes: Sequence[int], scores: Sequence[float], keep: int, least: Fraction
 ) -> list[int]:
-    """Share kept weights out in proportion to scores of layers, which need not have weights left.
+    """Distribute kept weights in proportion to the scores of layers, some of which may get none.
 
     Args:
-        sizes: weights of each layer.
-        scores: of each, not negative.
-        keep: weights to keep in all.
-        least: of the density of all, what each layer keeps at least; the rest goes by scores. A
-            layer that would get more than it has is kept dense, and the others get more.
+        sizes: number of weights of each layer.
+        scores: score of each layer, not negative.
+        keep: total number of weights to keep.
+        least: least density of each layer, as a share of the overall density; the rest goes by
+            scores. A layer that would get more than it has is kept dense, and the others get more.
 
     Returns:
         Kept weights per layer, summing to ``keep``.
@@ -64,7 +64,7 @@ def erk(shapes: Sequence[Shape], keep: int) -> list[int]:
     """Erdős–Rényi kernel densities (Evci et al. 2020, section 3.1).
 
     A layer's kept weights are proportional to the sum of its dimensions; a layer that would get
-    more than it has is kept dense and the rest is spread again, highest density first.
+    more than it has is kept dense and the rest is redistributed, highest density first.
 
     Returns kept weights per layer, summing to ``keep``.
     """

@@ -24,13 +24,13 @@ SHARES: dict[Memory, tuple[Fraction, Fraction]] = {
 class PruneGrow:
     """Prune each layer below its scheduled count, and grow it back to that from zero.
 
-    K is shared out by active counts. Of a layer's k weights after the update ceil(share·k) are
-    grown, but no more than it has free places, so that a dense layer stays as it is.
+    K is distributed by active counts. Of a layer's k weights after the update ceil(share·k) are
+    grown, but no more than it has free places, so that a dense layer stays unchanged.
 
     Attributes:
-        prune: the score whose largest stay.
-        grow: the score whose largest are grown, among all that did not stay.
-        share: of a layer's count, how much is grown at an update.
+        prune: score; the weights with the largest values stay.
+        grow: score; of all weights that did not stay, those with the largest values are grown.
+        share: the share of a layer's count that is grown at an update.
 
     """
 
@@ -53,10 +53,10 @@ class PruneGrow:
 
 @dataclass(frozen=True)
 class Surplus:
-    """Sparsity below the target, so that the target is what is left before weights are grown.
+    """Sparsity below the target, so that the target is reached before weights are grown.
 
     Attributes:
-        shares: of the weights after an update, how much is grown; see `PruneGrow`.
+        shares: the share of the weights after an update that is grown; see `PruneGrow`.
 
     """
 

@@ -1,7 +1,7 @@
 """The weights and the gradient of a forward pass, copied for a mask update.
 
 An optimizer's step replaces the weights, and some optimizers write into ``.grad`` as well (SGD with
-Nesterov momentum and ``foreach=True``, schedule-free ones, LARS). So both are copied before it.
+Nesterov momentum and ``foreach=True``, schedule-free ones, LARS). Both are copied before it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ PATIENCE = 10
 class ForwardPass:
     """Copies the weights and the gradient of a forward pass before the step that follows it.
 
-    Only what the update after that step reads is copied; `clear` frees the copies. Where a step was
-    made by hand, so that no optimizer called the hook, the gradient is the present ``.grad``.
+    Only tensors that the update after that step reads are copied; `clear` frees the copies. If a
+    step was made by hand, so that no optimizer called the hook, the gradient is the current
+    ``.grad``.
 
-    A layer that a step does not use has no gradient then, as an expert that gets no sample. An
+    A layer that a step does not use has no gradient, such as an expert that gets no sample. An
     update that reads gradients waits until each layer has had one, and reads the last of each.
 
     Args:
@@ -39,8 +40,8 @@ class ForwardPass:
 
     Attributes:
         parameters: the prunable tensors.
-        weight: (N,) the weights, where they were copied.
-        earlier: (N,) finite gradients of the last steps, where updates read a mean.
+        weight: (N,) the weights, if they were copied.
+        earlier: (N,) finite gradients of the last steps, if updates read a mean.
 
     """
 
@@ -52,15 +53,15 @@ class ForwardPass:
         self._waits_for: set[int] = set()
         self._late = 0
         self._gradient: Tensor | None = None
-        self._some: dict[int, Tensor] | None = None  # where only some layers had a gradient
+        self._some: dict[int, Tensor] | None = None  # if only some layers had a gradient
         self._past: dict[int, Tensor] = {}
         self._unused = set(range(len(self.parameters)))
 
     def gradient(self, method: Method, step: int, waiting: int | None) -> Tensor | None:
         """Return the (N,) gradient for an update after ``step``, or its mean over finite ones.
 
-        None where no update is due or ``waiting``, or where a layer has no gradient. One that is
-        not finite is returned as it is.
+        None if no update is due or ``waiting``, or if a layer has no gradient. A gradient that is
+        not finite is returned unchanged.
         """
         self._waits_for = set()
         steps = method.recipe.gradient_steps
@@ -73,10 +74,10 @@ class ForwardPass:
         return torch.stack(self.earlier).mean(0)
 
     def waits(self, due: bool) -> bool:
-        """Whether an update has to wait for the gradient of a layer, after `gradient`.
+        """Whether an update has to wait for the gradient of a layer; call `gradient` first.
 
-        Where an update is ``due`` and the one before has waited as long for layers that no step has
-        used, warns of them, and raises RuntimeError after `PATIENCE` such updates.
+        If an update is ``due`` while the one before still waits for layers that no step has used,
+        a warning names them. RuntimeError is raised after `PATIENCE` such updates.
         """
         unused = sorted(self._waits_for & self._unused)
         self._late += due and bool(unused)
@@ -93,14 +94,14 @@ class ForwardPass:
         return bool(self._waits_for)
 
     def usable(self, gradient: Tensor | None) -> bool:
-        """Whether an update can be made by a gradient; warns where all of it is zero."""
+        """Whether an update can be made with a gradient; warns if all of it is zero."""
         condition = condition_of(gradient)
         if condition == "zero":
             warn("all gradients are zero at a mask update; call pruner.step() before zero_grad()")
         return condition != "not finite"
 
     def _whole(self, read: bool) -> Tensor | None:
-        """Return the gradient of all layers, if need be of the last step that used each."""
+        """Return the gradient of all layers, if necessary of the last step that used each."""
         if self._gradient is None and self._some is None:
             self._take(None, seen=False)
         if self._gradient is None and read and self._some is not None:
@@ -120,7 +121,7 @@ class ForwardPass:
 
     @property
     def recorded(self) -> bool:
-        """Whether a step now is not made, but recorded, as into a CUDA graph."""
+        """Whether a step now is recorded, as into a CUDA graph, and not made."""
         return _capturing(self.parameters[0].device)
 
     def clear(self) -> None:
@@ -129,7 +130,7 @@ class ForwardPass:
 
     @property
     def state(self) -> dict[str, Any]:
-        """The gradients of earlier steps, and which layers have had none."""
+        """The gradients of earlier steps, and the layers that have had none."""
         return {"past": dict(self._past), "unused": sorted(self._unused)}
 
     def load(self, earlier: Sequence[Tensor], state: Mapping[str, Any] | None) -> None:
@@ -144,7 +145,7 @@ class ForwardPass:
     def before(
         self, needed: frozenset[Read], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Arguments | None:
-        """Copy what is needed before a step; returns other arguments where these have a closure."""
+        """Copy the needed tensors before a step; returns new arguments if these have a closure."""
         self.clear()
         if not needed and not self._unused:
             return None
@@ -172,9 +173,9 @@ class ForwardPass:
             self._take(self._nest.grad_scale, seen=True)
 
     def _take(self, scale: Tensor | None, *, seen: bool) -> None:
-        """Copy the present gradients, divided by what a gradient scaler has multiplied them by.
+        """Copy the current gradients, divided by the factor of a gradient scaler.
 
-        After a step that no hook has ``seen``, all may be cleared.
+        After a step that no hook has ``seen``, all may have been cleared.
         """
         self._gradient = self._some = None
         found = {i: p.grad.to_dense() for i, p in enumerate(self.parameters) if p.grad is not None}
@@ -187,7 +188,7 @@ class ForwardPass:
 
 
 def _capturing(device: torch.device) -> bool:
-    """Whether what is launched on a device now is recorded, as into a CUDA graph, and not run."""
+    """Whether work launched on a device now is recorded, as into a CUDA graph, and not run."""
     if device.type in {"cpu", "meta"}:
         return False
     asked = getattr(torch.get_device_module(device), "is_current_stream_capturing", None)
@@ -195,7 +196,7 @@ def _capturing(device: torch.device) -> bool:
 
 
 def condition_of(gradient: Tensor | None) -> Literal["missing", "not finite", "zero", "usable"]:
-    """Return whether an update can be made by a gradient."""
+    """Return the condition of a gradient for an update."""
     if gradient is None:
         return "missing"
     ends = extremes(gradient)

@@ -1,4 +1,4 @@
-"""Weights that stay as they are, with scores that the optimizer trains in their place."""
+"""Frozen weights, with scores that the optimizer trains in their place."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from fggp.pruning.soft_masking import SoftMasking
 
 
 class FrozenWeights(SoftMasking):
-    """Lets the optimizer train a score for each weight; all parameters of the network stay.
+    """Lets the optimizer train a score for each weight; the network's parameters stay unchanged.
 
-    Before every ``optimizer.step()`` the scores go into the parameters, with the gradient of the
-    masked weights times the weights: that of the scores, passed straight through the mask. All
-    other parameters of the optimizer have no gradient then, so that it leaves them alone.
+    Before every ``optimizer.step()`` the scores are written into the parameters, with the gradient
+    of the masked weights times the weights: that of the scores, passed straight through the mask.
+    The gradients of all other parameters are removed, so that the optimizer does not change them.
 
     Args:
         parameters: the prunable tensors.
         nest: the optimizers that train them.
-        soft: says how much smaller the scores of pruned weights begin.
-        masks: the initial ones.
+        soft: settings with the margin by which scores of pruned weights begin smaller.
+        masks: the initial masks.
 
     Attributes:
         values: the scores.
-        weights: what the network computes with, where the masks keep it.
+        weights: the weights that the network computes with, if the masks keep them.
 
     """
 

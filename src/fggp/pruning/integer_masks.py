@@ -1,8 +1,8 @@
 """Masking with integers: every element off the mask becomes zero, whatever its value.
 
-Of a number off the mask nothing is left but the sign: its bits are combined with those of an
-integer by AND. So zeros have the bits that a product with the mask has, +0.0 and -0.0, and ∞ and
-NaN become zero as well, of which a product makes NaN. It is as fast as a product, whereas
+A number off the mask keeps only its sign: its bits are combined with those of an integer by AND.
+Zeros therefore have the same bits as in a product with the mask, +0.0 and -0.0. ∞ and NaN become
+zero as well, whereas a product makes them NaN. It is as fast as a product, whereas
 ``masked_fill_`` and ``where`` take three times as long on a CPU.
 """
 
@@ -31,7 +31,7 @@ def bits_of(mask: Tensor, integer: torch.dtype) -> Tensor:
 
 
 def zeroed(tensor: Tensor, mask: Tensor) -> Tensor:
-    """Return a tensor with zeros of its signs off a mask of its shape."""
+    """Return a tensor with signed zeros off a mask of its shape."""
     integer = INTEGERS.get(tensor.dtype)
     if integer is None:
         return tensor.masked_fill(~mask, 0)
@@ -39,7 +39,7 @@ def zeroed(tensor: Tensor, mask: Tensor) -> Tensor:
 
 
 def zero_off(tensors: Sequence[Tensor], masks: Sequence[Tensor]) -> None:
-    """Zero tensors in place off masks of their shapes; the host waits for nothing."""
+    """Zero tensors in place off masks of their shapes; the host does not wait."""
     for tensor, mask in zip(tensors, masks, strict=True):
         integer = INTEGERS.get(tensor.dtype)
         if integer is None:
@@ -49,19 +49,19 @@ def zero_off(tensors: Sequence[Tensor], masks: Sequence[Tensor]) -> None:
 
 
 class IntegerMasks:
-    """Zeroes tensors off masks, and keeps what that takes until a mask changes.
+    """Zeroes tensors off masks, and keeps integer masks until a mask changes.
 
-    Booleans would be turned into integers each time, which takes longer than the rest. So the
-    integers stay, four bytes per weight for float32. Masks that mark everything have none.
+    Converting booleans to integers each time would take longer than the rest. The integers are
+    therefore kept, four bytes per weight for float32. Masks that mark everything have none.
 
     Args:
-        masks: bool; they may be changed in place at any time.
+        masks: boolean masks, which may be changed in place at any time.
 
     """
 
     def __init__(self, masks: Sequence[Tensor]) -> None:
         self._masks = list(masks)
-        # Recorded steps of a GPU go on reading numbers where they were when they were recorded.
+        # Recorded steps of a GPU keep reading numbers where they were during the recording.
         self._stays = any(mask.device.type != "cpu" for mask in masks)
         self._made_of: list[int] | None = None
         self._counts: list[int] | None = None
@@ -69,7 +69,7 @@ class IntegerMasks:
 
     @torch.no_grad()
     def zero(self, tensors: Iterable[tuple[int, Tensor]]) -> None:
-        """Zero each tensor in place off the mask of that number, which has its shape."""
+        """Zero each tensor in place off the mask with its number, which has its shape."""
         self.follow()
         for number, tensor in tensors:
             integer = INTEGERS.get(tensor.dtype)
@@ -80,7 +80,7 @@ class IntegerMasks:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """The numbers that are kept now."""
+        """The integer masks that are kept now."""
         self.follow()
         return [x for numbers in self._numbers.values() for x in numbers if x is not None]
 
@@ -92,9 +92,9 @@ class IntegerMasks:
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Bring the numbers up to masks that have changed; on a GPU they stay where they are.
+        """Update the integers of masks that have changed; on a GPU they stay where they are.
 
-        There a mask that no longer marks everything gets its number now, and keeps it.
+        There a mask that no longer marks everything gets its integers now, and keeps them.
         """
         tracked = not any(mask.is_inference() for mask in self._masks)
         now = [mask._version for mask in self._masks] if tracked else None

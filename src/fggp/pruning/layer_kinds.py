@@ -18,7 +18,7 @@ LAYERS = (
     nn.RNNBase,
     nn.RNNCellBase,
 )
-"""Modules of torch whose weights are prunable, whatever their shape."""
+"""Modules of torch whose weights are prunable, regardless of their shape."""
 
 NORMALISATIONS = (
     nn.modules.batchnorm._NormBase,
@@ -38,21 +38,21 @@ POSITIONS = frozenset(
     {"pe", "pos", "position", "positional", "positions"} | {"rel", "relative", "rpb", "wpe"}
 )
 GENERIC = frozenset({"data", "param", "parameter", "table", "value", "w", "weight"})
-"""Generic names of parameters, for which the name of the module is read as well."""
+"""Generic names of parameters, for which the name of the module is used as well."""
 
 
 def left_out_as(name: str, shape: tuple[int, ...] | None, module: nn.Module) -> str | None:
-    """Return what a parameter is, where it is not a weight to prune by default; None where it is.
+    """Return the kind of a parameter that is not pruned by default; None for one that is.
 
-    Weights of the layers of torch are prunable, and whatever else is a matrix: at least two
-    dimensions longer than 1, and not the first of length 1 where there are more. Parameters of
-    normalisation, and those whose name or module says that they are scales, tokens or positions,
-    are not.
+    Weights of the layers of torch are prunable, and so is any other matrix: a parameter with at
+    least two dimensions longer than 1, the first of which is not of length 1 if there are more than
+    two. Parameters of normalisation are not, nor are those that their name or module marks as
+    scales, tokens or positions.
 
     Args:
         name: the whole name of the parameter in the model.
-        shape: of the parameter, of two or more dimensions; None where it is not known.
-        module: has the parameter.
+        shape: shape of the parameter, of two or more dimensions; None if it is not known.
+        module: the module that has the parameter.
 
     """
     kind, own = _kind(module), _words(name.rpartition(".")[2])
@@ -71,7 +71,7 @@ def left_out_as(name: str, shape: tuple[int, ...] | None, module: nn.Module) -> 
 
 
 def _kind(module: nn.Module) -> type[nn.Module]:
-    """Return the type of a module, for a scripted or traced one the type in torch that it was."""
+    """Return the type of a module; for a scripted or traced one, its original type in torch."""
     if isinstance(module, torch.jit.ScriptModule):
         known = getattr(nn, str(module.original_name), None)
         if isinstance(known, type) and issubclass(known, nn.Module):
@@ -80,9 +80,9 @@ def _kind(module: nn.Module) -> type[nn.Module]:
 
 
 def _said(name: str, kind: type[nn.Module]) -> frozenset[str]:
-    """Return the words that name a parameter: its own, and those of its module where they say more.
+    """Return the words that name a parameter: its own, and those of its module if it is generic.
 
-    Layers of torch other than embeddings are named after what they follow, as in ``pos_proj``.
+    Layers of torch other than embeddings may be named after their inputs, as in ``pos_proj``.
     """
     parts = [part for part in name.split(".") if not part.isdigit()]
     own = _words(parts[-1]) if parts else frozenset()

@@ -35,15 +35,15 @@ class Update:
         keep: K, the scheduled number of weights to keep.
         window: progress through the pruning window, from 0 to 1.
         training: progress through the whole training, from 0 to 1.
-        random: the stream of this update.
-        shapes: of the layers, in layer order; empty where the rule was given none.
-        lr: learning rate of the step before.
-        seed: of the training, for what stays the same from update to update.
-        reserved: (N,) bool, places that are given away already; None where there are none.
-        weight_before: (N,) weights of the forward pass that the gradient was taken at, before the
-            optimizer's step; None where they were not copied. Read it as `forward_weight`.
-        filters: of the network, for a rule that prunes whole ones; None for all others.
-        round_start: (N,) weights that a round of several trainings starts from, before its mask;
+        random: the random stream of this update.
+        shapes: shapes of the layers, in layer order; empty if the rule was given none.
+        lr: learning rate of the preceding step.
+        seed: seed of the training, for draws that stay the same from update to update.
+        reserved: (N,) bool, places that are already assigned; None if there are none.
+        weight_before: (N,) weights of the forward pass at which the gradient was computed, before
+            the optimizer's step; None if they were not copied. Read it as `forward_weight`.
+        filters: filters of the network, for a rule that prunes whole ones; None for all others.
+        round_start: (N,) weights from which a round of several trainings starts, before its mask;
             None for methods that train once. Read it as `origin`.
 
     """
@@ -74,17 +74,17 @@ class Update:
 
     @property
     def forward_weight(self) -> Tensor:
-        """(N,) weights at which the gradient was taken; ``weight`` where nobody copied them."""
+        """(N,) weights at which the gradient was computed; ``weight`` if they were not copied."""
         return self.weight if self.weight_before is None else self.weight_before
 
     @property
     def open(self) -> Tensor:
-        """(N,) bool, the places that are not given away yet, active or not."""
+        """(N,) bool, the places that are not yet assigned, active or not."""
         return self.mask.new_ones(self.mask.shape) if self.reserved is None else ~self.reserved
 
     @property
     def gradient(self) -> Tensor:
-        """The dense gradient; raises RuntimeError with the fix where it was cleared."""
+        """The dense gradient; raises RuntimeError, with the fix, if it was cleared."""
         if self.dense_gradient is None:
             raise RuntimeError(
                 "a prunable parameter has no .grad at a mask update: "
@@ -94,7 +94,7 @@ class Update:
         return self.dense_gradient
 
     def to(self, mask: Tensor) -> Update:
-        """Return the update with ``mask``; weights that are not in it are zeroed at once."""
+        """Return the update with ``mask``; weights outside it are zeroed at once."""
         from fggp.pruning.integer_masks import zeroed
 
         survived = self.survived & mask
@@ -105,7 +105,7 @@ class Update:
         return list(vector.split_with_sizes(list(self.sizes)))
 
     def layers(self) -> list[Update]:
-        """Return one update per layer, K shared out by active counts with the largest remainder."""
+        """Return one update per layer, with K shared by active counts and largest remainders."""
         active = [int(mask.count_nonzero()) for mask in self.by_layer(self.mask)]
         shares = [Fraction(self.keep * count, max(1, sum(active))) for count in active]
         keeps = largest_remainder(shares, self.keep)
@@ -146,10 +146,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def reads(*names: Read) -> Callable[[Function], Function]:
-    """Declare which of `BOTH` a function reads of an `Update`; undeclared, it may read both.
+    """Declare which of `BOTH` a function reads from an `Update`; by default it may read both.
 
-    A class declares the same by an attribute or a property ``reads``. A dataclass that does not
-    reads what its fields read.
+    A class declares the same by an attribute or a property ``reads``. A dataclass without one
+    reads the tensors that its fields read.
     """
 
     def declare(function: Function) -> Function:
@@ -172,7 +172,7 @@ def read_by(part: object) -> frozenset[Read]:
 
 
 Weights = Literal["forward", "stepped"]
-"""Which weights a score reads: of the forward pass, as the gradient does, or after the step."""
+"""The weights that a score reads: of the forward pass, as the gradient does, or after the step."""
 
 
 @reads()
@@ -183,7 +183,7 @@ def magnitude(update: Update) -> Tensor:
 
 @reads()
 def value(update: Update) -> Tensor:
-    """Score by w itself after the optimizer's step, where that is a score (`Soft.margin`)."""
+    """Score by w itself after the optimizer's step, if it is a score (`Soft.margin`)."""
     return update.weight
 
 
@@ -229,7 +229,7 @@ class Blend:
 
 @reads()
 def random_score(update: Update) -> Tensor:
-    """Score at random, drawn on the CPU so that a seed means the same on every device."""
+    """Score at random, drawn on the CPU so that a seed gives the same scores on every device."""
     drawn = update.random.random(len(update.weight), dtype=np.float32)
     return update.weight.new_tensor(drawn)
 

@@ -22,13 +22,13 @@ from fggp.pruning.soft_masking import SoftMasking
 class Masking:
     """The masks of a model, and how they act on its weights and on its optimizer's buffers.
 
-    Hard masking zeroes both off the masks. Soft masking leaves the buffers alone; the model holds
-    the masked weights, and the full ones are kept beside it.
+    Hard masking zeroes both off the masks. Soft masking leaves the buffers unchanged; the model
+    contains the masked weights, and the full ones are kept separately.
 
     Args:
         parameters: the prunable tensors by name, in layer order.
         nest: the optimizers that train them.
-        soft: how masking is soft; None where it is hard.
+        soft: settings of soft masking; None if masking is hard.
         initial: a flat mask for each parameter.
 
     """
@@ -53,12 +53,12 @@ class Masking:
 
     @property
     def full(self) -> list[Tensor] | None:
-        """The full weights that soft masking trains, or their scores; None under hard masking."""
+        """The full weights that soft masking trains, or their scores; None if masking is hard."""
         return None if self._soft is None else self._soft.values
 
     @property
     def frozen(self) -> list[Tensor] | None:
-        """The weights, where the optimizer trains scores in their place."""
+        """The weights, if the optimizer trains scores in their place."""
         return self._soft.weights if isinstance(self._soft, FrozenWeights) else None
 
     def _begin_soft(self) -> SoftMasking | None:
@@ -71,7 +71,7 @@ class Masking:
 
     @property
     def flat_weights(self) -> Tensor:
-        """(N,) what a rule sees: the weights, and where masking is soft what is trained."""
+        """(N,) the input of a rule: the weights, or with soft masking the trained values."""
         return flat(self._weights)
 
     @property
@@ -79,7 +79,7 @@ class Masking:
         return [*self._parameters] if self._soft is None else self._soft.values
 
     def leak(self, window: Fraction) -> float | None:
-        """Return the share of a pruned weight that the model sees; None where masking is hard."""
+        """Return the share of a pruned weight that the model sees; None if masking is hard."""
         return None if self._soft is None else float(self._soft.soft.leak(window))
 
     def apply(self, leak: float | None) -> None:
@@ -97,7 +97,7 @@ class Masking:
 
     @torch.no_grad()
     def write(self, after: Update) -> None:
-        """Take over the masks of a rule, its weights, and what it leaves of the buffers."""
+        """Take over the masks and weights of a rule, and zero buffers that did not survive."""
         self.masks.write(after.mask)
         parts = after.weight.split_with_sizes(list(after.sizes))
         for weight, new in zip(self._weights, parts, strict=True):
@@ -106,7 +106,7 @@ class Masking:
             self.masks.zero_buffers(self._buffers, after.survived)
 
     def harden(self) -> None:
-        """Give soft masking up: zero off the masks from now on."""
+        """Replace soft masking by hard masking from now on."""
         if self._soft is not None:
             self._soft.show(list(self.masks.by_name.values()), 0.0)
             self._soft.close()
@@ -114,7 +114,7 @@ class Masking:
             self.apply(None)
 
     def load(self, full: list[Tensor] | None, frozen: list[Tensor] | None = None) -> None:
-        """Take over `full` and `frozen` of a saved state; None where its masking is hard."""
+        """Take over `full` and `frozen` of a saved state; None if its masking is hard."""
         if self._soft is not None:
             self._soft.close()
             self._soft = None

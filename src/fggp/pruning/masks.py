@@ -18,7 +18,7 @@ class Masks:
 
     Args:
         parameters: the prunable tensors by name, in layer order.
-        initial: a flat mask for each.
+        initial: a flat mask for each tensor.
 
     Attributes:
         by_name: the masks, each with the shape, device and memory layout of its parameter.
@@ -41,7 +41,7 @@ class Masks:
 
     @property
     def integers(self) -> list[Tensor]:
-        """The masks as numbers, as many as have been needed so far."""
+        """The masks as integers, of the types that have been needed so far."""
         return self._integers.tensors
 
     def layers(self) -> list[Layer]:
@@ -78,7 +78,7 @@ class Masks:
         buffers.zero_coded(shaped)
 
     def check(self, saved: Mapping[str, Tensor]) -> None:
-        """Raise ValueError where saved masks are not of these layers."""
+        """Raise ValueError if saved masks do not belong to these layers."""
         for name in saved.keys() - self.by_name.keys():
             raise ValueError(f"the state has a layer {name}, which is not pruned here")
         for name, mask in self.by_name.items():
@@ -88,6 +88,6 @@ class Masks:
                 raise ValueError(f"layer {name} of shape {tuple(mask.shape)} found {found}")
 
     def load(self, saved: Mapping[str, Tensor]) -> None:
-        """Take over saved masks that `check` has passed."""
+        """Take over saved masks that have passed `check`."""
         for name, mask in self.by_name.items():
             mask.copy_(saved[name])

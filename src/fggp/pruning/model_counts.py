@@ -18,12 +18,12 @@ class Found:
     """The differences between a model and the parameters that its pruner knows.
 
     Attributes:
-        weights: what the model holds now, by the name that the pruner knows it by.
+        weights: current weights of the model, by the name that the pruner knows.
         missing: names of layers that the model no longer has.
         replaced: names under which the model has another parameter now.
         late: parameters that are prunable now and were not when the pruner was made.
         derived: fixes, by name, for weights that are computed from the pruned parameter now.
-        alive: names of layers with weights that are pruned and not zero.
+        alive: names of layers with pruned weights that are not zero.
 
     """
 
@@ -35,7 +35,7 @@ class Found:
     alive: list[str] = field(default_factory=list)
 
     def complaints(self) -> Iterator[str]:
-        """Yield each way in which they differ, with the fix."""
+        """Yield each difference, with the fix."""
         again = "make the pruner again on the model as it is now"
         if self.replaced:
             yield (
@@ -61,23 +61,26 @@ class Found:
 
 
 def structure(model: nn.Module) -> list[tuple[str, int, bool, type]]:
-    """Return what `compared` goes by, eight times as fast; while equal, it finds nothing new."""
+    """Return the structure that `compared` depends on, eight times as fast.
+
+    While it stays equal, `compared` finds nothing new.
+    """
     return [(name, id(p), p.requires_grad, type(p)) for name, p in model.named_parameters()]
 
 
 def compared(model: nn.Module, own: Mapping[str, Tensor], *, by_default: bool) -> Found:
-    """Compare the parameters of a model with those that a pruner knows; reads no numbers.
+    """Compare the parameters of a model with those that a pruner knows; reads no values.
 
     Args:
         model: the network.
         own: the prunable parameters when the pruner was made.
-        by_default: whether these were all that are prunable by default.
+        by_default: whether these were all parameters that are prunable by default.
 
     """
     found, every = Found(), dict(model.named_parameters(remove_duplicate=False))
     names = {id(p): name for name, p in model.named_parameters()}
     for name, parameter in own.items():
-        if id(parameter) in names:  # under another name too, it is what is pruned
+        if id(parameter) in names:  # still the pruned one, even under another name
             found.weights[name] = parameter
             now = names[id(parameter)]
             if now != name and (fix := fix_of_derived(model, now)):
@@ -98,17 +101,17 @@ def compared(model: nn.Module, own: Mapping[str, Tensor], *, by_default: bool) -
 def counted(
     found: Found, planned: Iterable[Layer], masks: Mapping[str, Tensor], *, leaking: bool
 ) -> list[Layer]:
-    """Count the layers in the model, and note in ``found`` which have pruned weights alive.
+    """Count the layers in the model, and note in ``found`` those with nonzero pruned weights.
 
-    A layer whose pruned weights are all zero keeps what its mask keeps, a weight that happens to be
-    zero included. Any other layer keeps its weights that are not zero. Where pruned weights are
-    meant to leak through, the mask counts. Layers that are missing are left out, and those that
-    came late are at the end. The host waits once for each device.
+    A layer whose pruned weights are all zero is counted by its mask, including a weight that
+    happens to be zero. Any other layer is counted by its nonzero weights. If pruned weights are
+    meant to leak through, the mask counts. Missing layers are left out, and late ones are at the
+    end. The host waits once for each device.
 
     Args:
-        found: the present weights.
-        planned: the layers by their masks.
-        masks: by name.
+        found: the current weights.
+        planned: the layers as counted by their masks.
+        masks: masks by name.
         leaking: whether the model is meant to see a share of the pruned weights.
 
     """
@@ -128,7 +131,7 @@ def counted(
 
 
 def _counts(weights: Sequence[tuple[Tensor, Tensor | None]]) -> list[tuple[int, int]]:
-    """Return for each weight with its mask how many are not zero off the mask, and in all."""
+    """Return for each weight the number of nonzero elements off its mask, and in all."""
     waiting: dict[torch.device, list[Tensor]] = {}
     for weight, mask in weights:
         nonzero = weight.detach() != 0

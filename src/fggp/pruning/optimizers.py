@@ -12,19 +12,19 @@ UNLIKE_OPTIMIZERS = (type, nn.Module, Tensor)
 
 
 class Nest:
-    """An optimizer with all optimizers that it holds, however deep and under whatever names.
+    """An optimizer with all optimizers inside it, at any depth and under any name.
 
     Lookahead, SAM, ZeroRedundancyOptimizer, the wrappers of accelerate and of Lightning and many
-    others hold the optimizer that does the work in an attribute.
+    others keep the optimizer that does the work in an attribute.
 
     Args:
         optimizer: the one that the training loop steps.
 
     Attributes:
-        every: all of them, each after the one that holds it.
+        every: all of them, each after the one that contains it.
 
     Raises:
-        ValueError: for something that is no optimizer.
+        ValueError: if the argument is not an optimizer.
 
     """
 
@@ -33,7 +33,7 @@ class Nest:
             raise ValueError(
                 f"optimizer: a {type(optimizer).__name__} is not an optimizer, which has "
                 "param_groups and step(); for several optimizers make one pruner for each, with "
-                "params= of what it trains"
+                "params= for the parameters that it trains"
             )
         self.every: list[Any] = []
         self._held: dict[int, list[Any]] = {}
@@ -58,17 +58,17 @@ class Nest:
 
     @property
     def wrappers(self) -> list[Any]:
-        """The optimizers that hold another."""
+        """The optimizers that contain another."""
         return [each for each in self.every if self._held[id(each)]]
 
     @property
     def workers(self) -> list[Any]:
-        """The optimizers that hold no other."""
+        """The optimizers that contain no other."""
         return [each for each in self.every if not self._held[id(each)]]
 
     @property
     def inmost(self) -> torch.optim.Optimizer:
-        """The first optimizer that holds no other, with the buffers and the learning rate."""
+        """The first optimizer that contains no other, with the buffers and the learning rate."""
         inmost: torch.optim.Optimizer = self.workers[0]
         return inmost
 
@@ -86,12 +86,12 @@ class Nest:
 
     @property
     def skips(self) -> bool:
-        """Whether a gradient scaler has told a fused optimizer to skip this step."""
+        """Whether a gradient scaler makes a fused optimizer skip this step."""
         return any(bool(getattr(each, "found_inf", False)) for each in self.every)
 
     @property
     def exchanges_weights(self) -> bool:
-        """Whether ``train()`` and ``eval()`` put other weights into the model: schedule-free."""
+        """Whether ``train()`` and ``eval()`` exchange the weights, as schedule-free ones do."""
         return any(
             callable(getattr(worker, "train", None)) and callable(getattr(worker, "eval", None))
             for worker in _without_delegates(self.every)
@@ -99,12 +99,12 @@ class Nest:
 
     @property
     def lr(self) -> float:
-        """The learning rate of the first parameter group; NaN where it has none."""
+        """The learning rate of the first parameter group; NaN if it has none."""
         rate = self.inmost.param_groups[0].get("lr")
         return float("nan") if rate is None else float(rate)
 
     def check(self, parameters: Mapping[str, nn.Parameter], *, soft: bool) -> None:
-        """Raise ValueError, with the fix, where the parameters cannot be pruned under these."""
+        """Raise ValueError, with the fix, if the parameters cannot be pruned with these."""
         self._check_trained(parameters)
         self._check_no_copies()
         for each in self.every:
@@ -134,7 +134,7 @@ class Nest:
         raise ValueError(f"the optimizer does not train {untrained[0]}; exclude it with params=")
 
     def _check_no_copies(self) -> None:
-        """Raise where a worker trains copies that the wrapper then writes into the model."""
+        """Raise ValueError if a worker trains copies that the wrapper then writes to the model."""
         outer = _trained_by([self.outermost])
         for worker in self.workers:
             if outer and _trained_by([worker]) - outer:
@@ -146,7 +146,7 @@ class Nest:
 
 
 def _without_delegates(optimizers: Iterable[Any]) -> list[Any]:
-    """Return optimizers less those of accelerate, whose train() asks the one inside."""
+    """Return optimizers except those of accelerate, whose train() calls the one inside."""
     return [each for each in optimizers if type(each).__name__ != "AcceleratedOptimizer"]
 
 

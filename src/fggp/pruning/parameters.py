@@ -46,13 +46,13 @@ def like(vector: Tensor, parameter: Tensor) -> Tensor:
 
 
 def extremes(vector: Tensor) -> tuple[float, float]:
-    """Return the smallest and the largest number of a vector; NaN where it holds one."""
+    """Return the smallest and the largest number of a vector; NaN if it contains one."""
     least, most = torch.stack(vector.aminmax()).tolist()
     return least, most
 
 
 def check_floor(method: Method, sizes: list[int], keep: int) -> None:
-    """Raise ValueError where the floors of all layers keep more weights than the target K."""
+    """Raise ValueError if the floors of all layers keep more weights than the target K."""
     floors = sum(ceil(method.recipe.floor * size) for size in sizes)
     if floors > keep:
         raise ValueError(

@@ -22,10 +22,10 @@ def metrics(
     """Return counts of layers and progress as numbers by name.
 
     Args:
-        layers: with their counts.
-        target: sparsity.
-        step: the present one and the last.
-        update: the last that was made and the last that is planned.
+        layers: layers with their counts.
+        target: target sparsity.
+        step: the current step and the last one.
+        update: the number of the last update made and of the last one planned.
         leak: the share of a pruned weight that the model sees.
         per_layer: whether to add the sparsity of each layer.
 
@@ -50,7 +50,7 @@ def metrics(
 def listed(
     name: str, layers: Sequence[Layer], target: float, progress: str, left_out: Mapping[str, str]
 ) -> str:
-    """Return a row for each layer, what is left out by reason, and the sparsity in all."""
+    """Return a row for each layer, the left-out parameters by reason, and the overall sparsity."""
     rows = [f"{x.name:<40} {x.kept:>12,} / {x.total:>12,}" for x in layers]
     by_reason: dict[str, list[str]] = {}
     for parameter, reason in left_out.items():
@@ -62,12 +62,12 @@ def listed(
 
 
 def below_target(method: Method, last: int, total: int, leak: float | None) -> bool:
-    """Whether updates are missing that would remove more weights, or more of each.
+    """Whether missing updates would remove more weights, or more of each weight.
 
     Args:
-        method: what is planned.
+        method: the planned method.
         last: the number of the last update that was made.
-        total: number of prunable weights.
+        total: the number of prunable weights.
         leak: the share of a pruned weight that the model sees now.
 
     """
@@ -76,11 +76,11 @@ def below_target(method: Method, last: int, total: int, leak: float | None) -> b
 
 
 class Handle(RemovableHandle):
-    """A handle of a hook that calls a function when the hook is removed.
+    """A hook handle that calls a function when the hook is removed.
 
     Args:
-        handle: of the hook.
-        removed: called once, before the hook goes.
+        handle: handle of the hook.
+        removed: function that is called once, before the hook is removed.
 
     """
 

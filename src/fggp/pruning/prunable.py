@@ -1,4 +1,4 @@
-"""The prunable parameters of a model: by default, by name, and the refused ones."""
+"""The prunable parameters of a model: those by default, those by name, and the refused ones."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Choice:
     """The parameters of a model to prune, and those of two or more dimensions that are not.
 
     Attributes:
-        parameters: to prune, by name, in layer order.
-        left_out: why each of the others is left out, by name.
+        parameters: the parameters to prune, by name, in layer order.
+        left_out: the reason why each of the others is left out, by name.
 
     """
 
@@ -47,20 +47,20 @@ def choose(model: nn.Module, names: Iterable[str] | None = None, *, frozen: bool
     """Return the parameters to prune: those named, or the weights of all layers.
 
     By default these are weights of convolutions, linear, recurrent and attention layers and of
-    embeddings, and parameters of other modules that look like a matrix; `left_out_as` has the rule.
+    embeddings, and parameters of other modules that look like a matrix; see `left_out_as`.
 
-    Names are those of the network itself where it is inside `torch.compile` or data parallel.
+    Names are those of the network inside `torch.compile` or data parallel.
 
     Args:
         model: the network.
-        names: of the parameters to prune, of any number of dimensions.
-        frozen: whether frozen parameters can be pruned; else they are left out, or refused where
+        names: names of the parameters to prune, which may have any number of dimensions.
+        frozen: whether frozen parameters can be pruned; otherwise they are left out, or refused if
             they are named.
 
     Raises:
-        ValueError: for a name that is not a parameter, for what cannot be pruned rightly, and where
-            nothing is left to prune.
-        TypeError: where names are something else.
+        ValueError: for a name that is not a parameter, for a parameter that cannot be pruned
+            correctly, and if nothing is left to prune.
+        TypeError: for names of the wrong type.
 
     """
     model = unwrapped(model)
@@ -82,7 +82,7 @@ def choose(model: nn.Module, names: Iterable[str] | None = None, *, frozen: bool
 
 
 def check_in_place(parameters: Mapping[str, nn.Parameter], masks: Mapping[str, Tensor]) -> None:
-    """Raise RuntimeError where the model has moved to another device since masks were made."""
+    """Raise RuntimeError if the model has moved to another device since the masks were made."""
     name, mask = next(iter(masks.items()))
     now = parameters[name].device
     if now != mask.device:
@@ -100,10 +100,10 @@ def check_present(parameters: dict[str, nn.Parameter]) -> None:
 
 
 def _reasons(model: nn.Module, *, frozen: bool) -> dict[str, str | None]:
-    """Return why a parameter is left out by default, None where it is not.
+    """Return the reason why each parameter is left out by default, None if it is not.
 
-    Of parameters with two or more dimensions, and lazy ones. Tied ones have one name, the first,
-    and are prunable where they are in one of their places.
+    Parameters with two or more dimensions and lazy ones are included. Tied ones have one name, the
+    first, and are prunable if they are prunable in one of their places.
     """
     names = {id(p): name for name, p in model.named_parameters()}
     found: dict[str, str | None] = {}
@@ -130,7 +130,7 @@ def _reason(name: str, p: nn.Parameter, module: nn.Module, *, frozen: bool) -> s
 
 
 def _check_unquantised(model: nn.Module) -> None:
-    """Raise ValueError for a layer of torch whose weight is packed and no parameter any more."""
+    """Raise ValueError for a layer of torch whose weight is packed and no longer a parameter."""
     for name, module in model.named_modules():
         if ".quantized" in type(module).__module__ and hasattr(module, "_packed_params"):
             raise ValueError(
@@ -145,9 +145,9 @@ def _cut(parameter: nn.Parameter) -> bool:
 
 
 def name_list(argument: str, names: Iterable[str]) -> list[str]:
-    """Return the names that an argument gives, as a list.
+    """Return the names in an argument as a list.
 
-    Raises ValueError for a single name, and TypeError for what holds none.
+    Raises ValueError for a single name, and TypeError for an argument that is not iterable.
     """
     if isinstance(names, str):
         raise ValueError(f"{argument}: {names!r} is one name; give a list of names")
@@ -157,7 +157,7 @@ def name_list(argument: str, names: Iterable[str]) -> list[str]:
 
 
 def _named(model: nn.Module, names: Iterable[str]) -> set[str]:
-    """Return the names, that of a tied parameter replaced by its first one."""
+    """Return the names, with the name of a tied parameter replaced by its first one."""
     first = {id(parameter): name for name, parameter in model.named_parameters()}
     every = dict(model.named_parameters(remove_duplicate=False))
     wanted = set()
@@ -183,7 +183,7 @@ def _check_thawed(parameters: dict[str, nn.Parameter], names: set[str], *, froze
 
 
 def _refusal(model: nn.Module, name: str, p: nn.Parameter) -> str | None:
-    """Return why a parameter cannot be pruned rightly, with the fix; None where it can."""
+    """Return why a parameter cannot be pruned correctly, with the fix; None if it can."""
     if is_lazy(p):
         return "has no shape yet, as its layer is lazy; run a batch through the model first"
     reasons = {
@@ -194,7 +194,7 @@ def _refusal(model: nn.Module, name: str, p: nn.Parameter) -> str | None:
         f"is stored as {p.layout}; make it dense with to_dense()": p.layout != torch.strided,
         "is complex, and only real weights are pruned; store its two parts as real "
         "weights": p.is_complex(),
-        f"holds numbers of {p.dtype}, as a quantised weight; prune before you quantise": p.dtype
+        f"has dtype {p.dtype}, as a quantised weight; prune before you quantise": p.dtype
         not in DTYPES,
         "is empty": not p.numel(),
     }
@@ -210,7 +210,7 @@ def _way_out(left_out: dict[str, str]) -> str:
 
 
 def late_weights(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return what would be pruned by default now, whether it can be or not."""
+    """Return the parameters that would be pruned by default now, even those that cannot be."""
     reasons = _reasons(model, frozen=False)
     return {
         name: p
@@ -222,7 +222,7 @@ def late_weights(model: nn.Module) -> dict[str, nn.Parameter]:
 def warn_of_left_out(
     chosen: Mapping[str, nn.Parameter], model: nn.Module, left_out: Mapping[str, str]
 ) -> None:
-    """Warn where more weights are left out by default than are prunable."""
+    """Warn if more weights are left out by default than are prunable."""
     out = [name for name, reason in left_out.items() if reason != NOT_NAMED]
     parameters = dict(model.named_parameters())
     count = sum(parameters[name].numel() for name in out)

@@ -34,42 +34,43 @@ from fggp.pruning.warning import warn
 class Pruner:
     """Prunes a model while any loop trains it.
 
-    Call `step` after ``optimizer.step()`` and before ``optimizer.zero_grad()``. Weights and the
-    optimizer's buffers are zeroed in place off the mask after every step; the model stays an
-    ordinary module with unchanged state_dict keys and dense gradients. Where masking is soft, the
-    model holds the masked weights and the pruner the full ones.
+    Call `step` after ``optimizer.step()`` and before ``optimizer.zero_grad()``. After every step,
+    the weights off the mask and their entries in the optimizer's buffers are zeroed in place. The
+    model stays an ordinary module with unchanged state_dict keys and dense gradients. With soft
+    masking, the model contains the masked weights, and the pruner keeps the full ones.
 
-    A warning, once, names what the masks claim and the model does not hold, and where a training
-    ends, is saved at its end, or is detached before its last update, below the target sparsity. A
-    checkpoint in the middle of a training is no end.
+    A warning, issued once, reports a difference between the masks and the model. Another reports a
+    training that ends, is saved at its end, or is detached before its last update, below the target
+    sparsity. A checkpoint in the middle of a training does not count as its end.
 
     Args:
-        model: the network. Prunable are weights of convolutions, linear, recurrent and attention
-            layers and embeddings, and other parameters that are matrices, not those of
-            normalisation, scales, tokens and positions; frozen ones are left out. `left_out` lists
-            the other parameters. With DistributedDataParallel, gradients are averaged before the
-            pruner sees them, so that equal seeds give equal masks on all ranks.
+        model: the network. Weights of convolutions, linear, recurrent and attention layers and
+            embeddings are prunable, and so are other parameters that are matrices. Parameters of
+            normalisation, scales, tokens and positions are not. Frozen parameters are left out.
+            `left_out` lists the other parameters. With DistributedDataParallel, gradients are
+            averaged before the pruner sees them, so that equal seeds give equal masks on all ranks.
         optimizer: the optimizer that trains it.
-        method: what to prune and when.
-        seed: of the initial mask and of random growth; the same on all ranks.
+        method: the method, which defines what to prune and when.
+        seed: seed of the initial mask and of random growth; the same on all ranks.
         batches: pairs of inputs and targets, for methods that score weights before training; the
             same on all ranks.
-        loss: of outputs and targets, for the same methods.
-        params: names of the parameters to prune, where not all prunable ones are meant.
+        loss: function of outputs and targets, for the same methods.
+        params: names of the parameters to prune; None for all prunable ones.
         dense: names of prunable parameters that are never pruned. Their weights count as kept and
-            stay in the base of the sparsity, so that it means as many weights as without them.
-        state: what `state_dict` returned, where model and optimizer are restored already, as by a
-            framework that continues a training; no weight is masked then.
-        extend: whether ``state`` is of a training of fewer steps that goes on. Updates are made
-            when they were planned there; after the last the masks stay as they are. ``method`` is
-            the same with the steps of the longer training.
+            stay in the base of the sparsity, so that a sparsity keeps as many weights as without
+            them.
+        state: the result of `state_dict`, if model and optimizer have already been restored, for
+            example by a framework that continues a training; no weight is masked then.
+        extend: whether ``state`` is of a shorter training that is continued. Updates are made at
+            the steps planned there; after the last one the masks stay unchanged. ``method`` is the
+            same method with the steps of the longer training.
 
     Raises:
-        ValueError: for a name that is not a parameter, a weight that cannot be pruned rightly (of a
-            lazy or parametrized layer, under `torch.nn.utils.prune`, complex, quantised or cut into
-            pieces), a parameter the optimizer does not have, or a method that needs ``batches`` or
-            ``loss`` and gets none, or a state of another.
-        TypeError: for an argument of another type.
+        ValueError: for a name that is not a parameter, a weight that cannot be pruned correctly (of
+            a lazy or parametrized layer, under `torch.nn.utils.prune`, complex, quantised or cut
+            into pieces), a parameter that the optimizer does not train, a method that needs
+            ``batches`` or ``loss`` and gets none, or a state of another method.
+        TypeError: for an argument of the wrong type.
 
     """
 
@@ -141,23 +142,23 @@ class Pruner:
 
     @property
     def sparsity(self) -> float:
-        """The share of the prunable weights that the model holds as pruned now; see `layers`."""
+        """The share of the prunable weights that are pruned in the model now; see `layers`."""
         layers = self.layers()
         return 1 - sum(layer.kept for layer in layers) / max(1, sum(x.total for x in layers))
 
     @property
     def leak(self) -> float | None:
-        """The share of a pruned weight that the model sees; None where masking is hard."""
+        """The share of a pruned weight that the model sees; None if masking is hard."""
         return self._masking.leak(self.method.window(self._last))
 
     @property
     def integer_masks(self) -> list[Tensor]:
-        """The masks as whole numbers, which select weights and buffers; made when needed."""
+        """The masks as integers, which select weights and buffers; created when needed."""
         return self._masking.masks.integers
 
     @property
     def settled(self) -> bool:
-        """Whether the masks stay as they are, as no update is to come."""
+        """Whether the masks are final, as no update is left."""
         return self._waiting is None and self.steps >= self.method.last_update
 
     @property
@@ -168,18 +169,18 @@ class Pruner:
     def layers(self, of: Literal["model", "masks"] = "model") -> list[Layer]:
         """Return the prunable tensors in layer order, with their counts.
 
-        Counts of the model are of the tensors that it holds now: where all pruned weights of a
-        layer are zero, it keeps what its mask keeps, a kept weight that happens to be zero
-        included; else it keeps all weights that are not zero. Where masking is soft and pruned
-        weights leak through (`leak`), the model holds a share of them, and the mask counts. Layers
-        that became prunable after the pruner was made are included. One pass over the weights, and
-        on a GPU the host waits.
+        Counts of the model are of its current tensors. If all pruned weights of a layer are zero,
+        the layer is counted by its mask, including a kept weight that happens to be zero;
+        otherwise by its nonzero weights. With soft masking through which pruned weights leak
+        (`leak`), the model contains a share of them, and the mask counts. Layers that became
+        prunable after the pruner was made are included. The call makes one pass over the weights,
+        and on a GPU the host waits.
 
         Args:
-            of: "masks" for the counts of the masks, which are known without looking at the model.
+            of: "masks" for the counts of the masks, which are known without reading the model.
 
         Warns:
-            RuntimeWarning: where the model holds something else than the masks say.
+            RuntimeWarning: if the model differs from the masks.
 
         """
         planned = self._dense.with_layers(self._masking.masks.layers())
@@ -191,11 +192,11 @@ class Pruner:
         return counts
 
     def metrics(self, *, per_layer: bool = False) -> dict[str, float]:
-        """Return numbers for a logger, by name.
+        """Return metrics for a logger, by name.
 
-        Sparsity, counted in the model, and its target; the weights kept and all; the step and the
-        steps of the training; the share of a pruned weight that leaks through; the last mask update
-        and the last that is planned.
+        These are the sparsity, counted in the model, and its target; the numbers of kept and of all
+        weights; the step and the steps of the training; the share of a pruned weight that leaks
+        through; the last mask update and the last planned one.
 
         Args:
             per_layer: whether to add the sparsity of each layer, as ``sparsity/NAME``.
@@ -207,12 +208,12 @@ class Pruner:
         return metrics(layers, target, *progress, self.leak, per_layer=per_layer)
 
     def step(self, *, masked: bool = False) -> int | None:
-        """Mask weights and momentum after an optimizer step, and update the masks where due.
+        """Mask weights and momentum after an optimizer step, and update the masks if due.
 
-        Returns the number of the mask update that was made, or None. An update that meets a
-        gradient that is not finite waits for the next good step.
+        Returns the number of the mask update that was made, or None. An update whose gradient is
+        not finite waits for the next step with a finite one.
 
-        ``masked`` says that `apply` has been called since the optimizer's step.
+        ``masked`` states that `apply` has been called since the optimizer's step.
 
         Raises RuntimeError while the pruner is attached, as the step would count twice.
         """
@@ -225,7 +226,7 @@ class Pruner:
         self.steps += 1
         if self.steps == self._end + 1:
             warn(
-                f"{self.method.name}: training goes on after the {self.steps - 1} steps that it "
+                f"{self.method.name}: training continues after the {self.steps - 1} steps that it "
                 "was made for; steps are those of the optimizer in the whole training, not epochs"
             )
         if self._masking.soft:
@@ -249,19 +250,20 @@ class Pruner:
         return self.method.reads_at(self.steps + 1, self._waiting)
 
     def copy_weights(self) -> None:
-        """Copy the weights for an update after the next step, if it reads those before it.
+        """Copy the weights before a step, if the update after that step reads them.
 
-        Only for a step that calls no hooks, as one that is replayed from a CUDA graph.
+        Only for a step that calls no hooks, such as one replayed from a CUDA graph.
         """
         self._forward.copy_weights(self._needed())
 
     def attach(self) -> RemovableHandle:
         """Step automatically after every ``optimizer.step()``, for loops that you cannot edit.
 
-        A step of an optimizer that holds others, as Lookahead or SAM, is one step, at its end. One
-        that a gradient scaler skips is not counted. Returns a handle; ``remove()`` detaches.
+        A step of an optimizer that wraps others, such as Lookahead or SAM, is one step, at its end.
+        A step that a gradient scaler skips is not counted. Returns a handle whose ``remove()``
+        detaches the pruner.
 
-        Raises RuntimeError where it is attached already.
+        Raises RuntimeError if the pruner is attached already.
         """
         return Handle(self._attachment.attach(), self._detached)
 
@@ -281,7 +283,7 @@ class Pruner:
     def apply(self) -> None:
         """Zero weights and optimizer buffers off the masks, in place.
 
-        Where masking is soft, give the model the masked weights and leave the buffers alone.
+        With soft masking, give the model the masked weights and leave the buffers unchanged.
         """
         self._masking.apply(self.leak)
 
@@ -289,9 +291,9 @@ class Pruner:
         """Return the state needed to resume.
 
         Warns:
-            RuntimeWarning: where the model has other parameters than those that are pruned, where
-                it was trained without the pruner, and at the end of a training below the target
-                sparsity.
+            RuntimeWarning: if the parameters of the model differ from those that are pruned, if
+                the model was trained without the pruner, and at the end of a training below the
+                target sparsity.
 
         """
         self._attachment.check_seen()
@@ -315,10 +317,10 @@ class Pruner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state_dict`.
+        """Continue from the result of `state_dict`.
 
-        Raises ValueError, changing nothing, where the method, its settings, its timing or the
-        layers differ. To go on with more steps, make a pruner with ``extend=True``.
+        Raises ValueError, changing nothing, if the method, its settings, its timing or the layers
+        differ. To continue with more steps, make a pruner with ``extend=True``.
         """
         check_same(state, self.method)
         self._masking.masks.check(state["masks"])
@@ -361,7 +363,7 @@ class Pruner:
             warn(
                 f"{self.method.name}: {when} below the target sparsity of "
                 f"{float(self.method.sparsity):.6g}, after step {self.steps} of {self._end}: mask "
-                "updates are missing; let it step until then, or make the method with fewer steps"
+                "updates are missing; continue until then, or make the method with fewer steps"
             )
 
     def _update(self, update: int, gradient: Tensor | None) -> int | None:

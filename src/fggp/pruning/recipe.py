@@ -1,4 +1,4 @@
-"""A method is a value composed of these parts."""
+"""The parts of which a method is composed."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from fggp.pruning.schedules import Constant, Schedule, held
 
 NEVER = Constant(Fraction(0))
 LEAST_SHARE = Fraction(1, 100)
-"""Of the weights that are left, what a round has to remove; 98 % then takes 391 trainings."""
+"""The least share of the remaining weights to remove per round; 98 % then takes 391 trainings."""
 
 
 @dataclass(frozen=True)
 class Soft:
-    """Weights survive off the mask: the optimizer trains all, the forward pass sees the masked.
+    """Soft masking: the optimizer trains all weights, the forward pass sees the masked ones.
 
-    Where updates end with the pruning window, masking is hard from then on.
+    If updates end with the pruning window, masking is hard from then on.
 
     Attributes:
         leak: the share of a pruned weight that the forward pass sees, over the window.
-        straight: whether a pruned weight gets the gradient of its masked value as it is (the
-            straight-through estimator); otherwise the share ``leak`` of it, as the chain rule has
-            it.
-        pull: added to the gradient of a pruned weight, times its value.
-        margin: where the weights stay as they are and the optimizer trains a score for each in
-            their place, by how much the scores of pruned weights begin below the 1 of kept ones;
-            None where weights are trained.
+        straight: whether a pruned weight gets the unchanged gradient of its masked value (the
+            straight-through estimator); otherwise it gets the share ``leak`` of it, by the chain
+            rule.
+        pull: factor by which the value of a pruned weight is added to its gradient.
+        margin: if the weights are frozen and the optimizer trains a score for each instead, the
+            amount by which the scores of pruned weights begin below the 1 of kept ones; None if
+            weights are trained.
 
     """
 
@@ -41,11 +41,11 @@ class Soft:
 
 @dataclass(frozen=True)
 class Rounds:
-    """Several trainings one after the other, each but the first from a rewound network.
+    """Several consecutive trainings, each after the first from a rewound network.
 
     Attributes:
-        share: of the weights that are left, the most that one round removes.
-        rewind: the share of a training after which the state is kept that later ones start from.
+        share: the largest share of the remaining weights that one round removes.
+        rewind: the share of a training after which its state is kept; later trainings start there.
 
     """
 
@@ -57,14 +57,14 @@ class Rounds:
             raise ValueError(f"share: {self.share} is not possible; set it between 0 and 1")
         if self.share < LEAST_SHARE:
             raise ValueError(
-                f"share: {float(self.share):.3g} would take more trainings than are worth it; the "
+                f"share: {float(self.share):.3g} would take more trainings than is worthwhile; the "
                 f"nearest valid is {LEAST_SHARE}"
             )
         if self.rewind == 1:
             raise ValueError("rewind: 1 leaves nothing to train; the nearest valid is below 1")
 
     def number(self, sparsity: Fraction) -> int:
-        """Return the trainings that a target sparsity takes, the dense one included."""
+        """Return the number of trainings that a target sparsity takes, including the dense one."""
         left, number = Fraction(1), 1
         while left > 1 - sparsity:
             left, number = left * (1 - self.share), number + 1
@@ -76,20 +76,20 @@ class Recipe:
     """The parts of a method, with its settings filled in.
 
     Attributes:
-        initial: makes the initial mask at the initial sparsity.
-        begin: applied once, before the first step.
+        initial: function that makes the initial mask at the initial sparsity.
+        begin: rule that is applied once, before the first step.
         dense_start: whether a method with one start begins with all weights.
-        sparsity: makes the sparsity schedule from the initial and the target sparsity.
-        rule: one mask update; None where the initial mask is final.
-        until: the share of the training after which updates end; they go on at the target count
-            after the pruning window. None: they end with the window.
+        sparsity: function that makes the schedule from the initial and the target sparsity.
+        rule: one mask update; None if the initial mask is final.
+        until: the share of the training after which updates end; they continue at the target count
+            after the pruning window. None if they end with the window.
         every: only every n-th update of the timing is made.
-        period: steps between two updates where the method wants them more often than the timing.
-        soft: how weights survive off the mask; None where they do not.
-        rounds: whole trainings one after the other; None is one.
-        fine_tune: where the method starts from the trained dense network of the same seed, the
-            last share of the training that follows.
-        scratch: whether of that network the masks alone are taken, and the weights start from
+        period: steps between two updates, if the method updates more often than the timing.
+        soft: how weights survive off the mask; None if they do not.
+        rounds: several consecutive trainings; None for one.
+        fine_tune: if the method starts from the trained dense network of the same seed, the last
+            share of the training that follows.
+        scratch: whether only the masks are taken from that network, and the weights start from
             their initial values.
         narrow: whether the network is the narrower dense one of as many weights.
         gradient_steps: steps over which the signed gradient is averaged before an update.

@@ -26,8 +26,8 @@ class Rewinding:
         self.keep()
 
     def keep(self) -> None:
-        """Keep the present state in place of the one before."""
-        # The state of one that holds others may leave theirs out, or its own.
+        """Keep the current state in place of the previous one."""
+        # The state of a wrapper may leave out those of the inner optimizers, or its own.
         first, *others = [each.state_dict() for each in reversed(self._nest.every)]
         parts = {"model": self.model.state_dict(), "optimizer": first, "others": others}
         self.kept: dict[str, Any] = copy.deepcopy(parts)
@@ -38,11 +38,11 @@ class Rewinding:
         return flat(self.kept["model"][names[id(p)]].to(p.device) for p in parameters)
 
     def restore(self) -> None:
-        """Go back to the kept state; learning rates stay, their schedule is the loop's."""
+        """Restore the kept state, except learning rates, whose schedule is that of the loop."""
         groups = self._nest.inmost.param_groups
         rates = [group.get("lr") for group in groups]
         self.model.load_state_dict(self.kept["model"])
-        # The optimizers would take the tensors themselves over.
+        # The optimizers would take over the tensors themselves.
         states = copy.deepcopy([self.kept["optimizer"], *self.kept.get("others", [])])
         for each, state in zip(reversed(self._nest.every), states, strict=True):
             each.load_state_dict(state)

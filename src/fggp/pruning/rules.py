@@ -1,8 +1,7 @@
 """Rules: how one mask update turns the present masks into the next.
 
-A rule is a function from `Update` to `Update`. Rules are put together from selections, which say
-which active weights stay (`fggp.pruning.selections`), and from exchanges, which keep a layer's
-count.
+A rule is a function from `Update` to `Update`. Rules are composed of selections, which choose the
+active weights that stay (`fggp.pruning.selections`), and of exchanges, which keep a layer's count.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ Rule = Callable[[Update], Update]
 
 
 def grows(part: object) -> bool:
-    """Whether a rule may return pruned weights: it, or a part of it, says so by ``grows``."""
+    """Whether a rule may return pruned weights, as it or a part of it declares by ``grows``."""
     if isinstance(part, tuple):
         return any(map(grows, part))
     inner = vars(part).values() if is_dataclass(part) else ()
@@ -44,7 +43,7 @@ class DropGrow:
     """Exchange weights inside each layer, keeping its count (Mocanu et al. 2018).
 
     Of a layer's n active weights the ceil(fraction·n) with the smallest ``drop`` score are
-    dropped, and as many inactive ones with the largest ``grow`` score are grown. One that was
+    dropped, and as many inactive ones with the largest ``grow`` score are grown. A weight that was
     just dropped may be grown again and then keeps its value; all others start from zero.
     """
 
@@ -85,7 +84,7 @@ class ChooseInLayers:
     """Choose the active weights of each layer again, pruned ones included; for soft masking.
 
     Attributes:
-        score: those with the largest are active.
+        score: the score; the weights with the largest values are active.
 
     """
 
@@ -103,7 +102,7 @@ class ChooseInLayers:
 
 @dataclass(frozen=True)
 class Shrink:
-    """Take a share of their value from the weights off the mask: for soft masking."""
+    """Shrink the weights off the mask by a share of their value, for soft masking."""
 
     share: Fraction
 
@@ -121,7 +120,7 @@ def clear(update: Update) -> Update:
 
 @dataclass(frozen=True)
 class Sequence:
-    """Apply one rule after another, each on what the one before left."""
+    """Apply one rule after another, each to the result of the one before."""
 
     rules: tuple[Rule, ...]
 

@@ -2,8 +2,8 @@
 
 A score is one (N,) float64 vector over all prunable tensors in layer order; products are taken in
 float64, where none underflows. Networks are called with copies of their buffers and gradients are
-taken without ``.grad``, so that a model stays as it was, bit for bit. What it draws at random
-(dropout) comes from a seed, and the global generators are left as they were.
+taken without ``.grad``, so that a model stays unchanged, bit for bit. Its random draws (dropout)
+come from a seed, and the global generators are left unchanged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fggp.pruning.integer_masks import zeroed
 from fggp.pruning.mask_update import Loss
 
 NOISE = 1e-3
-"""ε of Sung et al. 2024, the deviation of what is added to weights."""
+"""ε of Sung et al. 2024, the deviation of the noise added to weights."""
 Parameters = Mapping[str, nn.Parameter]
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -29,18 +29,18 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 def snip(
     model: nn.Module, parameters: Parameters, batches: Batches, loss: Loss, *, seed: int
 ) -> Tensor:
-    """Score by |g·w|, the gradient of the loss by a gate on each weight (Lee et al. 2019).
+    """Score by |g·w|, the gradient of the loss w.r.t. a gate on each weight (Lee et al. 2019).
 
     Args:
         model: the network, called in training mode.
         parameters: its prunable tensors, in layer order.
         batches: pairs of inputs and targets; g is the mean of their gradients, each in proportion
             to its number of targets.
-        loss: of outputs and targets, a mean over the targets.
-        seed: of what the network draws.
+        loss: function of outputs and targets, a mean over the targets.
+        seed: seed of the random draws of the network.
 
     Raises:
-        ValueError: where there is no batch, or where the scores are not finite or all zero.
+        ValueError: if there is no batch, or if the scores are not finite or all zero.
 
     """
     own = list(parameters.values())
@@ -65,20 +65,21 @@ def grasp(
 ) -> Tensor:
     """Score by w·(Hg): without the weights of small score the gradient norm falls least.
 
-    The paper's score is −w·(Hg), and the largest are removed (Wang et al. 2020); here the sign is
-    turned, so that as everywhere the largest are kept. g and H are those of the loss of the outputs
-    divided by a temperature, on each half of each batch, added up in proportion to their sizes.
+    The paper's score is −w·(Hg), and the largest are removed (Wang et al. 2020). Here the sign is
+    reversed, so that the largest are kept as everywhere else. g and H are those of the loss of the
+    outputs divided by a temperature, on each half of each batch, summed in proportion to their
+    sizes.
 
     Args:
         model: the network, called in training mode.
         parameters: its prunable tensors, in layer order.
-        batches: pairs of inputs and targets, gone through twice.
-        loss: of outputs and targets, a mean over the targets.
+        batches: pairs of inputs and targets, each used twice.
+        loss: function of outputs and targets, a mean over the targets.
         temperature: above 0.
-        seed: of what the network draws.
+        seed: seed of the random draws of the network.
 
     Raises:
-        ValueError: where there is no batch, or where the scores are not finite or all zero.
+        ValueError: if there is no batch, or if the scores are not finite or all zero.
 
     """
     own = list(parameters.values())
@@ -107,7 +108,7 @@ def grasp(
 
 
 def synflow(model: nn.Module, parameters: Parameters, inputs: Tensor, mask: Tensor) -> Tensor:
-    """Score by |w|·∂R/∂|w|, R the sum of outputs for an input of ones (Tanaka et al. 2020).
+    """Score by |w|·∂R/∂|w|, with R the sum of outputs for an input of ones (Tanaka et al. 2020).
 
     The network is called in evaluation mode and in float64, with the magnitudes of all parameters
     and buffers in place of their values: R is the sum, over all paths from input to output, of the
@@ -116,12 +117,12 @@ def synflow(model: nn.Module, parameters: Parameters, inputs: Tensor, mask: Tens
     Args:
         model: the network; its outputs are raw, and nothing in it subtracts.
         parameters: its prunable tensors, in layer order.
-        inputs: a batch, of which only the shape counts.
-        mask: (N,) bool, the weights that are there; the others count, and score, zero.
+        inputs: a batch, of which only the shape is used.
+        mask: (N,) bool, the existing weights; the others count as zero and score zero.
 
     Raises:
-        ValueError: where the inputs are not floating-point numbers, the flow overflows float64, an
-            output is negative, or no flow arrives although all weights are there.
+        ValueError: if the inputs are not floating-point numbers, the flow overflows float64, an
+            output is negative, or no flow arrives although all weights exist.
 
     """
     if not inputs.is_floating_point():
@@ -168,21 +169,21 @@ def zeroth_order(
     draws: int,
     seed: int,
 ) -> list[float]:
-    """Score layers by |L(w + εz) − L(w − εz)| / 2ε, z Gaussian in the layer (Sung et al. 2024).
+    """Score layers by |L(w + εz) − L(w − εz)| / 2ε with Gaussian z in the layer (Sung et al. 2024).
 
     Args:
         model: the network, called in evaluation mode.
         parameters: its prunable tensors, in layer order.
         batches: pairs of inputs and targets; L is the mean over all of them.
-        loss: of outputs and targets, a mean over the targets.
-        draws: of z for each layer; the score is the mean over them.
-        seed: of z, which is drawn on the CPU.
+        loss: function of outputs and targets, a mean over the targets.
+        draws: number of draws of z for each layer; the score is the mean over them.
+        seed: seed of z, which is drawn on the CPU.
 
     Returns:
-        A number for each tensor.
+        A score for each tensor.
 
     Raises:
-        ValueError: where there is no batch, or where the scores are not finite or all zero.
+        ValueError: if there is no batch, or if the scores are not finite or all zero.
 
     """
     pairs = list(batches)
@@ -210,7 +211,7 @@ def _mean_loss(
     loss: Loss,
     tensors: Mapping[str, Tensor],
 ) -> float:
-    """Return the loss over batches in evaluation mode, with some tensors exchanged."""
+    """Return the loss over batches in evaluation mode, with some tensors replaced."""
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     total, seen = 0.0, 0
     whole = buffers | dict(tensors)
@@ -230,14 +231,14 @@ def apart(
     training: bool,
     tensors: Mapping[str, Tensor] | None = None,
 ) -> Iterator[Callable[[Tensor], Tensor]]:
-    """Give a way to call a model that leaves no trace in it, nor in the global generators.
+    """Give a way to call a model that changes neither the model nor the global generators.
 
     Args:
         model: the network.
-        seed: of what it draws.
-        training: the mode in which it is called.
-        tensors: what it is called with in place of its parameters and buffers; without them, its
-            parameters and copies of its buffers.
+        seed: seed of its random draws.
+        training: whether it is called in training mode.
+        tensors: tensors that replace its parameters and buffers in the call; without them, its
+            parameters and copies of its buffers are used.
 
     """
     if tensors is None:

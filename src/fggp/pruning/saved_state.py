@@ -12,7 +12,7 @@ TIMING = ("steps", "begin", "end", "every")
 
 
 def described(method: Method) -> dict[str, str]:
-    """Return the settings of a method by name, as a state keeps them."""
+    """Return the settings of a method by name, as stored in a state."""
     timing = {name: str(getattr(method.timing, name)) for name in TIMING}
     sparsities = {
         "sparsity": str(method.sparsity),
@@ -22,7 +22,7 @@ def described(method: Method) -> dict[str, str]:
 
 
 def check_same(state: Mapping[str, Any], method: Method) -> None:
-    """Raise ValueError, with the fix, where a state is of another method or of other settings."""
+    """Raise ValueError, with the fix, if a state is of another method or of other settings."""
     _check_is_state(state)
     saved, own = state["method"], method.identity
     theirs, ours = _settings(state), described(method)
@@ -40,14 +40,14 @@ def check_same(state: Mapping[str, Any], method: Method) -> None:
 
 
 def extended(method: Method, state: Mapping[str, Any] | None) -> tuple[Method, int]:
-    """Return the method of a state, and the steps of the longer training that goes on from it.
+    """Return the method of a state, and the steps of the longer training that continues it.
 
     Args:
-        method: of the longer training: the same, with more steps.
-        state: of the pruner of the shorter one.
+        method: method of the longer training: the same method with more steps.
+        state: state of the pruner of the shorter training.
 
     Raises:
-        ValueError: where there is no state, or one of another method, or of a longer training.
+        ValueError: if there is no state, or one of another method, or of a longer training.
 
     """
     if state is None:
@@ -55,7 +55,7 @@ def extended(method: Method, state: Mapping[str, Any] | None) -> tuple[Method, i
     _check_is_state(state)
     theirs = _settings(state)
     if not theirs:
-        raise ValueError("extend: the state is of an older version, which noted too little")
+        raise ValueError("extend: the state is of an older version, which stored too little")
     timing = Timing(**{name: int(theirs[name]) for name in TIMING})
     if method.timing.steps < state["end"]:
         raise ValueError(
@@ -73,8 +73,8 @@ def _check_is_state(state: Any) -> None:
         )
     if "method" not in state or "masks" not in state:
         raise ValueError(
-            "state: this is not what pruner.state_dict() returned; save and load it beside those "
-            "of model and optimizer"
+            "state: this is not what pruner.state_dict() returned; save and load it together with "
+            "those of model and optimizer"
         )
 
 

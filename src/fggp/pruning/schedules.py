@@ -9,7 +9,7 @@ from fggp.foundation.exact import rounded
 
 
 class Schedule(Protocol):
-    """A value as a function of progress; before 0 and after 1 it stays at its ends."""
+    """A value as a function of progress; before 0 and after 1 it keeps its end values."""
 
     def __call__(self, progress: Fraction) -> Fraction:
         """Return the value at ``progress``."""
@@ -67,7 +67,7 @@ class Cosine:
 
 @dataclass(frozen=True)
 class Geometric:
-    """The same share of what is left every time: 1 − d₀·(d₁/d₀)^progress, rounded to 10⁻⁶."""
+    """The same share of the rest every time: 1 − d₀·(d₁/d₀)^progress, rounded to 10⁻⁶."""
 
     start: Fraction
     end: Fraction
@@ -94,7 +94,7 @@ class Staged:
 
 
 def held(start: Fraction, end: Fraction) -> Schedule:
-    """Return the schedule that is at ``end`` from the beginning, whatever the start."""
+    """Return the schedule that is at ``end`` from the beginning, regardless of the start."""
     return Constant(end)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Pool = Callable[[Fraction, int, int], int]
-"""(rate, active count n, K) → how many of the K places the second criterion fills."""
+"""(rate, active count n, K) → the number of the K places that the second criterion fills."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,16 @@ class Largest:
 
 @dataclass(frozen=True)
 class Activating:
-    """Select K weights, and let a part of those that go be negative ones that have hardly moved.
+    """Select K weights, where a part of the removed ones are negative and have hardly moved.
 
     This is to leave fewer neurons at zero for every input (Liu et al. 2022, arXiv 2212.06145). Of
-    the n − K active weights that go, ⌊share·(n − K) + 1/2⌋ are taken after the score has taken the
-    others: the negative ones that are nearest to where the round started. Where there are fewer
-    negative ones, the score takes the rest.
+    the n − K active weights to remove, the score removes all but ⌊share·(n − K) + 1/2⌋. The last
+    ones are the negative weights that are nearest to their values at the start of the round. If
+    there are fewer negative weights, the score removes the rest.
 
     Attributes:
-        score: the others that go have the smallest.
-        share: of those that go, in this way.
+        score: score by which the others are removed, the smallest first.
+        share: the share of the removed weights that are chosen in this way.
 
     """
 
@@ -80,15 +80,15 @@ def of_quota(rate: Fraction, active: int, keep: int) -> int:
 class TwoStage:
     """Select K weights by two criteria, one after the other.
 
-    Some places go to the largest ``first`` score; those that the pool leaves go to the largest
-    ``second`` score among the rest. With the pool `of_kept`, the rate r is the share that the
-    second criterion decides: at r = 1 the first has no say, at r = 0 the second has none.
+    Some places go to the largest ``first`` scores; those that the pool leaves go to the largest
+    ``second`` scores among the rest. With the pool `of_kept`, the rate r is the share that the
+    second criterion decides: at r = 1 the first has no effect, at r = 0 the second has none.
 
     Attributes:
         first: the first criterion.
         second: the second criterion.
-        rate: r, ρ or κ, as the pool takes it, at an update.
-        pool: how many places the second criterion fills.
+        rate: r, ρ or κ, depending on the pool, at an update.
+        pool: the number of places that the second criterion fills.
         grow: whether the first criterion may choose weights that are not active.
 
     """
@@ -120,7 +120,7 @@ class TwoStage:
 
 @dataclass(frozen=True)
 class PerLayer:
-    """Select inside each layer, K shared out by active counts."""
+    """Select inside each layer, with K distributed by active counts."""
 
     select: Selection
 
@@ -136,10 +136,10 @@ class PerLayer:
 class InGroups:
     """Select the N largest scores of every M neighbouring input channels, active or not.
 
-    N follows from K, the same for all groups of one size: counts are nearly K, not exactly.
+    N follows from K and is the same for all groups of one size: counts are nearly K, not exactly.
 
     Attributes:
-        score: what is compared inside a group.
+        score: the score that is compared inside a group.
         group: the largest M; see `fggp.pruning.distributions.n_of_m`.
 
     """
@@ -163,14 +163,14 @@ class InGroups:
 
 @dataclass(frozen=True)
 class Floored:
-    """Keep a share of every layer first, by magnitude; select the other places among the rest.
+    """Keep a share of every layer first, by magnitude; fill the other places from the rest.
 
-    ceil(share·N_l) of a layer's N_l weights are kept, or all its active ones where it has fewer.
+    ceil(share·N_l) of a layer's N_l weights are kept, or all its active ones if it has fewer.
 
     Attributes:
-        select: fills the other places.
-        share: of each layer, how much is kept.
-        score: by which it is kept, |w| as the selection reads it.
+        select: the selection that fills the other places.
+        share: the share of each layer that is kept.
+        score: the score by which it is kept, |w| as the selection reads it.
 
     """
 

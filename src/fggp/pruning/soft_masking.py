@@ -1,4 +1,4 @@
-"""Soft masking: the optimizer trains the full weights, the model holds the masked ones."""
+"""Soft masking: the optimizer trains the full weights, the model contains the masked ones."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from fggp.pruning.recipe import Soft
 class SoftMasking:
     """Lets the optimizer train all weights while the model computes with the masked ones.
 
-    Before every ``optimizer.step()`` the full weights go into the parameters, with the gradient
-    that was measured at the masked ones; `take` and `show` follow the step.
+    Before every ``optimizer.step()`` the full weights are written into the parameters, with the
+    gradient that was computed at the masked ones; `take` and `show` follow the step.
 
     Args:
         parameters: the prunable tensors.
         nest: the optimizers that train them.
-        soft: how much of a pruned weight the model sees, and what gradient it gets.
+        soft: the share of a pruned weight that the model sees, and the gradient that it gets.
 
     """
 
@@ -39,12 +39,12 @@ class SoftMasking:
         self._register()  # a copied optimizer has lost its hooks
 
     def _register(self) -> None:
-        # Of those that hold no other: a wrapper may have put weights of its own in before.
+        # Of the inner optimizers: a wrapper may have written other weights before.
         self._hooks = [x.register_step_pre_hook(self._before) for x in self.nest.workers]
 
     @torch.no_grad()
     def take(self) -> None:
-        """Keep what the optimizer made of the full weights, if it made a step."""
+        """Keep the full weights as the optimizer left them, if it made a step."""
         if self._inside:
             torch._foreach_copy_(self.values, list(self.parameters))
         self._inside = False
@@ -65,7 +65,7 @@ class SoftMasking:
             torch._foreach_mul_(list(self.parameters), self._factors)
 
     def close(self) -> None:
-        """Step aside: the parameters are what they are from now on."""
+        """Remove the hooks: the parameters are no longer changed."""
         for hook in self._hooks:
             hook.remove()
 
@@ -77,7 +77,7 @@ class SoftMasking:
                 "a method with soft masking cannot train with a closure, which would see the "
                 "unmasked weights; call loss.backward() and then optimizer.step()"
             )
-        # Where nobody has shown the masks since the last step, the model is not masked at all.
+        # If `show` was not called since the last step, the model is not masked at all.
         masks = None if self._inside else self._masks
         self.take()
         for index, (parameter, value) in enumerate(zip(self.parameters, self.values, strict=True)):

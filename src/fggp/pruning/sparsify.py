@@ -27,21 +27,21 @@ def sparsify(
     """Zero the weights with the smallest magnitude, in place.
 
     Args:
-        model: the network. Prunable are weights of convolutions, linear, recurrent and attention
-            layers and embeddings, and other parameters that are matrices, frozen ones included;
-            not those of normalisation, scales, tokens and positions.
-        sparsity: share of the prunable weights to zero, exact to the weight.
-        scope: over all layers, or the same share of each.
-        params: names of the parameters to prune, where not all prunable ones are meant.
+        model: the network. Weights of convolutions, linear, recurrent and attention layers and
+            embeddings are prunable, and so are other parameters that are matrices, frozen ones
+            included. Parameters of normalisation, scales, tokens and positions are not.
+        sparsity: share of the prunable weights to zero, with an exact count.
+        scope: whether to choose over all layers, or to zero the same share of each.
+        params: names of the parameters to prune; None for all prunable ones.
 
     Returns:
         The masks by parameter name, bool, True where a weight is kept.
 
     Raises:
         ValueError: for a sparsity outside 0 to 1, an unknown scope or an unknown parameter, and for
-            a weight that cannot be pruned rightly (of a lazy or parametrized layer, under
+            a weight that cannot be pruned correctly (of a lazy or parametrized layer, under
             `torch.nn.utils.prune`, complex, quantised or cut into pieces).
-        TypeError: for an argument of another type.
+        TypeError: for an argument of the wrong type.
 
     """
     check_network(model, "fggp.sparsify(model, sparsity)")

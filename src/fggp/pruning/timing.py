@@ -17,7 +17,7 @@ from fggp.pruning.schedules import Schedule
 
 
 def check_steps(name: str, value: object) -> None:
-    """Raise TypeError, with the fix, where a number of steps is not a whole number."""
+    """Raise TypeError, with the fix, if a number of steps is not a whole number."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -58,7 +58,7 @@ class Timing:
 
     @classmethod
     def in_rounds(cls, length: int, rewind: int, rounds: int) -> Timing:
-        """Return the timing of several trainings, an update between each and the next.
+        """Return the timing of several trainings, with an update between consecutive ones.
 
         The first has ``length`` steps; the others start from its step ``rewind``.
         """
@@ -81,13 +81,13 @@ class Method:
     """A method ready for one training: parts, sparsities and timing.
 
     Attributes:
-        name: for messages.
+        name: name for messages.
         recipe: the parts.
-        sparsity: the target, exact.
-        initial_sparsity: of the initial mask, exact; the target where a method has one start.
-        timing: when updates happen.
-        settings: of the recipe in plain data, for messages and to recognise a saved state; empty
-            where they are not known.
+        sparsity: exact target sparsity.
+        initial_sparsity: exact sparsity of the initial mask; the target if a method has one start.
+        timing: the steps of the updates.
+        settings: settings of the recipe as plain data, for messages and to recognise a saved
+            state; empty if they are not known.
 
     """
 
@@ -107,7 +107,7 @@ class Method:
         initial_sparsity: Fraction | None,
         timing: Timing,
     ) -> Method:
-        """Return the method; without an initial sparsity it has the one start of its recipe."""
+        """Return the method; by default the initial sparsity is the one start of its recipe."""
         if initial_sparsity is None:
             initial_sparsity = Fraction(0) if recipe.dense_start else sparsity
         if recipe.period:
@@ -135,7 +135,7 @@ class Method:
 
     @property
     def identity(self) -> str:
-        """Name, sparsities and timing, by which a saved state is recognised."""
+        """Name, sparsities and timing, which identify a saved state."""
         return f"{self.name} {self.initial_sparsity} to {self.sparsity}, {self.timing}"
 
     @property
@@ -152,7 +152,7 @@ class Method:
         return kept_count(total, self.schedule(self.window(update)))
 
     def update_at(self, step: int) -> int | None:
-        """Return the number of the update due after ``step`` steps, or None where there is none."""
+        """Return the number of the update due after ``step`` steps, or None."""
         update = self.timing.update_at(step) if self.recipe.rule else None
         if update is None or update % self.recipe.every:
             return None
@@ -161,10 +161,10 @@ class Method:
         return None if past else update
 
     def reads_at(self, step: int, waiting: int | None) -> frozenset[Read]:
-        """Return what the update after ``step`` reads of its forward pass; nothing if none is due.
+        """Return which tensors of its forward pass the update after ``step`` reads, if one is due.
 
-        ``waiting`` is an update that was due before and is still to be made. Where updates read a
-        mean of gradients, those of the steps before are read as well.
+        ``waiting`` is an earlier update that has not been made yet. If updates read a mean of
+        gradients, those of the preceding steps are read as well.
         """
         reads = read_by(self.recipe.rule)
         if waiting is not None or self.update_at(step) is not None:
@@ -174,13 +174,13 @@ class Method:
 
     @cached_property
     def last_update(self) -> int:
-        """The step after which the last update is due, 0 where the masks stay as they begin."""
+        """The step after which the last update is due, 0 if the initial masks are final."""
         down = range(self.timing.steps, 0, -1)
         return next((step for step in down if self.update_at(step) is not None), 0)
 
     @property
     def last_number(self) -> int:
-        """The number of the last update inside the window, 0 where the masks stay as they begin."""
+        """The number of the last update inside the window, 0 if the initial masks are final."""
         updates = self.timing.updates
         return updates - updates % self.recipe.every if self.recipe.rule else 0
 
@@ -192,7 +192,7 @@ class Method:
 def epochs_of(recipe: Recipe, epochs: int, sparsity: Fraction) -> list[int]:
     """Return the epochs of a training in the order in which they are trained, from 1.
 
-    A protocol of ``epochs`` epochs is gone through once, or in part if a trained network is only
+    A protocol of ``epochs`` epochs is trained once, in part if a trained network is only
     fine-tuned, or several times in rounds.
     """
     whole = list(range(1, epochs + 1))

@@ -1,6 +1,6 @@
 """Exact counts and exact top-k by index.
 
-One ascending order holds everywhere: (score, layer order, flat index). Dropping takes the front
+One ascending order applies everywhere: (score, layer order, flat index). Dropping takes the front
 of it; keeping, growing and restoring take the back. Vectors are flat over all prunable tensors in
 layer order, so position in the vector is the (layer, flat index) part of that order.
 """
@@ -18,7 +18,7 @@ from fggp.pruning.topk_gpu import largest_on_gpu
 if TYPE_CHECKING:
     from torch import Tensor
 
-MANY = 1 << 15  # scores from which on a few passes are faster than a look at their order
+MANY = 1 << 15  # number of scores from which a few passes are faster than ordering them
 NUMPY_HAS = 4  # bytes of the smallest floating-point numbers that numpy compares fast
 
 
@@ -53,9 +53,9 @@ def keep_largest(score: Tensor, count: int, among: Tensor) -> Tensor:
 
 
 def keep_largest_plainly(score: Tensor, count: int, among: Tensor) -> Tensor:
-    """Return what `keep_largest` does, by one look at the order of all marked scores.
+    """Return the mask of `keep_largest`, found from the order of all marked scores.
 
-    For vectors so short that it is faster, and for scores with NaN; ``count`` is at least 1.
+    For short vectors, where it is faster, and for scores with NaN; ``count`` is at least 1.
     """
     positions = among.nonzero().squeeze(1)
     kept = among.new_zeros(among.shape)
@@ -70,11 +70,11 @@ def keep_largest_plainly(score: Tensor, count: int, among: Tensor) -> Tensor:
 def keep_share(score: Tensor, share: Fraction, sizes: Sequence[int], among: Tensor) -> Tensor:
     """Return the mask of the largest scores of each layer, a share of its weights.
 
-    ceil(share·N_l) of a layer's N_l weights, or all its marked positions where it has fewer.
+    It keeps ceil(share·N_l) of a layer's N_l weights, or all its marked positions if it has fewer.
 
     Args:
         score: (N,) finite numbers.
-        share: from 0 to 1.
+        share: share to keep, from 0 to 1.
         sizes: N_l per layer, in layer order.
         among: (N,) bool, the positions that may be kept.
 
@@ -92,19 +92,19 @@ def keep_largest_in_groups(score: Tensor, shape: Sequence[int], group: int, keep
 
     Args:
         score: (N,) finite numbers, of one layer.
-        shape: of the layer: output channels, input channels, and the size of the kernel if any.
-        group: how many neighbours along the input channels make a group; it divides them.
-        keep: how many of a group to keep.
+        shape: shape of the layer: output channels, input channels, and kernel size, if any.
+        group: number of neighbouring input channels in a group; it divides their number.
+        keep: number of positions to keep in a group.
 
     """
     groups = score.view(shape[0], shape[1] // group, group, -1)
-    order = groups.sort(dim=2, stable=True).indices  # of a tie the later position is kept
+    order = groups.sort(dim=2, stable=True).indices  # among ties the later position is kept
     nothing = order < 0
     return nothing.scatter_(2, order[:, :, group - keep :], True).view(-1)
 
 
 def _is_ordered(score: Tensor) -> bool:
-    """Whether the scores are floating-point numbers without a NaN, which compares to nothing."""
+    """Whether the scores are floating-point numbers without a NaN, which has no order."""
     return score.is_floating_point() and not bool(score.detach().amin().isnan())
 
 

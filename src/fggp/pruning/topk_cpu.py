@@ -1,7 +1,7 @@
 """The largest of many scores in a few passes over memory: exact, and without sorting them.
 
-A sample says between which two values the smallest kept score must lie, one pass finds the few
-scores between them, and another writes the mask. A wrong guess costs a pass and never a bit.
+A sample gives two values between which the smallest kept score must lie, one pass finds the few
+scores between them, and another writes the mask. A wrong guess costs a pass, never a wrong bit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SPREADS = 4  # standard deviations on each side of the guess; one in thousands i
 
 
 class Found(NamedTuple):
-    """The smallest kept score; how many equal ones are kept, of how many."""
+    """The smallest kept score; the number of equal ones to keep, and the number of equal ones."""
 
     score: float
     wanted: int
@@ -32,14 +32,14 @@ class Found(NamedTuple):
 def write_largest(score: Scores, count: int, among: Flags, total: int, kept: Flags) -> None:
     """Mark in ``kept`` the ``count`` largest scores ``among`` the marked positions.
 
-    Of equal scores the later are kept.
+    Of equal scores the later ones are kept.
 
     Args:
         score: (N,) numbers, none of them NaN.
         count: how many to keep, at least 1 and fewer than ``total``.
         among: (N,) the positions that may be kept.
-        total: how many these are.
-        kept: (N,) what is written to.
+        total: the number of these positions.
+        kept: (N,) the output.
 
     """
     step = len(score) // SAMPLE or 1
@@ -62,7 +62,7 @@ def _pieces(length: int) -> Iterator[slice]:
 
 
 def _bracket(sample: Scores, share: float) -> tuple[float, float]:
-    """Return two values that very likely have the smallest kept score between them, or at one."""
+    """Return two values that very likely enclose the smallest kept score, or equal it."""
     ordered, size = np.sort(sample), len(sample)
     middle = size * (1 - share)
     margin = SPREADS * sqrt(size * share * (1 - share)) + 2
@@ -74,7 +74,7 @@ def _bracket(sample: Scores, share: float) -> tuple[float, float]:
 
 
 def _between(score: Scores, among: Flags, low: float, high: float) -> tuple[int, Scores]:
-    """Return how many marked scores are above ``high``, and those from ``low`` to ``high``."""
+    """Return the number of marked scores above ``high``, and those from ``low`` to ``high``."""
     above, inside = 0, []
     more, enough = np.empty(PIECE, bool), np.empty(PIECE, bool)
     for part in _pieces(len(score)):

@@ -1,8 +1,8 @@
 """The largest of many scores on a GPU: exact, and without sorting them.
 
-As in `fggp.pruning.topk_cpu` a sample says between which two values the smallest kept score must
+As in `fggp.pruning.topk_cpu`, a sample gives two values between which the smallest kept score must
 lie. Only the scores between them are sorted, and only positions of equal scores are looked up. A
-wrong guess costs time and never a bit.
+wrong guess costs time, never a wrong bit.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ SPREADS = 4  # standard deviations on each side of the guess; one in thousands i
 def largest_on_gpu(score: Tensor, count: int, among: Tensor, total: int) -> Tensor | None:
     """Return the mask of the ``count`` largest scores ``among`` the marked positions.
 
-    Of equal scores the later are kept. The host waits five times, however many scores there are.
+    Of equal scores the later ones are kept. The host waits five times for any number of scores.
 
     Args:
         score: (N,) numbers.
         count: how many to keep, at least 1 and fewer than ``total``.
         among: (N,) bool, the positions that may be kept.
-        total: how many these are.
+        total: the number of these positions.
 
     Returns:
-        The (N,) mask, or None where NaN among the scores leave their order undefined.
+        The (N,) mask, or None if NaN among the scores leaves their order undefined.
 
     """
     threshold = _smallest_kept(score, count, among, total)
@@ -46,7 +46,7 @@ def largest_on_gpu(score: Tensor, count: int, among: Tensor, total: int) -> Tens
 
 
 def _smallest_kept(score: Tensor, count: int, among: Tensor, total: int) -> Tensor | None:
-    """Return the smallest of the ``count`` largest scores, of no dimension; None with NaN."""
+    """Return the smallest of the ``count`` largest scores as a scalar tensor; None with NaN."""
     for low, high in _brackets(score, count, among, total):
         inside = (score >= low) & (score <= high) & among
         over = ((score > high) & among).count_nonzero()
@@ -56,7 +56,7 @@ def _smallest_kept(score: Tensor, count: int, among: Tensor, total: int) -> Tens
         if nan:
             return None
         if above < count <= above + between:
-            if not others and not isinstance(low, float):  # all are equal, however many
+            if not others and not isinstance(low, float):  # all are equal
                 return low
             return score[inside].sort().values[between - (count - above)]
     return None
@@ -65,7 +65,7 @@ def _smallest_kept(score: Tensor, count: int, among: Tensor, total: int) -> Tens
 def _brackets(
     score: Tensor, count: int, among: Tensor, total: int
 ) -> Iterator[tuple[Tensor | float, Tensor | float]]:
-    """Yield two values that very likely have the smallest kept score between them, then others."""
+    """Yield two values that very likely enclose the smallest kept score, then others."""
     step = len(score) // SAMPLE or 1
     ordered = score[::step][among[::step]].sort().values
     size, share = len(ordered), count / total

@@ -1,4 +1,4 @@
-"""Initial masks whose layers keep weights by how much the loss depends on them."""
+"""Initial masks whose layers keep weights in proportion to their effect on the loss."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fggp.pruning.topk import keep_largest
 
 @dataclass(frozen=True)
 class ZerothOrder:
-    """Share K among layers by differences of the loss; keep the largest |w| inside each.
+    """Distribute K over layers by differences of the loss; keep the largest |w| inside each.
 
     Attributes:
-        least: of the target's density, what each layer keeps at least.
-        draws: directions in which the loss of each layer is looked at.
+        least: least density of each layer, as a share of the target's density.
+        draws: number of directions in which the loss is evaluated for each layer.
 
     """
 
@@ -31,7 +31,7 @@ class ZerothOrder:
         assert beginning.parameters is not None
         if beginning.batches is None or beginning.loss is None:
             raise ValueError(
-                "ecoflap looks at the loss before training, on data: give "
+                "ecoflap evaluates the loss before training, on data: give "
                 "Pruner(..., batches=[(inputs, targets)], loss=...)"
             )
         scores = saliency.zeroth_order(

@@ -21,14 +21,14 @@ GLANCE_SECONDS = 0.5  # longer than one call of `holder` takes
 
 @contextmanager
 def locked(out: Path, *, patience: float = 0) -> Iterator[None]:
-    """Hold the cell whose result is ``out``.
+    """Lock the cell whose result is ``out``.
 
     Args:
-        out: the result file; lock and owner lie beside it.
-        patience: seconds to wait for another process that holds it.
+        out: result file; lock and owner file are next to it.
+        patience: seconds to wait for another process that holds the lock.
 
     Raises:
-        Failure: if another process holds it for longer; the message names the process.
+        Failure: if another process holds the lock for longer; the message names the process.
 
     """
     lock, owner = FileLock(_lock_path(out)), _owner_path(out)

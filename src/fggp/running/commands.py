@@ -19,7 +19,7 @@ KILL_SECONDS = 5.0
 
 
 class Ran(NamedTuple):
-    """The outcome of a command: status, output, and error output."""
+    """The outcome of a command: status, output and error output."""
 
     status: int
     out: str
@@ -46,15 +46,15 @@ def run(
 ) -> Ran:
     """Run a command for at most ``patience`` seconds; never raises.
 
-    Its output goes to files and not to pipes, whose end would be waited for as long as a process
-    that the command leaves behind keeps them open. It runs in a session of its own, so that Ctrl-C
-    in a terminal does not reach it, and so that its children are killed with it.
+    Its output goes to files and not to pipes, because a process that the command leaves behind
+    could keep a pipe open. It runs in a separate session, so that Ctrl-C in a terminal does not
+    reach it, and its children are killed with it.
 
     Args:
-        command: the program and its arguments.
-        patience: after this many seconds it is killed, and its status is `TIMED_OUT`.
-        entered: its standard input.
-        environment: variables besides those of this process.
+        command: program and arguments.
+        patience: seconds after which it is killed, with the status `TIMED_OUT`.
+        entered: standard input.
+        environment: variables in addition to those of this process.
 
     """
     try:
@@ -74,7 +74,7 @@ def run(
 def if_killed(script: str, environment: Mapping[str, str]) -> Iterator[None]:
     """Have a shell run a script if this process is killed, or ends otherwise, before the context.
 
-    The shell waits for the end of a pipe, of which this process alone holds the other side.
+    The shell waits for the end of a pipe whose other end is open only in this process.
     """
     with uninterrupted():
         shell = subprocess.Popen(
@@ -93,7 +93,7 @@ def if_killed(script: str, environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def _file() -> IO[bytes]:
-    """Open an empty file; in memory where the system can, so that a full disk does not matter."""
+    """Open an empty file, in memory if possible, so that a full disk does not matter."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("output"), "w+b")
     return TemporaryFile()
@@ -110,11 +110,11 @@ def _status(
     environment: Mapping[str, str],
     patience: float,
 ) -> int | None:
-    """Run a command to its end and return its exit status; None where it had to be killed."""
+    """Run a command to its end and return its exit status; None if it had to be killed."""
     given, out, err = files
     process = None
     try:
-        with uninterrupted():  # an interruption of its start would leave it behind
+        with uninterrupted():  # an interruption during its start would leave it behind
             process = subprocess.Popen(
                 command,
                 stdin=given,

@@ -16,7 +16,7 @@ from fggp.study.result_file import read_typed
 
 
 def work_of(cells: Iterable[Cell], size: Size, device: Device) -> dict[str, float]:
-    """Return the estimated seconds of cells by name; their epochs where one has no estimate."""
+    """Return the estimated seconds of cells by name; their epochs if one has no estimate."""
     listed = list(cells)
     seconds = {cell.id: costs.seconds(cell, size, device) for cell in listed}
     known = {name: each for name, each in seconds.items() if each is not None}
@@ -24,7 +24,7 @@ def work_of(cells: Iterable[Cell], size: Size, device: Device) -> dict[str, floa
 
 
 def came_to(out: Path) -> str:
-    """Return accuracy, time and failure of a result: "91.2 % test accuracy, 41 s"; or nothing."""
+    """Return accuracy, time and failure of a result: "91.2 % test accuracy, 41 s"; or ""."""
     try:
         _, outcome, provenance = read_typed(out)
     except ResultError:
@@ -36,11 +36,11 @@ def came_to(out: Path) -> str:
 
 
 class Countdown:
-    """Counts trainings down, by the clock and the work of those that are done.
+    """Counts down trainings, by the clock and the work of the finished ones.
 
     Args:
-        work: of each cell that may be trained, in any one unit.
-        expected: how many of them are trained; by default all.
+        work: work of each cell that may be trained, in any one unit.
+        expected: number of cells to train; by default all.
 
     """
 
@@ -60,7 +60,7 @@ class Countdown:
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until all are trained, if the work goes on at the same pace; 0 for none."""
+        """Seconds until all are trained, if the work continues at the same pace; 0 for none."""
         to_come = self.expected - self.done
         if to_come <= 0 or not self._left or not self._work_done:
             return 0.0

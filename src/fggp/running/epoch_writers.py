@@ -1,9 +1,9 @@
-"""Writes the epochs of a training to TensorBoard and others, where the user asks for it.
+"""Write the epochs of a training to TensorBoard and others, if the user asks for it.
 
-``FGGP_WRITERS`` or ``--writers`` names the writers: ``tensorboard``, ``wandb``, or
-``module:function`` for what makes a SummaryWriter from a folder, with commas between several. They
-are no part of a cell and change nothing about its result. A training that resumes continues after
-the last epoch written.
+``FGGP_WRITERS`` or ``--writers`` names the writers, separated by commas: ``tensorboard``,
+``wandb``, or ``module:function`` for a function that makes a SummaryWriter from a folder. They are
+not part of a cell and do not change its result. A resumed training continues after the last epoch
+written.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from fggp.training.step import Row, Sizes
 
 RECORD = ".written.json"
-"""The file that says what a writer has: the last epoch, and the name of the run."""
+"""The file with the state of a writer: the last epoch, and the name of the run."""
 
 
 class EpochWriters:
     """The writers of one training.
 
-    One that fails warns once and is left out from there on; the training never notices.
+    A failure of a writer is warned of once and removes it; the training is not affected.
 
     Args:
-        names: of the writers, as `named` returns them.
-        cell: what is trained.
-        out: its result file; each writer has a folder ``results/STUDY/NAME/CELL``.
+        names: names of the writers, as `named` returns them.
+        cell: cell that is trained.
+        out: result file of the cell; each writer has a folder ``results/STUDY/NAME/CELL``.
 
     """
 
@@ -57,7 +57,7 @@ class EpochWriters:
 
 
 def numbers(row: Row, sizes: Sizes) -> dict[str, float]:
-    """Return the numbers of an epoch by name, shares in percent; a loss only where it is finite."""
+    """Return the numbers of an epoch by name, shares in percent; the loss only if it is finite."""
     values = {
         "loss/train": row["train_loss"],
         "accuracy/validation": _percent(row["validation_correct"], sizes.validation),
@@ -81,16 +81,16 @@ class _Guarded:
             return
         try:
             action(self._writer)
-        except Exception as error:  # whatever a foreign package raises
+        except Exception as error:  # any error of a foreign package
             writer, self._writer = self._writer, None
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            warnings.warn(f"{self._name}: {reason}; training goes on without it", stacklevel=2)
+            warnings.warn(f"{self._name}: {reason}; training continues without it", stacklevel=2)
             with suppress(Exception):
                 writer.close()
 
 
 class _Recorded:
-    """A writer that is opened at the first epoch that it lacks, and writes none twice."""
+    """A writer that is opened at the first epoch that it lacks, and writes no epoch twice."""
 
     def __init__(self, open_: Callable[[Place], Writer], cell: Cell, folder: Path) -> None:
         self._open, self._cell, self._folder = open_, cell, folder
@@ -114,7 +114,7 @@ class _Recorded:
             writer.close()
 
     def _begin(self, epoch: int) -> dict[str, Any]:
-        """Return what was written before; a training that begins at epoch 1 replaces all of it."""
+        """Return the record of earlier epochs; a training that begins at epoch 1 replaces all."""
         path = self._folder / RECORD
         if epoch == 1:
             shutil.rmtree(self._folder, ignore_errors=True)

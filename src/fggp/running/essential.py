@@ -31,14 +31,14 @@ STEP = Fraction(1, 50)
 
 
 def dense_cells(study_folder: Path, only: str = "") -> list[Cell]:
-    """Return the dense cells of a study whose trained weights are there.
+    """Return the dense cells of a study whose trained weights are available.
 
     Args:
-        study_folder: of the study.
-        only: a part of the names of the cells that are taken.
+        study_folder: results folder of the study.
+        only: text that the names of the returned cells contain.
 
     Raises:
-        Failure: where there is none.
+        Failure: if there is none.
 
     """
     cells = [
@@ -58,7 +58,7 @@ def dense_cells(study_folder: Path, only: str = "") -> list[Cell]:
 
 
 def levels(step: Fraction) -> list[Fraction]:
-    """Return the sparsities that are looked at: from 0 in steps, below 1."""
+    """Return the sparsities to measure: from 0 in steps, below 1."""
     return [step * number for number in range(int(1 / step) + 1) if step * number < 1]
 
 
@@ -72,17 +72,17 @@ def measure(
 ) -> list[Essential]:
     """Return a row for each sparsity, in ascending order.
 
-    Weights go by magnitude over all prunable layers, at once; nothing is trained.
+    Weights are removed by magnitude over all prunable layers, at once; nothing is trained.
 
     Args:
-        study_folder: of the study.
-        cell: a dense one, trained.
-        sparsities: ascending.
+        study_folder: results folder of the study.
+        cell: trained dense cell.
+        sparsities: sparsities in ascending order.
         device: ``auto``, ``cpu`` or ``cuda``.
         tick: called after each sparsity.
 
     Raises:
-        Failure: where the images or the weights are missing, or the weights are of another result.
+        Failure: if the images or weights are missing, or the weights belong to another result.
 
     """
     result = read(run_path(study_folder, cell))
@@ -90,14 +90,14 @@ def measure(
     chosen, name = choose_device(device)
     dataset, state = load(data_path(cell.data.name)), unpack(path)
     if digest(state) != known:
-        raise Failure(f"{path}: does not belong to the result beside it; train {cell.id} again")
+        raise Failure(f"{path}: does not belong to the result next to it; train {cell.id} again")
     found = []
     with arithmetic(cell.training):
         model = network_of(cell, len(dataset.classes), chosen)
         model.load_state_dict(state)
         for sparsity in sparsities:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # a layer that is empty shows
+                warnings.simplefilter("ignore", RuntimeWarning)  # an empty layer shows
                 masks = sparsify(model, sparsity)
             found.append(
                 Essential(
@@ -126,7 +126,7 @@ def _correct(model: nn.Module, cell: Cell, dataset: Dataset, device: torch.devic
 
 
 def lines(rows: Sequence[Essential]) -> Iterator[str]:
-    """Yield rows of one network for reading: the dense one, the knee, and each tenth."""
+    """Yield lines for some rows of one network: the dense one, the knee, and each tenth."""
     bend = rows[knee([it.correct for it in rows], rows[0].images)]
     for row in rows:
         tenth = round(100 * row.sparsity) % 10 == 0

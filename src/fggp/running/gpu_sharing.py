@@ -25,13 +25,13 @@ def share(tasks: Sequence[Task], device: str, limits: Limits | None = None) -> E
     """Train tasks in parallel, each in its own process on its own cores.
 
     Args:
-        tasks: what to train.
+        tasks: tasks to train.
         device: ``auto``, ``cpu`` or ``cuda``.
-        limits: how long NVIDIA's programs may take.
+        limits: time limits of NVIDIA's programs.
 
     """
     limits = limits or Limits()
-    # From here on a signal is a request, so that it cannot leave the service behind.
+    # From here on, a signal is a request, so that it cannot leave the service behind.
     with stopping() as stop:
         if device == "cpu" or (device == "auto" and not has_gpu(limits.listing)):
             return _train(tasks, len(tasks), device, {}, stop)
@@ -48,7 +48,7 @@ def share(tasks: Sequence[Task], device: str, limits: Limits | None = None) -> E
 def has_gpu(seconds: float = Limits.listing) -> bool:
     """Whether the driver shows a GPU to this process; importing PyTorch would cost seconds.
 
-    A driver that does not answer within ``seconds`` has a GPU in trouble, rather than none.
+    A driver that does not answer within ``seconds`` has a broken GPU, rather than none.
     """
     visible = os.environ.get(VISIBLE)
     if visible is not None and hides(visible):
@@ -58,9 +58,9 @@ def has_gpu(seconds: float = Limits.listing) -> bool:
 
 
 def cores_of(jobs: int) -> list[set[int]]:
-    """Divide the cores of this process among ``jobs``; empty where there are fewer than jobs.
+    """Divide the cores of this process among ``jobs``; empty if there are fewer than jobs.
 
-    Processes that share a GPU fall behind a single one when they also wander over the same cores.
+    Processes that share a GPU are slower than a single one if they also move over the same cores.
     """
     if not hasattr(os, "sched_getaffinity"):  # macOS has no such call
         return []

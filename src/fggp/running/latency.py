@@ -33,10 +33,10 @@ class Subject:
     """A network to measure.
 
     Attributes:
-        name: of the cell or the file.
-        path: of the packed weights.
-        side: pixels of an image.
-        backbone: the network, where it is from outside the package; else its weights tell it.
+        name: name of the cell or the file.
+        path: path of the packed weights.
+        side: pixels along the side of an image.
+        backbone: network from outside the package; None if the weights determine it.
 
     """
 
@@ -50,11 +50,11 @@ def subjects(study_folder: Path, only: str = "") -> list[Subject]:
     """Return a trained network per setting and label of a study: that of its first seed.
 
     Args:
-        study_folder: of the study.
-        only: a part of the names of the cells that are taken.
+        study_folder: results folder of the study.
+        only: text that the names of the returned cells contain.
 
     Raises:
-        Failure: where none has its weights.
+        Failure: if none has its weights.
 
     """
     found: dict[tuple[str, ...], Subject] = {}
@@ -85,7 +85,7 @@ def measure(
     """Return the rows of one network.
 
     Raises:
-        Failure: where its file cannot be read, or its network not be compiled.
+        Failure: if its file cannot be read, or its network cannot be compiled.
 
     """
     model = _network(subject)
@@ -142,12 +142,12 @@ def _version(package: str) -> str | None:
 
 
 def thread_counts() -> list[int]:
-    """Return 1, and the number of all cores where there are more."""
+    """Return 1, and the number of all cores if there are more."""
     return sorted({1, cores()})
 
 
 def lines(rows: Sequence[Latency]) -> Iterator[str]:
-    """Yield rows for reading: a line per batch, threads and way of computing."""
+    """Yield lines for rows: one per batch size, number of threads and contender."""
     for row in rows:
         base = next(
             it.least_ms for it in rows

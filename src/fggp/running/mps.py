@@ -1,9 +1,9 @@
 """NVIDIA's Multi-Process Service, which lets several processes compute on one GPU at once.
 
 A control daemon (``nvidia-cuda-mps-control -d``) starts a server, which holds the GPU for all
-processes that find the daemon's sockets by the variable ``CUDA_MPS_PIPE_DIRECTORY``. Orders are
-entered into another ``nvidia-cuda-mps-control``, which answers with status 0 whenever it reaches
-the daemon. Source: NVIDIA, Multi-Process Service, "nvidia-cuda-mps-control" (its man page too).
+processes that find the daemon's sockets by the variable ``CUDA_MPS_PIPE_DIRECTORY``. Commands are
+entered into another ``nvidia-cuda-mps-control``, which exits with status 0 whenever it reaches
+the daemon. Source: NVIDIA, Multi-Process Service, "nvidia-cuda-mps-control" (also its man page).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ PIPES, LOGS = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"
 SOCKETS = "/tmp"
 """The parent folder of its sockets, whose paths must be short, unlike those in TMPDIR."""
 START = ("sh", "-c", 'trap "" HUP INT TERM USR1; exec "$@"', "sh", CONTROL, "-d")
-"""Starts the daemon, which ignores from then on what a scheduler sends to all processes of a job,
-as does its server: the trainings need it to copy their state off the GPU before they stop."""
+"""Starts the daemon, which then ignores the signals that a scheduler sends to all processes of a
+job, as does its server: the trainings need it to copy their state off the GPU before they stop."""
 
 QUIT = f'while echo quit | {CONTROL}; do sleep 1; done; rm -rf "$FOLDER"'
-"""Ends the daemon once it has no client, and then its folders; for when this process cannot."""
+"""Ends the daemon once it has no client and deletes its folders, if this process cannot."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Limits:
     """Time limits of NVIDIA's programs, in seconds.
 
     Attributes:
-        start: the daemon, until its parent returns.
-        answer: an order to the daemon.
+        start: start of the daemon, until its parent returns.
+        answer: a command to the daemon.
         server: the server, from the start of the daemon until it is active.
-        end: the daemon and its server, after the order to quit.
-        listing: ``nvidia-smi``, which hangs where a driver is broken.
+        end: end of the daemon and its server, after the command to quit.
+        listing: ``nvidia-smi``, which hangs if a driver is broken.
 
     """
 
@@ -54,28 +54,28 @@ class Limits:
 
 
 PAUSE_SECONDS = 0.2
-"""Between two questions whether the server is active."""
+"""Seconds between two checks whether the server is active."""
 
 
-class NoMps(Exception):  # noqa: N818 - the cells then take the GPU in turn
-    """There is no service to share a GPU; the message has the reason."""
+class NoMps(Exception):  # noqa: N818 - the cells then use the GPU one after the other
+    """There is no service for sharing a GPU; the message has the reason."""
 
 
 @contextmanager
 def mps(
     stop: Callable[[], bool] = lambda: False, limits: Limits | None = None
 ) -> Iterator[Mapping[str, str]]:
-    """Run the service for one GPU, and end it; yields the environment of the processes to share.
+    """Run the service for one GPU, and end it; yield the environment of the processes that share.
 
     A service that the site already runs for us (``CUDA_MPS_PIPE_DIRECTORY`` names its sockets) is
-    used as it is, and left alone. Ours runs beside any other, with sockets and logs of its own.
+    used unchanged, and not ended. Ours runs next to any other, with its own sockets and logs.
 
     Args:
-        stop: asked again and again whether to wait no longer for the service.
-        limits: how long its programs may take.
+        stop: polled; returns whether to stop waiting for the service.
+        limits: time limits of its programs.
 
     Raises:
-        NoMps: where the service is not installed, does not start, or gets no hold of the GPU.
+        NoMps: if the service is not installed, does not start, or cannot get the GPU.
 
     """
     if (site := os.environ.get(PIPES)) and Path(site, "control").exists():
@@ -105,7 +105,7 @@ def mps(
 
 
 def _start(own: Mapping[str, str], limits: Limits) -> None:
-    with suppress(OSError):  # the daemon then complains of it
+    with suppress(OSError):  # the daemon then reports it
         for path in own.values():
             Path(path).mkdir()
     ran = run(START, limits.start, environment=own)
@@ -119,14 +119,14 @@ def _start(own: Mapping[str, str], limits: Limits) -> None:
 def _serve(own: Mapping[str, str], limits: Limits, stop: Callable[[], bool]) -> None:
     """Have a server started, and wait until it is active.
 
-    A daemon starts in any case; whether the GPU can be had, for example beside the service of a
-    site and in compute mode EXCLUSIVE_PROCESS, is known only from a server.
+    A daemon always starts. Only a server shows whether the GPU is available, for example next to
+    the service of a site and in compute mode EXCLUSIVE_PROCESS.
     """
     deadline, ordered = time.monotonic() + limits.server, False
     while not stop():
         trouble = ""
         try:
-            if not ordered:  # the daemon may answer only some time after it was started
+            if not ordered:  # the daemon may take some time to answer after its start
                 _order(own, limits, f"start_server -uid {os.getuid()}")
                 ordered = True
             state = _state(own, limits)
@@ -141,7 +141,7 @@ def _serve(own: Mapping[str, str], limits: Limits, stop: Callable[[], bool]) -> 
 
 
 def _state(own: Mapping[str, str], limits: Limits) -> str:
-    """Return what the daemon answers about the state of its server; nothing without one."""
+    """Return the daemon's answer about the state of its server; empty without one."""
     servers = [word for word in _order(own, limits, "get_server_list").split() if word.isdigit()]
     if not servers:
         return ""
@@ -156,7 +156,7 @@ def _order(own: Mapping[str, str], limits: Limits, order: str) -> str:
 
 
 def _exclusive(limits: Limits) -> str:
-    """Name the compute mode in which a server gets no GPU that another process holds."""
+    """Return a hint if the compute mode keeps a server off a GPU that another process holds."""
     asked = ["nvidia-smi", "--query-gpu=compute_mode", "--format=csv,noheader"]
     if "Exclusive_Process" not in run(asked, limits.listing).out:
         return ""
@@ -173,9 +173,9 @@ def _logged(own: Mapping[str, str]) -> str:
 
 
 def _end(own: Mapping[str, str], limits: Limits) -> list[int]:
-    """End the daemon and its server, so that the GPU is free; returns those that had to be killed.
+    """End the daemon and its server, so that the GPU is free; return those that had to be killed.
 
-    Their folders are the mark by which they are known.
+    They are identified by their folders.
     """
     with suppress(NoMps):
         _order(own, limits, "quit -t 5")

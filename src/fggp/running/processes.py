@@ -16,8 +16,8 @@ PAUSE_SECONDS = 0.05
 def with_variable(name: str, value: str) -> list[int]:
     """Return the numbers of our processes that were started with a variable.
 
-    A daemon has left its parent and can only be found by what it inherited. Empty on systems that
-    do not show environments (``/proc``), and without processes that have ended.
+    A daemon has left its parent and can only be found by its inherited environment. Empty on
+    systems that do not show environments (``/proc``); excludes processes that have ended.
     """
     wanted, found = f"{name}={value}".encode(), []
     for path in PROC.glob("[0-9]*/environ"):
@@ -28,7 +28,7 @@ def with_variable(name: str, value: str) -> list[int]:
 
 
 def wait_until_none(name: str, value: str, seconds: float) -> list[int]:
-    """Wait until no process with a variable is left; returns those left after ``seconds``."""
+    """Wait until no process with a variable is left; return those left after ``seconds``."""
     deadline = time.monotonic() + seconds
     while (left := with_variable(name, value)) and time.monotonic() < deadline:
         time.sleep(PAUSE_SECONDS)

@@ -39,16 +39,16 @@ def run_cell(
     tick: Tick = lambda done, steps: None,
     report: Report = lambda row, sizes: None,
 ) -> bool:
-    """Train a cell and write its result to ``out``; returns False where it was there already.
+    """Train a cell and write its result to ``out``; return False if it already existed.
 
-    The test logits and the packed weights are written beside it.
+    The test logits and the packed weights are written next to it.
 
     SIGTERM, SIGINT, SIGUSR1 and SIGHUP end the training at the next step with a checkpoint, and so
-    does the end of its ``allocation``. In one it also waits for another process that trains the
-    cell.
+    does the end of its ``allocation``. With an allocation, it also waits for another process that
+    trains the cell.
 
     Raises:
-        Failure: where another process trains this cell, the data file is unusable, or the cell
+        Failure: if another process trains this cell, the data file is unusable, or the cell
             does not fit its images.
         fggp.training.train.Stopped: after one of the signals, and before the allocation ends.
 
@@ -106,7 +106,7 @@ def run_cell(
 
 
 def _drop_outlived(checkpoint: Path, finished: Path) -> None:
-    """Delete a checkpoint that a kill left beside its result; a newer one is of other settings."""
+    """Delete a checkpoint that a kill left next to its result; a newer one has other settings."""
     if checkpoint.exists() and checkpoint.stat().st_mtime_ns <= finished.stat().st_mtime_ns:
         checkpoint.unlink()
 
@@ -114,20 +114,20 @@ def _drop_outlived(checkpoint: Path, finished: Path) -> None:
 def _dense(cell: Cell, out: Path) -> dict[str, Tensor] | None:
     """Return the trained dense network that a cell starts from, if it starts from one.
 
-    Raises Failure where its result or its weights are missing, or are those of another training.
+    Raises Failure if its result or its weights are missing, or are those of another training.
     """
     before = origin(cell)
     if before is None:
         return None
-    path = out.parents[4] / f"{before.id}.json"  # beside out in one folder of runs
+    path = out.parents[4] / f"{before.id}.json"  # next to out in one folder of runs
     if not finished(before.with_data(None), path):
         raise Failure(
             f"{cell.id} starts from the dense network, but {path} is missing or of another cell; "
             f"train {before.id} first"
         )
-    result, again = read(path), f"delete {path} with all beside it and train {before.id} again"
+    result, again = read(path), f"delete {path} with its other files and train {before.id} again"
     if result["cell"]["data"]["sha256"] != cell.data.sha256:
-        raise Failure(f"{path} was trained on other data than {cell.id} is; {again}")
+        raise Failure(f"{path} was trained on other data than {cell.id}; {again}")
     if not weights_path(path).exists():
         raise Failure(
             f"{weights_path(path)}: the weights that {cell.id} needs are missing; {again}"

@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
-"""Sent by schedulers, by Ctrl-C, by Slurm on demand, and by a terminal that is closed."""
+"""Sent by schedulers, by Ctrl-C, by Slurm on demand, and by a closing terminal."""
 
 
 @contextmanager
 def stopping() -> Iterator[Callable[[], bool]]:
-    """Turn the signals that ask to stop into a flag; yields a function that reads it.
+    """Turn the signals that ask to stop into a flag; yield a function that reads it.
 
-    A scheduler, a shell and a parent may each send the same request, so that a repeated one changes
-    nothing. A second Ctrl-C acts at once: whoever presses it again does not want to wait. What a
-    terminal sends stays ignored where it was: a closed terminal under ``nohup``, and Ctrl-C in a
-    command that a script started with ``&``, as Ctrl-C is then meant for the script.
+    A scheduler, a shell and a parent may each send the same request, so a repeated one changes
+    nothing. A second Ctrl-C acts at once: a user who presses it again does not want to wait. A
+    signal of the terminal stays ignored if it was: that of a closed terminal under ``nohup``, and
+    Ctrl-C in a command that a script started with ``&``, because it is then meant for the script.
     """
     asked: list[int] = []
     before: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
@@ -43,10 +43,10 @@ def stopping() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold back the signals that ask to stop until something short is finished.
+    """Hold back the signals that ask to stop until a short operation has finished.
 
-    They then take effect as they would have before. Those that are ignored stay so, also in
-    processes started meanwhile; and threads besides the main one are never interrupted.
+    They then take effect as usual. Ignored signals stay ignored, also in processes started
+    meanwhile. Threads other than the main one are never interrupted.
     """
     caught: list[int] = []
     before: dict[int, Any] = {}
@@ -66,9 +66,10 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def ending_at_once() -> Iterator[None]:
-    """Let Ctrl-C end the process silently, as long as nothing is done but libraries imported.
+    """Let Ctrl-C end the process silently while it only imports libraries.
 
-    In the middle of that they take its exception for another, and say that they are broken.
+    During an import, libraries mistake its exception for another one, and report that they are
+    broken.
     """
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a shell may ignore it
     if usual:

@@ -13,17 +13,17 @@ from fggp.running.commands import run
 from fggp.running.slurm_time import seconds_of
 
 MARGIN = "FGGP_MARGIN"
-"""The environment variable with the seconds before the end at which to stop; `none` for never."""
+"""The environment variable with the seconds to stop before the end; `none` for never."""
 DEFAULT_MARGIN = 60.0
 REQUEUE = "FGGP_REQUEUE"
-"""The environment variable that keeps a training from having its job requeued, where it is `no`."""
-ANSWER_SECONDS = 60  # how long Slurm's commands may take
-KILL_SECONDS = 600  # how long a requeued job waits to be ended
+"""The environment variable that keeps a training from requeueing its job if it is `no`."""
+ANSWER_SECONDS = 60  # time limit of Slurm's commands
+KILL_SECONDS = 600  # time that a requeued job waits to be ended
 
 
 UNSET = "`unset SLURM_JOB_ID SLURM_JOB_END_TIME SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID`"
 GONE = "invalid job id"
-"""Slurm's message about a job that it no longer knows."""
+"""Slurm's message for a job that it no longer knows."""
 
 
 class Over(Exception):  # noqa: N818 - nothing went wrong
@@ -31,15 +31,15 @@ class Over(Exception):  # noqa: N818 - nothing went wrong
 
 
 class Allocation:
-    """The time that Slurm allotted to a training.
+    """The time that Slurm has allocated to a training.
 
     Args:
-        job: the number of the Slurm job; of an array's task ``NUMBER_TASK``.
-        seconds: how long it still has; None where it has no end.
-        margin: how many seconds before the end to stop.
+        job: number of the Slurm job; ``NUMBER_TASK`` for a task of an array.
+        seconds: time left; None if the job has no end.
+        margin: seconds before the end at which to stop.
 
     Attributes:
-        cut: whether the training was stopped because its time is over.
+        cut: whether the training was stopped because its time was up.
 
     """
 
@@ -55,7 +55,7 @@ class Allocation:
         """Return the allocation of this process; None outside of Slurm, and after its job's end.
 
         A shell that outlives its job, as in tmux, keeps the variables of Slurm; that is reported on
-        stderr. Slurm is asked once, and only where ``SLURM_JOB_END_TIME`` is not set or has passed.
+        stderr. Slurm is asked once, and only if ``SLURM_JOB_END_TIME`` is not set or has passed.
 
         Raises:
             Failure: if the margin is not a number.
@@ -78,15 +78,15 @@ class Allocation:
 
     @property
     def left(self) -> float:
-        """Seconds until the training should stop; infinite where nothing ends it."""
-        # What was slow once, a step or an evaluation with its checkpoint, can be so again.
+        """Seconds until the training should stop; infinite if nothing ends it."""
+        # A step, or an evaluation with its checkpoint, that was slow once can be slow again.
         return self.end - time.monotonic() - max(self.margin, 2 * self.longest)
 
     def ends(self) -> bool:
-        """Whether it is time to stop; to be asked before every step.
+        """Whether it is time to stop; to be called before every step.
 
         Raises:
-            Failure: where not a single step has fitted in.
+            Failure: if the time was too short for a single step.
 
         """
         now = time.monotonic()
@@ -106,7 +106,7 @@ class Allocation:
         return True
 
     def requeue(self) -> None:
-        """Ask Slurm to queue the job again, and wait to be ended; returns where that fails."""
+        """Ask Slurm to queue the job again, and wait to be ended; returns if that fails."""
         if os.environ.get(REQUEUE) == "no":
             return
         # Logged first, because Slurm may end the job at once.
@@ -120,16 +120,16 @@ class Allocation:
 
 
 def job_id() -> str | None:
-    """Return the number of the Slurm job of this process, as Slurm's commands take it."""
+    """Return the number of the Slurm job of this process, as Slurm's commands expect it."""
     array, task = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
-    # By its plain number the last task of an array stands for the whole array.
+    # The plain number of the last task of an array denotes the whole array.
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
 def _left(job: str) -> float | None:
-    """Return the seconds that a job still has, None for no limit or where Slurm does not say.
+    """Return the seconds left to a job; None without a limit, or if Slurm does not report it.
 
-    Raises Over where the job is no more.
+    Raises Over if the job has ended.
     """
     end = _end()
     if end is not None and end > time.time():
@@ -162,7 +162,7 @@ def _end() -> float | None:
 
 
 def _answer(*command: str) -> str:
-    """Return what a command of Slurm prints; raises Failure with its complaint in one line."""
+    """Return the output of a command of Slurm; raises Failure with its message on one line."""
     ran = run(command, ANSWER_SECONDS)
     if ran.status:
         raise Failure(ran.complaint)

@@ -43,7 +43,7 @@ PACKING = "cells_per_gpu"
 
 
 def one_configuration(files: Sequence[Path], overrides: Mapping[str, Any]) -> Path:
-    """Return the study that Snakemake was asked for, relative to here where it lies below.
+    """Return the study that Snakemake was asked for, relative to here if it is below.
 
     Raises:
         Failure: for several files, which Snakemake would merge, or for single values.
@@ -62,7 +62,7 @@ def one_configuration(files: Sequence[Path], overrides: Mapping[str, Any]) -> Pa
 
 
 def cells_per_gpu(overrides: Mapping[str, Any]) -> int:
-    """Return how many cells share one allocation, from Snakemake's ``--config``.
+    """Return the number of cells that share one allocation, from Snakemake's ``--config``.
 
     It affects how a study is trained, not its results, so it is not a key of studies.
     """
@@ -73,7 +73,7 @@ def cells_per_gpu(overrides: Mapping[str, Any]) -> int:
 
 
 def set_environment(source: Path) -> None:
-    """Let jobs find ``python -m fggp``: this interpreter outside conda, this source in both."""
+    """Let jobs find ``python -m fggp``: this interpreter outside conda, this source in any case."""
     python_path = filter(None, [str(source), os.environ.get("PYTHONPATH")])
     os.environ["PYTHONPATH"] = os.pathsep.join(python_path)
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -83,8 +83,8 @@ class Grid:
     """A study as the workflow sees it.
 
     Args:
-        path: the configuration.
-        together: how many cells share one allocation.
+        path: configuration file.
+        together: number of cells that share one allocation.
 
     Raises:
         fggp.foundation.validation.ConfigError: with one line, before any rule is made.
@@ -119,7 +119,7 @@ class Grid:
 
     @property
     def data_marks(self) -> list[str]:
-        """The file whose time says since when the images are others, where they ever changed."""
+        """The file whose time is that of the last change of the images, if they ever changed."""
         return [str(self._mark)] if self._mark.exists() else []
 
     @property
@@ -136,7 +136,7 @@ class Grid:
     def packs(self) -> dict[str, list[str]]:
         """The rules that train, by name, each with the seeds that it trains in one job.
 
-        The cells of a job differ in their seed alone, so that they take equally long and none of
+        The cells of a job differ only in their seed, so that they take equally long and none of
         them waits for another. A seed in braces is a wildcard.
         """
         seeds = [str(seed) for seed in self.study.seeds]
@@ -146,10 +146,10 @@ class Grid:
         return {f"train_{k + 1}": seeds[k::count] for k in range(count)}
 
     def cell(self, wildcards: Any) -> Cell:
-        """Return the cell that the wildcards of a rule name; the first one where they lack a seed.
+        """Return the cell that the wildcards of a rule name; the first one if they lack a seed.
 
         Raises:
-            Failure: where the study has no such cell.
+            Failure: if the study has no such cell.
 
         """
         return self.members(wildcards, [str(getattr(wildcards, "seed", self.study.seeds[0]))])[0]
@@ -176,10 +176,10 @@ class Grid:
         return self.study.gpus
 
     def set_device(self) -> None:
-        """Keep trainings that ask for no GPU off one that happens to be there.
+        """Keep trainings that ask for no GPU off a GPU that happens to be present.
 
-        The others take the GPU of their job, and fail where they cannot use it
-        (`fggp.training.device.usable`). ``FGGP_DEVICE`` is followed in any case.
+        The others use the GPU of their job, and fail if they cannot use it
+        (`fggp.training.device.usable`). ``FGGP_DEVICE`` takes precedence.
         """
         if not self.gpus and not os.environ.get("FGGP_DEVICE"):
             os.environ["FGGP_DEVICE"] = "cpu"
@@ -195,15 +195,15 @@ class Grid:
 
     @property
     def kind(self) -> costs.Kind:
-        """The resources of a training."""
+        """The kind of device of a training."""
         return "gpu" if self.gpus else "cpu"
 
     def memory_mb(self, wildcards: Any, attempt: int) -> int:
-        """Return the memory to ask for, more on every attempt."""
+        """Return the memory to request, more on every attempt."""
         return attempt * costs.memory_mb(self.cell(wildcards), self.size, self.kind)
 
     def minutes(self, wildcards: Any, attempt: int) -> int:
-        """Return the time to ask for, more on every attempt."""
+        """Return the time to request, more on every attempt."""
         return costs.minutes(self.cell(wildcards), self.size, self.kind, attempt)
 
     @property
@@ -216,10 +216,10 @@ class Grid:
     def settle(self) -> None:
         """Make the files agree with a configuration that changed since ``cells.json`` was written.
 
-        Snakemake sees such a change by itself only for files that it made. Results of other
-        settings are taken away, those of these settings brought back: a copy of each result stays
-        beside it until its cell is trained again. If cells remain to be trained, images that do not
-        fit the study are refused here, before there are jobs.
+        Snakemake notices such a change only for files that it made. Results of other settings are
+        removed, and those of these settings restored: a copy of each result stays next to it until
+        its cell is trained again. If cells remain to be trained, images that do not fit the study
+        are refused here, before there are jobs.
         """
         if not all(Path(path).exists() for path in self.run_files):
             self._look_at_images()
@@ -246,9 +246,9 @@ class Grid:
             )
 
     def _look_at_images(self) -> None:
-        """Have images prepared again that changed since they were; check others against the study.
+        """Have images prepared again if they changed since; else check them against the study.
 
-        Snakemake knows times alone, and the images that a file was made from may be older than it.
+        Snakemake only knows times, and the images that a file was made from may be older than it.
         """
         changed = source_changes(self.study.data)
         if changed is None:
@@ -259,7 +259,7 @@ class Grid:
         print(f"fggp: {words}; preparing it again", file=sys.stderr)
 
     def warn_of_others(self) -> None:
-        """Report the cells that other processes are training, such as jobs of a killed Snakemake.
+        """Report cells that other processes are training, such as jobs of a killed Snakemake.
 
         New jobs for these cells wait for them.
         """
@@ -284,7 +284,7 @@ class Grid:
 def _date(paths: Iterable[Path]) -> None:
     """Set future file dates to now: Snakemake fails if an output is older than its input.
 
-    They come from a machine whose clock is ahead, and training them again would not help.
+    They come from a machine whose clock is ahead, and retraining would not help.
     """
     present = time.time()
     for path in paths:

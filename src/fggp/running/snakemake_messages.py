@@ -20,8 +20,8 @@ class NamedCells(logging.Filter):
     message is filtered out, and all others stay as they are.
 
     Args:
-        work: of each cell of the study; see `fggp.running.countdown.Countdown`.
-        per_job: how many cells a job of each training rule trains.
+        work: work of each cell of the study; see `fggp.running.countdown.Countdown`.
+        per_job: number of cells that a job of each training rule trains.
 
     """
 
@@ -33,7 +33,7 @@ class NamedCells(logging.Filter):
         self._outputs: dict[int, list[str]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Note what jobs make, and add to the message about one that is finished."""
+        """Record the outputs of jobs, and add to the message about a finished job."""
         said = record.__dict__
         event = str(said.get("event", ""))
         if event == "run_info":

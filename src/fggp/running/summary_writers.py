@@ -16,17 +16,17 @@ from fggp.study.cell import Cell
 VARIABLE = "FGGP_WRITERS"
 """The environment variable that names writers."""
 PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
-"""For each writer the packages of which it needs one."""
+"""The packages of which each writer needs one."""
 
 
 class Writer(Protocol):
     """A writer of the numbers of epochs."""
 
     def write(self, values: Mapping[str, float], epoch: int) -> None:
-        """Keep the numbers of one epoch for good."""
+        """Store the numbers of one epoch."""
 
     def close(self) -> None:
-        """Finish."""
+        """Close the writer."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Place:
     """The cell and folder of a writer.
 
     Attributes:
-        cell: what is trained.
-        folder: where its files go.
-        run: a name for the run that no other has; a training that resumes has the one from before.
-        first: the first epoch to be written.
+        cell: cell that is trained.
+        folder: folder for its files.
+        run: unique name of the run; a resumed training keeps its name.
+        first: first epoch to be written.
 
     """
 
@@ -54,7 +54,7 @@ class Scalars:
         self._writer = writer
 
     def write(self, values: Mapping[str, float], epoch: int) -> None:
-        """Add the numbers as scalars, and flush them, so that a kill later loses none."""
+        """Add the numbers as scalars, and flush them, so that a later kill loses none."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, epoch)
         self._writer.flush()
@@ -94,7 +94,7 @@ def named(text: str) -> list[str]:
     """Return the names of writers in a text.
 
     Raises:
-        Failure: for an unknown one, or where its package is not installed.
+        Failure: for an unknown writer, or if its package is not installed.
 
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
@@ -104,7 +104,7 @@ def named(text: str) -> list[str]:
 
 
 def opener(name: str) -> Callable[[Place], Writer]:
-    """Return what opens a writer of that name; raises Failure as `named` does."""
+    """Return the function that opens a writer by name; raises Failure as `named` does."""
     packages = PACKAGES.get(name, ())
     if packages and not any(find_spec(package) for package in packages):
         raise Failure(
@@ -117,7 +117,7 @@ def opener(name: str) -> Callable[[Place], Writer]:
     module, colon, function = name.partition(":")
     if not colon:
         raise Failure(
-            f"{VARIABLE}: {name!r} is no writer; use tensorboard, wandb or module:function"
+            f"{VARIABLE}: {name!r} is not a writer; use tensorboard, wandb or module:function"
         )
     try:
         make = getattr(import_module(module), function)
@@ -127,7 +127,7 @@ def opener(name: str) -> Callable[[Place], Writer]:
 
 
 def _tensorboard(place: Place) -> Writer:
-    # Events from the first epoch on that a killed process left, and did not record, are hidden.
+    # Hides events from the first epoch on that a killed process wrote but did not record.
     first = place.first if place.first > 1 else None
     if find_spec("tensorboard"):
         from torch.utils.tensorboard import SummaryWriter

@@ -1,4 +1,4 @@
-"""Several trainings at once, each in a process of its own, until the time is up."""
+"""Several trainings at once, each in its own process, until the time is up."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Task:
     """A cell to train.
 
     Attributes:
-        cell: what to train.
-        data: its data file.
-        out: its result file.
-        after: the name of a cell that has to be trained before.
+        cell: cell to train.
+        data: data file of the cell.
+        out: result file of the cell.
+        after: name of a cell that has to be trained before.
 
     """
 
@@ -61,9 +61,9 @@ class Ended:
     """The outcome of tasks.
 
     Attributes:
-        failed: those that failed, with the reason.
-        waiting: those that stopped or were not started, and wait for another time.
-        cut: whether one stopped by itself, before the allocation ends.
+        failed: tasks that failed, with the reason.
+        waiting: tasks that stopped or were not started, and remain for another run.
+        cut: whether one stopped by itself, before the end of the allocation.
 
     """
 
@@ -73,21 +73,22 @@ class Ended:
 
     @property
     def status(self) -> int:
-        """The exit status: 1 after failures, `STOPPED` where some wait, else 0."""
+        """The exit status: 1 after failures, `STOPPED` if some wait, else 0."""
         return 1 if self.failed else STOPPED if self.waiting else 0
 
 
 class Workers:
-    """Trains tasks in their order, each in a process of its own.
+    """Trains tasks in order, each in its own process.
 
     Args:
-        jobs: how many at once.
-        deadline: of ``time.monotonic``; then trainings are asked to stop and none is started.
-        device: passed on to each training.
-        stop: asked again and again whether to stop before that.
-        cores: for each of the ``jobs``, the cores that its process is held to; empty for all.
-        environment: added to that of each process.
-        trained: called with a task that was trained; returns what to print after its name.
+        jobs: number of trainings at once.
+        deadline: time by ``time.monotonic`` at which trainings are asked to stop; none is started
+            after it.
+        device: device, passed on to each training.
+        stop: polled; returns whether to stop before the deadline.
+        cores: the cores that the process of each job is restricted to; empty for all.
+        environment: variables added to those of each process.
+        trained: called with a trained task; returns the text to print after its name.
 
     """
 
@@ -104,7 +105,7 @@ class Workers:
     ) -> None:
         self.jobs, self.deadline, self.device, self.stop = jobs, deadline, device, stop
         self.cores, self.trained = list(cores), trained
-        # Threads that wait actively would take the cores from the neighbours; and one training must
+        # Threads that wait actively would take the cores of other trainings; and one training must
         # not requeue the job of all.
         own = {"OMP_WAIT_POLICY": "passive", REQUEUE: "no"}
         self.environment = os.environ | own | dict(environment or {})
@@ -158,9 +159,9 @@ class Workers:
 
     def _start(self, task: Task) -> None:
         task.log.parent.mkdir(parents=True, exist_ok=True)
-        # A process that an interruption hides from us would train on for hours.
+        # A process that an interruption hides from us would continue to train for hours.
         with task.log.open("ab") as log, uninterrupted():
-            # In a session of its own it does not get Ctrl-C; we pass that on as a request to stop.
+            # In a separate session it does not get Ctrl-C; we pass that on as a request to stop.
             process = subprocess.Popen(
                 task.command(self.device),
                 stdout=log,
@@ -175,7 +176,7 @@ class Workers:
             os.sched_setaffinity(process.pid, free[0])
 
     def _cut(self, ended: Ended) -> None:
-        """Take a training that stopped unasked for a sign that the allocation ends for all."""
+        """Treat a training that stopped unasked as a sign that the allocation ends for all."""
         if not (self.asked or self.over):
             ended.cut, self.deadline = True, -math.inf
 
@@ -187,7 +188,7 @@ class Workers:
     def _ended(self) -> list[tuple[Task, int]]:
         """Return the tasks whose process has ended, with its status.
 
-        One that was killed could not write why: that is added to its log.
+        A killed process could not write the reason, which is added to its log.
         """
         ended = []
         for process in list(self.running):
@@ -202,18 +203,18 @@ class Workers:
         return ended
 
     def _word(self, task: Task, status: int) -> str:
-        # One that was ended after its result was written, and before it had left, is trained.
+        # A process that was ended between writing its result and exiting has trained.
         if status == 0 or finished(task.cell, task.out):
             return "trained"
-        # A process that did not yet catch the signal has nothing to lose.
+        # A process that does not catch the signal yet has nothing to lose.
         killed = self.asked and status == -signal.SIGTERM
         return "stopped" if killed or status == STOPPED else "failed"
 
 
 def _reap(process: subprocess.Popen[bytes]) -> int:
-    """Set the status of a process that has ended; returns the most memory (bytes) it took, or 0.
+    """Set the status of a process that has ended; return its peak memory in bytes, or 0.
 
-    ``poll`` would do, and does not tell of one process how much that was.
+    ``poll`` would suffice for the status, but does not report the memory of a single process.
     """
     if process.returncode is not None:
         return 0

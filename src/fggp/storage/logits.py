@@ -18,7 +18,7 @@ Labels = NDArray[np.integer[Any]]
 
 
 def write_logits(path: Path, logits: Logits, labels: Labels) -> None:
-    """Write the outputs of a network on the test set, whole or not at all.
+    """Write the outputs of a network on the test set atomically.
 
     Args:
         path: see `fggp.study.result_file.logits_path`.
@@ -39,7 +39,7 @@ def read_logits(path: Path) -> tuple[Logits, Labels]:
     """Return the logits and the labels that `write_logits` wrote; no code is run.
 
     Raises:
-        ResultError: where the file is absent, damaged or something else.
+        ResultError: where the file is absent, damaged or another kind of file.
 
     """
     try:
@@ -56,7 +56,7 @@ def read_logits(path: Path) -> tuple[Logits, Labels]:
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    content = io.BytesIO(archive.read(f"{name}.npy"))  # to its end, where its sum is checked
+    content = io.BytesIO(archive.read(f"{name}.npy"))  # to the end, where its checksum is verified
     array: NDArray[Any] = np.lib.format.read_array(content, allow_pickle=False)
     return array
 

@@ -1,12 +1,12 @@
 """The bytes of a packed file: named tensors, coded sparsely, compressed, under a checksum.
 
-``MAGIC``, the SHA-256 of everything behind it, and one zstd frame. In the frame: the length of the
+``MAGIC``, the SHA-256 of everything after it, and one zstd frame. In the frame: the length of the
 listing (4 bytes), the listing as JSON, and the gaps, signs and values of every tensor in its order.
-All numbers are little-endian. Nothing in it is a program, and nothing of it is read before the
-checksum fits.
+All numbers are little-endian. It contains no program, and nothing in it is read before the checksum
+matches.
 
-A file holds at least one byte for every `LARGEST` bytes that it unpacks to (zero bytes behind the
-frame make up for what is missing), so that a small file cannot fill the memory.
+A file has at least one byte for every `LARGEST` bytes that it unpacks to (padded with zero bytes
+after the frame), so that a small file cannot fill the memory.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WORD_BYTES = {
 }
 """The dtypes that can be packed, as torch names them; a complex number is two words."""
 SIGNED_ZEROS = {"float16", "bfloat16", "float32", "float64", "complex32", "complex64", "complex128"}
-"""Those whose words are -0.0 where nothing but the highest bit is set."""
+"""Those whose words are -0.0 if only the highest bit is set."""
 
 
 class ForeignError(ValueError):
@@ -59,7 +59,7 @@ class Raw:
 
 
 def to_bytes(tensors: Mapping[str, Raw], *, positive_zeros: bool = False) -> bytes:
-    """Return the packed file that holds ``tensors``.
+    """Return the packed file of ``tensors``.
 
     With ``positive_zeros``, -0.0 is stored as +0.0 where the dtype has one.
     """
@@ -83,7 +83,7 @@ def from_bytes(packed: bytes) -> dict[str, Raw]:
 
     Raises:
         ForeignError: where it is another kind of file.
-        ValueError: where it is damaged, or says more than a file of its size can hold.
+        ValueError: where it is damaged, or declares more than a file of its size can contain.
 
     """
     start = len(MAGIC) + hashlib.sha256().digest_size
@@ -104,7 +104,7 @@ def from_bytes(packed: bytes) -> dict[str, Raw]:
 
 
 def _tensors(content: memoryview, most: int) -> Iterator[tuple[str, Raw]]:
-    """Yield the tensors of a frame, once all that its listing says is known to fit."""
+    """Yield the tensors of a frame, after its whole listing has been checked to fit."""
     end = 4 + int.from_bytes(content[:4], "little")
     entries = [_entry(item) for item in _listing(bytes(content[4:end]))]
     if len({entry.name for entry in entries}) != len(entries):

@@ -25,20 +25,20 @@ def pack(
     *,
     positive_zeros: bool = False,
 ) -> int:
-    """Write the tensors of a model to one small file, whole or not at all.
+    """Write the tensors of a model atomically to one small file.
 
-    Every bit comes back, and so does the order of the names: NaN payloads, denormals, -0.0. What is
-    not kept: device, memory layout, tensors that share memory (each is stored), gradients.
+    Every bit is preserved (NaN payloads, denormals, -0.0), and so is the order of the names.
+    Device, memory layout, memory shared between tensors (each is stored) and gradients are not.
 
-    Weights that were pruned by a multiplication with a mask are +0.0 or -0.0, by the sign that they
-    had. At high sparsity these signs, one bit per pruned weight, take more room than all that is
-    left; ``positive_zeros`` stores them as +0.0 in all tensors. A sum of products, so every layer,
-    is equal with either. Files of a study's final weights are written so.
+    Weights that were pruned by multiplication with a mask are +0.0 or -0.0, by their former sign.
+    At high sparsity these signs, one bit per pruned weight, take more space than everything else;
+    ``positive_zeros`` stores them as +0.0 in all tensors. A sum of products, and so every layer, is
+    equal with either. Files of a study's final weights are written in this way.
 
     Args:
         state: a ``state_dict``, or a module that has one.
         path: the file; ``.fggp`` is the usual suffix.
-        positive_zeros: store -0.0 as +0.0, and all else to the bit.
+        positive_zeros: store -0.0 as +0.0, and everything else exactly.
 
     Returns:
         The number of bytes written.
@@ -64,9 +64,9 @@ def pack(
 
 
 def unpack(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Read what `pack` wrote: tensors on the CPU, for ``model.load_state_dict(unpack(path))``.
+    """Read a file of `pack`: tensors on the CPU, for ``model.load_state_dict(unpack(path))``.
 
-    No code is run, and a damaged file gives nothing.
+    No code is run, and a damaged file is refused.
 
     Raises:
         PackError: where the file is absent, damaged or another kind of file.
@@ -103,7 +103,7 @@ def _raw(name: object, tensor: object, path: Path) -> Raw:
     plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
     # A tensor of one element is contiguous whatever its stride, and can be viewed only with 1.
     flat = plain.as_strided((plain.numel(),), (1,))
-    # Detour over bytes: numpy knows neither bfloat16 nor the floats of 8 bits.
+    # Via bytes: numpy knows neither bfloat16 nor 8-bit floats.
     words = flat.view(torch.uint8).numpy().view(f"<u{WORD_BYTES[dtype]}")
     return Raw(dtype, tuple(tensor.shape), words)
 

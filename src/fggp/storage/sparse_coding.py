@@ -1,16 +1,16 @@
 """A compact coding of one tensor of mostly zeros, read back bit for bit.
 
-A tensor is a flat array of words: its elements as unsigned integers of 1 to 8 bytes, so that no
-pattern of bits is special. Three forms, and the smallest is taken:
+A tensor is a flat array of words: its elements as unsigned integers of 1 to 8 bytes, so that no bit
+pattern is special. There are three forms, and the smallest is used:
 
 - ``dense``: every word.
 - ``gaps``: the words that are not all zero bits, and the number of zeros before each of them.
-- ``signs``: the same, where words of nothing but their highest bit count as zeros too, and one bit
-  per word says which of the two zeros it is. In floating point they are +0.0 and -0.0, and a mask
-  that is multiplied onto weights leaves about half of each.
+- ``signs``: the same, but words with only their highest bit set count as zeros too, and one bit per
+  word distinguishes the two zeros. In floating point they are +0.0 and -0.0, and multiplying
+  weights by a mask leaves about half of each.
 
-A gap is one byte, and 255 means: 255 zeros, and more to come. Words are stored byte by byte, all
-highest bytes together: exponents are alike and compress, the rest does not.
+A gap is one byte; 255 means 255 zeros, and more to come. Words are stored byte by byte, all highest
+bytes together: exponents are similar and compress, the rest does not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Coded:
     """One tensor, coded.
 
     Attributes:
-        form: which of the three.
+        form: one of the three.
         count: number of words in ``values``.
         gaps: (count + number of `MORE` bytes,), empty where dense.
         signs: (ceil(size / 8),) where the form is ``signs``, else empty.
@@ -49,9 +49,9 @@ class Coded:
 
 
 def encode(words: Words, *, positive_zeros: bool = False) -> Coded:
-    """Code a flat array of words in the smallest of the three forms.
+    """Encode a flat array of words in the smallest of the three forms.
 
-    With ``positive_zeros``, words of nothing but their highest bit are taken for zeros.
+    With ``positive_zeros``, words with only their highest bit set are treated as zeros.
     """
     size, width = len(words), words.itemsize
     nonzero = words != 0
@@ -94,7 +94,7 @@ def decode(coded: Coded, size: int, width: int) -> Words:
 
 
 def sign_bytes(size: int) -> int:
-    """Return how many bytes one bit for each of ``size`` words takes."""
+    """Return the number of bytes for one bit per word, for ``size`` words."""
     return -(-size // 8)
 
 

@@ -1,4 +1,4 @@
-"""Weights as others keep them: a torch checkpoint, or safetensors."""
+"""Weights in common formats: a torch checkpoint, or safetensors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Return the ``state_dict`` in a file, on the CPU: safetensors by its suffix, else torch.
 
     Raises:
-        Failure: where the file is absent, damaged, holds something else, or would run code.
+        Failure: where the file is absent, damaged, has other content, or would run code.
 
     """
     try:
@@ -32,7 +32,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         fix = "name the file of a state_dict"
         raise Failure(f"{path}: cannot be read ({error.strerror}); {fix}") from None
-    except pickle.UnpicklingError:  # whose text advises to run it
+    except pickle.UnpicklingError:  # whose message advises running it
         raise _unusable(path, "more than tensors in it, or damaged") from None
     except Exception as error:  # a file of any other kind can fail in any way
         reason = " ".join(str(error).split())[:100] or type(error).__name__
@@ -45,7 +45,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def write_weights(state: Mapping[str, Tensor], path: Path) -> None:
-    """Write a ``state_dict``, whole or not at all; the suffix says how, one of `SUFFIXES`.
+    """Write a ``state_dict`` atomically, in the format of the suffix, one of `SUFFIXES`.
 
     safetensors keeps its own order of the names.
 

@@ -12,11 +12,11 @@ def views(
 ) -> Accuracy:
     """Choose the epoch of each view from the records of all epochs.
 
-    ``last`` is the primary view. ``best_validation`` looks at the epochs from ``first_full`` on,
-    where the network is at its target sparsity; where there are no validation images
-    (``validated`` is false) it is left out. ``best_test`` looks at the epochs after the
-    pruning window and chooses on the test set: it is the optimistic protocol of published tables,
-    and serves only to compare with them. The earlier epoch wins a tie.
+    ``last`` is the primary view. ``best_validation`` considers the epochs from ``first_full`` on,
+    where the network is at its target sparsity; without validation images (``validated`` is false)
+    it is left out. ``best_test`` considers the epochs after the pruning window and chooses on the
+    test set: it is the optimistic protocol of published tables, and serves only to compare with
+    them. The earlier epoch wins a tie.
     """
     full = [row for row in epochs if row.epoch >= first_full]
     after = [row for row in epochs if row.epoch > window_end] or [epochs[-1]]
@@ -28,7 +28,7 @@ def views(
 
 
 def first_full_epoch(epochs: Sequence[Epoch]) -> int:
-    """Return the first epoch all of whose evaluations are at the final number of weights."""
+    """Return the first epoch from which on all evaluations have the final number of weights."""
     below = [row.epoch for row in epochs if row.kept != epochs[-1].kept]
     return max(below, default=0) + 1
 

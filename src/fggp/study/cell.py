@@ -51,10 +51,10 @@ class Record(BaseModel):
     """A frozen record that refuses unknown keys.
 
     Attributes:
-        earlier: what files that lack a setting were written with, where that is not its default.
-        later: settings that came after the first results. At their defaults they are not written,
-            so that a cell that does without them has the text that it had before. So a file
-            without one is of its default: that never changes, and none of them is in ``earlier``.
+        earlier: values with which files that lack a setting were written, if not the defaults.
+        later: settings added after the first results. Their defaults are not written, so that the
+            text of a cell without such a setting is unchanged. A file without one therefore has its
+            default, which never changes, and none of them is in ``earlier``.
 
     """
 
@@ -75,8 +75,8 @@ class Backbone(Record):
     """A network, the factor on its channel numbers, and how its convolutions are initialized.
 
     ``initialization`` is None for the network's own: fan-out in VGG-19, PyTorch's in ResNet-50. See
-    `fggp.training.initialization`. ``source`` is where a network from outside the package comes
-    from, and ``stem`` its first layers where they are replaced; see `fggp.models.open_networks`.
+    `fggp.training.initialization`. ``source`` is the origin of a network from outside the package,
+    and ``stem`` its first layers if they are replaced; see `fggp.models.open_networks`.
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"initialization", "source", "stem"})
@@ -102,7 +102,7 @@ class Backbone(Record):
 
 
 class Images(Record):
-    """Which images are used: the data set, and how many are held out for validation (may be 0).
+    """The images used: the data set, and the number held out for validation (may be 0).
 
     ``train`` limits the training images (None: all the rest); ``sha256`` is that of the data file,
     known when training starts.
@@ -120,16 +120,16 @@ class Training(Record):
     Attributes:
         epochs: passes over the training images.
         batch_size: images per step. The last, smaller batch of an epoch is kept.
-        lr: learning rate of the first epochs.
+        lr: initial learning rate.
         lr_milestones: shares of the epochs after which the learning rate falls.
         lr_decay: factor on the learning rate at each milestone.
         momentum: momentum of SGD.
         nesterov: whether the momentum is Nesterov's.
         weight_decay: weight decay, on all parameters.
         label_smoothing: label smoothing of the cross-entropy.
-        pad: pixels of padding for the random crop; 0 for no crop.
+        pad: padding for the random crop, in pixels; 0 for no crop.
         pad_mode: `reflect` mirrors the image, `zero` pads with black.
-        flip: whether images are flipped at random, horizontally.
+        flip: whether images are randomly flipped horizontally.
         precision: `fp32`, `tf32` or `bf16` (autocast).
         layout: memory layout of tensors. `channels_last` is faster on CPUs; `by_stage`, with
             whole planes in the last stages of VGG-19, is faster still.
@@ -160,13 +160,15 @@ class Pruning(Record):
 
     Attributes:
         update_every: steps between two mask updates.
-        begin_epoch: epoch after which the pruning window begins. In the window the sparsity rises
+        begin_epoch: epoch after which the pruning window begins. In the window, the sparsity rises
             from its initial value to the target.
-        end_epoch: epoch after which the window ends; the last update meets the target exactly.
-        end_share: end of the window as a share of all steps, instead of `end_epoch`.
-        dense: layers that are never pruned: `first`, or names of layers that every backbone of the
-            study has. Their weights count as kept and stay in the base of the target, so that a
-            target means the same number of weights with and without dense layers.
+        end_epoch: epoch after which the pruning window ends; the last update meets the target
+            exactly.
+        end_share: end of the pruning window as a share of all steps, instead of `end_epoch`.
+        dense: layers that are never pruned: `first`, or names of layers that exist in every
+            backbone of the study. Their weights count as kept and are part of the total that a
+            target refers to, so that a target means the same number of weights with and without
+            dense layers.
 
     """
 
@@ -199,7 +201,7 @@ class MethodSettings(Record):
     settings: dict[str, Any]
 
     def canonical(self) -> str:
-        """Return the one JSON text of this method."""
+        """Return the canonical JSON text of this method."""
         return canonical(self.model_dump(mode="json"))
 
 
@@ -227,7 +229,7 @@ class Cell(Record):
 
     @property
     def id(self) -> str:
-        """Its name, which says where its results lie: ``vgg19/s98/i50/fggp/seed1``."""
+        """Its name, which is also the path of its results: ``vgg19/s98/i50/fggp/seed1``."""
         return str(self.name)
 
     def plain(self) -> dict[str, Any]:
@@ -236,11 +238,11 @@ class Cell(Record):
         return self.model_dump(mode="json", exclude=unknown)
 
     def with_data(self, sha256: str | None) -> Self:
-        """Return the cell tied to a data file, or, with None, to none."""
+        """Return the cell with the checksum of a data file, or without one for None."""
         return self.model_copy(update={"data": self.data.model_copy(update={"sha256": sha256})})
 
     def canonical(self) -> str:
-        """Return the one JSON text of this cell."""
+        """Return the canonical JSON text of this cell."""
         return canonical(self.plain())
 
 

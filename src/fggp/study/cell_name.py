@@ -11,7 +11,7 @@ from fggp.foundation.exact import percent
 ANY = "any"
 """The start of a method that has only one."""
 FOLDER = "{backbone}/s{sparsity}/i{start}/{label}"
-"""The folder of the seeds of a cell; the workflow has the same words as wildcards."""
+"""The folder of the seeds of a cell; the workflow uses the same names as wildcards."""
 PATTERN = FOLDER + "/seed{seed}"
 
 Kind = Literal["backbone", "sparsity", "start"]
@@ -19,9 +19,9 @@ LEVEL = re.compile(r"([si])([0-9]+(?:\.[0-9]+)?|any)")
 
 
 class CellName(NamedTuple):
-    """The parts of a name as they are written: "98" is a sparsity of 98 %.
+    """The parts of a name as text: "98" is a sparsity of 98 %.
 
-    It can also have the wildcards of a workflow rule.
+    They can also be the wildcards of a workflow rule.
     """
 
     backbone: str
@@ -35,7 +35,7 @@ class CellName(NamedTuple):
 
 
 class Level(NamedTuple):
-    """One level of a setting: which kind, and the value as in a name, "vgg19", "98" or "any"."""
+    """One level of a setting: its kind, and its value as in a name: "vgg19", "98" or "any"."""
 
     kind: Kind
     value: str
@@ -46,7 +46,7 @@ class Level(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The level in words, as the head of a column."""
+        """The level in words, as a column heading."""
         if self.kind == "backbone":
             return self.value
         if self.kind == "sparsity":

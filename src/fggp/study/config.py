@@ -47,7 +47,7 @@ def load(path: Path) -> Study:
         study = study.model_copy(update=found)
         size = SOURCES[study.data.kind].size
         wrong = [*unsound_networks(study, methods, size)]
-        # Layers of networks are looked up where these can be made.
+        # Layers of networks are looked up only if the networks can be made.
         wrong += [*([] if wrong else unsound(study)), *unsound_starts(study, methods)]
         if wrong:
             raise ConfigError(*wrong)
@@ -57,7 +57,7 @@ def load(path: Path) -> Study:
 
 
 def _located(study: Study, folder: Path) -> dict[str, BackboneBlock]:
-    """Return the networks of a study with the files of their modules as seen from here."""
+    """Return the networks of a study with the paths of their module files relative to here."""
     found, wrong = {}, []
     for name, block in study.backbones.items():
         try:
@@ -98,7 +98,7 @@ def _methods(raw: Any, known: list[str]) -> tuple[dict[str, Any], list[Complaint
 
 
 def check_size(study: Study, size: Size) -> None:
-    """Check a study against its images, where their number is known; raises ConfigError."""
+    """Check a study against its images if their number is known; raises ConfigError."""
     if size.known:
         if wrong := list(misfits(study, size)):
             raise ConfigError(*wrong)
@@ -107,7 +107,7 @@ def check_size(study: Study, size: Size) -> None:
 
 
 def cells(study: Study) -> list[Cell]:
-    """Return the cells in training order: seed by seed, in each seed the dense cells first."""
+    """Return the cells in training order: by seed, then by backbone, with dense cells first."""
     return [
         cell
         for seed, (name, block) in product(study.seeds, study.backbones.items())

@@ -20,8 +20,8 @@ def check_fit(cells: Iterable[Cell], size: Size) -> None:
     """Check cells against their images.
 
     Args:
-        cells: of one study; other seeds make no difference.
-        size: of its data set.
+        cells: cells of one study; other seeds make no difference.
+        size: size of its data set.
 
     Raises:
         ConfigError: naming each key once, its value and the nearest valid one.
@@ -100,7 +100,7 @@ def _single(cell: Cell, images: int, side: int) -> Iterator[str]:
     """Yield the batches of one image that the network cannot train on."""
     size = cell.training.batch_size
     alone = size == 1 or images % size == 1
-    # Gradient signal preservation takes the halves of a batch by themselves.
+    # Gradient signal preservation uses the halves of a batch separately.
     halved = images in (2, 3) and isinstance(recipe_of(cell).initial, Grasp)
     backbone = cell.backbone
     if not (alone or halved) or trains_on_one_image(backbone, side):

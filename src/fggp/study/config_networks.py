@@ -1,4 +1,4 @@
-"""Whether the networks of a study from outside the package can be trained as it asks."""
+"""Check whether networks from outside the package can be trained as a study requires."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ CLASSES = 10
 
 
 def unsound_networks(study: Study, methods: Mapping[str, Any], size: Size) -> Iterator[str]:
-    """Yield what networks from outside the package cannot do that a study asks of them.
+    """Yield the requirements of a study that its networks from outside the package do not meet.
 
     Args:
-        study: with its sources located.
+        study: the study, with its sources located.
         methods: its checked methods, by label.
-        size: of its images, if known.
+        size: size of its images, if known.
 
     """
     for name, block in study.backbones.items():
@@ -51,7 +51,7 @@ def unsound_networks(study: Study, methods: Mapping[str, Any], size: Size) -> It
 
 
 def _methods(name: str, model: nn.Module, wide: bool, methods: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the methods that a network cannot be pruned by."""
+    """Yield the methods that cannot prune a network."""
     from fggp.pruning.filters.masks import FilterMasks
     from fggp.pruning.prunable import prunable
 
@@ -73,7 +73,7 @@ def _methods(name: str, model: nn.Module, wide: bool, methods: Mapping[str, Any]
 
 
 def misfits(study: Study, size: Size) -> Iterator[str]:
-    """Yield the networks from outside the package that do not take the images of a study."""
+    """Yield the networks from outside the package that do not accept the images of a study."""
     for name, block in study.backbones.items():
         if block.source is not None and (why := _misfit(block.backbone(name), size.side)):
             yield f"backbones.{name}: {why}"
@@ -83,12 +83,12 @@ def misfits(study: Study, size: Size) -> Iterator[str]:
 def _misfit(backbone: Backbone, side: int) -> str:
     """Return why a network cannot be trained on images of a size; empty where it can.
 
-    It is tried as shapes alone, and where that is not possible with numbers, on the CPU.
+    It is tried with shapes alone, or, where that is not possible, with numbers on the CPU.
     """
     try:
         model = shapes_alone(backbone, classes=CLASSES, side=side)
         return _tried(model, device="meta", side=side)
-    except Exception:  # it is code from elsewhere
+    except Exception:  # it is external code
         pass
     try:
         return _tried_on_cpu(backbone, side)

@@ -47,17 +47,17 @@ class Data(Record):
     """The data set of a study.
 
     Attributes:
-        kind: which images. `cifar10`, `cifar100`, `svhn`, `mnist`, `fashionmnist` and `kmnist` come
-            from torchvision (without a network the error names the files to put into `data/`),
-            `digits` from scikit-learn, `tinyimagenet` is `tiny-imagenet-200` as it was packed, and
-            `folder` reads images of your own.
-        name: the prepared file is `data/<name>.npz`. Images that change are prepared again.
-        path: for `folder` and `tinyimagenet`: the folder or archive inside `data/`. For `folder` it
-            holds `train|test/<class>/<image>`.
-        validation: number of images held out of the training set. They are stratified by class and
-            the same for every seed; 0 for none.
-        train: limit on the number of training images, stratified by class. By default all that are
-            not held out are used.
+        kind: source of the images. `cifar10`, `cifar100`, `svhn`, `mnist`, `fashionmnist` and
+            `kmnist` come from torchvision (if offline, the error names the files to put into
+            `data/`) and `digits` from scikit-learn. `tinyimagenet` is `tiny-imagenet-200` as
+            distributed, and `folder` reads your own images.
+        name: name of the prepared file, `data/<name>.npz`. Images that change are prepared again.
+        path: the folder or archive inside `data/`, for `folder` and `tinyimagenet`. For `folder` it
+            contains `train|test/<class>/<image>`.
+        validation: number of images held out of the training set, 0 for none. They are stratified
+            by class and the same for every seed.
+        train: limit on the number of training images, stratified by class. By default, all images
+            that are not held out are used.
 
     """
 
@@ -74,12 +74,12 @@ class BackboneBlock(Record):
 
     Attributes:
         width: factor on the numbers of channels; `1/8` trains an eighth of them.
-        initialization: `fan-in` or `fan-out` draws the convolutions by Kaiming's rule. By default
-            the network's own is used: fan-out in VGG-19, PyTorch's in ResNet-50.
-        source: where a network that is not in the package comes from: `torchvision` or `timm`
-            (`torchvision:wide_resnet50_2` where the name of the network differs), or
-            `module:function` for a function in a Python file beside the study.
-        stem: `small` gives a ResNet of torchvision or timm a first convolution of 3×3 with stride 1
+        initialization: initialization of the convolutions by Kaiming's rule, `fan-in` or `fan-out`.
+            By default, the network's own is used: fan-out in VGG-19, PyTorch's in ResNet-50.
+        source: origin of a network that is not in the package: `torchvision` or `timm`
+            (`torchvision:wide_resnet50_2` if the network has another name there), or
+            `module:function` for a function in a Python file next to the study.
+        stem: `small` gives a ResNet of torchvision or timm a first 3×3 convolution with stride 1
             and no max-pooling, as is usual for images of 32×32 pixels.
         lr: learning rate of this backbone, instead of `training.lr`.
 
@@ -94,7 +94,7 @@ class BackboneBlock(Record):
     lr: Positive | None = Field(default=None, examples=[0.05])
 
     def backbone(self, name: str) -> Backbone:
-        """Return the network as cells have it, under the name that the study gives it."""
+        """Return the network for cells, under its name in the study."""
         return Backbone(
             name=name,
             width=self.width,
@@ -105,7 +105,7 @@ class BackboneBlock(Record):
 
 
 def _known(blocks: dict[str, BackboneBlock]) -> dict[str, BackboneBlock]:
-    """Return the networks of a study; raises ValidationError for names that none can have."""
+    """Return the networks of a study; raises ValidationError for invalid names."""
     wrong: list[Any] = [
         {"type": "value_error", "loc": (name, "[key]"), "input": name, "ctx": {"error": said}}
         for name, block in blocks.items()
@@ -132,30 +132,32 @@ Backbones = Annotated[
 
 
 class Study(Record):
-    """A grid of backbone × sparsity × initial sparsity × seed × label, and how it is trained.
+    """A grid of backbone × sparsity × initial sparsity × seed × label, and its protocol.
 
     Attributes:
-        description: one line for people.
+        description: one line that describes the study.
         data: the images.
-        backbones: the networks that are pruned, each with its settings: `vgg19`, `resnet50`,
-            `resnet20`, `resnet32`, `resnet56` and `wrn222` (WRN-22-2) of the package, and with a
-            `source` any other under a name of letters a to z and digits.
-        sparsities: targets, as shares of the prunable weights: all weights of convolutions and
-            linear layers. Methods that prune whole filters keep at most that many; with their
-            setting `budget: work` a target is a share of the multiplications of an image.
-        initial_sparsities: starts, for methods that have two: 0 is dense, 0.5 a random ERK
-            (Erdős–Rényi kernel) mask that keeps half of the weights.
-        seeds: one training each. Equal seeds share initial weights, initial mask, image order and
-            augmentation across methods.
-        methods: label → settings. `method` names the method where the label does not.
-            `fggp methods` lists all.
-        plugins: files of methods of your own, `.py`, relative to the study. They register methods
-            as those of `src/fggp/methods/` do.
-        reference: the label that every rival is compared with. By default it is `reference` of
+        backbones: the networks to prune, each with its settings. The package has `vgg19`,
+            `resnet50`, `resnet20`, `resnet32`, `resnet56` and `wrn222` (WRN-22-2). Any other
+            network needs a `source`, and a name of letters a to z and digits.
+        sparsities: target sparsities, as shares of the prunable weights: all weights of
+            convolutions and linear layers. Methods that prune whole filters keep at most that
+            number of weights; with their setting `budget: work`, a target is a share of the
+            multiplications of an image.
+        initial_sparsities: initial sparsities, for methods that have two starts: 0 is dense, 0.5 is
+            a random ERK (Erdős–Rényi kernel) mask that keeps half of the weights.
+        seeds: random seeds, one training each. With equal seeds, all methods share initial weights,
+            initial mask, image order and augmentation.
+        methods: mapping from labels to method settings. The key `method` names the method if the
+            label does not. `fggp methods` lists all methods.
+        plugins: `.py` files with your own methods, relative to the study. They register methods
+            like the files in `src/fggp/methods/`.
+        reference: the label that every rival is compared with. The default is `reference` in
             `stats.yaml`, `fggp`.
-        training: how every cell is trained.
-        pruning: when masks are updated, and which layers are pruned.
-        allow_mixed_device: whether CPU and CUDA results may share tables, which are then marked.
+        training: the training protocol of every cell.
+        pruning: the timing of mask updates, and the layers that stay dense.
+        allow_mixed_device: whether CPU and CUDA results may be mixed in tables, which are then
+            marked.
 
     """
 
@@ -178,5 +180,5 @@ class Study(Record):
 
     @property
     def gpus(self) -> int:
-        """GPUs of one training; none where the images are too small to need one."""
+        """The number of GPUs of one training: 0 where the images are too small to need one."""
         return int(SOURCES[self.data.kind].gpu)

@@ -1,4 +1,4 @@
-"""Values of a study that contradict each other; every function yields complaints of one line."""
+"""Find contradictory values in a study; every function yields complaints of one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fggp.study.networks import shapes_alone
 
 
 def unsound(study: Study) -> Iterator[str]:
-    """Yield the problems in the values of a study, its methods excepted."""
+    """Yield the problems in the values of a study, except those of its methods."""
     yield from _grid(study)
     yield from _window(study)
     yield from _data(study)
@@ -58,7 +58,7 @@ def _window(study: Study) -> Iterator[str]:
         found = "none is" if pruning.end_epoch is None else "both are"
         yield f"pruning.end_epoch, pruning.end_share: {found} set; set one, and the other to null"
     elif pruning.end_epoch is None:
-        return  # whether begin_epoch lies before it is checked against the images
+        return  # begin_epoch is checked against the images
     elif pruning.end_epoch > epochs:
         yield (
             f"pruning.end_epoch: {pruning.end_epoch} is after the training; "
@@ -83,7 +83,7 @@ def _data(study: Study) -> Iterator[str]:
 
 
 def _dense(study: Study) -> Iterator[str]:
-    """Check the names of layers in every backbone; needs PyTorch where there is one but `first`."""
+    """Check the names of layers in every backbone; needs PyTorch if there are any but `first`."""
     if not set(study.pruning.dense) - {"first"}:
         return
     from fggp.pruning.dense_layers import DenseLayers, named_layers

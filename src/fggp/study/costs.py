@@ -1,10 +1,11 @@
 """Estimates of a training's time, memory, energy and disk space, before any similar training.
 
-What `gpu-check` measured on a GPU goes before the figures on record. Those of devices are in
-``costs.yaml``, those of a network in the file beside it (`fggp.models.registry.costs_path`), each
-with its source. All that is made of them is an estimate and says so. A network without figures is
-measured (`fggp.study.networks.measured`), and its work says how long it takes. What returns None
-here is not known.
+Measurements of `gpu-check` on a GPU take precedence over the figures on record. Those of devices
+are in ``costs.yaml``, those of a network in the file next to it
+(`fggp.models.registry.costs_path`), each with its source. All values derived from them are
+estimates and are labelled as such. A network without figures is measured
+(`fggp.study.networks.measured`), and its time is derived from its work. None means that a value is
+not known.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from fggp.study.gpu_measurements import Measured, StepTime, model_name
 from fggp.study.networks import SIDE
 
 LIKE = "resnet50"
-"""The network whose pace, by its work, is that of networks without rates."""
+"""The network whose speed, relative to its work, is assumed for networks without rates."""
 FORWARD = 1 / 3
 """The cost of evaluating an image, as a share of the cost of training on it."""
 BASE_MB = 1500
@@ -43,14 +44,14 @@ SPARE = 1.5
 LEAST_MB = {"cpu": 4000, "gpu": 8000}
 """CUDA uses some GB of host memory."""
 UNKNOWN_MB = 16_000
-"""The host memory to ask for if no estimate is possible."""
+"""The host memory to request if no estimate is possible."""
 LEAST_MINUTES = 30
 UNKNOWN_MINUTES = 24 * 60
-"""The time to ask for if no estimate is possible; a training that needs more is continued."""
+"""The time to request if no estimate is possible; a training that needs more is continued."""
 SLOWER = 6
 """The factor by which a training may exceed the estimate before its time limit stops it."""
 STATE_BYTES = 16
-"""Per weight: itself, gradient, momentum, mask and a spare copy, each of four bytes at most."""
+"""Per weight: its value, gradient, momentum, mask and a spare copy, at most four bytes each."""
 BESIDE_SAVED = 1.5
 """The memory of a step, as a multiple of the tensors saved for the backward pass: 1.4 and 1.55 for
 VGG-19 and ResNet-50, by their figures on record."""
@@ -62,15 +63,15 @@ Kind = Literal["cpu", "gpu"]
 
 @dataclass(frozen=True)
 class Device:
-    """A device that trains: its name in ``costs.yaml``, its kind, and its properties.
+    """A training device: its name in ``costs.yaml``, its kind, and its properties.
 
     Attributes:
-        name: as on the command line.
+        name: its name on the command line.
         kind: "cpu" or "gpu".
         start: seconds until the first step.
-        power: watts; of a CPU, per core.
-        power_from: where that figure comes from.
-        stands_for: the full name of a GPU that ``costs.yaml`` lacks and that is priced as this one.
+        power: watts; for a CPU, per core.
+        power_from: the source of that figure.
+        stands_for: full name of a GPU that is not in ``costs.yaml`` and is priced as this one.
 
     """
 
@@ -87,13 +88,13 @@ class Device:
         return "GPU hours" if self.kind == "gpu" else "core hours"
 
     def count(self, training: Training) -> int:
-        """Return the units that one training takes: threads on a CPU, one GPU."""
+        """Return the number of units that one training uses: threads on a CPU, or one GPU."""
         return training.threads if self.kind == "cpu" else 1
 
 
 @dataclass(frozen=True)
 class Rate:
-    """Seconds of a training image and of a step, and where they come from; see ``costs.yaml``."""
+    """Seconds of a training image and of a step, and their source; see ``costs.yaml``."""
 
     width: float
     image: float
@@ -116,9 +117,9 @@ def device(name: str) -> Device:
 
 
 def device_for(training: Training) -> Device:
-    """Return the device that a training protocol is meant for: tf32 and bf16 need a GPU.
+    """Return the device for a training protocol: tf32 and bf16 need a GPU.
 
-    That is the one that was checked last; without any, an H200.
+    That is the GPU that was checked last, or an H200 if none was.
     """
     if training.precision == "fp32":
         return device("cpu")
@@ -129,7 +130,7 @@ def device_for(training: Training) -> Device:
 def device_named(kind: str, name: str) -> Device:
     """Return the device of a result, by its kind there ("cpu" or "cuda") and its full name.
 
-    A GPU that is not known is taken for the slowest that is.
+    An unknown GPU is treated as the slowest known one.
     """
     if kind == "cpu":
         return device("cpu")
@@ -159,7 +160,7 @@ def on_record(backbone: Backbone) -> bool:
 def rate_of(cell: Cell, device: Device, side: int = SIDE) -> Rate | None:
     """Return the rate for a cell on images of a side; None without any.
 
-    It is measured on the device, or else on record, or else follows from the work of the network.
+    It is measured on the device, or else on record, or else derived from the work of the network.
     """
     recorded = _rate_without_gpu_check(cell, device, side)
     return _measured_rate(cell, device, recorded) or recorded
@@ -200,7 +201,7 @@ def first_layer_stride(backbone: str) -> int:
 
 
 def epochs(cell: Cell) -> int:
-    """Return the epochs that a cell trains in all, rounds and fine-tuning counted as they are."""
+    """Return the total number of epochs of a cell, including rounds and fine-tuning."""
     return len(epochs_of(_recipe(cell), cell.training.epochs, cell.sparsity))
 
 
@@ -208,9 +209,9 @@ def epoch_seconds(cell: Cell, size: Size, device: Device) -> float | None:
     """Return the seconds of one epoch, its evaluation included; None where no rate is on record.
 
     Args:
-        cell: what is trained.
-        size: of its data set.
-        device: what trains it; a CPU with the cell's threads, as if each helped in full.
+        cell: the cell to train.
+        size: size of its data set.
+        device: the training device; a CPU is assumed to scale perfectly with the cell's threads.
 
     """
     width, training = float(cell.backbone.width), cell.training
@@ -219,7 +220,7 @@ def epoch_seconds(cell: Cell, size: Size, device: Device) -> float | None:
         return None
     work = (width / row.width) ** 2 * (size.side / SIDE) ** 2
     if _recipe(cell).narrow:
-        work *= float(1 - cell.sparsity) ** 0.5  # as its activations; its weights shrink faster
+        work *= float(1 - cell.sparsity) ** 0.5  # like its activations; its weights shrink faster
     train = max(1, min(cell.data.train or size.train, size.train - cell.data.validation))
     image = row.image * work
     steps = ceil(train / training.batch_size)
@@ -246,7 +247,7 @@ def left_out(cell: Cell) -> str:
 
 
 def memory_mb(cell: Cell, size: Size, kind: Kind) -> int:
-    """Return the host memory to ask for, with some to spare."""
+    """Return the host memory to request, with some to spare."""
     needed = needed_mb(cell, size)
     return UNKNOWN_MB if needed is None else max(LEAST_MB[kind], ceil(SPARE * needed))
 
@@ -254,8 +255,8 @@ def memory_mb(cell: Cell, size: Size, kind: Kind) -> int:
 def needed_mb(cell: Cell, size: Size, *, recorded: bool = False) -> float | None:
     """Return the memory of one training, on a GPU or, without one, of its host; None: not known.
 
-    ``recorded`` is with the CUDA graphs of a GPU, which keep what a step takes and are made only
-    where as much stays free. Soft masking has none.
+    ``recorded`` includes the CUDA graphs of a GPU, which keep the memory of a step and are made
+    only if that amount stays free. Soft masking has none.
     """
     weights, each = parameters(cell, size.side), _activations_mb(cell.backbone, size.side)
     if weights is None or each is None:
@@ -267,9 +268,9 @@ def needed_mb(cell: Cell, size: Size, *, recorded: bool = False) -> float | None
 
 
 def minutes(cell: Cell, size: Size, kind: Kind, attempt: int) -> int:
-    """Return the minutes to ask a scheduler for: enough for a slow device, more every time.
+    """Return the minutes to request from a scheduler: enough for a slow device, more every time.
 
-    A training that does not get through stops with a checkpoint, and the next attempt continues.
+    A training that does not finish stops with a checkpoint, and the next attempt continues it.
     """
     found = [seconds(cell, size, it) for it in devices().values() if it.kind == kind]
     slowest = max((it for it in found if it is not None), default=None)
@@ -279,7 +280,7 @@ def minutes(cell: Cell, size: Size, kind: Kind, attempt: int) -> int:
 
 
 def disk_bytes(cell: Cell, size: Size) -> int | None:
-    """Return what a finished cell leaves on disk: result and copy, log, outputs, packed weights.
+    """Return the disk space of a finished cell: result and copy, log, outputs, packed weights.
 
     None where the number of weights is not known.
     """
@@ -292,7 +293,7 @@ def disk_bytes(cell: Cell, size: Size) -> int | None:
 
 
 def checkpoint_bytes(cell: Cell, side: int = SIDE) -> int | None:
-    """Return what the checkpoint of a running cell takes, the one that replaces it included.
+    """Return the disk space of the checkpoint of a running cell, including its replacement.
 
     None where the number of weights is not known.
     """
@@ -313,7 +314,7 @@ def study_bytes(ahead: Sequence[Cell], size: Size, at_once: int) -> int | None:
 
 
 def parameters(cell: Cell, side: int = SIDE) -> int | None:
-    """Return about how many weights and biases a network has; None where that is not known."""
+    """Return the approximate number of weights and biases of a network; None if not known."""
     if not on_record(cell.backbone):
         found = networks.measured(cell.backbone, side)
         return None if found is None else found.parameters
@@ -322,7 +323,7 @@ def parameters(cell: Cell, side: int = SIDE) -> int | None:
 
 
 def _activations_mb(backbone: Backbone, side: int) -> float | None:
-    """Return what an image of a side takes in a training step; None where that is not known."""
+    """Return the MB that an image of a side needs in a training step; None if not known."""
     if not on_record(backbone):
         found = networks.measured(backbone, side)
         return None if found is None else BESIDE_SAVED * found.activations_mb
@@ -331,9 +332,10 @@ def _activations_mb(backbone: Backbone, side: int) -> float | None:
 
 
 def _measured_rate(cell: Cell, device: Device, recorded: Rate | None) -> Rate | None:
-    """Return the rate by the nearest step that was timed on a device; None where none was.
+    """Return the rate by the most similar step timed on a device; None if none was timed.
 
-    A step of less work than the timed one takes no less than it or than what is on record, if less.
+    A step of less work than the timed one takes at least the timed or the recorded time, whichever
+    is less.
     """
     training, width = cell.training, float(cell.backbone.width)
 
@@ -391,7 +393,7 @@ def _table() -> Mapping[str, Any]:
 
 @cache
 def _figures(backbone: str) -> Mapping[str, Any]:
-    """Return what is on record of a network; nothing where it has no file."""
+    """Return the figures on record of a network; empty if it has no file."""
     path = costs_path(backbone)
     return _read(path) if path.exists() else {}
 

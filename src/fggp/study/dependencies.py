@@ -9,7 +9,7 @@ DENSE = "dense"
 
 
 def origin(cell: Cell) -> Cell | None:
-    """Return the dense cell that a cell starts from, or None where it starts by itself."""
+    """Return the dense cell that a cell starts from, or None if it starts from none."""
     if not from_trained(cell.method):
         return None
     return cell.model_copy(

@@ -16,16 +16,16 @@ class Essential(MeasuredRow):
 
     Attributes:
         cell: the name of the dense cell.
-        weights_sha256: that of its result: of all tensors of the network.
-        sparsity: the share of the prunable weights that is zero.
-        kept: the weights that are left.
-        weights: all prunable weights.
-        correct: test images whose class is named.
-        images: of the test set.
-        device: what computed: ``cpu`` or ``cuda``.
-        device_name: its name.
-        torch: its version.
-        measured: when, UTC.
+        weights_sha256: checksum from its result, of all tensors of the network.
+        sparsity: share of the prunable weights that are zero.
+        kept: number of weights left.
+        weights: number of all prunable weights.
+        correct: number of correctly classified test images.
+        images: number of test images.
+        device: ``cpu`` or ``cuda``.
+        device_name: name of the device.
+        torch: version of PyTorch.
+        measured: time of the measurement, UTC.
 
     """
 
@@ -42,27 +42,27 @@ class Essential(MeasuredRow):
 
 
 def read_essential(path: Path) -> list[Essential]:
-    """Return the rows of a file, none where there is no file.
+    """Return the rows of a file, none if there is no file.
 
     Raises:
-        ResultError: where it is damaged.
+        ResultError: where the file is damaged.
 
     """
     return read_rows(path, Essential, "essential", "one-shot accuracies")
 
 
 def write_essential(path: Path, rows: Sequence[Essential]) -> None:
-    """Write rows, whole or not at all; those of other cells that are there stay."""
+    """Write rows atomically; existing rows of other cells stay."""
     write_rows(path, "essential", read_essential(path), rows)
 
 
 def knee(correct: Sequence[int], images: int, points: float = 1.0) -> int:
-    """Return the place of the last accuracy before it first falls some points below dense.
+    """Return the index of the last accuracy before it first falls some points below dense.
 
     Args:
-        correct: test images whose class is named, by ascending sparsity; the first is dense.
-        images: of the test set.
-        points: of accuracy, in percent, by which it may be lower.
+        correct: correctly classified test images, by ascending sparsity; the first is dense.
+        images: number of test images.
+        points: allowed loss of accuracy, in percentage points.
 
     """
     least = correct[0] - points / 100 * images

@@ -1,7 +1,7 @@
 """The measurements of `gpu-check`: its files, and the step times in them.
 
 Each GPU has one file, ``results/gpu-check/NAME.json``, named after the model and never after the
-machine. `fggp.study.costs` estimates by the step times there before it takes figures on record.
+machine. `fggp.study.costs` prefers these step times to the figures on record.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class StepTime(BaseModel):
     Attributes:
         backbone: the network.
         width: the factor on its channels.
-        precision: of the training.
-        layout: of its memory.
+        precision: precision of the training.
+        layout: memory layout of the training.
         batch_size: images of a step.
         side: pixels along the side of an image.
-        milliseconds: of a step, masks included and evaluations not.
-        estimate: milliseconds by the figures on record; None where there are none.
+        milliseconds: milliseconds of a step, with masks and without evaluations.
+        estimate: milliseconds by the figures on record; None if there are none.
 
     """
 
@@ -58,11 +58,11 @@ class Measured(BaseModel):
     """The file of one GPU.
 
     Attributes:
-        device: "cuda", or "cpu" where the check was only tried; the latter is never planned by.
+        device: "cuda", or "cpu" for a trial of the check, which is never used for plans.
         device_name: the full name of the model.
-        made: when, UTC.
-        passed: whether nothing was wrong.
-        watts: the limit of the board's power; None where the driver does not say.
+        made: time of the check, UTC.
+        passed: whether there is no error.
+        watts: power limit of the board; None if the driver does not report it.
         facts: versions of the driver, of PyTorch and its CUDA, and what it was built for.
         checks: all findings.
         steps: the step times.
@@ -81,7 +81,7 @@ class Measured(BaseModel):
 
     @property
     def name(self) -> str:
-        """The name of the model as file names have it: ``nvidia-h200``."""
+        """The name of the model as in file names: ``nvidia-h200``."""
         return model_name(self.device_name)
 
     @property
@@ -91,7 +91,7 @@ class Measured(BaseModel):
 
 
 def model_name(device_name: str) -> str:
-    """Return the name of a device in lower case, with a dash for every other sign."""
+    """Return the name of a device in lower case, with a dash for all other characters."""
     return re.sub(r"[^a-z0-9]+", "-", device_name.lower()).strip("-") or "unnamed"
 
 
@@ -102,7 +102,7 @@ def path_of(measured: Measured, folder: Path | None = None) -> Path:
 
 
 def write(measured: Measured, folder: Path | None = None) -> Path:
-    """Write its file, whole or not at all, in place of an earlier one; returns the path."""
+    """Write its file atomically in place of an earlier one; returns the path."""
     path = path_of(measured, folder)
     write_text(path, measured.model_dump_json(indent=1) + "\n")
     return path
@@ -118,7 +118,7 @@ def gpus(folder: Path | None = None) -> Sequence[Measured]:
 
 @lru_cache
 def _read(path: Path, changed: int) -> Measured | None:
-    """Read a file once for each time that it was changed."""
+    """Read a file once for each change of it."""
     try:
         return Measured.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):

@@ -1,4 +1,4 @@
-"""``latency.json``: milliseconds of a study's networks, beside its results and never in them."""
+"""``latency.json``: latencies of a study's networks, next to its results and never in them."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ class Latency(MeasuredRow):
 
     Attributes:
         cell: the name of the cell, or of the file that was measured.
-        weights_sha256: of the packed file with its weights.
+        weights_sha256: checksum of the packed file with its weights.
         kept: weights that are not zero.
         weights: all weights of convolutions and linear layers.
-        side: pixels of an image.
-        contender: the way, see `fggp.fast.contenders`.
+        side: pixels along the side of an image.
+        contender: the way of computing, see `fggp.fast.contenders`.
         batch: images in a call.
-        threads: of the contender.
+        threads: threads of the contender.
         least_ms: milliseconds of the fastest round.
-        median_ms: of all rounds.
-        rounds: how many.
+        median_ms: median milliseconds of all rounds.
+        rounds: number of rounds.
         clock: ``cpu`` or ``wall``, see `fggp.fast.stopwatch`.
-        processor: its name.
-        cores: that the process could use.
+        processor: name of the processor.
+        cores: cores available to the process.
         system: the operating system and the architecture.
-        torch: its version.
-        onnxruntime: its version, or None where it is not installed.
-        measured: when, UTC.
+        torch: version of PyTorch.
+        onnxruntime: its version, or None if it is not installed.
+        measured: time of the measurement, UTC.
 
     """
 
@@ -56,10 +56,10 @@ class Latency(MeasuredRow):
 
 
 def read_latency(path: Path) -> list[Latency]:
-    """Return the rows of a file, none where there is no file.
+    """Return the rows of a file, none if there is no file.
 
     Raises:
-        ResultError: where it is damaged.
+        ResultError: where the file is damaged.
 
     """
     return read_rows(path, Latency, "latency", "latencies")

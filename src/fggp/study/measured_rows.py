@@ -1,4 +1,4 @@
-"""Files of what was measured on the networks of a study: rows, each of one cell."""
+"""Files of measurements on the networks of a study: rows, each for one cell."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ Row = TypeVar("Row", bound=MeasuredRow)
 
 
 def read_rows(path: Path, kind: type[Row], key: str, content: str) -> list[Row]:
-    """Return the rows of a file, none where there is no file.
+    """Return the rows of a file, none if there is no file.
 
     Args:
         path: the file, JSON.
-        kind: of a row.
-        key: under which the file has its rows.
-        content: of the file, in words.
+        kind: type of a row.
+        key: key of the rows in the file.
+        content: content of the file, in words.
 
     Raises:
-        ResultError: where it is damaged.
+        ResultError: where the file is damaged.
 
     """
     if not path.exists():
@@ -48,7 +48,7 @@ def read_rows(path: Path, kind: type[Row], key: str, content: str) -> list[Row]:
 
 
 def write_rows(path: Path, key: str, before: Sequence[Row], rows: Sequence[Row]) -> None:
-    """Write rows atomically, and those of ``before`` whose cell has no new ones."""
+    """Write rows atomically, with those of ``before`` whose cell has no new rows."""
     cells = {it.cell for it in rows}
     every = [*(it for it in before if it.cell not in cells), *rows]
     content = {key: [it.model_dump() for it in sorted(every, key=lambda it: it.cell)]}

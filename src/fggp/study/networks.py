@@ -1,6 +1,6 @@
-"""The network of a cell, wherever it comes from: with weights, or as shapes alone and measured.
+"""The network of a cell from any source: with weights, or as shapes alone to be measured.
 
-PyTorch is imported when a network is asked for, and not before.
+PyTorch is imported only when a network is requested.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Measures:
 
     Attributes:
         parameters: weights and biases.
-        macs: multiply-accumulates of one image under all its prunable weights.
-        activations_mb: what one image needs in a training step: activations in fp32 that the
+        macs: multiply-accumulates of one image with all prunable weights.
+        activations_mb: memory of one image in a training step: activations in fp32 that the
             backward pass reads.
 
     """
@@ -46,7 +46,7 @@ def build(backbone: Backbone, *, classes: int = 10, side: int = SIDE) -> nn.Modu
 
     Raises:
         KeyError: for an unknown network of the package.
-        Failure: where a network from elsewhere cannot be made; one line.
+        Failure: where a network from outside the package cannot be made; one line.
 
     """
     if backbone.source is None:
@@ -61,10 +61,10 @@ def build(backbone: Backbone, *, classes: int = 10, side: int = SIDE) -> nn.Modu
 
 
 def shapes_alone(backbone: Backbone, *, classes: int = 10, side: int = SIDE) -> nn.Module:
-    """Return a network as `build` on PyTorch's device ``meta``, without numbers.
+    """Return a network like `build` on PyTorch's device ``meta``, without numbers.
 
-    One from elsewhere that cannot be made there is made on the CPU, and random states stay as
-    they were.
+    A network from outside the package that cannot be made there is made on the CPU, with random
+    states unchanged.
     """
     import torch
 
@@ -77,7 +77,7 @@ def shapes_alone(backbone: Backbone, *, classes: int = 10, side: int = SIDE) -> 
 
 
 def whole_planes_after(backbone: Backbone) -> str | None:
-    """Return after which child the layout ``by_stage`` has whole planes; None for channels last."""
+    """Return the child after which ``by_stage`` has whole planes; None for channels last."""
     return None if backbone.source else find(backbone.name).whole_planes_after
 
 
@@ -92,14 +92,14 @@ def measured(backbone: Backbone, side: int = SIDE) -> Measures | None:
         positions = output_positions(model, (3, side, side))
         macs = sum(positions[name] * p.numel() for name, p in prunable(model).items())
         saved = _saved_bytes(model, side)
-    except Exception:  # it may be code from elsewhere
+    except Exception:  # it may be external code
         return None
     parameters = sum(p.numel() for p in model.parameters())
     return Measures(parameters, macs, saved / BATCH / 1e6)
 
 
 def _saved_bytes(model: nn.Module, side: int) -> int:
-    """Return the bytes that the backward pass of a batch reads, weights left out."""
+    """Return the bytes that the backward pass of a batch reads, without the weights."""
     import torch
 
     own = {p.untyped_storage()._cdata for p in model.parameters()}

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from fggp.study.verdict import COMPLETED, FAILURES
 
 MOST_SHARE = 1.2
-"""Of a measured peak. Beyond it the peak was not one: others used the device just then."""
+"""Of a measured peak. Above it, the peak is wrong: others used the device meanwhile."""
 
 THEN = ", then "
 """Separates the names of devices that trained one after the other."""
@@ -30,12 +30,12 @@ Verdict = Annotated[str, AfterValidator(_known)]
 
 
 class Block(BaseModel):
-    """A part of a result; keys that came later are let through, other types are not."""
+    """A part of a result; keys added later are accepted, other types are not."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
     def plain(self) -> dict[str, Any]:
-        """Return the block as plain JSON data, with the keys that it was made with and no other."""
+        """Return the block as plain JSON data, with only the keys that it was made with."""
         return self.model_dump(exclude_unset=True)
 
 
@@ -133,7 +133,7 @@ class Outcome(Block):
 
     @property
     def completed(self) -> bool:
-        """Whether the training went to its end."""
+        """Whether the training ran to its end."""
         return self.verdict == COMPLETED
 
     @property
@@ -161,7 +161,7 @@ class Versions(Block):
 
 
 class TorchBuild(Block):
-    """The whole version of PyTorch, "2.15.0+cu132", and what it brings; no cuDNN on a CPU."""
+    """The full version of PyTorch, "2.15.0+cu132", its CUDA and cuDNN; no cuDNN on a CPU."""
 
     version: str
     cuda: str | None
@@ -169,7 +169,7 @@ class TorchBuild(Block):
 
 
 class GpuUse(Block):
-    """The driver of a GPU, the most memory held there, the steps replayed from a CUDA graph."""
+    """The driver of a GPU, its peak memory, and the steps replayed from a CUDA graph."""
 
     driver: str | None
     peak_memory_mb: AtLeast0 | None

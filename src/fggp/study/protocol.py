@@ -33,7 +33,7 @@ def method_of(cell: Cell, steps_per_epoch: int) -> Method:
         length = cell.training.epochs * steps_per_epoch
         timing = Timing.in_rounds(length, rewind, recipe.rounds.number(sparsity))
     if recipe.narrow:
-        sparsity = Fraction(0)  # the network itself is smaller; nothing of it is pruned
+        sparsity = Fraction(0)  # the network itself is smaller; nothing in it is pruned
     try:
         return Method.of(cell.label, recipe, sparsity, cell.initial_sparsity, timing)
     except ValueError as error:
@@ -41,7 +41,7 @@ def method_of(cell: Cell, steps_per_epoch: int) -> Method:
 
 
 def learning_rate(cell: Cell, epoch: int) -> Fraction:
-    """Return the learning rate in an epoch of the protocol, from 1."""
+    """Return the learning rate in an epoch of the protocol, counted from 1."""
     training = cell.training
     passed = sum(epoch > int(training.epochs * milestone) for milestone in training.lr_milestones)
     return training.lr * training.lr_decay**passed

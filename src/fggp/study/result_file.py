@@ -53,11 +53,11 @@ def fingerprint(result: Result) -> str:
 
 
 def write(result: Result, path: Path) -> None:
-    """Write a result and, beside it, the copy that Snakemake does not know of.
+    """Write a result and, next to it, the copy that Snakemake does not know about.
 
-    Both carry a checksum of ``cell`` and ``outcome``, so that edited numbers are noticed.
-    Snakemake deletes a declared output before it repeats a job; from the copy the result is back
-    in seconds.
+    Both have a checksum of ``cell`` and ``outcome``, so that edited numbers are detected.
+    Snakemake deletes a declared output before it repeats a job; the copy restores the result in
+    seconds.
     """
     sealed = result["provenance"] | {SEAL: seal(result)}
     text = json.dumps(result | {"provenance": sealed}, indent=1, allow_nan=False) + "\n"

@@ -1,6 +1,6 @@
 """The JSON Schema of studies, for editors: each key with its meaning, its default and examples.
 
-Meanings are those of the docstrings: of the records in `fggp.study.config_records` and
+Meanings are taken from the docstrings of the records in `fggp.study.config_records` and
 `fggp.study.cell`, and of the function of each method. The loader checks more than a schema can,
 such as values that do not fit the images.
 """
@@ -25,7 +25,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 RECORDS: tuple[type[BaseModel], ...] = (Study, Data, BackboneBlock, Training, Pruning)
 BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 NUMBER = r"^[-+]?[0-9.]+([eE][-+]?[0-9]+)?(/[0-9]+)?$"
-"""A number as text: a fraction, or what YAML does not read as a number (5e-4)."""
+"""A number as text: a fraction, or a form that YAML does not read as a number (5e-4)."""
 BASE = {
     "type": "string",
     "description": "Another study in this folder to start from. Keys of `training` and `pruning` "
@@ -50,7 +50,7 @@ def study_schema() -> Json:
     needed = schema.pop("required")
     schema["allOf"] = [
         {"if": {"not": {"required": ["base"]}}, "then": {"required": needed}},
-        # A base can bring plugins, and these bring methods of other names.
+        # A base can have plugins, and these can add methods of other names.
         {
             "if": {"not": {"anyOf": [{"required": ["base"]}, {"required": ["plugins"]}]}},
             "then": {"properties": {"methods": _built_in()}},
@@ -61,7 +61,7 @@ def study_schema() -> Json:
 
 
 def key_rows(schema: Json) -> Iterator[tuple[str, str, str]]:
-    """Yield key, default as YAML reads it (or nothing) and meaning of all keys but of methods."""
+    """Yield key, default in YAML (or nothing) and meaning of all keys except those of methods."""
     blocks = {"data": "Data", "backbones": "BackboneBlock"}
     blocks |= {"training": "Training", "pruning": "Pruning"}
     for key, about in schema["properties"].items():
@@ -85,7 +85,7 @@ def _describe(schema: Json, model: type[BaseModel]) -> None:
 
 
 def _networks() -> Json:
-    """Return what may be below ``backbones``: networks of the package, and others by source."""
+    """Return the schema below ``backbones``: networks of the package, and others by source."""
     block = {"$ref": "#/$defs/BackboneBlock"}
     return {
         "propertyNames": {"pattern": f"^{NAME.pattern}$"},
@@ -95,7 +95,7 @@ def _networks() -> Json:
 
 
 def _labels() -> Json:
-    """Return what may be below ``methods``: settings of a method, checked where it is known."""
+    """Return the schema below ``methods``: settings of a method, checked where it is known."""
     properties = {
         name: {
             "description": definition.summary,
@@ -123,8 +123,8 @@ def _chosen(name: str) -> Json:
 
 
 def _built_in() -> Json:
-    """Return what may be below ``methods`` where all methods are known: other labels name one."""
-    method = {"enum": sorted(METHODS), "description": "The method that these settings are of."}
+    """Return the schema below ``methods`` if all methods are known: other labels name one."""
+    method = {"enum": sorted(METHODS), "description": "The method that these settings belong to."}
     other = {"type": "object", "required": ["method"], "properties": {"method": method}}
     return {"properties": dict.fromkeys(METHODS, True), "additionalProperties": other}
 
@@ -142,12 +142,12 @@ def _settings(definition: Definition) -> Json:
 
 
 def _sentence(text: str) -> str:
-    """Return a meaning with a capital letter, where it begins with a word and not with a symbol."""
+    """Return a meaning with a capital letter if it begins with a word and not with a symbol."""
     return text[0].upper() + text[1:] if text[:2].isascii() and text[:2].isalpha() else text
 
 
 def _write_out_numbers(node: Any) -> None:
-    """Give exact numbers the words of JSON Schema: bounds, and what a fraction looks like."""
+    """Express exact numbers in JSON Schema: their bounds, and the pattern of a fraction."""
     if isinstance(node, list):
         for each in node:
             _write_out_numbers(each)
@@ -168,7 +168,7 @@ def _write_out_numbers(node: Any) -> None:
 
 
 def _default(about: Json) -> str:
-    """Return a default as it is written in YAML; nothing where a key has none."""
+    """Return a default as written in YAML; empty where a key has none."""
     value = about.get("default")
     if value in (None, "", []):
         return ""

@@ -13,9 +13,9 @@ from fggp.study.networks import shapes_alone
 def trains_on_one_image(backbone: Backbone, side: int) -> bool:
     """Whether a network can take a training step on one square image of this side.
 
-    Batch normalization cannot where it sees one value of each channel, since that has no spread.
-    The network is tried on PyTorch's device ``meta``, which computes shapes alone; one that cannot
-    be tried there is taken for one that can.
+    Batch normalization cannot if it sees one value of each channel, since that has no variance. The
+    network is tried on PyTorch's device ``meta``, which computes shapes alone; one that cannot be
+    tried there is assumed to be able to.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Which stored result belongs to which cell; `StoredResult.belongs_to` alone decides.
+"""The assignment of stored results to cells; `StoredResult.belongs_to` alone decides.
 
 A file is compared by the settings that it was written with. A setting that is newer than the file
 has the value of that time: the one in ``earlier`` of the block or method if that differs from the
@@ -29,12 +29,12 @@ class StoredResult:
     """A result file, read.
 
     Attributes:
-        path: of the file.
-        cell: as the file says itself, with the settings that are newer than the file, and without
-            the checksum of its data.
-        result: its content, as it is written.
-        outcome: of the cell.
-        provenance: where and when.
+        path: path of the file.
+        cell: the cell in the file, with the settings that are newer than the file, and without the
+            checksum of its data.
+        result: its content, as written.
+        outcome: outcome of the cell.
+        provenance: place and time of the training.
 
     """
 
@@ -62,7 +62,7 @@ class StoredResult:
 
     @property
     def data_sha256(self) -> str | None:
-        """The checksum of the images that it was trained on, where it says that."""
+        """The checksum of the images that it was trained on, if recorded."""
         digest: str | None = self.result["cell"]["data"].get("sha256")
         return digest
 
@@ -72,12 +72,12 @@ class StoredResult:
 
 
 def finished(cell: Cell, path: Path) -> bool:
-    """Whether the result of exactly this cell, by this numerics version, lies at ``path``."""
+    """Whether the result of exactly this cell, by this numerics version, is at ``path``."""
     return matching(cell, path) is not None
 
 
 def matching(cell: Cell, path: Path) -> StoredResult | None:
-    """Return the result at ``path`` where `finished` holds, else None."""
+    """Return the result at ``path`` if `finished` is true, else None."""
     try:
         found = StoredResult.read(path)
     except ResultError:
@@ -86,7 +86,7 @@ def matching(cell: Cell, path: Path) -> StoredResult | None:
 
 
 def holds(path: Path, cell: Cell) -> bool:
-    """Whether the result of a cell lies at ``path``, of whatever numerics version."""
+    """Whether the result of a cell is at ``path``, of whatever numerics version."""
     try:
         return StoredResult.read(path).belongs_to(cell)
     except ResultError:
@@ -94,9 +94,9 @@ def holds(path: Path, cell: Cell) -> bool:
 
 
 def restore(cell: Cell, path: Path) -> bool:
-    """Bring the finished result of a cell back to ``path`` from its copy, where that is needed.
+    """Restore the finished result of a cell at ``path`` from its copy, if needed.
 
-    Returns False where there is no finished result, neither there nor in the copy.
+    Returns False if there is no finished result, neither there nor in the copy.
     """
     if finished(cell, path):
         if not finished(cell, kept(path)):
@@ -124,7 +124,7 @@ def stored_cell(content: Plain) -> Cell:
 
 
 def in_canonical_form(content: Plain) -> bool:
-    """Whether every value of a stored cell is written as this version would write it."""
+    """Whether every value of a stored cell is in the form that this version writes."""
     return _within(content, stored_cell(content).plain())
 
 

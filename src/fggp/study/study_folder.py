@@ -1,4 +1,4 @@
-"""A study's folder: the paths of its files, and the list of cells that it should hold."""
+"""A study's folder: the paths of its files, and the list of cells that it should have."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run_path(study_folder: Path, cell: Cell) -> Path:
 
 
 def log_path(run: Path) -> Path:
-    """Return the path of the log of a result file: in the study's folder, else beside the file."""
+    """Return the path of the log of a result file: in the study's folder, else next to the file."""
     folders = run.absolute().parents
     if len(folders) < 6 or folders[4].name != RUNS:
         return run.with_suffix(".log")
@@ -46,7 +46,7 @@ def log_path(run: Path) -> Path:
 
 
 def beside_runs(run: Path, name: str) -> Path:
-    """Return a cell's place in another folder of its study, or beside a file that is in none."""
+    """Return a cell's path in another folder of its study, or next to a file that is in none."""
     folders = run.absolute().parents
     if len(folders) < 6 or folders[4].name != RUNS:
         return run.with_name(f"{run.stem}.{name}")
@@ -63,8 +63,8 @@ def check_images(study_file: Path, study: Study) -> None:
     """Check a study against its data file, if that has been prepared.
 
     Raises:
-        Failure: where the file is damaged, holds the images of another source, or where the
-            study asks for more than it holds.
+        Failure: where the file is damaged or has the images of another source, or where the study
+            asks for more images than it has.
 
     """
     data = study.data
@@ -84,8 +84,8 @@ def source_changes(data: Data) -> Changes | None:
     """Return how the source of a study's images changed since they were prepared, if it did.
 
     Raises:
-        Failure: where the data file is damaged or holds the images of another source, or the
-            source cannot be read.
+        Failure: where the data file is damaged or has the images of another source, or the source
+            cannot be read.
 
     """
     path, source = data_path(data.name), source_path(data)
@@ -118,13 +118,13 @@ def write_expected(study: Study, path: Path) -> None:
 
 
 def read_expected(study_folder: Path) -> tuple[dict[str, Any], list[Cell]]:
-    """Return the configuration and the cells of ``cells.json``, newer settings filled in."""
+    """Return the configuration and the cells of ``cells.json``, with newer settings filled in."""
     with listing(study_folder) as content:
         return _filled(content["configuration"]), [stored_cell(it) for it in content["cells"]]
 
 
 def read_configuration(study_folder: Path) -> dict[str, Any]:
-    """Return the configuration in ``cells.json`` as `read_expected`, without making its cells."""
+    """Return the configuration in ``cells.json`` like `read_expected`, without making cells."""
     with listing(study_folder) as content:
         return _filled(content["configuration"])
 
@@ -132,8 +132,8 @@ def read_configuration(study_folder: Path) -> dict[str, Any]:
 def _filled(configuration: dict[str, Any]) -> dict[str, Any]:
     """Return a stored configuration with the settings that are newer than it.
 
-    Methods from outside the package are imported first, where their files are here, and networks
-    are found by the names of their modules.
+    Methods from outside the package are imported first if their files exist, and networks are found
+    by the names of their modules.
     """
     load_plugins(it for it in configuration.get("plugins", ()) if Path(it).exists())
     sources = (it.get("source") or "" for it in configuration.get("backbones", {}).values())
@@ -148,7 +148,7 @@ def _filled(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def study_name(study_folder: Path) -> str:
-    """Return the name in ``cells.json``: that of the study, wherever its files lie."""
+    """Return the name in ``cells.json``: that of the study, wherever its files are."""
     with listing(study_folder) as content:
         return str(content["study"])
 

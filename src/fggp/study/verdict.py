@@ -1,20 +1,20 @@
 """The verdict on a training, decided at the end of an epoch from recorded numbers alone.
 
-A training that has failed ends there, and its end is a result like any other. Stopping what might
-still come right would bend a ranking, so only this counts:
+A training that has failed ends there, and its ending is a result like any other. Stopping a
+training that might still recover would bias a ranking, so only these verdicts end one:
 
-- **diverged**: a loss, a weight or a running statistic is not finite. Proven: an average with one
-  such number in it stays so, and so does a weight that steps are added to.
+- **diverged**: a loss, a weight or a running statistic is not finite. Proven: an average that
+  includes such a number stays non-finite, and so does a weight to which steps are added.
 - **disconnected**: under the masks no path leads from an input to an output
-  (`fggp.training.connectivity`), and no mask update to come can open one. Proven: whatever the
-  weights become, the answer is the same for every image, so the accuracy stays that of naming one
-  class.
-- **chance**: in each of the last `patience` epochs the network named one class for all images that
-  are held out, and its training loss was no lower than 99 % of that of the best constant answer.
-  Only epochs count in the second half of a training, after the last mask update, and at the last
-  learning rate; a fall of it frees many a network that was stuck. Not proven: that the rest of the
-  training, at most as long as what was left after all that, would have changed nothing. Accuracy
-  at chance alone, or a loss that falls slowly, never ends a training.
+  (`fggp.training.connectivity`), and no later mask update can open one. Proven: whatever the
+  weights become, the output is the same for every image, so the accuracy stays that of predicting
+  one class.
+- **chance**: in each of the last `patience` epochs the network predicted one class for all held-out
+  images, and its training loss was no lower than 99 % of that of the best constant answer. Only
+  epochs in the second half of a training, after the last mask update and at the last learning rate,
+  count; a lower learning rate frees many stuck networks. Not proven: that the rest of the training,
+  at most the part left after all these conditions, would have changed nothing. Accuracy at chance
+  alone, or a loss that falls slowly, never ends a training.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ COMPLETED, DIVERGED, DISCONNECTED, CHANCE = "completed", "diverged", "disconnect
 FAILURES = {
     DIVERGED: "the loss or a weight is not finite",
     DISCONNECTED: "no path of kept weights leads from an input to an output, and none will",
-    CHANCE: "one class is named for all images, and the loss is no better than a constant answer's",
+    CHANCE: "all images get the same class, and the loss is no better than a constant answer's",
 }
 """Verdicts that end a training, and what they mean."""
 
@@ -41,8 +41,8 @@ class Sign(TypedDict):
     Attributes:
         loss: mean training loss of the epoch; None where it is not finite.
         finite: whether all weights and running statistics are finite at its end.
-        cut: whether input and output are disconnected for good at its end.
-        named: how many different classes were named for the held-out images.
+        cut: whether input and output are permanently disconnected at its end.
+        named: number of different classes predicted for the held-out images.
         settled: whether it lies in the second half of a training, after the last mask update, and
             at the last learning rate.
 
@@ -59,8 +59,8 @@ def failure(signs: Sequence[Sign], epochs: int, guessing: float) -> str | None:
     """Return the verdict that ends a training after the last of ``signs``, or None.
 
     Args:
-        signs: of all epochs so far.
-        epochs: of one training.
+        signs: numbers of all epochs so far.
+        epochs: number of epochs of one training.
         guessing: training loss of the best constant answer (`fggp.training.loss.best_constant`).
 
     """
@@ -87,7 +87,7 @@ def entropy(counts: Sequence[float]) -> float:
 
 
 def words(outcome: dict[str, Any]) -> str:
-    """Return how a training ended, in words; outcomes from before `FAILURES` were told serve."""
+    """Return the ending of a training, in words; accepts outcomes from before `FAILURES`."""
     verdict, last = outcome["verdict"], outcome["epochs"][-1]["epoch"]
     if verdict not in FAILURES:
         return f"{verdict} after epoch {last}"

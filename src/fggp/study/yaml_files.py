@@ -1,4 +1,4 @@
-"""The text of a study, and of those that it builds on, as plain data."""
+"""The text of a study, and of its bases, as plain data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIXES = {
     "could not determine a constructor": "remove the tag",
     "undefined alias": "name an anchor (&NAME) defined above it",
 }
-"""The fix for each complaint of PyYAML, by words of the complaint."""
+"""The fix for each complaint of PyYAML, by words in the complaint."""
 
 
 def check_name(name: str) -> None:
@@ -50,7 +50,7 @@ def read_study(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         return raw
     above = (*above, path.resolve())
     if not isinstance(base, str) or "\0" in base or (path.parent / base).resolve() in above:
-        raise ConfigError(f"{path}: base: {base!r} is not the name of another study beside it")
+        raise ConfigError(f"{path}: base: {base!r} is not the name of another study next to it")
     try:
         below = read_study(path.parent / base, above)
     except ConfigError as error:
@@ -99,7 +99,7 @@ def _mapping(path: Path) -> dict[str, Any]:
 
 
 def _near(path: Path) -> str:
-    """Return the end of a complaint about a file that is not there."""
+    """Return the end of a complaint about a missing file."""
     known = [str(study) for study in studies(path.parent)]
     return nearest(str(path), known, str(path.parent))
 

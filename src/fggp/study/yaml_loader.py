@@ -1,7 +1,7 @@
 """YAML for studies: duplicate keys, and values that YAML 1.1 and 1.2 read differently, are errors.
 
 PyYAML follows YAML 1.1, in which 010 is 8, 1:30 is 90 and 2024-01-01 is a date. Later versions of
-YAML read the first two as 10 and as a text.
+YAML read the first two as 10 and as text.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ OCTAL = re.compile(r"[-+]?0[0-7_]+")
 
 
 class UniqueKeys(yaml.SafeLoader):
-    """Loads what `yaml.SafeLoader` does, merge keys (``<<: *anchor``) included.
+    """A loader like `yaml.SafeLoader`, with merge keys (``<<: *anchor``).
 
-    Of two equal keys YAML silently takes the last; here they are refused, as are numbers
-    that versions of YAML read differently. Dates stay text.
+    YAML silently takes the last of two equal keys; here they are refused, as are numbers that
+    versions of YAML read differently. Dates stay text.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -29,7 +29,7 @@ class UniqueKeys(yaml.SafeLoader):
         self._seen: set[int] = set()
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Refuse a duplicate key; afterwards merged keys may occur beside own ones."""
+        """Refuse a duplicate key; afterwards merged keys may occur next to own ones."""
         if id(node) not in self._seen:
             self._seen.add(id(node))
             keys = [self._key(key) for key, _ in node.value]

@@ -32,10 +32,10 @@ class Parts:
     Attributes:
         model: the network, on the device.
         batches: the augmented training images.
-        held_out: the images of "validation" and of "test" in their order, without augmentation.
+        held_out: the images of "validation" and "test", in order and without augmentation.
         scoring: ten training images of each class, for methods that score weights before training.
-        images: how many images there are in each part: "train", "validation" and "test".
-        guessing: the loss of a network that knows only how frequent the classes are.
+        images: the number of images in each part: "train", "validation" and "test".
+        guessing: the loss of a network that knows only the class frequencies.
 
     """
 
@@ -66,14 +66,14 @@ def parts_of(cell: Cell, dataset: Dataset, device: torch.device) -> Parts:
 
 
 def network_of(cell: Cell, classes: int, device: torch.device, side: int = SIDE) -> nn.Module:
-    """Build the backbone on the CPU from its own stream, leaving the global one as it was."""
+    """Build the backbone on the CPU from its own stream, without changing the global one."""
     backbone = cell.backbone
     if recipe_of(cell).narrow:
         keep = kept_count(weights(backbone, classes, side), cell.sparsity)
         backbone = narrower(backbone, classes, keep, side)
     seed = int(stream(cell.seed, "weights").integers(2**63))
     with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: it seeds the devices too, and nothing would bring these back.
+        # Not torch.manual_seed: it also seeds the devices, which would not be restored.
         torch.default_generator.manual_seed(seed)
         model = build(backbone, classes=classes, side=side)
         if backbone.initialization is not None:
@@ -115,7 +115,7 @@ def in_order(
     labels: NDArray[np.int64],
     device: torch.device,
 ) -> EvaluationBatches:
-    """Return images in their order, without augmentation."""
+    """Return images in order, without augmentation."""
     return evaluation_batches(
         images,
         labels,
@@ -132,7 +132,7 @@ def scoring_batches(
     """Return ten of the ``chosen`` training images per class, to score weights on."""
     labels = dataset.train_labels[chosen]
     order = stream(cell.seed, "scoring").permutation(len(labels))
-    # Not np.unique, which imports masked arrays, for a tenth of the start of a training.
+    # Not np.unique: it imports masked arrays, which takes a tenth of the start of a training.
     present = np.flatnonzero(np.bincount(labels))
     tens = [order[labels[order] == label][:10] for label in present]
     taken = chosen[np.concatenate(tens)]

@@ -30,8 +30,8 @@ class Checkpoint:
     """The checkpoint file of one cell.
 
     Args:
-        path: where it lies.
-        cell: what it belongs to, the checksum of the data included.
+        path: path of the file.
+        cell: cell that it belongs to, including the checksum of the data.
         device: kind of device that trains; a checkpoint of another kind is not continued.
 
     """
@@ -43,7 +43,7 @@ class Checkpoint:
         self.owner += cell.canonical()
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the file by ``state``; a kill at any moment leaves the old or the new one."""
+        """Replace the file by ``state``; a kill at any moment leaves the old or the new file."""
         buffer = io.BytesIO()
         torch.save({"owner": self.owner, "state": state}, buffer)
         content = buffer.getvalue()
@@ -59,7 +59,7 @@ class Checkpoint:
         try:
             raw = self.path.read_bytes()
             if hashlib.sha256(raw[32:]).digest() != raw[:32]:
-                raise EOFError  # torch itself checks no sums
+                raise EOFError  # torch itself verifies no checksum
             content = torch.load(io.BytesIO(raw[32:]), map_location="cpu", weights_only=True)
             if content["owner"] == self.owner:
                 state: dict[str, Any] = content["state"]
@@ -81,7 +81,7 @@ class Checkpoint:
 
 
 class Metered(Checkpoint):
-    """A checkpoint that also carries the energy spent so far, where it is measured."""
+    """A checkpoint that also stores the energy spent so far, if it is measured."""
 
     def __init__(self, path: Path, cell: Cell, device: str) -> None:
         super().__init__(path, cell, device)
@@ -93,7 +93,7 @@ class Metered(Checkpoint):
         super().save(state | {"energy": None if spent is None else [spent.joules, spent.shared]})
 
     def load(self) -> dict[str, Any] | None:
-        """Return the saved state and take its energy over; checkpoints from before have none."""
+        """Return the saved state and add its energy; older checkpoints have none."""
         state = super().load()
         if state is not None:
             before = state.get("energy")
@@ -101,7 +101,7 @@ class Metered(Checkpoint):
         return state
 
     def ticking(self, tick: Tick) -> Tick:
-        """Return a ``tick`` that also reads the meter now and then."""
+        """Return a ``tick`` that also reads the meter from time to time."""
 
         def both(done: int, steps: int) -> None:
             self.meter.read_when_due()
@@ -111,7 +111,7 @@ class Metered(Checkpoint):
 
 
 class Timed(Metered):
-    """A checkpoint that also carries the seconds spent so far."""
+    """A checkpoint that also stores the seconds spent so far."""
 
     def __init__(self, path: Path, cell: Cell, device: str) -> None:
         super().__init__(path, cell, device)
@@ -119,7 +119,7 @@ class Timed(Metered):
 
     @property
     def seconds(self) -> float:
-        """Seconds spent on the cell, in this process and in those before it."""
+        """Seconds spent on the cell, in this process and in earlier ones."""
         return self.before + time.monotonic() - self.began
 
     def save(self, state: dict[str, Any]) -> None:
@@ -127,20 +127,20 @@ class Timed(Metered):
         super().save(state | {"seconds": self.seconds})
 
     def load(self) -> dict[str, Any] | None:
-        """Return the saved state and take its seconds over."""
+        """Return the saved state and add its seconds."""
         state = super().load()
         self.before = state["seconds"] if state else 0.0
         return state
 
 
 class Located(Timed):
-    """A checkpoint that also carries which devices trained, and the GPU memory that it took.
+    """A checkpoint that also stores which devices trained, and the GPU memory used.
 
     Args:
-        path: where it lies.
-        cell: what it belongs to, the checksum of the data included.
+        path: path of the file.
+        cell: cell that it belongs to, including the checksum of the data.
         device: kind of device that trains.
-        name: of the device that trains now.
+        name: name of the device that trains now.
 
     Attributes:
         devices: the names of all devices that trained, in order; a repeated one is listed once.
@@ -154,7 +154,7 @@ class Located(Timed):
 
     @property
     def peak_memory_mb(self) -> int | None:
-        """The most memory (MiB) held on a GPU in any attempt; None where none was used."""
+        """The most memory (MiB) held on a GPU in any attempt; None if none was used."""
         known = [it for it in (self._peak_before, peak_memory_mb(self._kind)) if it is not None]
         return max(known, default=None)
 
@@ -163,9 +163,9 @@ class Located(Timed):
         super().save(state | {"devices": self.devices, "gpu_peak_mb": self.peak_memory_mb})
 
     def load(self) -> dict[str, Any] | None:
-        """Return the saved state, and warn where another type of device wrote it.
+        """Return the saved state, and warn if another type of device wrote it.
 
-        Checkpoints from before these were carried count as of this device.
+        Older checkpoints without names count as written by this device.
         """
         state = super().load()
         if state is not None:

@@ -13,19 +13,19 @@ from torch import Tensor, nn
 def connected(model: nn.Module, masks: Mapping[str, Tensor], shape: Sequence[int]) -> bool:
     """Whether a path of kept weights leads from any input to any output.
 
-    On a copy in float64, every kept weight is one over its layer's inputs, every other one zero,
-    normalisation does nothing and the image is all ones: what then arrives at the output is above
-    zero exactly where a path is. Borders of padding count as they are, so that a kernel that only
-    looks past the edge of a 1×1 map leads nowhere. Without a path the output is the same for every
-    image, whatever values the weights, biases and statistics take.
+    On a copy in float64, every kept weight is set to one over its layer's inputs, every other
+    weight to zero, normalisation does nothing and the image is all ones. An output is then above
+    zero exactly if a path leads to it. Padding is kept, so that a kernel that only covers positions
+    past the edge of a 1×1 map leads nowhere. Without a path, the output is the same for every
+    image, whatever the values of the weights, biases and statistics.
 
-    In a network where that is not so with all weights, as layer normalisation gives zeros for a
-    constant image, no path can be said to be missing.
+    If this fails even with all weights, as with layer normalisation, which gives zeros for a
+    constant image, the network counts as connected.
 
     Args:
-        model: of convolutions, linear layers, batch normalisation, ReLU, pooling and sums.
-        masks: bool, by the name of the parameter; parameters without one are whole.
-        shape: of one image, without the batch.
+        model: network of convolutions, linear layers, batch normalisation, ReLU, pooling and sums.
+        masks: bool masks by parameter name; parameters without a mask are whole.
+        shape: shape of one image, without the batch.
 
     """
     return _leads(model, masks, shape) or not _leads(model, {}, shape)

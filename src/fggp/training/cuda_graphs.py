@@ -15,12 +15,12 @@ Work = Callable[[Tensor, Tensor], None]
 Again = Callable[[], None]
 
 WARM = 2
-"""Plain steps before the first recording, in which libraries set themselves up."""
+"""Plain steps before the first recording, in which libraries initialise."""
 SWITCH = "FGGP_GRAPHS"
 
 
 def recorder(device: torch.device) -> CudaGraphs | None:
-    """Return what records on a device, None where nothing can or ``FGGP_GRAPHS=no`` forbids it."""
+    """Return the recorder for a device; None without one, or if ``FGGP_GRAPHS=no`` forbids it."""
     if os.environ.get(SWITCH, "").lower() in {"no", "0", "false"}:
         return None
     # Any backend with the interface of torch.cuda records; the CPU has no graphs.
@@ -28,14 +28,14 @@ def recorder(device: torch.device) -> CudaGraphs | None:
 
 
 class CudaGraphs:
-    """Records work as CUDA graphs, which share one pool of memory.
+    """Records work as CUDA graphs, which share one memory pool.
 
-    They never run at the same time, so each may compute where another does. A replay may write over
-    the gradients of recordings made after it; so these are read before the next replay, as they are
-    after any step.
+    They never run at the same time, so they may use the same memory. A replay may overwrite the
+    gradients of later recordings, which are therefore read before the next replay, as after any
+    step.
 
     Args:
-        device: where the work runs; its module has the interface of `torch.cuda`.
+        device: device on which the work runs; its module has the interface of `torch.cuda`.
 
     """
 
@@ -45,18 +45,18 @@ class CudaGraphs:
         self._pool_bytes = 0
 
     def __call__(self, work: Again) -> Again:
-        """Record what ``work`` launches, without running it; returns what launches it at once.
+        """Record the kernels that ``work`` launches, without running them; return their replay.
 
-        Raises RuntimeError for what cannot be recorded, torch.OutOfMemoryError among them.
+        Raises RuntimeError if they cannot be recorded, such as torch.OutOfMemoryError.
         """
         cuda = self._cuda
         graph, stream = cuda.CUDAGraph(), cuda.current_stream()
-        cuda.empty_cache()  # so that what grows is the pool
+        cuda.empty_cache()  # so that only the pool grows
         before = cuda.memory_reserved()
         try:
             with cuda.graph(graph, pool=self._graphs[0].pool() if self._graphs else None):
                 work()
-        finally:  # older versions stay on the stream of a recording that failed
+        finally:  # older versions stay on the stream of a failed recording
             cuda.set_stream(stream)
         self._graphs.append(graph)
         self._pool_bytes += max(0, cuda.memory_reserved() - before)
@@ -65,17 +65,17 @@ class CudaGraphs:
 
     @property
     def allocated(self) -> int:
-        """The bytes of all tensors on the device now."""
+        """The current size of all tensors on the device, in bytes."""
         return int(self._cuda.memory_allocated())
 
     def shortage(self, allocated: int) -> str | None:
-        """Return why memory is too short for a recording, None where it is not.
+        """Return why there is too little memory for a recording; None if there is enough.
 
-        A recording keeps what a plain step takes at its peak. As much has to stay free beside it,
+        A recording keeps the peak memory of a plain step. As much has to stay free in addition,
         for evaluations and for plain steps.
 
         Args:
-            allocated: what `allocated` was before a plain step of the same work, just made.
+            allocated: `allocated` before a plain step of the same work, which was just made.
 
         """
         cuda = self._cuda
@@ -88,7 +88,7 @@ class CudaGraphs:
         return f"it needs {needed / 2**30:.1f} GiB of memory, but {free / 2**30:.1f} are free"
 
     def forget(self) -> None:
-        """Give the memory of all recordings back, once nobody holds what replays them."""
+        """Free the memory of all recordings, once nothing refers to their replays."""
         self._graphs.clear()
         self._pool_bytes = 0
         self._cuda.empty_cache()
@@ -107,25 +107,25 @@ class _Recording:
 
 
 class Replay:
-    """Does a step's work: plainly at first, then from a recording for each shape of a batch.
+    """Does the work of a step: plainly at first, then from a recording for each batch shape.
 
-    A step launches hundreds of kernels, and for small images a GPU is done with them sooner than
-    the host has launched them. A recording has the same kernels, so the same bits: each is compared
-    with a plain step on the spot, once. Where it differs, or where nothing can be recorded,
-    training goes on with plain steps and says so.
+    A step launches hundreds of kernels, and for small images a GPU finishes them faster than the
+    host can launch them. A recording has the same kernels and thus the same bits: each is compared
+    once with a plain step when it is made. If it differs, or if nothing can be recorded, training
+    continues with plain steps and reports that.
 
     A replay writes its gradients to the same memory each time, and they stay in ``.grad``.
 
     Args:
-        work: takes a batch; forward and backward pass, optimizer, masks. It leaves gradients.
-        parameters: whose gradients these are.
+        work: function of a batch: forward and backward pass, optimizer, masks. It leaves gradients.
+        parameters: parameters of these gradients.
         changed: returns the tensors that ``work`` changes in place.
         read: returns the tensors that it only reads, and that others change in place.
         constants: returns the numbers that it reads on the host, such as the learning rate.
-        record: makes recordings; None never records.
+        record: recorder; None never records.
 
     Attributes:
-        replayed: how many steps came from a recording.
+        replayed: number of steps that came from a recording.
 
     """
 
@@ -148,7 +148,7 @@ class Replay:
         self._made_of: list[float] = []
 
     def __call__(self, x: Tensor, y: Tensor) -> None:
-        """Do the work of one batch (B, …) with targets (B,); gradients are there afterwards."""
+        """Do the work of one batch (B, …) with targets (B,), and leave its gradients."""
         recording = self._recordings.get(x.shape)
         if recording is not None:
             self._attach(recording)
@@ -168,14 +168,14 @@ class Replay:
             self._put_gradients(None)
 
     def detach(self) -> None:
-        """Take the gradients of a recording away, to which a plain backward pass would add."""
+        """Detach the gradients of a recording, to which a plain backward pass would add."""
         if self._attached is not None:
             self._put_gradients(None)
 
     def check(self) -> None:
-        """Forget the recordings where what they were made of is no longer there.
+        """Forget the recordings if the tensors or numbers that they were made of have changed.
 
-        To be called after everything that may put a tensor or a number in the place of another.
+        To be called after everything that may replace a tensor or a number by another.
         """
         if self._recordings and self._origin() != self._made_of:
             self._forget()
@@ -200,13 +200,13 @@ class Replay:
         return [*_places(self._changed()), *_places(self._read()), *self._constants()]
 
     def _try(self, x: Tensor, y: Tensor, record: CudaGraphs) -> None:
-        """Do the work plainly and from a recording, and keep that where they agree to the bit."""
+        """Do the work plainly and from a recording, and keep the recording if the bits agree."""
         own = self._changed()
         before = _copies(own)
         allocated = record.allocated
         self._work(x, y)
         if _places(self._changed()) != _places(own):
-            return  # an optimizer made its buffers, as at the first step and after a rewinding
+            return  # an optimizer made its buffers, as at the first step and after rewinding
         if (trouble := record.shortage(allocated)) is None:
             after, gradients = _copies(own), self._gradients()
             _put(own, before)
@@ -228,12 +228,12 @@ class Replay:
         after: Sequence[Tensor],
         gradients: Sequence[Tensor | None],
     ) -> str | None:
-        """Keep a recording that leaves ``after`` and ``gradients``; returns why there is none."""
+        """Keep a recording that leaves ``after`` and ``gradients``; return why there is none."""
         try:
             recording = self._made(x, y, record)
             self._attach(recording)
             recording.run(x, y)
-        except RuntimeError as error:  # whatever CUDA cannot record, or has no memory for
+        except RuntimeError as error:  # work that CUDA cannot record, or has no memory for
             return str(error).partition("\n")[0]
         if not _same([*self._changed(), *self._gradients()], [*after, *gradients]):
             return "a recorded step differs from a plain one"
@@ -265,12 +265,12 @@ def _put(tensors: Sequence[Tensor], values: Sequence[Tensor]) -> None:
 
 
 def _same(some: Sequence[Tensor | None], others: Sequence[Tensor | None]) -> bool:
-    """Whether tensors agree to the bit; a NaN equals itself, zeros of two signs differ."""
+    """Whether tensors agree to the bit; a NaN equals itself, and 0.0 differs from -0.0."""
     pairs = [*zip(some, others, strict=True)]
     if any((a is None) != (b is None) for a, b in pairs):
         return False
     there = [(a, b) for a, b in pairs if a is not None and b is not None]
-    # One answer for all, as each makes the host wait.
+    # One answer for all, because each makes the host wait.
     return bool(torch.stack([(_bits(a) == _bits(b)).all() for a, b in there]).all())
 
 

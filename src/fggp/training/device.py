@@ -29,11 +29,11 @@ def choose_device(wanted: str) -> tuple[torch.device, str]:
 def usable(wanted: str) -> Literal["cpu", "cuda"]:
     """Return the kind of device for ``auto``, ``cpu`` or ``cuda``, without setting it up.
 
-    ``auto`` is a GPU where PyTorch sees one, else the CPU.
+    ``auto`` is a GPU if PyTorch sees one, else the CPU.
 
     Raises:
-        Failure: where PyTorch sees no GPU although ``cuda`` is wanted, or although this process was
-            given one (`fggp.training.given_gpu`) and ``auto`` would let it idle.
+        Failure: if PyTorch sees no GPU although ``cuda`` is wanted, or although this process was
+            given one (`fggp.training.given_gpu`), which ``auto`` would leave idle.
 
     """
     if wanted not in DEVICES:

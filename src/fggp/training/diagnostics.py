@@ -1,6 +1,6 @@
 """Diagnostics of a training: mask changes, dead neurons, work.
 
-Nothing here changes a bit of the training. All numbers are counts; shares are for the analysis.
+Nothing here changes a bit of the training. All numbers are counts; the analysis computes shares.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from fggp.training.flops import Watch, Work, counts
 
 
 class Diagnostics:
-    """Follows the masks of one training.
+    """Tracks the masks of one training.
 
-    It puts a `Watch` in the place of the pruner's rule, to know which updates read the gradient.
+    It replaces the pruner's rule by a `Watch`, to know which updates read the gradient.
 
     Args:
         model: the network.
         pruner: its pruner, before the first step.
-        shape: of one image, without the batch.
+        shape: shape of one image, without the batch.
 
     Raises:
-        ValueError: where a prunable tensor is not the weight of a convolution or a linear layer.
+        ValueError: if a prunable tensor is not the weight of a convolution or a linear layer.
 
     """
 
@@ -49,10 +49,10 @@ class Diagnostics:
         self._recorded = [mask.clone() for mask in self._masks]
 
     def step(self, images: int, *, updated: bool, leak: float | None = None) -> None:
-        """Follow one training step of ``images`` images; call it after ``pruner.step()``.
+        """Track one training step of ``images`` images; call it after ``pruner.step()``.
 
-        ``updated`` says whether that changed the masks, to be recorded or not; ``leak`` is the
-        pruner's before it.
+        ``updated`` is whether that call changed the masks, whether recorded or not; ``leak`` is the
+        pruner's leak before it.
         """
         self._work.step(images, leak)
         if updated:
@@ -62,11 +62,11 @@ class Diagnostics:
                 ever.logical_or_(mask)
 
     def record(self) -> dict[str, int]:
-        """Return what the masks came to since the last call, or since the initial ones.
+        """Return the changes of the masks since the last call, or since the initial masks.
 
-        ``dropped`` and ``grown`` are weights of one of the two masks alone. ``explored`` weights
-        were active at any time, in the initial mask or after an update, recorded or not (the
-        numerator of R_s in Liu et al. 2021, arXiv 2102.02887).
+        ``dropped`` and ``grown`` count the weights in only one of the two masks. ``explored``
+        weights were active at any time, in the initial mask or after an update, recorded or not
+        (the numerator of R_s in Liu et al. 2021, arXiv 2102.02887).
         """
         pairs = list(zip(self._recorded, self._masks, strict=True))
         dropped = counts([before > mask for before, mask in pairs])
@@ -80,9 +80,9 @@ class Diagnostics:
         }
 
     def outcome(self, evaluate: Callable[[], object]) -> dict[str, Any]:
-        """Return what holds for the whole training; ``evaluate`` runs the network on the test set.
+        """Return the totals of the training; ``evaluate`` runs the network on the test set.
 
-        MACs are those of `fggp.training.flops`: of one image, dense and under the present masks,
+        MACs are those of `fggp.training.flops`: of one image, dense and under the current masks,
         and of all training steps so far.
         """
         return {
@@ -94,7 +94,7 @@ class Diagnostics:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what resuming needs."""
+        """Return the state needed to resume."""
         return {"work": self._work.state_dict(), "ever": self._ever, "recorded": self._recorded}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -114,7 +114,7 @@ class Diagnostics:
 
 
 def dead_neurons(model: nn.Module, evaluate: Callable[[], object]) -> list[dict[str, Any]]:
-    """Return how many channels of each ReLU give zero for every image and position.
+    """Return the number of channels of each ReLU that are zero for every image and position.
 
     Args:
         model: the network; its ReLUs are modules.

@@ -1,18 +1,18 @@
-"""Theoretical work of a training under its masks, in multiply-accumulates; one is two FLOPs.
+"""Theoretical work of a training under its masks, in multiply-accumulates of two FLOPs each.
 
 A kept weight costs one multiply-accumulate (MAC) per image at every output position of its layer,
-borders of padding included. With f the sum of that over the kept weights and F over all of them,
+including borders with padding. With f the sum over the kept weights and F the sum over all weights,
 
     training = Σ over steps of images · 3·f + Σ over gradient steps of images · (F − f).
 
 The three f of a step are the forward pass, the gradient of the activations and the gradient of the
-weights; where a mask update reads the dense gradient, its step takes the gradient of all weights,
-so that it comes to 2·f + F (Evci et al. 2020, arXiv 1911.11134, appendix on FLOPs). There such a
-step leaves the weights as they are; here it is an ordinary step of the optimizer.
+weights. If a mask update reads the dense gradient, its step needs the gradient of all weights, so
+that it amounts to 2·f + F (Evci et al. 2020, arXiv 1911.11134, appendix on FLOPs). In that paper,
+such a step does not change the weights; here it is an ordinary step of the optimizer.
 
-Left out: biases, batch normalisation, ReLU, pooling, the loss, the optimizer, choosing the masks,
-and evaluations. The activation gradient of the first layer is counted, though nothing uses it. What
-hardware does is another matter: dense kernels, like those here, multiply zeros as well.
+Not counted: biases, batch normalisation, ReLU, pooling, the loss, the optimizer, the choice of the
+masks, and evaluations. The activation gradient of the first layer is counted, though nothing uses
+it. The hardware does more work: dense kernels, like those here, multiply zeros as well.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Work:
 
     Args:
         positions: output positions of each prunable layer.
-        masks: the initial masks, in the same order.
-        gradient_steps: how many steps' gradients a mask update looks at.
+        masks: initial masks, in the same order.
+        gradient_steps: number of steps whose gradients a mask update reads.
 
     """
 
@@ -54,9 +54,9 @@ class Work:
         self._soft = False
 
     def step(self, images: int, leak: float | None = None) -> None:
-        """Count one training step of ``images`` images under the present masks.
+        """Count one training step of ``images`` images under the current masks.
 
-        Where masking is soft, all weights get a gradient, and pruned ones of which the network
+        With soft masking, all weights get a gradient, and pruned weights of which the network
         sees a share other than 0 (``leak``) are multiplied as well.
         """
         self._used.add_(self._kept, alpha=images)
@@ -66,7 +66,7 @@ class Work:
         self._recent = [*self._recent, images][-self.gradient_steps :]
 
     def update(self, masks: Sequence[Tensor], *, read_gradient: bool) -> None:
-        """Take new masks, made after the last step with or without its dense gradient."""
+        """Set new masks, made after the last step with or without its dense gradient."""
         if read_gradient and not self._soft:
             self._rest.add_(self._all - self._kept, alpha=sum(self._recent))
         self._recent = []
@@ -74,12 +74,12 @@ class Work:
 
     @property
     def dense(self) -> int:
-        """F, for one image and all weights."""
+        """The sum F, for one image and all weights."""
         return sum(p * n for p, n in zip(self.positions, self._sizes, strict=True))
 
     @property
     def inference(self) -> int:
-        """Return f, for one image under the present masks."""
+        """The sum f, for one image under the current masks."""
         return sum(p * n for p, n in zip(self.positions, self._kept.tolist(), strict=True))
 
     @property
@@ -89,7 +89,7 @@ class Work:
         return sum(p * (3 * used + rest) for p, used, rest in zip(*columns, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what resuming needs."""
+        """Return the state needed to resume."""
         return {
             "kept": self._kept,
             "used": self._used,
@@ -106,10 +106,10 @@ class Work:
 
 
 class Watch:
-    """A rule that does what another does, and knows whether that read the gradient.
+    """A rule that wraps another and records whether that rule read the gradient.
 
     Args:
-        rule: the other rule; what it reads by `fggp.pruning.mask_update.Update.gradient` is seen.
+        rule: wrapped rule; its reads of `fggp.pruning.mask_update.Update.gradient` are noticed.
 
     """
 
@@ -138,7 +138,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class _Watched(Update):
-    """An update that tells when its gradient is read; parts and copies of it do so too."""
+    """An update that reports when its gradient is read; so do parts and copies of it."""
 
     tell: Callable[[], None] = lambda: None
 
@@ -149,5 +149,5 @@ class _Watched(Update):
 
 
 def counts(masks: Sequence[Tensor]) -> Tensor:
-    """Return how many places each mask marks, ``(layers,)`` int64, where the masks are."""
+    """Return the number of true entries of each mask, ``(layers,)`` int64, on their device."""
     return torch.stack([mask.count_nonzero() for mask in masks])

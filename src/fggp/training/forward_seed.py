@@ -8,14 +8,14 @@ from fggp.foundation.random_streams import stream
 
 
 def seed_forward(seed: int, step: int) -> None:
-    """Seed PyTorch's own generators, of every device, for one step of a training.
+    """Seed PyTorch's own generators, on every device, for one step of a training.
 
-    What a network draws then depends on the seed of the training and the step alone, so that a
-    resumed training draws the same. Networks of this package draw nothing.
+    The numbers that a network draws then depend only on the seed of the training and the step, so
+    that a resumed training draws the same ones. Networks of this package draw nothing.
 
     Args:
-        seed: of the training.
-        step: the steps before it.
+        seed: seed of the training.
+        step: number of steps before it.
 
     """
     torch.manual_seed(int(stream(seed, "forward", step).integers(2**63)))

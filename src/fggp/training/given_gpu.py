@@ -1,7 +1,8 @@
 """Whether a process was allocated a GPU, according to the environment and the driver.
 
 Sources: the output environment variables of ``srun`` and ``sbatch`` in Slurm's manual, and
-``CUDA_VISIBLE_DEVICES`` in NVIDIA's CUDA programming guide. Free of PyTorch, which takes seconds.
+``CUDA_VISIBLE_DEVICES`` in NVIDIA's CUDA programming guide. Does not import PyTorch, which takes
+seconds.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 HIDDEN = ("", "-1", "NoDevFiles")
 """First entries of `VISIBLE` that hide every GPU; the last one is Slurm's."""
 ANSWER_SECONDS = 30
-"""Time limit for an answer of the driver, which never answers on a broken node."""
+"""Time limit for an answer of the driver, in seconds; on a broken node it never answers."""
 
 
 def given_gpu(listed: Callable[[], str] | None = None) -> str:
-    """Return by what this process was given a GPU, in words; empty where it was not.
+    """Return the sign that this process was given a GPU, in words; empty if it was not.
 
     Args:
-        listed: returns what ``nvidia-smi -L`` prints, empty where it fails; by default it is run.
-            It is asked only where neither Slurm nor `VISIBLE` says anything.
+        listed: returns the output of ``nvidia-smi -L``, empty if it fails; runs it by default.
+            It is called only if neither Slurm's variables nor `VISIBLE` are set.
 
     """
     for name, none in SLURM.items():
@@ -41,7 +42,7 @@ def given_gpu(listed: Callable[[], str] | None = None) -> str:
 
 
 def hides(visible: str) -> bool:
-    """Whether a value of `VISIBLE` hides every GPU: its first entry decides that."""
+    """Whether a value of `VISIBLE` hides every GPU, which its first entry decides."""
     return visible.partition(",")[0].strip() in HIDDEN
 
 

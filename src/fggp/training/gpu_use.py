@@ -27,10 +27,10 @@ def torch_build(device: str) -> dict[str, Any]:
 
 
 def gpu_use(peak_mb: int | None, replayed_steps: int) -> dict[str, Any]:
-    """Return what a training on a GPU used of it, for the provenance of a result.
+    """Return how a training used its GPU, for the provenance of a result.
 
     Args:
-        peak_mb: the most memory (MiB) that PyTorch held there, in any attempt.
+        peak_mb: peak memory (MiB) that PyTorch reserved there, in any attempt.
         replayed_steps: steps of all attempts that were replayed from a CUDA graph.
 
     """
@@ -42,7 +42,7 @@ def gpu_use(peak_mb: int | None, replayed_steps: int) -> dict[str, Any]:
 
 
 def driver() -> str | None:
-    """Return the version of NVIDIA's driver; None where its library cannot be asked."""
+    """Return the version of NVIDIA's driver; None if its library cannot be asked."""
     try:
         import pynvml as nvml
     except ImportError:
@@ -55,8 +55,8 @@ def driver() -> str | None:
 
 
 def peak_memory_mb(device: str) -> int | None:
-    """Return the most memory (MiB) that this process held on its GPU up to now; None on a CPU.
+    """Return the peak memory (MiB) that this process has reserved on its GPU; None on a CPU.
 
-    CUDA itself takes some hundred MiB more, of which PyTorch knows nothing.
+    CUDA itself takes some hundred MiB more, which PyTorch does not count.
     """
     return torch.cuda.max_memory_reserved() // MEGABYTE if device == "cuda" else None

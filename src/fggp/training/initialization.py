@@ -11,7 +11,7 @@ def initialize(model: nn.Module, mode: Literal["fan-in", "fan-out"]) -> None:
     """Draw the weights of all convolutions from Kaiming's normal distribution, in layer order.
 
     The variance is 2/fan: with k×k kernels, fan-in is k²·c_in and fan-out k²·c_out (He et al. 2015,
-    arXiv 1502.01852). Biases and other layers stay as the network made them.
+    arXiv 1502.01852). Biases and other layers are not changed.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):

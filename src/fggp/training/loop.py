@@ -49,10 +49,10 @@ class Run:
     """The training of one cell on one device.
 
     Args:
-        cell: what to train.
-        dataset: its images.
-        device: where.
-        trained: state of the dense network of the same seed, where the method starts from it.
+        cell: cell to train.
+        dataset: images of the cell.
+        device: device to train on.
+        trained: state of the dense network of the same seed, if the method starts from it.
 
     """
 
@@ -103,7 +103,7 @@ class Run:
         self.logits: NDArray[np.float16] | None = None  # (N, classes), once there is an outcome
 
     def train_epoch(self, stop: Callable[[], bool], tick: Tick) -> None:
-        """Train from the present step to the end of the epoch; raises Stopped where asked to."""
+        """Train from the current step to the end of the epoch; raises Stopped if ``stop()``."""
         self.batches.start(self.epoch)
         self.model.train()
         self.train_step.start(float(self.lr))
@@ -115,7 +115,7 @@ class Run:
             tick(self.pruner.steps, self.pruner.method.timing.steps)
 
     def close_epoch(self) -> Row:
-        """Evaluate, record the epoch and go to the next; returns the record."""
+        """Evaluate, record the epoch and move on to the next; returns the record."""
         summary = OutputSummary(self.classes, self.device)
         row = {
             "epoch": self.epoch,
@@ -143,7 +143,7 @@ class Run:
 
     @property
     def lr(self) -> Fraction:
-        """The learning rate of the present epoch."""
+        """The learning rate of the current epoch."""
         return learning_rate(self.cell, self.protocol[self.epoch - 1])
 
     @property
@@ -153,17 +153,17 @@ class Run:
 
     @property
     def failure(self) -> str | None:
-        """The verdict that ends the training before its last epoch, or None while it goes on."""
+        """The verdict that ends the training before its last epoch, or None while it continues."""
         return failure(self.signs, self.cell.training.epochs, self.guessing)
 
     def _sign(self, summary: OutputSummary, loss: float | None) -> Sign:
-        """Return the signs of the present epoch, from which a verdict is decided."""
+        """Return the signs of the current epoch, on which the verdict is based."""
         epoch, last = self.protocol[self.epoch - 1], self.cell.training.epochs
         pruner, before = self.pruner, (self.epoch - 1) * len(self.batches)
         return {
             "loss": loss,
             "finite": _all_finite(self.model.state_dict()),
-            # Looking for a path takes a moment, and is needed only where no image makes a change.
+            # The search for a path takes a moment; needed only if the outputs are constant.
             "cut": summary.constant
             and pruner.closed
             and not connected(self.model, pruner.masks, self.shape),
@@ -187,7 +187,7 @@ class Run:
         return int(correct)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that resuming at the present step needs."""
+        """Return the state needed to resume at the current step."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -263,7 +263,7 @@ class Run:
         self.logits = torch.cat(parts).numpy()
 
     def weights(self) -> dict[str, Tensor]:
-        """Return the state of the network on the CPU, with no negative zero off the masks."""
+        """Return the state of the network on the CPU, without negative zeros outside the masks."""
         masks = self.pruner.masks
         return {
             name: (tensor.where(masks[name], 0.0) if name in masks else tensor).detach().cpu()
@@ -271,7 +271,7 @@ class Run:
         }
 
     def _stopped(self, layers: Sequence[Layer]) -> Row:
-        """Return where a failure ended the training, and what was empty then."""
+        """Return when a failure ended the training, and the layers that were empty then."""
         if self.failure is None:
             return {}
         empty = [layer.name for layer in layers if not layer.kept]
@@ -290,12 +290,12 @@ def _finite(value: float) -> float | None:
 
 
 def _all_finite(state: Mapping[str, Tensor]) -> bool:
-    # One answer for all, as each makes the host wait for a GPU.
+    # One answer for all, because each makes the host wait for a GPU.
     return bool(torch.stack([tensor.isfinite().all() for tensor in state.values()]).all())
 
 
 def digest(state: Mapping[str, Tensor]) -> str:
-    """Return a checksum of all tensors of a network, in their order."""
+    """Return a checksum of all tensors of a network, in order."""
     checksum = hashlib.sha256()
     for tensor in state.values():
         checksum.update(tensor.detach().cpu().contiguous().numpy().tobytes())

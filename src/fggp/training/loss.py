@@ -1,4 +1,4 @@
-"""The loss of a training: cross-entropy, with label smoothing where the cell asks for it."""
+"""The loss of a training: cross-entropy, with label smoothing if the cell asks for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def loss_of(training: Training) -> Loss:
 
 
 def best_constant(counts: Sequence[int], smoothing: Fraction) -> float:
-    """Return the loss of the best constant answer to labels that occur so often, one per class."""
+    """Return the loss of the best constant answer, given the number of labels of each class."""
     total, classes = sum(counts), len(counts)
     smoothed = [(1 - smoothing) * count + smoothing * total / classes for count in counts]
     return entropy([float(it) for it in smoothed] if smoothing else counts)

@@ -12,11 +12,11 @@ NEVER, NONE = -1, 0
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library keep what a training step frees for the next one, which needs it again.
+    """Let the C library keep the memory that a training step frees for the next step.
 
-    By itself it gives large pieces back to the system, and gets and clears them again at once,
-    page by page. Changes no bit of a training. For Linux with the GNU library; elsewhere, and where
-    the environment sets malloc up, nothing is changed. Returns whether it was.
+    By default it returns large blocks to the system, and gets and clears them again at once, page
+    by page. Changes no bit of a training. For Linux with the GNU library; elsewhere, and if the
+    environment configures malloc, nothing is changed. Returns whether anything was.
     """
     asked = any(name == "GLIBC_TUNABLES" or name.startswith("MALLOC_") for name in os.environ)
     if asked or not sys.platform.startswith("linux"):

@@ -11,15 +11,15 @@ Layout = Literal["contiguous", "channels_last", "by_stage"]
 
 
 def channels_last(layout: Layout) -> bool:
-    """Whether the images that a network gets have their channels last."""
+    """Whether the images for a network have their channels last."""
     return layout != "contiguous"
 
 
 def arrange(model: nn.Module, layout: Layout, whole_planes_after: str | None) -> nn.Module:
     """Return a network, changed in place, with its weights in a layout.
 
-    ``by_stage`` has channels last up to the child ``whole_planes_after``, and whole planes behind
-    it: with many channels and few pixels these are faster on a CPU. None is channels last
+    ``by_stage`` has channels last up to the child ``whole_planes_after``, and whole planes after
+    it, which are faster on a CPU with many channels and few pixels. None is channels last
     throughout.
     """
     if layout == "contiguous":

@@ -11,7 +11,7 @@ from fggp.study.cell import Training
 def optimizer_of(model: nn.Module, training: Training) -> torch.optim.Optimizer:
     """Return SGD with the settings of a training, for all parameters of a network.
 
-    It is the fused one, which leaves ``.grad`` as the backward pass made it.
+    It is the fused version, which leaves ``.grad`` as the backward pass wrote it.
     """
     return torch.optim.SGD(
         model.parameters(),

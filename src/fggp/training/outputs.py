@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 EQUAL = 1e-6
-"""Relative difference up to which outputs count as equal; batches of two sizes differ by less."""
+"""Relative difference up to which outputs count as equal; two batch sizes differ by less."""
 
 
 class OutputSummary:
-    """Follows the outputs of a network over all held-out images.
+    """Accumulates the outputs of a network over all held-out images.
 
     Args:
-        classes: how many outputs it has.
-        device: where they are.
+        classes: number of outputs.
+        device: device of the outputs.
 
     """
 
@@ -25,18 +25,18 @@ class OutputSummary:
         self._high = -self._low
 
     def take(self, outputs: Tensor, best: Tensor) -> None:
-        """Take the outputs for some images, (n, classes), and the class named for each, (n,)."""
+        """Add the outputs for some images, (n, classes), and the predicted classes, (n,)."""
         self._named |= (best.unsqueeze(1) == self._classes).any(0)
         self._low = torch.minimum(self._low, outputs.amin(0).float())
         self._high = torch.maximum(self._high, outputs.amax(0).float())
 
     @property
     def named(self) -> int:
-        """The number of different classes that were named."""
+        """The number of different classes that were predicted."""
         return int(self._named.sum())
 
     @property
     def constant(self) -> bool:
-        """Whether every output was the same for all images; NaN is not."""
+        """Whether every output was the same for all images; not so for NaN."""
         size = torch.maximum(self._low.abs(), self._high.abs())
         return bool((self._high - self._low <= EQUAL * size).all())

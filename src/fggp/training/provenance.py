@@ -36,12 +36,12 @@ BESIDE = {
     *("training/device", "training/energy", "training/given_gpu", "training/gpu_use"),
     *("training/malloc", "training/provenance", "training/speed"),
 }
-"""Files and folders of these packages that cannot change a training: they word messages, plan,
-keep results or measure."""
+"""Files and folders of these packages that cannot change a training: they write messages, plan,
+store results or measure."""
 
 
 def now() -> str:
-    """Return the present time, UTC, to the second."""
+    """Return the current time, UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -57,12 +57,12 @@ def provenance(
     """Return the provenance block of a training that ends now.
 
     Args:
-        started: when this process began the cell.
-        seconds: spent on the cell, earlier attempts that were resumed included.
+        started: time at which this process began the cell.
+        seconds: time spent on the cell, including earlier attempts that were resumed.
         device: "cpu" or "cuda".
         devices: the names of all devices that trained, in order; the last one trains now.
-        torch_build: of this process, see `fggp.training.gpu_use.torch_build`.
-        gpu: what was used of it, see `fggp.training.gpu_use.gpu_use`; None on a CPU.
+        torch_build: build of this process, see `fggp.training.gpu_use.torch_build`.
+        gpu: its use, see `fggp.training.gpu_use.gpu_use`; None on a CPU.
 
     """
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -89,7 +89,7 @@ def provenance(
 def code_digest() -> str:
     """Return the digest of the source files that determine the result of a training.
 
-    Files of methods and networks from outside the package are among them, where a study names some.
+    These include files of methods and networks from outside the package, if a study names any.
     """
     digest = hashlib.sha256()
     root = Path(__file__).parents[1]

@@ -1,4 +1,4 @@
-"""The narrower dense network with as many weights as a sparse one."""
+"""The narrower dense network with the number of weights of a sparse one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def weights(backbone: Backbone, classes: int, side: int = SIDE) -> int:
 def narrower(backbone: Backbone, classes: int, keep: int, side: int = SIDE) -> Backbone:
     """Return the widest network, in thousandths of its width, with at most ``keep`` weights.
 
-    Where even one channel per layer is more than that, it is the narrowest there is.
+    If even one channel per layer exceeds that, it is the narrowest possible network.
     """
 
     def of(step: int) -> Backbone:

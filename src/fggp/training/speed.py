@@ -13,7 +13,7 @@ from fggp.study.protocol import recipe_of
 from fggp.training.torch_settings import arithmetic
 
 SIDE = {"cpu": 384, "cuda": 8192}
-"""Rows and columns of the matrices; on a CPU as many rows for each thread.
+"""Rows and columns of the matrices; on a CPU, this number of rows for each thread.
 
 Small enough there that a product ends before the system gives the core to another process.
 """
@@ -21,18 +21,18 @@ SECONDS = 0.2
 
 
 def speed(cell: Cell, outcome: Outcome, seconds: float, device: torch.device) -> dict[str, Any]:
-    """Return the speed of a training that is over; measures its device, which takes `SECONDS`.
+    """Return the speed of a finished training; measures its device, which takes `SECONDS`.
 
     Args:
-        cell: what was trained.
-        outcome: what it came to.
-        seconds: that it took in all, evaluations included.
-        device: that trained it.
+        cell: cell that was trained.
+        outcome: outcome of the training.
+        seconds: total time, including evaluations.
+        device: device that trained it.
 
     Returns:
         ``images_per_second`` of training, ``peak_gflops`` that a matrix product reaches now in the
-        same precision and threads, and ``share_of_peak``, the multiplications done by the seconds
-        and that peak. The last two are None where the product tells nothing.
+        same precision and threads, and ``share_of_peak``, the FLOP done divided by the seconds and
+        that peak. The last two are None if the product is not informative.
 
     """
     images = outcome.images.train * len(outcome.epochs)
@@ -49,18 +49,18 @@ def speed(cell: Cell, outcome: Outcome, seconds: float, device: torch.device) ->
 def flop(cell: Cell, outcome: Outcome) -> int:
     """Return the FLOP that dense kernels did in a training, two per multiply-accumulate.
 
-    Zeros are multiplied as well: of each training image forward pass and both gradients are
-    counted, of each evaluated one the forward pass. What else a step does is left out.
+    Zeros are multiplied as well. The forward pass and both gradients are counted for each training
+    image, and the forward pass for each evaluated image. The rest of a step is left out.
     """
     images, epochs = outcome.images, len(outcome.epochs)
-    # A narrow network has no masks, and `dense_macs` is that of the one it is compared with.
+    # A narrow network has no masks, and `dense_macs` is that of the network it is compared with.
     each = outcome.inference_macs if recipe_of(cell).narrow else outcome.dense_macs
     evaluated = epochs * (images.validation + images.test) + images.test
     return int(2 * (each or 0) * (3 * epochs * images.train + evaluated))
 
 
 def peak_gflops(training: Training, device: torch.device) -> float | None:
-    """Return the GFLOP/s of a matrix product, the best of some; None where it cannot be made."""
+    """Return the GFLOP/s of a matrix product, the best of several; None if it cannot be made."""
     try:
         with arithmetic(training):
             return _best(training, device)

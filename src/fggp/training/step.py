@@ -1,4 +1,4 @@
-"""One training step: the work of the device, and the records kept of it."""
+"""One training step: the work of the device, and the records of it."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Step:
     """The training steps of one cell.
 
     Args:
-        cell: what is trained.
-        model: its network.
-        optimizer: the network's.
-        pruner: the network's.
-        diagnostics: follow the pruner.
+        cell: cell that is trained.
+        model: network of the cell.
+        optimizer: optimizer of the network.
+        pruner: pruner of the network.
+        diagnostics: diagnostics of the pruner.
 
     Attributes:
-        loss: the sum over the images of the epoch so far, on the device.
-        updates: a record of each mask update that the cell wants recorded.
+        loss: sum over the images of the epoch so far, on the device.
+        updates: record of each mask update that the cell wants recorded.
 
     """
 
@@ -73,7 +73,7 @@ class Step:
         return self._replay.replayed
 
     def start(self, lr: float) -> None:
-        """Begin an epoch, or go on in it, with its learning rate."""
+        """Begin or continue an epoch, with its learning rate."""
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         self._replay.check()
@@ -104,7 +104,7 @@ class Step:
         self.loss += loss.detach() * len(y)
 
     def _masked_step(self, x: Tensor, y: Tensor) -> None:
-        """Do what a step asks of the device where masking is hard; the host decides nothing."""
+        """Do the work of a step on the device with hard masking; the host decides nothing."""
         self._forward_backward_optimizer(x, y)
         self._pruner.apply()
 
@@ -119,7 +119,7 @@ class Step:
         return [*self._model.state_dict().values(), *buffers, self.loss]
 
     def _record(self, images: int, update: int | None, leak: float | None) -> None:
-        """Follow a step, and keep a record of its update where one is wanted."""
+        """Track a step, and record its update if wanted."""
         self._diagnostics.step(images, updated=update is not None, leak=leak)
         if update is None:
             return
@@ -132,7 +132,7 @@ class Step:
             )
 
     def _wanted(self, update: int) -> bool:
-        """Whether an update is recorded: as many as ``update_every`` makes, and the last."""
+        """Whether an update is recorded: at most one per ``update_every`` steps, and the last."""
         timing, every = self._pruner.method.timing, self._update_every
         past = self._pruner.steps - timing.begin
         return timing.every >= every or update == timing.updates or past % every == 0

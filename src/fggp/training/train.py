@@ -22,17 +22,17 @@ __all__ = ["Report", "Row", "Sizes", "Stopped", "Store", "Tick", "train"]
 
 PAUSE = 50
 """A checkpoint after an epoch waits for this multiple of the last one's writing time: on a fast
-GPU an epoch takes little longer than writing the state of a network to a disk."""
+GPU, an epoch takes little longer than writing the state of a network to disk."""
 
 
 class Store(Protocol):
     """The storage of a training's state; see `fggp.training.checkpoint.Checkpoint`."""
 
     def save(self, state: dict[str, Any]) -> None:
-        """Keep ``state``."""
+        """Store ``state``."""
 
     def load(self) -> dict[str, Any] | None:
-        """Return the kept state, if there is one."""
+        """Return the stored state, if there is one."""
 
 
 def train(
@@ -50,18 +50,18 @@ def train(
     """Train a cell, or continue it, and return its outcome.
 
     Args:
-        cell: what to train.
-        dataset: its images.
-        device: where.
-        store: keeps a checkpoint where training stops, and after epochs, as often as costs little.
-        trained: state of the dense network of the same seed, where the method starts from it.
-        stop: asked before every step whether to stop.
+        cell: cell to train.
+        dataset: images of the cell.
+        device: device to train on.
+        store: storage of a checkpoint when training stops, and after epochs if that costs little.
+        trained: state of the dense network of the same seed, if the method starts from it.
+        stop: called before every step; returns whether to stop.
         tick: called after every step with the steps done and those of the whole training.
-        report: called with the record of every finished epoch, and what its counts are out of.
+        report: called with the record of every finished epoch, and the totals of its counts.
         finish: called with the finished training, to keep more of it than its outcome.
 
     Raises:
-        Stopped: when ``stop`` said so; the state is in ``store``.
+        Stopped: if ``stop`` returned true; the state is in ``store``.
 
     """
     with arithmetic(cell.training):

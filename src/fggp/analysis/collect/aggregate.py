@@ -45,21 +45,21 @@ def aggregate(
     Rows are in the order of ``cells.json``, so that equal results give equal bytes.
 
     Args:
-        study_folder: holds ``cells.json`` and ``runs/``; the tables go there.
+        study_folder: the folder with ``cells.json`` and ``runs/``; the tables go there.
         into: another folder for the tables, with copies of ``cells.json``, of latencies and of
-            one-shot accuracies, so that all that follows works there; the study's folder stays as
-            it is.
+            one-shot accuracies, so that all later steps work there; the study's folder is not
+            changed.
         partial: omit missing results, and mark every row if there are any.
-        allow_mixed_device: allow CPU and CUDA results together, and mark every row when they
-            do; the study's own ``allow_mixed_device`` says the same.
+        allow_mixed_device: allow CPU and CUDA results together, and mark every row if both occur;
+            the study's own ``allow_mixed_device`` has the same effect.
 
     Returns:
-        The paths of what was written, the four tables last.
+        The paths of the files written, the four tables last.
 
     Raises:
-        ResultError: if results are missing, damaged, duplicated, trained with other settings,
-            off their target, or must not share a table; if ``into`` is not writable, or
-            that of another study.
+        ResultError: if results are missing, damaged, duplicated, trained with other settings, off
+            their target, or must not share a table; if ``into`` is not writable, or belongs to
+            another study.
 
     """
     apart = into is not None and into.resolve() != study_folder.resolve()
@@ -96,14 +96,14 @@ def aggregate(
 
 
 def _refuse_what_is_taken(target: Path, study_folder: Path) -> None:
-    """Raise ResultError where a folder holds trainings, or the files of another study."""
+    """Raise ResultError if a folder contains trainings, or the files of another study."""
     if (target / RUNS_FOLDER).exists():
         raise ResultError(
             f"{target}: contains the trainings of a study; give a folder without {RUNS_FOLDER}/"
         )
     if (target / CELLS).exists() and study_name(target) != study_name(study_folder):
         raise ResultError(
-            f"{target}: holds files of another study, {study_name(target)}; give another folder"
+            f"{target}: contains files of another study, {study_name(target)}; give another folder"
         )
 
 

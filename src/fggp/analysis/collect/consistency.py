@@ -22,9 +22,9 @@ from fggp.study.verdict import DIVERGED, FAILURES
 def collect(study_folder: Path, cells: Sequence[Cell], *, partial: bool) -> list[StoredResult]:
     """Return the results of ``cells`` in their order.
 
-    A result that Snakemake took away, since a neighbour in its job failed, is read from its copy.
-    Raises ResultError where a result is missing (unless ``partial``), is damaged, is duplicated, or
-    belongs to a cell with other settings. Other files of the folder are not looked at further.
+    A result that Snakemake removed because another cell in its job failed is read from its copy.
+    Raises ResultError if a result is missing (unless ``partial``), is damaged, is duplicated, or
+    belongs to a cell with other settings. Other files of the folder are not checked further.
     """
     paths = {run_path(study_folder, cell): cell for cell in cells}
     there = {path: _stored(path, cell) for path, cell in paths.items()}
@@ -49,7 +49,7 @@ def _stored(path: Path, cell: Cell) -> Path | None:
 
 
 def check(found: Sequence[StoredResult], study: str, *, allow_mixed_device: bool) -> bool:
-    """Check that results may share a table; returns whether CPU and CUDA are mixed.
+    """Check that results may share a table; return whether CPU and CUDA are mixed.
 
     Raises ResultError on results off their target, and on mixed numerics versions, data or (unless
     ``allow_mixed_device``) devices. Mixed code or PyTorch versions are reported on stderr, and so
@@ -82,7 +82,7 @@ def check(found: Sequence[StoredResult], study: str, *, allow_mixed_device: bool
 
 
 def _strays(runs: Path, expected: set[Path]) -> list[tuple[Path, Cell]]:
-    """Return the readable results of ``runs`` that lie at no expected path."""
+    """Return the readable results of ``runs`` that are not at an expected path."""
     strays = []
     for path in sorted(runs.rglob("*.json")):
         if path in expected or path.name.startswith("."):
@@ -90,7 +90,7 @@ def _strays(runs: Path, expected: set[Path]) -> list[tuple[Path, Cell]]:
         try:
             strays.append((path, StoredResult.read(path).cell))
         except ResultError:
-            continue  # no concern of this study: nothing is read from it
+            continue  # not part of this study: nothing is read from it
     return strays
 
 

@@ -56,9 +56,9 @@ def start(cell: Cell) -> str:
 
 
 def ranked_pattern(cells: Iterable[Cell]) -> Pattern:
-    """Return what methods that rank in a study prune: filters where none prunes single weights.
+    """Return the pattern of the ranking methods: filters if none of them prunes single weights.
 
-    Whole filters and single weights are two kinds of sparsity, and never share a rank.
+    Whole filters and single weights are two kinds of sparsity, and are never ranked together.
     """
     methods = [METHODS[it.method.name] for it in cells if it.method.name in METHODS]
     competing = {it.pattern for it in methods if it.ranks and it.starts != "none"}
@@ -106,7 +106,7 @@ def run_row(
 
 
 def epoch_rows(item: StoredResult) -> list[Row]:
-    """Return the epochs of a training, with all that each record holds."""
+    """Return the epochs of a training, with all fields of each record."""
     return [keys(item.cell) | record.plain() for record in item.outcome.epochs]
 
 
@@ -128,10 +128,10 @@ def layer_rows(item: StoredResult) -> list[Row]:
 
 
 def update_rows(item: StoredResult) -> list[Row]:
-    """Return the recorded mask updates: the total kept after each, and how far the mask went.
+    """Return the recorded mask updates: the total kept after each, and the change of the mask.
 
-    ``jaccard`` compares with the mask at the recorded update before: active in both by active in
-    any of the two.
+    ``jaccard`` compares with the mask at the previous recorded update: active in both, divided by
+    active in either.
     """
     outcome = item.outcome
     return [
@@ -175,7 +175,7 @@ def _masks(outcome: Outcome) -> Row:
 
 
 def _diagnostics(outcome: Outcome) -> Row:
-    """Return what results hold that came after this was recorded; None in older ones."""
+    """Return the values that only newer results record; None in older ones."""
     neurons = outcome.dead_neurons or []  # a network may have no ReLU
     channels = sum(relu.channels for relu in neurons)
     return {name: getattr(outcome, name) for name in MACS} | {
@@ -207,12 +207,12 @@ def _origin(item: StoredResult) -> Row:
 
 
 def _estimated(item: StoredResult) -> float | None:
-    """Return the seconds that were to be expected; None where no rate is on record.
+    """Return the expected seconds; None if no rate is on record.
 
     The seconds of a result do not count the start.
     """
     if not on_record(item.cell.backbone):
-        return None  # to estimate them the network has to be made
+        return None  # an estimate needs the network to be built
     images, origin = item.outcome.images, item.provenance
     side = _side(item.outcome.layers[0], item.cell.backbone.name)
     size = Size(images.train + images.validation, images.test, side)

@@ -1,4 +1,4 @@
-"""The table of runs: its columns, reading it back, and the marks it carries."""
+"""The table of runs: its columns, its reader, and its warnings."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ Multiply-accumulates (``…_macs``) are those of one image, and of a whole train
 (`fggp.training.flops`). ``explored_share`` is that of the prunable weights that were ever active,
 ``dead_neurons_share`` that of the ReLU channels that are zero for every test image.
 ``estimated_seconds`` are those that `fggp.study.costs` expects for the same device and images,
-without having seen a training; empty where no rate is on record. ``images_per_second`` are those of
+without having seen a training; empty if no rate is on record. ``images_per_second`` are those of
 training, ``share_of_peak`` is that of the ``peak_gflops`` of a matrix product
-(`fggp.training.speed`). ``counter_joules`` is what the energy counter of the device rose by, and
-``energy_joules`` the training's part of it: all, and known only where nobody else used the device.
+(`fggp.training.speed`). ``counter_joules`` is the increase of the device's energy counter, and
+``energy_joules`` the training's part of it: all, and known only if nothing else used the device.
 ``started`` and ``finished`` are UTC.
 """
 
@@ -49,15 +49,15 @@ MISSING = (
     *("explored_share", "dead_neurons_share", "images_per_second", "peak_gflops"),
     *("share_of_peak", "energy_joules", "counter_joules", "estimated_seconds"),
 )
-"""Columns that may be empty: the view of validation images where there are none, methods with one
-start, what was not measured or has no estimate, and results from before the others came."""
+"""Columns that may be empty: without validation images, for methods with one start, for values that
+were not measured or have no estimate, and in results that are older than a column."""
 
 DENSE = "dense"
-"""The label of the reference, which no other method can carry."""
+"""The label of the reference, which no other method can have."""
 
 
 def read_runs(study_folder: Path) -> DataFrame:
-    """Read ``runs.csv``; raises ResultError where there is none, or one with other columns."""
+    """Read ``runs.csv``; raises ResultError if it is missing or has other columns."""
     path = study_folder / "runs.csv"
     fix = f"write it with `fggp aggregate {quote(study_folder.name)}`"
     try:
@@ -79,7 +79,7 @@ def read_runs(study_folder: Path) -> DataFrame:
 
 
 def title(study_folder: Path) -> str:
-    """Return the one-line description of a study, empty where its configuration is not at hand."""
+    """Return the one-line description of a study; empty if its configuration is not available."""
     try:
         return str(read_configuration(study_folder).get("description", ""))
     except ResultError:

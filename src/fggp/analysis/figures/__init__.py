@@ -27,10 +27,10 @@ __all__ = ["FIGURES", "draw", "write_figures"]
 def draw(
     name: str, material: Material, mark: Callable[[Figure, Sequence[str]], None] = warn
 ) -> Drawn:
-    """Return a figure with its warnings, and the data that it shows; call it inside `styled`.
+    """Return a figure with its warnings, and its data; call it inside `styled`.
 
-    ``mark`` writes the warnings into the figure. Raises ResultError where no figure has that name,
-    or a table of the study cannot be read.
+    ``mark`` writes the warnings into the figure. Raises ResultError if no figure has that name, or
+    a table of the study cannot be read.
     """
     if name not in FIGURES:
         hint = nearest(name, FIGURES, "fggp figure --help")
@@ -55,10 +55,10 @@ def write_figures(
 ) -> list[Path]:
     """Write ``figures/NAME`` in each of the ``formats`` from the tables of a study.
 
-    Beside them are the data that the figure shows, ``.csv``, and its caption, ``.rst``: the words
-    of its declaration, then the numbers of this study. ``width`` is in inches; without a title
-    the study is not named above the panels. Raises ResultError where no figure has that name, or a
-    table of the study cannot be read.
+    Also write the data of each figure (``.csv``) and its caption (``.rst``): the text of its
+    declaration, then the numbers of this study. ``width`` is in inches. Without ``titled``, the
+    study is not named above the panels. Raises ResultError if no figure has that name, or a table
+    of the study cannot be read.
     """
     material, paths = Material(study_folder), []
     for name in names:

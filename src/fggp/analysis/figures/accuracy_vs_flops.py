@@ -23,18 +23,18 @@ KINDS = ("training", "inference")
 
 @figure("Results", place=3)
 def accuracy_vs_flops(material: Material) -> Drawn:
-    """Test accuracy over the FLOPs of training and inference, relative to dense.
+    """Test accuracy against the FLOPs of training and inference, relative to dense.
 
-    Test accuracy at the last epoch over the FLOPs of a whole training and of inference, both as
-    shares of the dense network's (logarithmic axes). FLOPs are two per multiply-accumulate, counted
-    from the masks, as ``src/fggp/training/flops.py`` says; no device here saves them. Dots are
-    single seeds, hollow marks means over them, joined over the sparsities of a label; bars and the
-    band of the dense network (dashed) are one sample standard deviation over seeds. The number of
-    seeds n is below.
+    Test accuracy at the last epoch against the FLOPs of a whole training and of inference, both as
+    shares of those of the dense network (logarithmic axes). FLOPs are two per multiply-accumulate,
+    counted from the masks (see ``src/fggp/training/flops.py``); no device here saves them. Dots are
+    single seeds, and hollow markers are means over seeds; a line joins the sparsities of a label.
+    Bars and the band of the dense network (dashed) are one sample standard deviation over seeds.
+    The number of seeds n is given below.
 
     Returns:
-        The figure, and a row per training; its shares are missing where the work, or that of a
-        dense network of the same backbone, is not known.
+        The figure, and a row per training. Its shares are missing if its FLOPs, or those of a dense
+        network of the same backbone, are not known.
 
     """
     told = material.shown["inference_macs"].notna() | material.shown["label"].eq(DENSE)

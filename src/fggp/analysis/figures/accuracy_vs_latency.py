@@ -23,12 +23,12 @@ COLUMNS = [*KEYS, "batch", "contender", "least_ms", SCORE, "processor", "torch"]
 
 @figure("Results", place=4)
 def accuracy_vs_latency(material: Material) -> Drawn:
-    """Test accuracy over the measured milliseconds of each network on a CPU.
+    """Test accuracy against the measured inference time of each network on a CPU.
 
-    Test accuracy at the last epoch over the milliseconds of a call with one thread, in the fastest
-    way that was measured: dense, compiled for the kept weights, or shrunk (logarithmic axis). One
-    network of each label and setting, its mark joined over sparsities; the dense network is
-    hollow. A column is a number of images in a call.
+    Test accuracy at the last epoch against the milliseconds per call with one thread, by the
+    fastest way measured: dense, compiled for the kept weights, or shrunk (logarithmic axis). Each
+    label and setting has one network, and a line joins the sparsities of a label; the dense network
+    is a hollow circle. Each column is a number of images per call.
 
     Returns:
         The figure, and a row per network and number of images.
@@ -39,7 +39,7 @@ def accuracy_vs_latency(material: Material) -> Drawn:
         return blank(ADVICE, COLUMNS)
     data = _fastest(measured, material.shown)
     if data.empty:
-        return blank("latencies of trainings that are not shown", COLUMNS)
+        return blank("the measured trainings are not shown", COLUMNS)
     rows = list(places(data))
     batches = sorted(data["batch"].unique())
     figure = canvas(1.3 + 1.55 * len(rows))
@@ -50,7 +50,7 @@ def accuracy_vs_latency(material: Material) -> Drawn:
             _panel(axes, facet[facet["batch"] == batch], every)
         name_row(line[-1], name)
     for axes, batch in zip(grid[-1], batches, strict=True):
-        axes.set_xlabel(f"milliseconds of {count(int(batch), 'image')} (log scale)")
+        axes.set_xlabel(f"milliseconds for {count(int(batch), 'image')} (log scale)")
         log_ticks(axes.xaxis)
     figure.supylabel("test accuracy at the last epoch (%)", fontsize=8)
     legend(figure, looks, material.names)

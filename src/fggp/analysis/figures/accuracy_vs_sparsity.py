@@ -37,18 +37,18 @@ AXIS = "test accuracy at the last epoch (%)"
 
 @figure("Results", place=1)
 def accuracy_vs_sparsity(material: Material) -> Drawn:
-    """Test accuracy over sparsity: every seed, the means, and the dense network with its band.
+    """Test accuracy against sparsity: every seed, the means, and the dense network with its band.
 
-    Test accuracy at the last epoch; the axis of sparsity is logarithmic in density, and every mark
-    is at its sparsity. Small marks are single seeds, lines join the means over seeds, and bars are
-    one sample standard deviation over seeds. The dashed grey line is the dense network of the same
-    backbone, its band one standard deviation. Where all networks have one sparsity there is a row
-    per method instead, the most accurate above. The number of seeds n is below.
+    Test accuracy at the last epoch; the sparsity axis is logarithmic in density, and every marker
+    is at its sparsity. Small markers are single seeds, lines join the means over seeds, and bars
+    are one sample standard deviation over seeds. The dashed grey line is the dense network of the
+    same backbone, and its band is one standard deviation. If all networks have one sparsity, there
+    is a row per method instead, the most accurate at the top. The number of seeds n is given below.
 
     Returns:
         The figure, and a row per point: accuracies in %; ``mean``, sample ``sd`` and ``n`` are
-        those over the seeds. Of the dense reference only these are drawn. A method with one start
-        is in every start of its backbone.
+        those over the seeds. For the dense reference, only these are drawn. A method with one start
+        is shown in every start of its backbone.
 
     """
     data = shown(material)
@@ -68,7 +68,7 @@ def shown(material: Material) -> DataFrame:
 
 
 def _curves(material: Material, data: DataFrame, sparse: DataFrame) -> tuple[Figure, list[str]]:
-    """Draw accuracies over sparsity; returns the figure and what is beyond its axes."""
+    """Draw accuracy against sparsity; return the figure and notes on points beyond its axes."""
     starts, backbones = list(sparse["start"].unique()), list(sparse["backbone"].unique())
     figure = canvas(1.2 + 1.6 * len(starts))
     grid = figure.subplots(len(starts), len(backbones), sharex=True, sharey="col", squeeze=False)
@@ -91,7 +91,7 @@ def _curves(material: Material, data: DataFrame, sparse: DataFrame) -> tuple[Fig
 
 
 def _ranked(material: Material, data: DataFrame, sparse: DataFrame) -> tuple[Figure, list[str]]:
-    """Draw a row per label, for a study of one sparsity; returns as `_curves` does."""
+    """Draw a row per label, for a study of one sparsity; return the same as `_curves`."""
     starts, backbones = list(sparse["start"].unique()), list(sparse["backbone"].unique())
     labels = list(sparse.groupby("label")["mean"].mean().sort_values(ascending=False).index)
     figure = canvas(0.9 + len(starts) * height_of(labels))
@@ -118,14 +118,14 @@ def _entry(material: Material, label: str) -> str:
 
 
 def _scale(axes: Axes, sparse: DataFrame) -> None:
-    """Set the shared x axis of sparsity: the log of density, rising to the right."""
+    """Set the shared x axis of sparsity: logarithmic in density, rising to the right."""
     sparsities = np.sort(sparse["sparsity"].unique())
     low, high = (-np.log10(1 - it) for it in (sparsities[0], sparsities[-1]))
     axes.set_xscale("function", functions=(_depth, _sparsity))
     room = 0.12 * (high - low)
     axes.set_xlim(float(_sparsity(low - room)), float(_sparsity(high + room)))
     texts, last = [], np.inf
-    for sparsity in sparsities[::-1]:  # the highest is named first: it is what readers look for
+    for sparsity in sparsities[::-1]:  # the highest first: readers look for it
         depth = float(_depth(sparsity))
         apart = abs(depth - last) > 0.13 * (high - low)
         texts.append(percent(sparsity) if apart else "")

@@ -1,4 +1,4 @@
-"""Words in figures: numbers of seeds, the meaning of bars and lines, names of groups."""
+"""Texts in figures: numbers of seeds, the meaning of bars and lines, names of groups."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from fggp.foundation.quantities import count, counts, percent
 SD = "± sample standard deviation over seeds"
 WINDOW = "shaded: the pruning window"
 MOST_NAMED = 3
-"""Labels after the first that a legend names where several are one line."""
+"""The most labels after the first that a legend names if several share a line."""
 
 
 def number(found: Iterable[int]) -> str:
-    """Return how many seeds there are behind a point, such as ``n = 2 to 3 seeds``."""
+    """Return the number of seeds of each point, such as ``n = 2 to 3 seeds``."""
     return f"n = {counts(found, 'seed')}"
 
 
 def meaning(data: DataFrame, *, reference: bool = True) -> str:
-    """Return in words what the means, dots, bars and (of a ``reference``) the band are.
+    """Return the meaning of means, dots, bars and (with a ``reference``) the band, in words.
 
-    ``data`` has the number of seeds behind each mean in its column ``n``.
+    The column ``n`` of ``data`` is the number of seeds of each mean.
     """
     if data["n"].max() < 2:
         return "n = 1 seed"
@@ -33,7 +33,7 @@ def meaning(data: DataFrame, *, reference: bool = True) -> str:
 
 
 def seen(data: DataFrame, point: Sequence[str]) -> str:
-    """Return in words what the lines of `curves` are, at which sparsity and of how many seeds."""
+    """Return the meaning of the lines of `curves`, their sparsity and number of seeds, in words."""
     seeds = data.groupby(["backbone", "start", "label", "sparsity", *point])["seed"].nunique()
     sparsity, many = percent(data["sparsity"].max()), number(seeds)
     lines = many if seeds.max() < 2 else f"mean over {many}, thin lines: single seeds"
@@ -41,7 +41,7 @@ def seen(data: DataFrame, point: Sequence[str]) -> str:
 
 
 def squeezed(material: Material, labels: Sequence[str]) -> str:
-    """Return in words the labels that train for longer than the study's epochs, as in rounds."""
+    """Return the labels that train for more epochs than the study, as in rounds, in words."""
     longest = material.runs.groupby("label")["epochs"].max()
     study = material.configuration.get("training", {}).get("epochs", longest.max())
     longer = [f"{label} ({longest[label]})" for label in dict.fromkeys(labels)
@@ -50,7 +50,7 @@ def squeezed(material: Material, labels: Sequence[str]) -> str:
 
 
 def called(groups: dict[str, list[str]], names: Mapping[str, str]) -> dict[str, str]:
-    """Return what the groups of `alike` are called in a legend, by the display names of labels."""
+    """Return the names of the groups of `alike` in a legend, from the display names of labels."""
     return {
         first: f"{names[first]} and {len(others)} more" if len(others) > MOST_NAMED
         else ", ".join(names[label] for label in [first, *others])
@@ -59,23 +59,23 @@ def called(groups: dict[str, list[str]], names: Mapping[str, str]) -> dict[str, 
 
 
 def everyone(groups: dict[str, list[str]], names: Mapping[str, str]) -> str:
-    """Return the names that a legend by `called` has no room for."""
+    """Return all names of the groups that `called` abbreviates."""
     long = [[first, *others] for first, others in groups.items() if len(others) > MOST_NAMED]
     return clauses(*("One line: " + ", ".join(names[it] for it in labels) for labels in long))
 
 
 def named(backbone: object, data: DataFrame) -> str:
-    """Return a backbone with its width, where that is not 1."""
+    """Return a backbone with its width, if that is not 1."""
     width = float(data["width"].iloc[0])
     return str(backbone) if width == 1 else f"{backbone} at width {width:.4g}"
 
 
 def clauses(*parts: str) -> str:
-    """Join sentences, each once."""
+    """Join the parts that are not empty, each once."""
     return "; ".join(dict.fromkeys(part for part in parts if part))
 
 
 def unrecorded(rows: DataFrame, what: str) -> str:
-    """Return in words how many trainings are left out since they came before a record of theirs."""
+    """Return in words the number of trainings that are left out because they lack a record."""
     number = len(rows.drop_duplicates(list(KEYS)))
     return f"left out: {count(number, 'training')} recorded without {what}" if number else ""

@@ -45,17 +45,17 @@ NAMES = {"nemenyi": "Nemenyi", "wilcoxon": "Wilcoxon, Holm over all pairs"}
 def critical_difference(material: Material) -> Drawn:
     """Average ranks on a line, and the methods that Nemenyi's and Wilcoxon's tests do not separate.
 
-    Average ranks of the methods with both starts over all settings, and over the settings of each
+    Average ranks of the methods with both starts, over all settings and over the settings of each
     sparsity; rank 1 is best. The bar is the critical difference (CD) of Nemenyi's test: average
-    ranks that are further apart differ. Lines at the right join methods that a test does not
-    separate: Nemenyi's (black), and Wilcoxon's signed-rank test over settings with Holm's
-    correction for all pairs (grey), which is the one that does not depend on the other methods of
-    the study. The level, the number of methods k and of seeds n are below, the number of settings N
-    is over each panel. A panel is left out where its CD is at least the largest possible difference
-    of average ranks, k - 1: Nemenyi's test could separate nothing there.
+    ranks that are further apart differ. Lines on the right join methods that a test does not
+    separate: Nemenyi's test (black), and Wilcoxon's signed-rank test over settings with Holm's
+    correction for all pairs (grey). Only the latter does not depend on the other methods of the
+    study. The level and the numbers of methods k and seeds n are given below; the number of
+    settings N is above each panel. A panel is left out if its CD is at least k - 1, the largest
+    possible difference of average ranks: Nemenyi's test could not separate any methods there.
 
     Returns:
-        The figure, and a row per panel and label, best first. Labels that share a number of
+        The figure, and a row per panel and label, best first. Labels that share a number in
         ``nemenyi_groups`` (``wilcoxon_groups``) are not separated by that test at ``alpha``.
 
     """
@@ -89,7 +89,7 @@ def critical_difference(material: Material) -> Drawn:
 
 
 def separable(material: Material) -> bool:
-    """Whether Nemenyi's test can separate any two methods of a study, see the figure."""
+    """Whether Nemenyi's test can separate any two methods of a study (see the figure)."""
     counts = both_starts(material.runs)
     return counts is not None and any(_decides(it, material.plan) for _, it in _parts(counts))
 
@@ -154,7 +154,7 @@ def _rows(panel: str, counts: Counts, plan: Plan) -> Iterator[dict[str, object]]
 
 
 def cliques(order: Sequence[str], together: Iterable[Sequence[str]]) -> list[list[str]]:
-    """Return the largest sets of two or more labels all pairs of which are ``together``.
+    """Return the maximal sets of two or more labels of which all pairs are ``together``.
 
     Labels and sets follow the ``order`` of the labels.
     """
@@ -215,7 +215,7 @@ def _moved(figure: Figure, inches: float) -> ScaledTranslation:
 
 
 def _grouped(rows: DataFrame, column: str) -> list[list[str]]:
-    """Return the labels of each group that a column of numbers names."""
+    """Return the labels of each group in a column of group numbers."""
     groups: dict[int, list[str]] = {}
     for row in records(rows):
         for number in map(int, row[column].split()):
@@ -227,6 +227,6 @@ def _words(counts: Counts, plan: Plan) -> tuple[str, ...]:
     methods, seeds = len(counts.entries), count(len(counts.seeds), "seed")
     return (
         f"Average ranks of k = {methods} methods over N settings by mean accuracy, n = {seeds}",
-        f"CD: critical difference by Nemenyi at {plan.alpha:g}; a line at the right joins methods "
+        f"CD: critical difference by Nemenyi at {plan.alpha:g}; a line on the right joins methods "
         "that a test does not separate",
     )

@@ -23,7 +23,7 @@ def points(
 ) -> None:
     """Draw a label: its means joined, bars of the standard deviation, and a dot per seed.
 
-    ``by`` is what the rows of one mean share, where that is not ``x`` itself.
+    ``by`` is the column that the rows of one mean share, if that is not ``x`` itself.
     """
     means = rows.groupby(by or x).agg(at=(x, "mean"), mean=("mean", "first"), sd=("sd", "first"))
     axes.errorbar(
@@ -31,12 +31,12 @@ def points(
         color=look.colour, linestyle=look.line, marker=look.marker, markerfacecolor="white",
         elinewidth=0.8,
     )  # fmt: skip
-    # In front of the hollow mean, since that is where most of them are.
+    # In front of the hollow mean, where most of the dots are.
     axes.plot(rows[x], rows[y], "o", color=look.colour, markersize=1.8, markeredgewidth=0, zorder=3)
 
 
 def across(axes: Axes, rows: DataFrame, x: str, y: float, look: Look) -> None:
-    """Draw a label in a row of its own: its mean, a bar of its standard deviation, each seed."""
+    """Draw a label in its own row: its mean, a bar of its standard deviation, and each seed."""
     if rows.empty:
         return
     mean, sd = rows["mean"].iloc[0], rows["sd"].iloc[0]
@@ -51,8 +51,8 @@ def across(axes: Axes, rows: DataFrame, x: str, y: float, look: Look) -> None:
 
 
 def curves(axes: Axes, data: DataFrame, x: str, y: str, looks: dict[str, Look]) -> None:
-    """Draw a thin line per seed, and one of the mean wherever all seeds are, for each label."""
-    # Faded labels first: what is named lies above.
+    """Draw for each label a thin line per seed, and the mean wherever all seeds have a value."""
+    # Faded labels first, so that the named ones are in front.
     for label in sorted(looks, key=lambda name: looks[name] != FADED):
         rows = data[(data["label"] == label) & data[y].notna()]
         if rows.empty:
@@ -87,8 +87,8 @@ def reference(
 def cut(panels: Sequence[Axes], along: Literal["x", "y"], keep: Sequence[float] = ()) -> str:
     """Leave far outliers out of a shared axis, and mark them by triangles at its edge.
 
-    Far is more than five interquartile ranges off the quartiles of all points that the panels have;
-    the values to ``keep`` always stay in. Returns what the triangles mean, where there are any.
+    Far outliers are more than five interquartile ranges beyond the quartiles of all points of the
+    panels; the values to ``keep`` always stay in. Returns the meaning of the triangles, if any.
     """
     held = [
         (axes, line)
@@ -134,7 +134,7 @@ def _xy(line: Line2D) -> NDArray[np.float64]:
 
 
 def log_ticks(axis: Axis) -> None:
-    """Write plain numbers on a logarithmic axis, the more of them the shorter it is."""
+    """Write plain numbers on a logarithmic axis, with more of them if its range is small."""
     low, high = axis.get_view_interval()
     fine, wide = (1, 1.5, 2, 3, 4, 5, 7), (1,)
     subs = fine if high < 8 * low else wide if high > 300 * low else (1, 2, 5)

@@ -32,12 +32,12 @@ COLUMNS = [
 
 @figure("Results", place=2)
 def drop_to_dense(material: Material) -> Drawn:
-    """Test accuracy minus the dense network's with the same seed, one panel per setting.
+    """Test accuracy minus that of the dense network with the same seed, one panel per setting.
 
-    Accuracies are those of the last epoch, differences are in points; the dashed line is the dense
-    network. Dots are single seeds, hollow marks means over them, and bars one sample standard
-    deviation of these differences. The number of seeds n is below. A method with one
-    start is in every start of its backbone.
+    Accuracies are those of the last epoch, and differences are in points. The dashed line is the
+    dense network. Dots are single seeds, hollow markers are means over seeds, and bars are one
+    sample standard deviation of these differences. The number of seeds n is given below. A method
+    with one start is shown in every start of its backbone.
 
     Returns:
         The figure, and a row per training: accuracies in %, differences in points; ``mean``, sample

@@ -1,4 +1,4 @@
-"""Accuracy of the trained dense networks over one-shot sparsity, and where it falls."""
+"""Accuracy of the trained dense networks against one-shot sparsity, with its knee."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ COLUMNS = [*KEYS, "width", "kept", "weights", SCORE, "knee", "torch"]
 
 @figure("Diagnostics", place=7)
 def essential(material: Material) -> Drawn:
-    """Test accuracy of the dense networks over the share of weights that goes at once.
+    """Test accuracy of the dense networks against the share of weights pruned in one shot.
 
-    The weights of smallest magnitude over all layers go, and nothing is trained afterwards. A line
-    per seed, whose number n is below; its dot is the knee, the last sparsity before accuracy first
-    falls more than one point below that of all weights. A panel per network.
+    The weights of smallest magnitude over all layers are pruned, and nothing is trained afterwards.
+    There is a panel per network and a line per seed; the number of seeds n is given below. The dot
+    of a line is its knee, the last sparsity before accuracy first falls more than one point below
+    that with all weights.
 
     Returns:
         The figure, and a row per training and sparsity; ``knee`` marks the knees.
@@ -45,7 +46,7 @@ def essential(material: Material) -> Drawn:
         _panel(axes, facet, material.looks[DENSE])
     for axes in grid.flat[len(facets) :]:
         axes.remove()
-    figure.supxlabel("sparsity at once (%)", fontsize=8)
+    figure.supxlabel("one-shot sparsity (%)", fontsize=8)
     figure.supylabel("test accuracy (%)", fontsize=8)
     versions = ", ".join(sorted(data["torch"].unique()))
     seeds = number(data.groupby("backbone")["seed"].nunique())

@@ -35,18 +35,18 @@ ACROSS = 4
 def forest(material: Material) -> Drawn:
     """The reference method minus each rival: intervals in every setting and over all of them.
 
-    Differences are in points of test accuracy at the last epoch, paired by seed; a panel per rival
-    of the declared plan, and one per start of the reference where the rival has one start. Dots are
-    settings, with paired t intervals whose variance is pooled over the settings of the pair, not
-    corrected for their number. Diamonds are the mean over all settings: filled with the noise of
-    seeds (this fixed grid), hollow with that of settings (taken for a sample, which they are not
-    quite). The level of the intervals, the number of seeds n and the grey band of practical
-    equivalence are named below.
+    Differences are in points of test accuracy at the last epoch, paired by seed. There is a panel
+    per rival of the declared plan, and one per start of the reference if the rival has one start.
+    Dots are settings, with paired t intervals whose variance is pooled over the settings of the
+    pair; they are not corrected for the number of settings. Diamonds are the mean over all
+    settings: filled with the noise of seeds (this fixed grid), hollow with that of settings
+    (treated as a sample, which is only roughly true). The level of the intervals, the number of
+    seeds n and the grey band of practical equivalence are given below.
 
     Returns:
         The figure, and a row per pair and setting (``kind`` "setting"; p by Holm over the settings
-        of the pair), and two over all of them: "grid" with the noise of seeds, "over_settings" with
-        that of settings.
+        of the pair), and two rows over all settings: "grid" with the noise of seeds,
+        "over_settings" with that of settings.
 
     """
     data = _rows(material.runs, material.plan)
@@ -115,7 +115,7 @@ def _panel(axes: Axes, rows: DataFrame, look: Look, plan: Plan) -> None:
 
 
 def _title(reference: str, rival: str, material: Material) -> str:
-    """Name a pair; the reference only if it is one of its starts."""
+    """Name a pair, with the start of the reference if there is one."""
     start = reference.removeprefix(material.plan.reference).removeprefix(", ")
     return "\n".join(filter(None, [fill(material.name(rival), 17), start]))
 
@@ -129,8 +129,8 @@ def _words(data: DataFrame, plan: Plan, far: str) -> tuple[str, ...]:
             + ("no intervals from seeds" if none else f"lines: {plan.confidence} t intervals"),
             far,
         ),
-        "Dots: inside a setting, variance pooled over settings, no correction for many; band: "
+        "Dots: inside a setting, variance pooled over settings, no multiplicity correction; band: "
         f"± {plan.rope:g} points",
-        "Diamonds: over all settings, filled: noise of seeds (this grid), hollow: noise of "
+        "Diamonds: over all settings; filled: noise of seeds (this grid), hollow: noise of "
         "settings",
     )

@@ -10,11 +10,11 @@ from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.figure_style import Look
 
 MOST = 8
-"""Labels that one panel of lines can tell apart."""
+"""The most labels that one panel of lines can distinguish."""
 
 FAMILIAR = ("fggp", "gmp", "granet", DENSE)
 SHARED = Look("#444444", "o")
-"""The line of several labels that are alike: the colour of none of them."""
+"""The style of a line of several equal labels: the colour of none of them."""
 FADED = Look("#c8c8c8", "o")
 """The style of all other labels."""
 
@@ -28,9 +28,9 @@ def summed(data: DataFrame, value: str) -> DataFrame:
 
 
 def alike(data: DataFrame, values: Sequence[str]) -> dict[str, list[str]]:
-    """Return the labels that are drawn, each with those whose ``values`` are the same throughout.
+    """Return the labels to draw, each with the labels whose ``values`` are equal throughout.
 
-    The rows of a label are distinguished by setting, seed and ``x``; fggp goes first.
+    The rows of a label are identified by setting, seed and ``x``; fggp comes first.
     """
     together: dict[tuple[object, ...], list[str]] = {}
     for label, rows in data.groupby("label", sort=False):
@@ -43,11 +43,11 @@ def alike(data: DataFrame, values: Sequence[str]) -> dict[str, list[str]]:
 def spotlight(
     data: DataFrame, x: str, y: str, looks: dict[str, Look]
 ) -> tuple[dict[str, Look], dict[str, Look]]:
-    """Choose the labels that a panel of lines tells apart.
+    """Choose the labels that a panel of lines distinguishes.
 
-    Where there are more than `MOST`, these are the well-known ones, and those whose means over
-    ``x`` differ most from those of fggp. Returns the look of every label, the others faded, and
-    the looks for the legend.
+    With more than `MOST` labels, these are the well-known ones, and those whose means over ``x``
+    differ most from those of fggp. Returns the look of every label, the others faded, and the looks
+    for the legend.
     """
     labels = [label for label in looks if label in set(data["label"])]
     if len(labels) <= MOST + 1:

@@ -32,11 +32,12 @@ STYLES = {
 
 @figure("Diagnostics", place=6)
 def latency(material: Material) -> Drawn:
-    """Milliseconds of trained networks on a CPU, compiled and dense, over their kept weights.
+    """Inference times of trained networks on a CPU, compiled and dense, against their kept weights.
 
-    Milliseconds of a call over the share of kept weights (logarithmic axes), one mark per network
-    and way of computing it: compiled to multiply kept weights alone, and dense. The least of rounds
-    in which all ways took turns, with one thread. A column is a number of images in a call.
+    Milliseconds per call against the share of kept weights (logarithmic axes), one marker per
+    network and way of computing it: compiled to multiply only the kept weights, and dense. Times
+    are the minimum over rounds in which all ways alternate, with one thread. Each column is a
+    number of images per call.
 
     Returns:
         The figure, and a row per measured time.
@@ -57,9 +58,9 @@ def latency(material: Material) -> Drawn:
         name_row(line[-1], str(backbone))
     for axes, batch in zip(grid[0], batches, strict=True):
         axes.set_title(count(int(batch), "image"), fontsize=7)
-    for axes in grid[-1]:  # a label of the whole figure would meet the legend
-        axes.set_xlabel("kept share of weights (log)")
-    figure.supylabel("milliseconds of a call (log scale)", fontsize=8)
+    for axes in grid[-1]:  # a label of the whole figure would overlap the legend
+        axes.set_xlabel("share of kept weights (log)")
+    figure.supylabel("milliseconds per call (log scale)", fontsize=8)
     _legend(figure, [it for it in CONTENDERS if (single["contender"] == it).any()])
     head(figure, material.title, *_words(single))
     return figure, data[COLUMNS]

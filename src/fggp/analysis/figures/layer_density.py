@@ -23,13 +23,13 @@ COLUMNS = [
 
 @figure("Diagnostics", place=1)
 def layer_density(material: Material) -> Drawn:
-    """The share of weights that each layer keeps at the end, at the highest sparsity.
+    """The share of weights that each layer keeps, at the highest sparsity.
 
     Share of the weights that each prunable layer keeps at the end of training (logarithmic axis).
-    Thick lines with marks are means over seeds, thin lines single seeds, the dotted line is the
-    density of the whole network, and crosses at the bottom are layers without a weight. With many
-    labels, those that differ most from ``fggp`` are drawn in colour, the others in grey. The number
-    of seeds n is below.
+    Thick lines with markers are means over seeds, and thin lines are single seeds. The dotted line
+    is the density of the whole network, and crosses at the bottom are layers without a weight. With
+    many labels, those that differ most from ``fggp`` are drawn in colour, the others in grey. The
+    number of seeds n is given below.
 
     Returns:
         The figure, and a row per training and layer (counted from 1).

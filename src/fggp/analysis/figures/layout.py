@@ -1,4 +1,4 @@
-"""The layout of figures: panels, their names, a line above and a legend below."""
+"""The layout of figures: panels, their names, a title above and a legend below."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Drawn = tuple[Figure, DataFrame]
 """A figure and the data that it shows."""
 
 NARROW = 4
-"""Inches below which names of panels take a line more, or smaller letters."""
+"""The width in inches below which names of panels take more lines or smaller letters."""
 
 SIGNS = 19
-"""Signs of 7 points in an inch."""
+"""Characters per inch at 7 points."""
 
 
 def canvas(height: float) -> Figure:
@@ -35,7 +35,7 @@ def canvas(height: float) -> Figure:
 
 
 def blank(text: str, columns: Sequence[str]) -> Drawn:
-    """Return a strip that says why there is nothing to draw."""
+    """Return a strip with the reason why there is nothing to draw."""
     figure = canvas(0.75)
     sentence = f"Skipped: {text}."
     words = fill(sentence, int(0.9 * SIGNS * _width()))
@@ -45,19 +45,19 @@ def blank(text: str, columns: Sequence[str]) -> Drawn:
 
 
 def head(figure: Figure, title: str, *lines: str) -> None:
-    """Name the study above the panels, and keep for the caption what the marks mean."""
+    """Name the study above the panels, and keep the meaning of the markers for the caption."""
     entitle(figure, title)
     figure.set_label("\n".join(f"{line}." for line in lines if line))
 
 
 def entitle(figure: Figure, title: str) -> None:
-    """Write a title above the panels in one line, cut where it is too long; none where empty."""
+    """Write a title above the panels in one line, shortened if it is too long; none if empty."""
     text = shorten(title, int(SIGNS * figure.get_figwidth()), placeholder=" …")
     figure.suptitle(text, fontsize=7).set_in_layout(bool(text))
 
 
 def notes(figure: Figure) -> list[str]:
-    """Return the sentences that belong into the caption of a figure of this study."""
+    """Return the sentences that belong in the caption of a figure of this study."""
     return str(figure.get_label()).splitlines()
 
 
@@ -79,7 +79,7 @@ def warn(figure: Figure, warnings: Iterable[str]) -> None:
 
 
 def beside(most: int) -> int:
-    """Return the number of panels in a row if ``most`` fit into the common width."""
+    """Return the number of panels in a row if ``most`` fit into the default width."""
     return max(1, round(most * _width() / WIDTH))
 
 
@@ -93,7 +93,7 @@ def _width() -> float:
 
 
 def places(data: DataFrame) -> Iterator[tuple[str, DataFrame]]:
-    """Yield the backbones and starts that there are, each with its name in lines and its rows."""
+    """Yield each backbone and start in the data, with its name in lines and its rows."""
     for (backbone, start), facet in data.groupby(["backbone", "start"], sort=False):
         width = float(facet["width"].iloc[0])
         lines = [str(backbone), "" if width == 1 else f"width {width:.4g}", str(start)]
@@ -101,7 +101,7 @@ def places(data: DataFrame) -> Iterator[tuple[str, DataFrame]]:
 
 
 def name_row(axes: Axes, name: str) -> None:
-    """Write the name of a row of panels at the right of its last one."""
+    """Write the name of a row of panels to the right of its last one."""
     axes.text(
         1.03, 0.5, name, transform=axes.transAxes, rotation=270, ha="left", va="center",
         multialignment="center", fontsize=7,
@@ -162,18 +162,18 @@ def over_epochs(
 
 
 def categories(axes: Axes, labels: Sequence[str], *, names: Sequence[str] = ()) -> None:
-    """Set a vertical axis of labels, the first above; ``names`` where they read otherwise."""
+    """Set a vertical axis of labels, the first at the top; ``names`` are shown instead, if any."""
     axes.set_yticks(range(len(labels)), [*(names or labels)], fontsize=6 if len(labels) > 10 else 7)
     axes.set_ylim(len(labels) - 0.4, -0.6)
 
 
 def height_of(labels: Sequence[str]) -> float:
-    """Return the inches that a panel with a row per label takes, its name beside it included."""
+    """Return the height in inches of a panel with a row per label, including its name."""
     return max(1.15, 0.25 + len(labels) * (0.17 if len(labels) <= 10 else 0.13))
 
 
 def legend(figure: Figure, looks: dict[str, Look], texts: Mapping[str, str] | None = None) -> None:
-    """Add a legend below the panels: an entry per label, called as ``texts`` has it."""
+    """Add a legend below the panels: an entry per label, with its name in ``texts``."""
     texts = texts or {}
     handles = [entry(look) for look in looks.values()]
     words = [texts.get(label, label) for label in looks]
@@ -184,14 +184,14 @@ def legend(figure: Figure, looks: dict[str, Look], texts: Mapping[str, str] | No
 
 
 def entry(wanted: Look) -> Line2D:
-    """Return the sign of a look in a legend."""
+    """Return the legend handle of a look."""
     colour, marker, line = wanted
     look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": line}
     return Line2D([], [], markerfacecolor="white", **look)
 
 
 def fitting(texts: Sequence[str], width: float) -> int:
-    """Return the most legend columns that fit into a width in inches, at 8 points."""
+    """Return the largest number of legend columns that fit into a width in inches, at 8 points."""
     for columns in range(len(texts), 1, -1):
         parts = np.array_split(np.array([len(text) for text in texts]), columns)
         if sum(0.55 + 0.062 * part.max() for part in parts) <= width:

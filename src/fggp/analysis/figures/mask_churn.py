@@ -36,12 +36,12 @@ ROWS = {
 def mask_churn(material: Material) -> Drawn:
     """Weights dropped, grown and ever active at mask updates, and similarity of successive masks.
 
-    What each recorded mask update changes, at the highest sparsity of the study: weights dropped
+    The changes at each recorded mask update, at the highest sparsity of the study: weights dropped
     (share of those active before), weights grown (share of those active after), the Jaccard index
-    of the masks before and after (active in both by active in any), and the share of all prunable
-    weights that were ever active. Thick lines with marks are means over seeds, thin lines single
-    seeds, whose number n is below. Labels whose numbers are all the same are one
-    line; the pruning window is shaded.
+    of the masks before and after (active in both, divided by active in either), and the share of
+    all prunable weights that were ever active. Thick lines with markers are means over seeds, and
+    thin lines are single seeds; the number of seeds n is given below. Labels with equal numbers
+    throughout share a line. The pruning window is shaded.
 
     Returns:
         The figure, and a row per training and recorded update. Results that are older than this
@@ -63,7 +63,7 @@ def mask_churn(material: Material) -> Drawn:
         for row, quantity in enumerate(ROWS):
             curves(grid[row, column], facet, "x", quantity, every)
     for axes in grid[:2, 0]:
-        axes.set_ylim(0, max(1, axes.get_ylim()[1]))  # nothing grown is not a scale of its own
+        axes.set_ylim(0, max(1, axes.get_ylim()[1]))  # no growth at all must not set the scale
     legend(figure, shown, called(groups, material.names))
     silent = unrecorded(moved[moved["dropped"].isna()], "mask changes")
     head(

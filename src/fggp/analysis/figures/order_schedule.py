@@ -27,12 +27,12 @@ CONSTANT = "constant"
 def order_schedule(material: Material) -> Drawn:
     """Test accuracy of fggp with gradient or magnitude first, at constant and annealed rates.
 
-    Labels of ``fggp`` that differ in nothing but rate and order, by test accuracy at the last
-    epoch. The constant rate is one that both orders have, where there is such, and of these the one
-    nearest to the mean of the first annealed one over its updates; the rates and the number of
-    seeds n are below. This is no symmetric factorial design: annealing towards 0 ends
-    in pruning by gradient alone with the gradient first, and in GMP with the magnitude first. Dots
-    are single seeds, hollow marks means, bars one sample standard deviation.
+    Test accuracy at the last epoch of the labels of ``fggp`` that differ only in rate and order.
+    The constant rate is one that both orders have, if there is one; of several, it is the nearest
+    to the mean of the first annealed rate over its updates. The rates and the number of seeds n are
+    given below. This is not a symmetric factorial design: annealing towards 0 ends in pruning by
+    gradient alone with the gradient first, and in GMP with the magnitude first. Dots are single
+    seeds, hollow markers are means, and bars are one sample standard deviation.
 
     Returns:
         The figure, and a row per training.
@@ -45,7 +45,7 @@ def order_schedule(material: Material) -> Drawn:
     kinds = list(dict.fromkeys(kind for _, kind in arms))
     if data["order"].nunique() < 2 or data["kind"].nunique() < 2:
         return blank(
-            "needs fggp in both orders of its criteria, each at a constant and at an annealed rate",
+            "needs fggp in both orders of its criteria, each with a constant and an annealed rate",
             COLUMNS,
         )
     figure = canvas(1.4 + 1.5 * data.groupby(["backbone", "start"]).ngroups)
@@ -73,7 +73,7 @@ def order_schedule(material: Material) -> Drawn:
 
 
 def _arms(material: Material, found: Sequence[Variant]) -> dict[tuple[str, str], Variant]:
-    """Return the variant of each order and kind, of those that share their other settings."""
+    """Return the variant of each order and kind, among those that share their other settings."""
     best: dict[tuple[str, str], Variant] = {}
     for rest in dict.fromkeys(v.rest for v in found):
         own = [v for v in found if v.rest == rest]

@@ -26,11 +26,11 @@ COLUMNS = [
 def paired_differences(material: Material) -> Drawn:
     """The reference method minus every other method, over all settings, with intervals.
 
-    Differences are in points of test accuracy at the last epoch, paired by seed. A row per rival of
-    another method; variants of the reference are in the figure ``forest``. Dots are the means of
-    settings; the diamond is the mean over all of them, with the paired t interval of the declared
-    plan, on this fixed grid: the noise is that of seeds. Where a rival has one start, there is a
-    row per start of the reference.
+    Differences are in points of test accuracy at the last epoch, paired by seed. There is a row per
+    rival of another method; variants of the reference are in the figure ``forest``. Dots are the
+    means of settings. The diamond is the mean over all of them, with the paired t interval of the
+    declared plan on this fixed grid: the noise is that of seeds. If a rival has one start, there is
+    a row per start of the reference.
 
     Returns:
         The figure, and its rows: ``kind`` "grid" is a diamond with its interval, "setting" a dot.
@@ -56,7 +56,7 @@ def paired_differences(material: Material) -> Drawn:
 
 
 def _rows(material: Material) -> DataFrame:
-    """Return the pairs with other methods: first what lies over all settings, then each setting."""
+    """Return the pairs with other methods: first the row over all settings, then each setting."""
     runs, plan = material.runs, material.plan
     method = dict(zip(runs["label"], runs["method"], strict=True))
     own = method.get(plan.reference)
@@ -85,7 +85,7 @@ def _mark(axes: Axes, y: int, row: Row, colour: str) -> None:
 
 
 def _name(part: DataFrame, material: Material) -> str:
-    """Name a rival; with the start of the reference if it is one of its starts."""
+    """Name a rival, with the start of the reference if there is one."""
     reference, rival = str(part["reference"].iloc[0]), str(part["rival"].iloc[0])
     start = reference.removeprefix(material.plan.reference).removeprefix(", ")
     return material.name(rival) + (f" ({start})" if start else "")
@@ -102,5 +102,5 @@ def _words(data: DataFrame, material: Material, far: str) -> tuple[str, ...]:
     return (
         clauses(f"Diamonds: mean over at most {settings}, n = {seeds} paired; {lines}", far),
         f"Dots: inside a setting; band: ± {material.plan.rope:g} points",
-        "In brackets: the start of the reference, where the rival has one start" if alone else "",
+        "In brackets: the start of the reference, if the rival has one start" if alone else "",
     )

@@ -1,4 +1,4 @@
-"""Ranks of every label in every setting, as a map of colours with the numbers in it."""
+"""Ranks of every label in every setting, as a heat map with the numbers in it."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from fggp.foundation.quantities import count
 COLUMNS = ["blocks", "entry", "label", "setting", "rank", "average_rank", "accuracy_percent", "n"]
 AVERAGE = "average"
 DARKEST = 5.0
-"""Points below the best of a setting at which the colours end: most differences are of a few."""
+"""The colours end this many points below the best of a setting; most differences are a few."""
 
 
 @figure("Results", place=7)
 def rank_heatmap(material: Material) -> Drawn:
     """The rank of every method in every setting, and its average.
 
-    Ranks are by mean test accuracy at the last epoch, 1 is best; rows are sorted by the average
-    over the settings. The darker a field, the more points its accuracy is below the best of its
-    setting. Above are the methods with both starts over backbone, sparsity and start; below, where
-    there are methods with one start, all of them over backbone and sparsity, the others once per
-    start. The number of seeds n is in the last line.
+    Ranks are by mean test accuracy at the last epoch; 1 is best. Rows are sorted by the average
+    rank over the settings. The darker a field, the more points its accuracy is below the best of
+    its setting. The upper panel has the methods with both starts, over backbone, sparsity and
+    start. If there are methods with one start, the lower panel has all methods over backbone and
+    sparsity, those with both starts once per start. The number of seeds n is in the last line.
 
     Returns:
-        The figure, and a row per entry and setting; ``n`` seeds are behind a rank.
+        The figure, and a row per entry and setting; ``n`` is the number of seeds of a rank.
 
     """
     found = list(grids(material.runs))
@@ -82,7 +82,7 @@ def _map(axes: Axes, counts: Counts, material: Material) -> None:
     accuracy = counts.correct.mean(axis=1) * counts.points
     behind = DataFrame((accuracy.max(axis=1, keepdims=True) - accuracy).T[order], rows, names)
     texts = DataFrame(counts.ranks.T[order], rows, names).map("{:g}".format)
-    # The averages are apart from the settings, and have no accuracy to be coloured by.
+    # The averages are separate from the settings, and have no accuracy to set their colour.
     behind[""], texts[""], behind[AVERAGE] = np.nan, "", 0.0
     texts[AVERAGE] = [f"{rank:.2f}" for rank in counts.ranks.mean(axis=0)[order]]
     # seaborn writes numbers in white on dark colours.

@@ -24,22 +24,23 @@ COLUMNS = [
 ]  # fmt: skip
 LEVEL = "-."
 FEWEST = 3
-"""Rates that make a curve; the marks of an order with fewer are not joined."""
+"""The fewest rates of a curve; the markers of an order with fewer are not joined."""
 
 
 @figure("Ablations", place=1)
 def rate_ablation(material: Material) -> Drawn:
-    """Test accuracy over the constant rate of fggp, beside annealed rates, GMP and dense.
+    """Test accuracy against the constant rate of fggp, with annealed rates, GMP and dense.
 
-    Test accuracy at the last epoch over the constant rate of ``fggp``: the share of the active
+    Test accuracy at the last epoch against the constant rate of ``fggp``: the share of the active
     weights that the second criterion chooses from (with the pool "kept": the share of the kept
-    weights that it decides). A line joins the labels that differ in nothing but the rate, one line
-    per order of the criteria. The ends are the gradient alone and GMP, whichever labels have them:
-    with the gradient first, rate 0 is the gradient alone and rate 1 is GMP that reads the same
-    ``weights``, with the magnitude first it is the reverse. Dash-dotted lines are the means of
-    annealed rates, the dashed grey one is the dense network. Dots are single seeds, hollow marks
-    means; bars and the band are one sample standard deviation over seeds. The number of seeds n is
-    below. A curve needs at least three rates; if no order has them, there is no figure.
+    weights that it decides). A line joins the labels that differ only in the rate, one line per
+    order of the criteria. The ends are the gradient alone and GMP, from whichever labels have them.
+    With the gradient first, rate 0 is the gradient alone, and rate 1 is GMP that reads the same
+    ``weights``; with the magnitude first it is the reverse. Dash-dotted lines are the means of
+    annealed rates, and the dashed grey line is the dense network. Dots are single seeds, and hollow
+    markers are means; bars and the band are one sample standard deviation over seeds. The number of
+    seeds n is given below. A curve needs at least three rates; if no order has three, there is no
+    figure.
 
     Returns:
         The figure, and a row per training; ``rate`` is missing for annealed rates and dense.
@@ -90,7 +91,7 @@ def rate_ablation(material: Material) -> Drawn:
 
 
 def _family(found: Sequence[Variant]) -> list[Variant]:
-    """Return the variants that share their other settings, of those with the most rates."""
+    """Return the variants that share their other settings, from the family with the most rates."""
     families: dict[str, list[Variant]] = {}
     for variant in found:
         families.setdefault(variant.rest, []).append(variant)
@@ -100,9 +101,9 @@ def _family(found: Sequence[Variant]) -> list[Variant]:
 
 
 def _ends(family: Sequence[Variant], gmp: Sequence[str]) -> list[Variant]:
-    """Return the limits of a family that other labels, or its other order, have results of.
+    """Return the limits of a family for which other labels, or its other order, have results.
 
-    A rate of 1 of one order leaves the choice to the criterion that a rate of 0 of the other does.
+    Rate 1 of one order leaves the choice to the same criterion as rate 0 of the other order.
     """
     orders = [order for order in ORDERS if any(v.order == order for v in family)]
     held = {(v.order, v.rate) for v in family}

@@ -34,18 +34,18 @@ VERDICTS = {
     "missing": "#ffffff",
 }  # fmt: skip
 RARE = {"disconnected", "chance"}
-"""Verdicts that are named only where a training has them."""
-NAMES = ["seconds of a training (log scale)", "peak memory (MB)", "trainings"]
+"""Verdicts that are named only if a training has them."""
+NAMES = ["seconds per training (log scale)", "peak memory (MB)", "trainings"]
 
 
 @figure("Diagnostics", place=5)
 def run_overview(material: Material) -> Drawn:
-    """Seconds and memory of every training, and how many completed, failed or are missing.
+    """Seconds and memory of every training, and the numbers completed, failed and missing.
 
-    Seconds and peak memory: a dot per training, strokes are medians. Failed trainings diverged,
-    were disconnected or at chance; these count as results. How many there are is drawn only where
-    not all completed. Below are the numbers of trainings, their time in all and the devices.
-    Seconds depend on what else a machine did.
+    Seconds and peak memory: dots are trainings, and strokes are medians. Failed trainings diverged,
+    were disconnected or at chance; these count as results. Their numbers are drawn only if not all
+    trainings completed. The numbers of trainings, their total time and the devices are given below.
+    Seconds depend on the other load of a machine.
 
     Returns:
         The figure, and a row per training that the study should have; those without a result have
@@ -99,7 +99,7 @@ def _words(data: DataFrame, shown: list[str]) -> list[str]:
     devices = ", ".join(sorted(data["device_name"].dropna().unique())) or "no device"
     return [
         f"{len(data)} trainings: {counts}; dots: trainings, strokes: medians",
-        f"{duration(data['seconds'].sum())} in all, on {devices}",
+        f"{duration(data['seconds'].sum())} in total, on {devices}",
     ]
 
 

@@ -26,31 +26,31 @@ COLUMNS = [
 ]  # fmt: skip
 SETTING = ["backbone", "start", "sparsity"]
 FEWEST = 3
-"""Seeds of a setting: the deviations of two from their mean are one number and its negative."""
+"""The fewest seeds of a setting: deviations of two from their mean differ only in sign."""
 
 
 @figure("Diagnostics", place=6)
 def seed_pairs(material: Material) -> Drawn:
     """Deviations of fggp from its mean against those of each rival, seed by seed.
 
-    Whether pairing by seed pays: what ``fggp`` with a seed deviates from its mean in the setting
-    over what a rival does, a point per setting and seed, in points of test accuracy at the last
-    epoch. The dotted line is that of equal deviations. *r* is the correlation of these deviations
-    over all settings; below are the numbers of settings and of seeds n, and the correlation
-    above which pairing makes the interval of a setting shorter. A rival with one start is paired
-    with ``fggp`` in each start.
+    The benefit of pairing by seed. Each marker is a setting and a seed: the deviation of ``fggp``
+    from its mean in the setting, against that of a rival, in points of test accuracy at the last
+    epoch. The dotted line marks equal deviations. *r* is the correlation of these deviations over
+    all settings. The numbers of settings and of seeds n are given below, with the correlation above
+    which pairing shortens the interval of a setting. A rival with one start is paired with ``fggp``
+    in each start.
 
     Returns:
-        The figure, and a row per setting, seed and rival: both accuracies in %, what they deviate
+        The figure, and a row per setting, seed and rival: both accuracies in %, their deviations
         from their means in that setting over the ``n`` seeds that both have, and the
-        ``correlation`` of these deviations over all ``settings`` (missing where it is not defined).
-        Dense is a reference, and no rival.
+        ``correlation`` of these deviations over all ``settings`` (missing if it is not defined).
+        Dense is a reference, not a rival.
 
     """
     shown, us = material.shown, material.plan.reference
     data = _pairs(shown[shown["label"] != DENSE], us)
     if data.empty:
-        return blank(f"needs {us} and a rival with {FEWEST} seeds of the same setting", COLUMNS)
+        return blank(f"needs {us} and a rival with {FEWEST} seeds in the same setting", COLUMNS)
     rivals = list(data.groupby("label", sort=False))
     columns = min(len(rivals), beside(4))
     rows = -(-len(rivals) // columns)
@@ -94,7 +94,7 @@ def _pairs(shown: DataFrame, us: str) -> DataFrame:
 
 
 def _correlation(points: DataFrame) -> float:
-    """Return the correlation of the deviations, whose means are zero; NaN where one is constant."""
+    """Return the correlation of the deviations, whose means are zero; NaN if one is constant."""
     x, y = points["rival_deviation"].to_numpy(), points["reference_deviation"].to_numpy()
     scale = sqrt(float(x @ x) * float(y @ y))
     return float(x @ y) / scale if scale > 1e-12 else np.nan

@@ -36,14 +36,14 @@ RUN = [*LINE, "seed"]
 def sparsity_schedule(material: Material) -> Drawn:
     """The sparsity of the network after each mask update, and the schedule.
 
-    Sparsity of the whole network after each recorded mask update (steps) and what the schedule asks
-    for at that update (thin black line), for every sparsity of the study. Labels with the same
-    steps are one line. The pruning window is shaded. Every seed is drawn; their number n is
-    below. Methods that train in rounds are squeezed into the epochs of the study.
+    Sparsity of the whole network after each recorded mask update (steps), and the scheduled
+    sparsity at that update (thin black line), for every sparsity of the study. Labels with the same
+    steps share a line. The pruning window is shaded. Every seed is drawn; the number of seeds n is
+    given below. Methods that train in rounds are squeezed into the epochs of the study.
 
     Returns:
         The figure, and a row per training and recorded update, and one before the first (``update``
-        0). ``scheduled_sparsity`` is missing where the configuration or the method is not at hand.
+        0). ``scheduled_sparsity`` is missing if the configuration or the method is not available.
 
     """
     chosen = material.shown[material.shown["label"] != DENSE]
@@ -68,7 +68,7 @@ def sparsity_schedule(material: Material) -> Drawn:
 
 
 def _courses(material: Material, chosen: DataFrame) -> DataFrame:
-    """Return the rows of all trainings, each with what its schedule asks for."""
+    """Return the rows of all trainings, each with its scheduled sparsity."""
     methods = _methods(material, chosen)
     begun = [methods.get(key) for key in chosen[LINE].itertuples(index=False, name=None)]
     step = np.array([0 if it is None else it.timing.begin for it in begun])
@@ -97,7 +97,7 @@ def _courses(material: Material, chosen: DataFrame) -> DataFrame:
 
 
 def _methods(material: Material, chosen: DataFrame) -> dict[tuple[Any, ...], Method]:
-    """Return the timed method of each line; lines whose method is not at hand are left out."""
+    """Return the timed method of each line; lines whose method is not available are left out."""
     try:
         cells = {_key(keys(cell).values()): cell for cell in material.cells}
     except ResultError:
@@ -116,7 +116,7 @@ def _key(values: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def _steps(axes: Axes, data: DataFrame, look: Look, end: float) -> None:
-    """Draw the steps of a label, from the beginning to ``end``, and what they should be."""
+    """Draw the steps of a label, from the beginning to ``end``, and its schedule."""
     for _, run in data.groupby(["sparsity", "seed"], sort=False):
         x = [0, *run["x"], end]
         realised, asked = (100 * run[f"{name}_sparsity"] for name in ("realised", "scheduled"))

@@ -22,12 +22,12 @@ COLUMNS = [
 
 
 def standings(material: Material) -> Drawn:
-    """Draw the gap to dense of every method, once per start: the mean, and that of each seed.
+    """Draw the gap to dense of every method, once per start: the mean, and the range over seeds.
 
     Means are over backbone and sparsity, so that the range is that of seeds and not of the settings
-    that the study chose. The data has a row per entry, best average rank first; ``length`` is how
-    many trainings as long as the study's it takes. Where a dense network is missing, the points are
-    accuracies in per cent.
+    that the study chose. The data has a row per entry, best average rank first; ``length`` is the
+    number of trainings of the study's length that it takes. If a dense network is missing, the
+    points are accuracies in percent.
     """
     counts = all_entries(material.runs)
     if counts is None:
@@ -75,9 +75,9 @@ def _rows(
 
 
 def _lengths(material: Material) -> dict[str, float]:
-    """Return the trainings that each label takes, as long as those of the study.
+    """Return the number of trainings of the study's length that each label takes.
 
-    A method that starts from the trained dense network takes that one too.
+    A method that starts from the trained dense network needs that training too.
     """
     runs = material.runs
     epochs = runs.groupby("label")["epochs"].max()
@@ -98,7 +98,7 @@ def _name(row: dict[str, Any], material: Material) -> str:
 def _words(counts: Counts, material: Material) -> Iterator[str]:
     seeds, settings = count(len(counts.seeds), "seed"), count(len(counts.settings), "setting")
     yield (
-        f"Average rank beside each name (1 is best): mean accuracy, {settings} of backbone "
+        f"Average rank next to each name (1 is best): mean accuracy, {settings} of backbone "
         f"and sparsity, n = {seeds}"
     )
     if len(counts.seeds) > 1:

@@ -20,12 +20,13 @@ ROWS = {"train_loss": "training loss", "test_accuracy_percent": "test accuracy (
 def training_curves(material: Material) -> Drawn:
     """Training loss and test accuracy by epoch, with the pruning window shaded.
 
-    At the highest sparsity of the study, and of the dense network (dashed grey). Thick lines with
-    marks are means over seeds, thin lines single seeds, whose number n is below.
-    With many labels, those that differ most from ``fggp`` are drawn in colour, the others in grey.
+    Curves at the highest sparsity of the study, and of the dense network (dashed grey). Thick lines
+    with markers are means over seeds, and thin lines are single seeds; the number of seeds n is
+    given below. With many labels, those that differ most from ``fggp`` are drawn in colour, the
+    others in grey.
 
     Returns:
-        The figure, and a row per training and epoch; ``x`` is where it is drawn (see
+        The figure, and a row per training and epoch; ``x`` is its position on the axis (see
         `Material.joined`).
 
     """

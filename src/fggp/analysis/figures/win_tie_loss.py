@@ -26,15 +26,15 @@ NAMES = {"wins": "won", "ties": "tied", "losses": "lost"}
 def win_tie_loss(material: Material) -> Drawn:
     """Settings won, tied and lost by the reference method against each rival.
 
-    In how many settings the mean test accuracy of the reference method is above, equal to or below
-    that of each rival; equal means as many correct images over all seeds. Beside each bar are the
-    share of single runs, paired by seed, that the reference wins (a tie counts half), and the p of
-    Wilcoxon's signed-rank test over the settings, adjusted by Holm over the rivals on the same
-    settings. Rivals with one start meet the reference once per start of it. The number of seeds n
-    is below.
+    The number of settings in which the mean test accuracy of the reference method is above, equal
+    to or below that of each rival. Equal means the same number of correct images over all seeds.
+    Next to each bar are the share of single runs, paired by seed, that the reference wins (a tie
+    counts half), and the p-value of Wilcoxon's signed-rank test over the settings, adjusted by Holm
+    over the rivals on the same settings. Rivals with one start are compared once per start of the
+    reference. The number of seeds n is given below.
 
     Returns:
-        The figure, and a row per rival as `fggp.analysis.tables.comparisons.comparisons` has it.
+        The figure, and a row per rival as in `fggp.analysis.tables.comparisons.comparisons`.
 
     """
     data = comparisons(material.runs, material.plan)[COLUMNS]

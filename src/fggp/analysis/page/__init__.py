@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 
 
 def environment(templates: Path, *, html: bool) -> Environment:
-    """Return what fills in the templates of a folder; a name that it is not given is an error."""
+    """Return the environment of the templates of a folder; an undefined name is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
@@ -38,10 +38,10 @@ def environment(templates: Path, *, html: bool) -> Environment:
 
 
 def write_page(study_folder: Path) -> list[Path]:
-    """Write ``page.html`` from the tables of a study, beside them.
+    """Write ``page.html`` from the tables of a study, next to them.
 
-    It holds the figures that are there already. Raises ResultError where a table of the study
-    cannot be read, or one of the page cannot be made.
+    It contains the figures that exist already. Raises ResultError if a table of the study cannot be
+    read, or one of the page cannot be made.
     """
     path = study_folder / PAGE
     write_text(path, page(study_folder))
@@ -49,7 +49,7 @@ def write_page(study_folder: Path) -> list[Path]:
 
 
 def page(study_folder: Path) -> str:
-    """Return the page of a study as text, see `write_page`."""
+    """Return the page of a study as text; see `write_page`."""
     plan, origin = read_plan(study_folder)
     material, name = Material(study_folder), study_name(study_folder)
     runs = material.runs
@@ -75,5 +75,5 @@ def page(study_folder: Path) -> str:
 
 
 def _digest(text: str) -> str:
-    """Return what a content security policy calls a text that may run."""
+    """Return the digest by which a content security policy allows a text."""
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"

@@ -27,7 +27,7 @@ from fggp.analysis.tables.ranking import ranking_all_table, ranking_table
 from fggp.analysis.tables.settings import settings_table
 
 RESAMPLES = 2000
-"""Of the intervals of a part, or as many as the plan says where these are fewer."""
+"""Resamples of the intervals of a part, unless the plan has fewer."""
 
 METHOD = text("method", "label")
 RIVAL = text("rival", "rival")
@@ -37,7 +37,7 @@ NUMBERS = (number("settings", "settings", "d"), number("seeds", "seeds", "d"))
 class View(NamedTuple):
     """A part of the study in words, and its tables.
 
-    ``fewer`` is how many resamples its intervals are of, where it has any and the plan says more.
+    ``fewer`` is the number of resamples of its intervals, if it has any and the plan has more.
     """
 
     part: Part
@@ -65,11 +65,11 @@ class Contents:
 
 
 def contents(runs: DataFrame, plan: Plan, study: str, study_folder: Path | None = None) -> Contents:
-    """Return what is shown of a study, called ``study`` in the names of files.
+    """Return the contents for a study, which is called ``study`` in the names of files.
 
-    Latencies and one-shot accuracies are shown where ``study_folder`` holds them.
+    Latencies and one-shot accuracies are shown if ``study_folder`` has them.
 
-    Raises ResultError where a table cannot be made.
+    Raises ResultError if a table cannot be made.
     """
     # statsmodels collects garbage with every family of p, and there are hundreds.
     gc.freeze()

@@ -36,10 +36,10 @@ def facts(material: Material, plan: Plan, origin: str) -> list[Fact]:
 
 
 def finding(runs: DataFrame, plan: Plan) -> str:
-    """Return in one sentence how the reference method compares with its rivals, and of what n.
+    """Return in one sentence how the reference method compares with its rivals, with n.
 
-    A difference is decided where Wilcoxon's test over settings, by Holm, is below alpha and there
-    are as many seeds as the plan asks for.
+    A difference is decided if the p of Wilcoxon's test over settings, by Holm, is below alpha and
+    there are as many seeds as the plan requires.
     """
     data = comparisons(runs, plan)
     if data.empty:
@@ -62,7 +62,7 @@ def finding(runs: DataFrame, plan: Plan) -> str:
 
 
 def _rank(runs: DataFrame, reference: str) -> str:
-    """Return the average rank of the reference in words, where it has one."""
+    """Return the average rank of the reference in words, if it has one."""
     grid = both_starts(runs)
     if grid is None or reference not in grid.entries:
         return ""
@@ -74,7 +74,7 @@ def _rank(runs: DataFrame, reference: str) -> str:
 
 
 def power_line(runs: DataFrame, plan: Plan) -> str:
-    """Return in words the smallest differences that a study could show against its rivals."""
+    """Return in words the smallest differences from the rivals that a study could detect."""
     data = study_power(runs, plan)
     if data.empty:
         return nothing(plan)
@@ -102,7 +102,7 @@ def _size(material: Material) -> str:
 def _data(material: Material) -> str:
     data: dict[str, Any] = material.configuration.get("data", {})
     named = [f"{data['name']} ({data['kind']})"] if data else []
-    taken = [f"{data['train']} images to train on"] if data.get("train") else []
+    taken = [f"{data['train']} training images"] if data.get("train") else []
     images = [f"{count(int(it), 'test image')}" for it in material.runs["test_images"].unique()]
     sums = [str(it)[:SHORT] for it in material.runs["data_sha256"].unique() if not missing(it)]
     return ", ".join([*named, *taken, *images, *(f"SHA-256 {it}…" for it in sums if it)])
@@ -117,7 +117,7 @@ def _plan(plan: Plan, origin: str) -> str:
 
 
 def _span(values: Iterable[Any], form: str = ".2f") -> str:
-    """Return the least and the most of numbers, once where they read the same."""
+    """Return the least and the greatest of numbers, once if they read the same."""
     known = [value for value in values if not missing(value)]
     ends = dict.fromkeys(format(it, form) for it in (min(known), max(known))) if known else {"-": 1}
     return " to ".join(ends)

@@ -1,6 +1,6 @@
 """Parts of a study: the settings of one backbone, one sparsity, one start, or of several of these.
 
-Backbones, sparsities and starts go by short keys: ``vgg19``, ``0.95``, ``0.5``; `ALL` is no choice.
+Backbones, sparsities and starts have short keys: ``vgg19``, ``0.95``, ``0.5``; `ALL` is no choice.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Part(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name in those of files, made as the paths of results are: "vgg19-s95-i50"."""
+        """The name in names of files, like that in paths of results: "vgg19-s95-i50"."""
         sparsity = str(sparsity_level(ratio(float(self.sparsity)))) if self.sparsity else ""
         return "-".join(filter(None, [self.backbone, sparsity, self._start]))
 
@@ -68,7 +68,7 @@ class Choices:
 
     @classmethod
     def of(cls, runs: DataFrame) -> Choices:
-        """Return what can be chosen of ``runs``."""
+        """Return the choices that ``runs`` offers."""
         sparse = runs[runs["label"] != DENSE]
         starts = sparse.drop_duplicates("start").sort_values("initial_sparsity", kind="stable")
         return cls(
@@ -85,7 +85,7 @@ class Choices:
 
     @property
     def parts(self) -> list[Part]:
-        """All that can be chosen, the whole study first."""
+        """All parts that can be chosen, the whole study first."""
         return [Part(*keys) for keys in product(*([ALL, *it] for it in self.by_kind.values()))]
 
     def words(self, part: Part) -> str:
@@ -96,8 +96,8 @@ class Choices:
     def place(self, row: Row) -> Place:
         """Return the place of a row of a table with settings.
 
-        The dense network belongs to every sparsity, and like methods of one start to every start. A
-        comparison without a start of its own has that of either side: "fggp, dense start".
+        The dense network belongs to every sparsity and, like methods with one start, to every
+        start. A comparison without a start has that of either side: "fggp, dense start".
         """
         if row.get("label") == DENSE:
             return Place(str(row["backbone"]), tuple(self.sparsities), tuple(self.starts))

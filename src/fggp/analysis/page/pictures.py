@@ -1,4 +1,4 @@
-"""The figures of a page, inside it, each with its alternative text and its caption."""
+"""The embedded figures of a page, each with its alternative text and its caption."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 
 
 class Picture(NamedTuple):
-    """A figure: its name in words, itself as a data URI, and its texts.
+    """A figure: its name in words, its image as a data URI, and its texts.
 
-    ``alt`` says what it shows, ``notes`` the numbers of this study, ``caption`` how to read it.
+    ``alt`` describes it, ``notes`` has the numbers of this study, ``caption`` explains how to read
+    it.
     """
 
     name: str
@@ -27,7 +28,7 @@ class Picture(NamedTuple):
 
 
 def pictures(study_folder: Path) -> dict[Head, list[Picture]]:
-    """Return the figures of a study that are there, by head."""
+    """Return the existing figures of a study, by heading."""
     found = {
         head: [_picture(folder, it) for it in those if _forms(folder, it.name)]
         for head, those in by_head(FIGURES).items()
@@ -56,6 +57,6 @@ def _picture(folder: Path, figure: Declaration) -> Picture:
 
 
 def _forms(folder: Path, name: str) -> dict[str, bytes]:
-    """Return the contents of the forms of a figure that a browser can show."""
+    """Return the contents of a figure in the formats that a browser can show."""
     paths = {form: folder / f"{name}.{form}" for form in TYPES}
     return {form: path.read_bytes() for form, path in paths.items() if path.exists()}

@@ -37,9 +37,9 @@ class Line(NamedTuple):
 class Layout(NamedTuple):
     """The layout of a table on a page.
 
-    ``first`` names a row; ``without`` are headings that it makes superfluous, ``more`` columns that
-    come last but for notes. ``group`` is the heading of neighbouring rows that share it; where
-    ``place`` is given, a part of the study shows the rows that belong to it.
+    ``first`` names a row; ``without`` are headings that it makes superfluous, and ``more`` are
+    columns at the end, before notes. ``group`` is the heading of neighbouring rows that share it.
+    If ``place`` is given, a part of the study shows the rows that belong to it.
     """
 
     first: Column
@@ -74,17 +74,17 @@ class Sheet:
 
     @property
     def csv(self) -> str:
-        """The exact numbers of what is shown."""
+        """The exact numbers of the rows."""
         return "".join([self.csv_head, *(line.csv for line in self.lines)])
 
     @property
     def link(self) -> str:
-        """The csv as an address that needs no file."""
+        """The csv as a data URI."""
         return f"data:text/csv;charset=utf-8,{quote(self.csv, safe='')}"
 
 
 def sheet(name: str, caption: str, table: Table, layout: Layout, file: str) -> Sheet:
-    """Set a table."""
+    """Lay out a table."""
     kept = [it for it in table.columns if it.head not in {layout.first.head, *layout.without}]
     notes = [it for it in kept if it.head == NOTE]
     columns = [layout.first, *(it for it in kept if it.head != NOTE), *layout.more, *notes]

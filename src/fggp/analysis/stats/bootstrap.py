@@ -15,8 +15,8 @@ class Resampled(NamedTuple):
     """For each entry, the interval of its average rank, and shares of resamples.
 
     ``first`` is the share of resamples with the best average rank, ``most`` that with the best
-    accuracy in more than half of the settings. A shared place counts for nobody: with few settings
-    most first places are shared, and two equal methods would both be first.
+    accuracy in more than half of the settings. A shared place counts for no entry: with few
+    settings most first places are shared, and two equal methods would both be first.
     """
 
     low: NDArray[np.float64]
@@ -28,9 +28,9 @@ class Resampled(NamedTuple):
 def resample(counts: Counts, plan: Plan) -> Resampled:
     """Resample the seeds of each setting, the same for all entries, and rank again.
 
-    Percentile intervals; approximate, too narrow with few seeds, and most so for the entries near
-    the top. NaN where there are fewer than ``plan.fewest_seeds``. Seeds of different settings are
-    drawn apart.
+    The percentile intervals are approximate: too narrow with few seeds, and most so for the entries
+    near the top. NaN with fewer seeds than ``plan.fewest_seeds``. Seeds of different settings are
+    drawn independently.
     """
     settings, seeds, entries = counts.correct.shape
     if seeds < plan.fewest_seeds:

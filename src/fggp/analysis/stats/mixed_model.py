@@ -13,7 +13,7 @@ from fggp.analysis.stats.paired import Estimate, Numbers
 
 
 class Mixed(NamedTuple):
-    """The reference minus each rival, by rival; a remark, and nothing where it says why."""
+    """The reference minus each rival, by rival, and a note; empty if the note gives a reason."""
 
     contrasts: dict[str, Estimate]
     note: str
@@ -22,8 +22,8 @@ class Mixed(NamedTuple):
 def mixed_model(counts: Counts, plan: Plan) -> Mixed:
     """Fit accuracy ~ method + (1 | setting) + (1 | setting:seed) + (1 | setting:method) by REML.
 
-    The last term keeps seeds from being taken for settings. Wald intervals; one variance for all
-    settings. ``counts`` hold the reference as an entry.
+    The last term prevents seeds from counting as settings. Wald intervals; one variance for all
+    settings. ``counts`` has the reference as an entry.
     """
     settings, seeds = counts.correct.shape[:2]
     if seeds < 2 or settings < 2:

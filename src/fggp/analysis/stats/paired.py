@@ -1,7 +1,7 @@
-"""Statistics of paired differences: numbers in, numbers out; what cannot be computed is NaN.
+"""Statistics of paired differences: numbers in, numbers out; values not computable are NaN.
 
-Two questions are kept apart. E1: does A beat B on this fixed grid? The noise is that of seeds. E2:
-would the answer carry over to other settings? The noise is that of settings.
+Two questions are kept separate. E1: does A beat B on this fixed grid? The noise is that of seeds.
+E2: would the answer carry over to other settings? The noise is that of settings.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ENUMERATED = 16
 
 
 class Estimate(NamedTuple):
-    """A mean with its interval and the two-sided p of its being zero."""
+    """A mean with its interval and its two-sided p against zero."""
 
     mean: float
     low: float
@@ -36,22 +36,22 @@ class Spread(NamedTuple):
 def pooled(settings: Sequence[Numbers]) -> Spread:
     """Pool the variance between seeds over settings, each a vector over its seeds.
 
-    The standard deviation is NaN with 0 degrees of freedom, where no setting has two seeds.
+    The standard deviation is NaN with 0 degrees of freedom if no setting has two seeds.
     """
     _refuse_nan(settings)
     df = sum(len(it) - 1 for it in settings if len(it))
-    # The mean of equal numbers can miss them by a rounding, which would be taken for spread.
+    # The mean of equal numbers can differ from them by rounding, which would count as spread.
     uneven = [it for it in settings if len(it) and np.ptp(it)]
     squares = sum(float(((it - it.mean()) ** 2).sum()) for it in uneven)
     return Spread(float(np.sqrt(squares / df)) if df else np.nan, df)
 
 
 def satterthwaite(settings: Sequence[Numbers]) -> Spread:
-    """Return the spread of the mean over settings that have a variance each.
+    """Return the spread of the mean over settings that each have a variance.
 
     The standard deviation is `pooled`, and has fewer degrees of freedom, after Satterthwaite (1946,
-    Biometrics Bulletin 2, 110-114). With unequal numbers of seeds it is that of equal weights; 0
-    degrees of freedom where a setting has one seed, or none has a spread.
+    Biometrics Bulletin 2, 110-114). With unequal numbers of seeds it is that of equal weights.
+    There are 0 degrees of freedom if a setting has one seed, or none has a spread.
     """
     seeds = np.array([len(it) for it in settings])
     if (seeds < 2).any():
@@ -107,8 +107,9 @@ def over_seeds(differences: Numbers, alpha: float) -> Estimate:
 def wilcoxon(differences: NDArray[np.int64]) -> float:
     """Return the exact two-sided p of Wilcoxon's signed-rank test; zeros are dropped.
 
-    Takes integers, such as differences of correct images, so that ties are ties. With ties all
-    signs are enumerated, above `ENUMERATED` differences approximated by the normal distribution.
+    Takes integers, such as differences of correct images, so that ties are exact. With ties, all
+    signs are enumerated; above `ENUMERATED` differences, p is approximated by the normal
+    distribution.
     """
     from scipy import stats
 
@@ -137,7 +138,7 @@ def smallest_p(number: int, family: int = 1) -> float:
 
 
 def number_needed(alpha: float, family: int = 1) -> int:
-    """Return how many pairs it takes until `smallest_p` is below ``alpha``."""
+    """Return the smallest number of pairs for which `smallest_p` is below ``alpha``."""
     return next(n for n in range(1, 1100) if smallest_p(n, family) < alpha)
 
 
@@ -154,9 +155,9 @@ def practical(
 ) -> tuple[float, float, float]:
     """Return the chances that the mean over the grid is above, within and below ± ``rope``.
 
-    Those of the posterior of E1 under a flat prior, which is a t distribution (with spreads of
-    their own Satterthwaite's approximation); NaN where E1 has no interval. ``spread`` is as in
-    `on_the_grid`.
+    They are those of the posterior of E1 under a flat prior, which is a t distribution (with a
+    spread per setting, Satterthwaite's approximation); NaN if E1 has no interval. ``spread`` is as
+    in `on_the_grid`.
     """
     from scipy.stats import t
 
@@ -172,11 +173,11 @@ def practical(
 def surest_rival(
     values: Numbers, alpha: float, spread: Callable[[Numbers], Spread] | None = None
 ) -> Numbers:
-    """For each entry, the Bonferroni-adjusted p-value that some other entry is better.
+    """Return, for each entry, the Bonferroni-adjusted p that some other entry is better.
 
-    The smallest two-sided p of E1 of those that are ahead of it, times the number of all others
-    (Bonferroni); 1 where none is ahead with a spread between seeds, NaN with one seed. ``spread``
-    computes that of differences; without it, it is `pooled`.
+    It is the smallest two-sided p of E1 of the entries ahead of it, times the number of all others;
+    1 if none is ahead with a spread between seeds, NaN with one seed. ``spread`` computes the
+    spread of differences; the default is `pooled`.
     """
     _, seeds, entries = values.shape
     if seeds < 2:
@@ -199,7 +200,7 @@ def correlation(a: Numbers, b: Numbers) -> float:
 
 
 def worthwhile_correlation(df: float, alpha: float = 0.05) -> float:
-    """Return the correlation from which pairing (``df``) beats not pairing (twice as many)."""
+    """Return the correlation above which pairing (``df``) beats not pairing (twice as many)."""
     from scipy.stats import t
 
     return float(1 - (t.isf(alpha / 2, 2 * df) / t.isf(alpha / 2, df)) ** 2) if df else np.nan

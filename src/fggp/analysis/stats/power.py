@@ -13,8 +13,8 @@ class Grid(NamedTuple):
 
     ``sd`` is that of the difference of two runs with one seed, over seeds inside a setting, in
     points; ``interaction`` that of the true difference over settings. ``df`` are the degrees of
-    freedom of the mean over the grid where every setting has its own variance (Satterthwaite);
-    without them the variance is pooled.
+    freedom of the mean over the grid if every setting has its own variance (Satterthwaite); without
+    them, the variance is pooled.
     """
 
     sd: float
@@ -40,10 +40,11 @@ LEVELS = {
 
 
 def power_of(difference: float, se: float, df: float, alpha: float) -> float:
-    """Return how often a two-sided t test of size ``alpha`` finds a true difference.
+    """Return the power of a two-sided t test of size ``alpha`` for a true difference.
 
-    To find is to call it significant in its own direction. ``se`` is the standard error of the mean
-    difference, with ``df`` degrees of freedom. NaN without any, or without spread.
+    Power is the chance that the difference is significant in its own direction. ``se`` is the
+    standard error of the mean difference, with ``df`` degrees of freedom. NaN without degrees of
+    freedom or spread.
     """
     from scipy.stats import nct, t
 
@@ -53,7 +54,7 @@ def power_of(difference: float, se: float, df: float, alpha: float) -> float:
 
 
 def smallest_difference(se: float, df: float, alpha: float, power: float) -> float:
-    """Return the true difference that is found with ``power``; the others as in `power_of`."""
+    """Return the true difference that is detected with ``power``; see `power_of` for the rest."""
     from scipy.optimize import brentq
 
     if df < 1 or not se > 0:
@@ -69,11 +70,11 @@ def smallest_difference(se: float, df: float, alpha: float, power: float) -> flo
 
 
 def smallest_differences(grid: Grid, alpha: float, power: float) -> DataFrame:
-    """Return the smallest differences that a grid shows at each of `LEVELS`.
+    """Return the smallest differences that a grid detects at each of `LEVELS`.
 
-    Columns: ``level``, ``df``, ``difference`` in points at ``alpha``, ``family`` (how many
-    comparisons Holm adjusts for) and ``difference_holm`` at ``alpha`` / family, the worst case;
-    NaN above `LARGEST`, and for a pooled variance where each setting has its own.
+    Columns: ``level``, ``df``, ``difference`` in points at ``alpha``, ``family`` (the number of
+    comparisons that Holm adjusts for) and ``difference_holm`` at ``alpha`` / family, the worst
+    case; NaN above `LARGEST`, and for a pooled variance if each setting has its own.
     """
     seeds, settings = grid.seeds, grid.settings
     inside, whole = grid.sd / np.sqrt(seeds), settings * (seeds - 1)

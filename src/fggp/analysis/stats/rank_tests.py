@@ -16,7 +16,7 @@ from fggp.analysis.stats.paired import holm, wilcoxon
 
 
 class Statistic(NamedTuple):
-    """A statistic with its degrees of freedom and its p; NaN where it cannot be computed."""
+    """A statistic with its degrees of freedom and its p; NaN if it cannot be computed."""
 
     statistic: float
     df: tuple[int, ...]
@@ -26,7 +26,8 @@ class Statistic(NamedTuple):
 def friedman(sums: NDArray[np.int64]) -> Statistic:
     """Return Friedman's test, corrected for ties, of settings × methods.
 
-    NaN below three methods, which it does not take, and where no setting tells two methods apart.
+    NaN with fewer than three methods, which it does not accept, and if all methods tie in every
+    setting.
     """
     from scipy import stats
 
@@ -40,7 +41,7 @@ def friedman(sums: NDArray[np.int64]) -> Statistic:
 def iman_davenport(chi2: float, settings: int, methods: int) -> Statistic:
     """Return the F form of Friedman's test (Iman & Davenport 1980), with textbook df.
 
-    NaN with one setting, and where the methods rank alike in every setting, so that F has no bound.
+    NaN with one setting, and if the methods rank alike in every setting, so that F has no bound.
     """
     from scipy.stats import f
 
@@ -55,14 +56,14 @@ def iman_davenport(chi2: float, settings: int, methods: int) -> Statistic:
 def smallest_friedman_p(settings: int, methods: int) -> float:
     """Return the chance that all settings rank alike, the smallest p of an exact test.
 
-    The first setting may rank in any way; 0 below what a float can hold.
+    The first setting may rank in any way; 0 below the smallest float.
     """
     exponent = -(settings - 1) * log10(factorial(methods))
     return float(10**exponent)
 
 
 def critical_difference(methods: int, settings: int, alpha: float) -> float:
-    """Return by how much two average ranks must differ (Nemenyi; Demsar 2006, section 3.2.2)."""
+    """Return the critical difference of average ranks (Nemenyi; Demsar 2006, section 3.2.2)."""
     from scipy.stats import studentized_range
 
     quantile = float(studentized_range.ppf(1 - alpha, methods, np.inf))
@@ -78,11 +79,11 @@ def nemenyi_p(difference: float, methods: int, settings: int) -> float:
 
 
 def all_pairs(counts: Counts, plan: Plan) -> DataFrame:
-    """Return every pair of methods with both verdicts: what a critical-difference diagram draws.
+    """Return every pair of methods with both verdicts, as in a critical-difference diagram.
 
     Columns: ``first`` and ``second`` (the better average rank first), ``rank_difference``,
     ``nemenyi_p``, and ``wilcoxon_p`` with ``wilcoxon_p_holm`` over all pairs; ``nemenyi_together``
-    and ``wilcoxon_together`` say that ``plan.alpha`` does not part them.
+    and ``wilcoxon_together`` are true if they are not separated at ``plan.alpha``.
     """
     settings, methods = counts.ranks.shape
     average = counts.ranks.mean(axis=0)

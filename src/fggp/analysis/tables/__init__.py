@@ -25,9 +25,9 @@ __all__ = ["TABLES", "tabulate", "write_table"]
 
 
 def tabulate(name: str, runs: DataFrame, plan: Plan, study_folder: Path | None = None) -> Table:
-    """Return a table; raises ResultError where none has that name, or it cannot be made.
+    """Return a table; raises ResultError if no table has that name, or it cannot be made.
 
-    A table whose function has a third argument is of a file in ``study_folder``, too.
+    A table whose function has a third argument also reads a file in ``study_folder``.
     """
     if name not in TABLES:
         hint = nearest(name, TABLES, "fggp table --help")
@@ -42,7 +42,7 @@ def tabulate(name: str, runs: DataFrame, plan: Plan, study_folder: Path | None =
 def write_table(name: str, study_folder: Path) -> list[Path]:
     """Write ``tables/NAME.csv``, ``.md`` and ``.tex`` from ``runs.csv`` of a study.
 
-    Raises ResultError where no table has that name, or the table cannot be made.
+    Raises ResultError if no table has that name, or the table cannot be made.
     """
     runs = read_runs(study_folder)
     plan, origin = read_plan(study_folder)

@@ -49,20 +49,20 @@ class Case(NamedTuple):
         return all(found) if self.rows == "every" else any(found)
 
     def words(self, many: bool) -> str:
-        """Return the case in words; of many rows, whether every or some row has to fulfil it."""
+        """Return the case in words; for many rows, also whether every or some row must meet it."""
         conditions = " and ".join(it.words for it in self.conditions)
         return f"{self.rows} {conditions}" if many else conditions
 
 
 class Rule(NamedTuple):
-    """A rule: a claim holds where one case of ``holds`` is met, and fails by ``fails``.
+    """A rule: a claim holds if a case of ``holds`` is met, and fails if a case of ``fails`` is met.
 
     Attributes:
         table: the table whose rows decide.
         holds: the cases in which the claim holds.
         fails: the cases in which it fails.
         figure: writes the figure behind a verdict from one row.
-        by: how decisive a row is; the figure is of the row with the most.
+        by: computes how decisive a row is; the figure is that of the most decisive row.
 
     """
 

@@ -31,14 +31,14 @@ FRAMES: dict[str, Callable[[DataFrame, Plan], DataFrame]] = {
     "settings": settings,
     "comparisons": comparisons,
 }
-"""The tables that can decide, with their exact columns."""
+"""The tables that rules read, with their exact columns."""
 
 
 class Claim(Record):
     """A statement about a label, and the rule that decides it.
 
-    ``rivals`` are the labels that the rule "better" compares with, any that the study has.
-    ``study`` is the study that decides the claim; without one, each study speaks for itself.
+    ``rivals`` are the labels that the rule "better" compares with; those that the study has count.
+    ``study`` is the study that decides the claim; without one, each study decides for itself.
     """
 
     says: str
@@ -84,21 +84,21 @@ COLUMNS = {
     "note": "str",
 }
 """Columns: the name of the claim, its words, the verdict (`HOLDS`, `FAILS`, `UNDECIDED`, `ABSENT`),
-the figure behind it, the rule in words, how many settings and seeds there were here, and the study
-that decides the claim (empty: each for itself)."""
+the figure behind it, the rule in words, the numbers of settings and seeds here, and the study that
+decides the claim (empty: each for itself)."""
 
 
 def read_claims() -> tuple[Claims, str]:
-    """Return the claims and where they are declared: `CLAIMS`, or else those inside the package.
+    """Return the claims and their origin: `CLAIMS`, or else those inside the package.
 
-    Raises ResultError with one line where the file cannot be used.
+    Raises ResultError with one line if the file cannot be used.
     """
     if not CLAIMS.exists():
         return Claims(**plain(built_in(CLAIMS.name))), BUILT_IN
     raw = plain(CLAIMS)
     if not isinstance(raw, dict):
         raise ResultError(
-            f"{CLAIMS}: holds a mapping `claims:` of names; see the one in the package"
+            f"{CLAIMS}: must contain a mapping `claims:` of names; see the one in the package"
         )
     try:
         return Claims(**raw), str(CLAIMS)
@@ -108,13 +108,13 @@ def read_claims() -> tuple[Claims, str]:
 
 
 def claims(runs: DataFrame, plan: Plan) -> DataFrame:
-    """Decide every claim; returns a row each with columns `COLUMNS`.
+    """Decide every claim; return a row for each with columns `COLUMNS`.
 
-    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. In a ranking the
-    label that a claim is about meets other methods, and no variant of its own.
+    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. In a ranking, the
+    label of a claim is compared with other methods, not with its own variants.
 
     Raises:
-        ResultError: where the claims cannot be read or a table cannot be made.
+        ResultError: if the claims cannot be read or a table cannot be made.
 
     """
     known = set(runs["label"])
@@ -130,7 +130,7 @@ def claims(runs: DataFrame, plan: Plan) -> DataFrame:
 
 
 def status(verdicts: list[str]) -> int:
-    """Return the exit status: 1 some claim fails, 2 none fails and some (or all) are open, else 0.
+    """Return the exit status: 1 if a claim fails, 2 if none fails but some or all are open, else 0.
 
     Claims that the study does not cover do not count.
     """
@@ -184,7 +184,7 @@ def _primary_test(runs: DataFrame, plan: Plan) -> str:
 
 
 def _among_methods(runs: DataFrame, label: str) -> DataFrame:
-    """Return the runs without the variants of a label: others of the same method."""
+    """Return the runs without the variants of a label, which are other labels of its method."""
     own = runs["label"] == label
     return runs[own | ~runs["method"].isin(runs.loc[own, "method"])]
 
@@ -213,7 +213,7 @@ def _decided(claim: Claim, frame: DataFrame, known: set[str], plan: Plan) -> dic
         "figure": rule.figure(row),
         "settings": len(rows) if rule.table == "settings" else row["settings"],
         "seeds": _seeds(row),
-        "note": "rules of both sides are met" if holds and fails else _why(rule, row, verdict),
+        "note": "both conditions are met" if holds and fails else _why(rule, row, verdict),
     }
 
 
@@ -228,7 +228,7 @@ def _seeds(row: Row) -> Any:
 
 
 def _why(rule: Rule, row: Row, verdict: str) -> str:
-    """Name the deciding numbers that are missing; nothing where the result is too near to call."""
+    """Name the deciding numbers that are missing; empty if the result is too close to call."""
     gone = [column for column in rule.columns if missing(row[column])]
     if not gone or verdict != UNDECIDED:
         return ""

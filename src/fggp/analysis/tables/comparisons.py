@@ -35,11 +35,11 @@ def comparisons(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     """Compare the reference with each rival over the grid.
 
     Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. Returns a row per
-    rival (and start, see `pairs`) with columns `FIELDS`, the closest rival first; none where the
+    rival (and start, see `pairs`) with columns `FIELDS`, the closest rival first; none if the
     reference is not in the study or has no rival.
 
     Raises:
-        ResultError: naming what is missing, unless ``runs`` is marked partial.
+        ResultError: naming the missing results, unless ``runs`` is marked partial.
 
     """
     plan = plan or default_plan()
@@ -56,11 +56,11 @@ def comparisons(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
 def comparisons_table(runs: DataFrame, plan: Plan) -> Table:
     """The reference method against each rival over the grid: difference, intervals, tests, wins.
 
-    The mean difference in points has its t interval of level 1 - alpha on this grid (noise of
-    seeds, ``spread`` pooled over settings, or per setting where the plan's check rejects one
-    spread) and over the settings as a sample. Wilcoxon's exact test
-    over settings has Holm's adjustment over the rivals, each p with the smallest that the
-    settings allow; ``settings`` and ``seeds`` (n) are the numbers behind.
+    The mean difference in points has a t interval of level 1 - alpha on this grid (noise of seeds,
+    ``spread`` pooled over settings, or per setting if the plan's check rejects one spread) and one
+    over the settings as a sample. Wilcoxon's exact test over settings is adjusted by Holm over the
+    rivals, and each p-value is shown with the smallest that the settings allow; ``settings`` and
+    ``seeds`` (n) are the numbers of settings and seeds.
     """
     data = comparisons(runs, plan)
     columns = visible(FIELDS, level=plan.confidence)
@@ -70,7 +70,7 @@ def comparisons_table(runs: DataFrame, plan: Plan) -> Table:
 
 
 class Ranks(NamedTuple):
-    """The p of Wilcoxon's test, and after Holm, each with the smallest that is possible."""
+    """The p of Wilcoxon's test, before and after Holm, each with the smallest possible one."""
 
     p: float
     smallest: float
@@ -106,7 +106,7 @@ class Compared:
 
     @cached_property
     def chances(self) -> tuple[float, float, float]:
-        """That the mean over the grid is above, within and below the region of equivalence."""
+        """The chances that the mean is above, within and below the region of equivalence."""
         return practical(self.pair.differences, self.plan.rope, self.noise.spread)
 
     @property
@@ -123,13 +123,13 @@ class Compared:
 
     @cached_property
     def images(self) -> NDArray[np.int64]:
-        """Correct images more than the rival's, by setting, over all seeds."""
+        """The surplus of correct images over the rival, by setting, over all seeds."""
         sums: NDArray[np.int64] = self.pair.images.sum(axis=1)
         return sums
 
     @property
     def untied(self) -> int:
-        """The settings that are no tie."""
+        """The number of settings that are not ties."""
         return int((self.images != 0).sum())
 
     @property
@@ -152,7 +152,7 @@ class Compared:
         return "; ".join(parts)
 
     def _with_seeds(self, found: Estimate) -> Estimate:
-        """Return an estimate, without an interval where there are too few seeds."""
+        """Return an estimate, without an interval if there are too few seeds."""
         return found if self.noise.known else estimate(found.mean, np.nan, 0, self.plan.alpha)
 
 
@@ -202,7 +202,7 @@ FIELDS: tuple[Field[Compared], ...] = (
           lambda it: it.wilcoxon_ps.smallest_holm),
     Field("wins", "Int64", "settings won", lambda it: int((it.images > 0).sum()),
           "won/tied/lost", cell=_record),
-    Field("ties", "Int64", "settings with as many correct images",
+    Field("ties", "Int64", "settings with equal numbers of correct images",
           lambda it: int((it.images == 0).sum())),
     Field("losses", "Int64", "settings lost", lambda it: int((it.images < 0).sum())),
     Field("run_wins_share", "float64", "share of paired runs won, a tie counting half",
@@ -212,9 +212,9 @@ FIELDS: tuple[Field[Compared], ...] = (
           lambda it: it.chances[0], "better/equal/worse", cell=_chances, place=1),
     Field("p_equivalent", "float64", "chance that it is within", lambda it: it.chances[1]),
     Field("p_worse", "float64", "chance that it is below", lambda it: it.chances[2]),
-    Field("note", "str", "what cannot be computed or shown, and why", lambda it: it.note),
+    Field("note", "str", "values that cannot be computed or shown, and why", lambda it: it.note),
 )  # fmt: skip
-"""The columns of the comparisons, all as the reference sees them."""
+"""The columns of the comparisons, all from the view of the reference."""
 
 
 def _note(data: DataFrame, plan: Plan) -> str:
@@ -232,8 +232,8 @@ def _note(data: DataFrame, plan: Plan) -> str:
         "settings treats the settings as a sample, which is only roughly true: backbones, data and "
         "dense starts are shared, so it and Wilcoxon's test over settings describe this grid. "
         "Wilcoxon's p is exact and two-sided, ties between methods dropped, Holm over the rivals "
-        "on the same settings; in brackets the smallest p that the settings allow. Runs won: share "
-        "of paired runs, ties counting half. Better/equal/worse: chances that the mean over the "
-        f"grid is above, within or below {plan.rope:g} points (t posterior of the first interval, "
-        "flat prior)."
+        "on the same settings; the smallest p that the settings allow is in brackets. Runs won: "
+        "share of paired runs, ties counting half. Better/equal/worse: chances that the mean over "
+        f"the grid is above, within or below {plan.rope:g} points (t posterior of the first "
+        "interval, flat prior)."
     )

@@ -1,4 +1,4 @@
-"""The cost of trainings, compared with the estimates made before."""
+"""The cost of trainings, compared with the estimates made in advance."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ HOUR = 3600
 KWH = 3.6e6
 MEASURED = (
     "Energy was measured in {of} ({energy}, estimated {estimated}), by the counter of the GPU's "
-    "board or of the processor packages, for trainings that had the device to themselves. Sums "
-    "count nothing twice; the rest of the machine is excluded."
+    "board or of the processor packages, for trainings that had the device to themselves. No "
+    "energy is counted twice; the rest of the machine is excluded."
 )
 SPEED = (
-    "Images per second (of training, in all the time that a cell took) and the share of peak are "
-    "medians. Peak is what a matrix product reached on the same device, with the same threads and "
-    "precision, right after the training; the share is that of the multiplications that were done "
-    "in a second, zeros and evaluations included."
+    "Images per second (of training, over the whole time of a cell) and the share of peak are "
+    "medians. Peak is the speed of a matrix product on the same device, with the same threads and "
+    "precision, right after the training; the share is that of the multiplications per second, "
+    "including zeros and evaluations."
 )
 
 
@@ -41,12 +41,12 @@ def study_costs(runs: DataFrame) -> DataFrame:
 
 
 def _units(runs: DataFrame) -> Series[int]:
-    """Return how many cores or GPUs each training takes."""
+    """Return the number of cores or GPUs of each training."""
     return runs["threads"].where(runs["device"] == "cpu", 1)
 
 
 def _kwh(runs: DataFrame) -> Series[float]:
-    """Return the energy of each training by the rough power of its device."""
+    """Return the energy of each training from the rough power of its device."""
     power = Series(
         [
             costs.device_named(str(kind), str(name)).power
@@ -60,17 +60,17 @@ def _kwh(runs: DataFrame) -> Series[float]:
 
 @table("costs", "Diagnostics", place=1)
 def costs_table(runs: DataFrame, plan: Plan) -> Table:
-    """Hours, energy, speed and memory of each method, compared with the estimates made before.
+    """Hours, energy, speed and memory of each method, compared with the estimates made in advance.
 
-    What the trainings of each method (n = ``cells``) took, beside what was estimated for them
-    before: hours, memory and a rough energy, and how many were not completed.
+    Hours, memory and a rough energy of the trainings of each method (n = ``cells``), compared with
+    the estimates made in advance, and the number of trainings that were not completed.
     """
     data = study_costs(runs)
     return Table(data, visible(FIELDS), _note(runs, data))
 
 
 def _measured(row: Row) -> str:
-    """Return the measured energy, and of how many cells it is where that is not all."""
+    """Return the measured energy, with its number of cells if that is not all."""
     if not row["measured"]:
         return "-"
     some = "" if row["measured"] == row["cells"] else f" ({row['measured']} of {row['cells']})"
@@ -78,7 +78,7 @@ def _measured(row: Row) -> str:
 
 
 def _time(hours: float) -> str:
-    """Return a time with its unit; tenths of seconds tell trainings of a few of them apart."""
+    """Return a time with its unit, with fractions of a second below ten seconds."""
     return duration(hours * HOUR) if hours * HOUR >= 10 else prefixed(hours * HOUR, "s")
 
 
@@ -110,12 +110,12 @@ FIELDS: tuple[Field[DataFrame], ...] = (
         lambda part: part["estimated_hours"].sum(skipna=False), "estimated", _time,
     ),
     Field(
-        "ratio", "float64", "hours by estimated hours",
+        "ratio", "float64", "hours divided by estimated hours",
         lambda part: part["hours"].sum() / part["estimated_hours"].sum(skipna=False),
         "ratio", ".2f",
     ),
     Field(
-        "peak_memory_mb", "int64", "the most memory of the host that a training took",
+        "peak_memory_mb", "int64", "the highest host memory of a training",
         lambda part: part["peak_memory_mb"].max(), "peak memory", _memory,
     ),
     Field(
@@ -135,7 +135,7 @@ FIELDS: tuple[Field[DataFrame], ...] = (
         lambda part: int(part["energy_joules"].notna().sum()),
     ),
     Field(
-        "measured_kwh", "float64", "the energy that the counters of the device give for these",
+        "measured_kwh", "float64", "the energy of these by the counters of the device",
         lambda part: part["energy_joules"].sum(min_count=1) / KWH,
         "energy, measured", cell=_measured,
     ),
@@ -184,7 +184,7 @@ def _note(runs: DataFrame, data: DataFrame) -> str:
 
 
 def _known(runs: DataFrame, data: DataFrame) -> str:
-    """Return what is to be said of what was measured, nothing where nothing was."""
+    """Return the notes on measured values; empty if nothing was measured."""
     said, measured = [], runs["energy_joules"].notna()
     if measured.any():
         estimated = _kwh(runs)[measured].sum()

@@ -1,4 +1,4 @@
-"""The share of weights that trained dense networks lose at once without further training."""
+"""The share of weights that trained dense networks can lose at once without further training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _knee(column: str) -> Callable[[DataFrame], object]:
 
 
 def _at(sparsity: float) -> Callable[[DataFrame], float]:
-    """Return the accuracy at the largest measured sparsity up to one."""
+    """Return the accuracy at the largest measured sparsity up to a given one."""
 
     def value(part: DataFrame) -> float:
         reached: Series = part.loc[part["sparsity"] <= sparsity + 1e-9, "accuracy_percent"]
@@ -63,7 +63,7 @@ FIELDS: tuple[Field[DataFrame], ...] = (
     ),
     Field("weights", "int64", "all prunable weights", _first("weights")),
     Field("levels", "int64", "sparsities that were measured", len),
-    Field("device_name", "str", "what computed", _first("device_name")),
+    Field("device_name", "str", "the device", _first("device_name")),
     Field("torch", "str", "its version", _first("torch")),
 )  # fmt: skip
 """The columns of the table; a row is about the rows of one dense network."""
@@ -71,9 +71,9 @@ FIELDS: tuple[Field[DataFrame], ...] = (
 
 @table("essential", "Diagnostics", place=3)
 def essential_table(runs: DataFrame, plan: Plan, study_folder: Path | None = None) -> Table:
-    """Knees of the dense networks: how much can go at once, without training them again.
+    """Knees of the dense networks: the one-shot sparsity tolerated without further training.
 
-    Test accuracy where ``fggp essential`` has measured it: of the trained dense network without the
+    Test accuracy as measured by ``fggp essential``: that of the trained dense network without the
     weights of smallest magnitude over all layers, a row per seed. The knee is the last sparsity
     before accuracy first falls more than one point below dense.
     """
@@ -89,6 +89,6 @@ def _note(data: DataFrame) -> str:
     levels = sorted(data.groupby("cell").size().unique())
     return (
         f"{count(data['cell'].nunique(), 'dense network')}, one training each, "
-        f"{' or '.join(map(str, levels))} sparsities from 0 on. Weights go by magnitude over all "
-        "layers, at once; nothing is trained afterwards."
+        f"{' or '.join(map(str, levels))} sparsities from 0 on. Weights are pruned by magnitude "
+        "over all layers, at once; nothing is trained afterwards."
     )

@@ -19,13 +19,13 @@ class Field(Generic[Source]):
     """A column of a table.
 
     Attributes:
-        name: in the csv.
-        type: of pandas: "str", "int64", "Int64" (may be missing) or "float64".
-        meaning: what it is, with its unit.
-        value: computes it from what a row is about.
-        head: its heading where it is shown; a column without one is in the csv alone.
-        form: how a number is written, a format such as ".2f", or a function.
-        cell: writes the text of a row, where that takes more than the value.
+        name: its name in the csv.
+        type: its pandas type: "str", "int64", "Int64" (may be missing) or "float64".
+        meaning: its description, with its unit.
+        value: computes it from the subject of a row.
+        head: its heading if it is shown; a column without one is only in the csv.
+        form: the form of a number: a format such as ".2f", or a function.
+        cell: writes the text of a row, if that takes more than the value.
         place: shown columns are sorted by place, and within a place in the order of the csv.
 
     """
@@ -40,7 +40,7 @@ class Field(Generic[Source]):
     place: int = 0
 
     def text(self, row: Row) -> str:
-        """Return the text of a row, "-" where there is no value."""
+        """Return the text of a row, "-" if there is no value."""
         if self.cell is not None:
             return self.cell(row)
         value = row[self.name]
@@ -61,10 +61,10 @@ Paired = TypeVar("Paired", bound=HasPair)
 
 
 def of_pair(source: type[Paired]) -> tuple[Field[Paired], ...]:
-    """Return the first columns of a table with a row per pair: who, and over how much."""
+    """Return the first columns of a table with a row per pair: its methods, settings and seeds."""
     return (
-        Field("blocks", "str", "what a setting is, see `pairs`", lambda it: it.pair.blocks),
-        Field("reference", "str", "the reference, with a start where it has one here",
+        Field("blocks", "str", "the kind of a setting, see `pairs`", lambda it: it.pair.blocks),
+        Field("reference", "str", "the reference, with a start if it has one here",
               lambda it: it.pair.reference),
         Field("rival", "str", "the other method", lambda it: it.pair.rival, "rival"),
         Field("settings", "Int64", "the number of settings", lambda it: it.pair.images.shape[0]),
@@ -91,5 +91,5 @@ def visible(fields: Sequence[Field[Any]], **words: str) -> list[Column]:
 
 
 def between(low: str, high: str, form: str) -> Callable[[Row], str]:
-    """Return what writes an interval whose ends are two columns."""
+    """Return a function that writes an interval whose ends are two columns."""
     return interval("", low, high, form).text

@@ -12,9 +12,9 @@ from pandas import DataFrame
 Row = Mapping[str, Any]
 
 WIDE = 8
-"""With more columns than these a LaTeX table spans both columns of a page, in small type."""
+"""With more columns than this, a LaTeX table spans both columns of a page, in small type."""
 LONG = 30
-"""With more rows than these it runs over pages."""
+"""With more rows than this, it runs over several pages."""
 
 LATEX = str.maketrans({sign: f"\\{sign}" for sign in "&%$#_{}"})
 """Characters of a description that are special in LaTeX."""
@@ -31,9 +31,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its exact numbers, what is shown of them, and the sentences below.
+    """A table: its exact numbers, its displayed columns, and the sentences below.
 
-    ``bold`` and ``underlined`` say, by heading, which rows are marked.
+    ``bold`` and ``underlined`` mark rows, by heading.
     """
 
     data: DataFrame
@@ -84,19 +84,19 @@ def interval(head: str, low: str, high: str, form: str) -> Column:
 
 
 def p_value(head: str, key: str) -> Column:
-    """Return a column of p, two digits, never "0.000"."""
+    """Return a column of p-values with two digits, never "0.000"."""
     return Column(head, lambda row: shown(row[key], ".2g"))
 
 
 def remarks(data: DataFrame) -> list[Column]:
-    """Return the column of notes, where there are any."""
+    """Return the column of notes, if there are any."""
     return [text("note", "note")] if data["note"].fillna("").ne("").any() else []
 
 
 def shown(value: Any, form: str) -> str:
-    """Return a number as text, "-" where there is none.
+    """Return a number as text, "-" if there is none.
 
-    Fixed decimals are those of the number as it would be written, so that equal numbers that were
+    For fixed decimals, the number is first rounded to nine of them, so that equal numbers that were
     computed in two ways read the same.
     """
     if missing(value):
@@ -123,7 +123,7 @@ def markdown(table: Table, note: str, warnings: Sequence[str]) -> str:
 
 
 def latex(table: Table, note: str, warnings: Sequence[str]) -> str:
-    """Return a table in LaTeX; it needs the package booktabs, long ones longtable as well."""
+    """Return a table in LaTeX; it needs the package booktabs, a long one longtable as well."""
     cells = table.shown
     style = cells.style.hide(axis="index").format(escape="latex")
     style = style.format_index(escape="latex", axis="columns")

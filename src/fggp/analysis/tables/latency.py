@@ -63,14 +63,14 @@ FIELDS: tuple[Field[DataFrame], ...] = (
     *(_field(it, "least_ms", "the fastest round", head=True) for it in CONTENDERS),
     *(_field(it, "median_ms", "the median round", head=False) for it in CONTENDERS),
     Field(
-        "times_torch", "float64", "the fastest round of torch by that of the faster form of ours",
+        "times_torch", "float64", "the fastest round of torch, divided by that of our faster form",
         lambda part: _of("torch", "least_ms")(part) / _best(part), "× torch", ".1f",
     ),
     Field(
-        "times_dense", "float64", "the same, by the fastest dense way",
+        "times_dense", "float64", "the same for the fastest dense way",
         lambda part: _dense(part) / _best(part), "× fastest dense", ".1f",
     ),
-    Field("clock", "str", "what was measured: cpu or wall", lambda part: part["clock"].iloc[0]),
+    Field("clock", "str", "the measured time: cpu or wall", lambda part: part["clock"].iloc[0]),
     Field(
         "processor", "str", "its name", lambda part: part["processor"].iloc[0]
     ),
@@ -82,11 +82,11 @@ FIELDS: tuple[Field[DataFrame], ...] = (
 
 @table("latency", "Diagnostics", place=2)
 def latency_table(runs: DataFrame, plan: Plan, study_folder: Path | None = None) -> Table:
-    """Milliseconds of trained networks on a CPU: compiled, and dense in three ways.
+    """Inference times of trained networks on a CPU: compiled, and dense in three ways.
 
-    Milliseconds of a call with the first seed of each method, where ``fggp latency`` has
-    measured it: compiled to multiply kept weights alone, and dense. The least of rounds in which
-    all ways took turns.
+    Milliseconds per call with the first seed of each method, as measured by ``fggp latency``:
+    compiled to multiply only the kept weights, and dense. Times are the minimum over rounds in
+    which all ways alternate.
     """
     del runs, plan  # every table takes them
     data = latencies(study_folder)
@@ -103,10 +103,10 @@ def _note(data: DataFrame) -> str:
     runtimes = ", ".join(sorted(data["onnxruntime"].dropna().unique())) or "not installed"
     rounds = sorted(data["rounds"].unique())
     return (
-        f"Milliseconds of a call on {processors}, torch {versions}, onnxruntime {runtimes}: the "
-        f"least of {' or '.join(map(str, rounds))} rounds in which all ways took turns; processor "
+        f"Milliseconds per call on {processors}, torch {versions}, onnxruntime {runtimes}: the "
+        f"minimum of {' or '.join(map(str, rounds))} rounds in which all ways alternate; processor "
         "time with one thread, wall-clock time with several. "
         f"{count(data['cell'].nunique(), 'network')}, n = 1 seed of each. `fggp` is "
         "`fggp.compile(model)`, and `fggp batched` computes the last layers of 16 images at once. "
-        "`shrunk` is the network of `fggp.shrink`, where that is clearly smaller."
+        "`shrunk` is the network of `fggp.shrink`, if that is clearly smaller."
     )

@@ -18,8 +18,8 @@ from fggp.analysis.tables.formats import Table, number, records, text
 from fggp.foundation.quantities import count
 
 COLUMNS = {"kind": "str", "left_out": "str", "settings": "Int64", "first": "str", "flips": "str"}
-"""Columns: what is left out, who is first without it, and which pairs change places against the
-whole grid ("gmp before fggp"); then the average rank of each label, ``rank_fggp``."""
+"""Columns: the part left out, the first place without it, and the pairs that change places relative
+to the whole grid ("gmp before fggp"); then the average rank of each label, ``rank_fggp``."""
 
 NOTHING = "nothing"
 
@@ -28,7 +28,7 @@ def leave_out(runs: DataFrame) -> DataFrame:
     """Rank the methods with both starts again without each backbone and without each setting.
 
     Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it; the first row
-    leaves nothing out. Raises ResultError as `fggp.analysis.tables.ranking.ranking`.
+    leaves nothing out. Raises ResultError as `fggp.analysis.tables.ranking.ranking` does.
     """
     counts = both_starts(runs)
     if counts is None:
@@ -54,7 +54,8 @@ def leave_out(runs: DataFrame) -> DataFrame:
 def leave_out_table(runs: DataFrame, plan: Plan) -> Table:
     """Average ranks without one backbone or one setting, and which methods change places.
 
-    Ranks of the accuracies averaged over seeds, each average over ``settings`` settings (n).
+    Ranks of the accuracies averaged over seeds; each average rank is over ``settings`` settings
+    (n).
     """
     data = leave_out(runs)
     ranks = {str(key).removeprefix("rank_"): str(key) for key in data if key not in COLUMNS}
@@ -83,7 +84,7 @@ def leave_out_table(runs: DataFrame, plan: Plan) -> Table:
 
 
 def verdict(table: DataFrame, kind: str) -> str:
-    """Say in words what leaving out each of a kind ("backbone", "setting") does to the order."""
+    """Return in words how the order changes without each of a kind ("backbone", "setting")."""
     left = table[table["kind"] == kind]
     if left.empty:
         return f"not computable: 1 {kind}"
@@ -92,7 +93,7 @@ def verdict(table: DataFrame, kind: str) -> str:
     flipped = int((left["flips"] != "none").sum())
     kept = f"first in the whole grid: {first}; "
     if lost.empty:
-        kept += f"so it is without any {kind}"
+        kept += f"also without any {kind}"
     else:
         named = ", ".join(f"{row['left_out']}: {row['first']}" for row in records(lost.head(3)))
         more = ", …" if len(lost) > 3 else ""

@@ -33,9 +33,9 @@ def per_setting_table(runs: DataFrame, plan: Plan) -> Table:
     """The reference method against each rival inside each setting: paired t, Holm.
 
     Paired t intervals of level 1 - alpha over n = ``seeds``, with the variance pooled over the
-    settings of the pair, or that of the setting where the plan's check rejects one ``spread``; p
-    adjusted by Holm over these settings; ``smallest_sign_p`` is what a test of ranks or signs could
-    reach at best.
+    settings of the pair, or that of the setting if the plan's check rejects one ``spread``. The p
+    is adjusted by Holm over these settings. ``smallest_sign_p`` is the smallest p that a test of
+    ranks or signs could reach.
     """
     data = per_setting(runs, plan)
     columns = [*visible(FIELDS, level=plan.confidence), *remarks(data)]
@@ -63,7 +63,7 @@ class Inside:
 
     @property
     def note(self) -> str:
-        """Why there is no interval, where there is none."""
+        """The reason why there is no interval, or why it is cut."""
         if not self.noise.known:
             return f"no interval and no p: {count(len(self.differences), 'seed')}"
         if max(abs(self.found.low), abs(self.found.high)) == LARGEST:
@@ -92,19 +92,19 @@ def _sd(row: Inside) -> float:
 
 
 FIELDS: tuple[Field[Inside], ...] = (
-    Field("blocks", "str", "what a setting is, see `pairs`", lambda it: it.pair.blocks),
+    Field("blocks", "str", "the kind of a setting, see `pairs`", lambda it: it.pair.blocks),
     Field("backbone", "str", "the network", lambda it: it.setting["backbone"], "backbone"),
     Field("sparsity", "float64", "its sparsity, 0 to 1", lambda it: it.setting["sparsity"],
           "sparsity", percent),
-    Field("start", "str", "its start, where both methods have two",
+    Field("start", "str", "its start, if both methods have two",
           lambda it: it.setting.get("start"), "start"),
-    Field("reference", "str", "the reference, with a start where it has one here",
+    Field("reference", "str", "the reference, with a start if it has one here",
           lambda it: it.pair.reference),
     Field("rival", "str", "the other method", lambda it: it.pair.rival, "rival", place=-1),
     Field("seeds", "Int64", "the number of seeds", lambda it: len(it.differences)),
     Field("difference_points", "float64", "mean difference, reference minus rival, in points",
           lambda it: it.found.mean, "difference (points)", "+.2f"),
-    Field("low", "float64", "its interval, the variance as `spread` says",
+    Field("low", "float64", "its interval, with the variance of `spread`",
           lambda it: it.found.low, "{level} interval", cell=between("low", "high", "+.2f")),
     Field("high", "float64", "the upper end", lambda it: it.found.high),
     Field("p", "float64", "its p", lambda it: it.found.p, "p", ".2g"),
@@ -113,13 +113,13 @@ FIELDS: tuple[Field[Inside], ...] = (
     Field("sd", "float64", "standard deviation of the differences here", _sd, "sd", ".2f"),
     Field("pooled_sd", "float64", "the same pooled over the settings",
           lambda it: it.noise.spread.sd, "pooled sd", ".2f"),
-    Field("spread", "str", "which of the two the interval has: pooled, or per setting",
+    Field("spread", "str", "the one that the interval uses: pooled, or per setting",
           lambda it: it.noise.word, "spread"),
     Field("df", "Int64", "its degrees of freedom",
           lambda it: it.spread.df if it.noise.known else None),
-    Field("smallest_sign_p", "float64", "what a test of ranks or signs could reach at best",
+    Field("smallest_sign_p", "float64", "the smallest p that a test of ranks or signs could reach",
           lambda it: smallest_p(len(it.differences)) if it.noise.known else np.nan),
-    Field("note", "str", "what cannot be computed, and why", lambda it: it.note),
+    Field("note", "str", "values that cannot be computed, and why", lambda it: it.note),
 )  # fmt: skip
 """The columns of the comparisons inside settings."""
 
@@ -135,5 +135,5 @@ def _note(data: DataFrame, plan: Plan) -> str:
         f"{plan.reference} minus each rival inside a setting, n = {n} paired: "
         f"paired t; {SPREADS} p by Holm over the settings of the pair, bold below "
         f"{plan.alpha:g}. A test of ranks or signs on {n} could not give a p below "
-        f"{smallest_p(seeds):.2g}, which is why there is none."
+        f"{smallest_p(seeds):.2g}, so none is shown."
     )

@@ -29,7 +29,7 @@ from fggp.foundation.quantities import count
 
 
 def planning_table(grid: Grid, alpha: float, power: float) -> Table:
-    """Return `smallest_differences` as it is shown, with what tests of ranks could reach."""
+    """Return `smallest_differences` as a table, with the smallest p of tests of ranks."""
     data = smallest_differences(grid, alpha, power)
     columns = [
         Column("question", lambda row: LEVELS[row["level"]], left=True),
@@ -59,7 +59,7 @@ def planning_table(grid: Grid, alpha: float, power: float) -> Table:
 
 
 def study_power(runs: DataFrame, plan: Plan) -> DataFrame:
-    """Return the smallest differences that a study shows, a row per rival with columns `FIELDS`.
+    """Return the smallest differences that a study detects, a row per rival with columns `FIELDS`.
 
     Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it.
     """
@@ -74,8 +74,8 @@ def study_power_table(runs: DataFrame, plan: Plan) -> Table:
 
     The smallest true differences, in points, that a two-sided test at alpha finds with the power of
     the declared plan, from the spread that the study measured between its ``seeds`` (n) and
-    ``settings``: inside one setting, over this grid, and over settings as a sample; ``…_holm``
-    after Holm's adjustment at its worst.
+    ``settings``: inside one setting, over this grid, and over settings as a sample; ``…_holm`` is
+    after Holm's adjustment in the worst case.
     """
     data = study_power(runs, plan)
     columns = [*visible(FIELDS), *remarks(data)]
@@ -88,9 +88,9 @@ def study_power_table(runs: DataFrame, plan: Plan) -> Table:
         f"Smallest differences, in points, that this study detects at level {plan.alpha:g} with "
         f"{plan.power:.0%} power, n = {count(int(seeds), 'seed')} in "
         f"{count(int(settings), 'setting')}; in brackets after Holm "
-        "at its worst: over the settings for one setting, over the rivals for a mean. From the "
-        "measured sd of differences between paired runs (root mean square over settings), and that "
-        f"of the true difference between settings. For the mean over this grid {SPREADS}"
+        "in the worst case: over the settings for one setting, over the rivals for a mean. Based "
+        "on the measured sd of differences between paired runs (root mean square over settings), "
+        f"and that of the true difference between settings. For the mean over this grid {SPREADS}"
     )
     return Table(data, columns, note)
 
@@ -105,7 +105,7 @@ class Measured:
 
     @cached_property
     def sd(self) -> float:
-        """Of the difference between paired runs, pooled over settings, in points."""
+        """The sd of the difference between paired runs, pooled over settings, in points."""
         return pooled(list(self.pair.differences)).sd
 
     @cached_property
@@ -129,7 +129,7 @@ class Measured:
 
     @property
     def note(self) -> str:
-        """Why a difference cannot be computed, where it cannot."""
+        """The reason why a difference cannot be computed, if there is one."""
         settings, seeds = self.pair.differences.shape
         if not self.noise.known:
             return f"not computable: {count(seeds, 'seed')}"
@@ -145,7 +145,7 @@ class Measured:
 
 
 def _interaction(differences: Numbers, sd: float) -> float:
-    """Return the sd between the settings that is not the noise of their means; NaN with one."""
+    """Return the sd between the settings beyond the noise of their means; NaN with one setting."""
     settings, seeds = differences.shape
     if settings < 2:
         return np.nan
@@ -154,7 +154,7 @@ def _interaction(differences: Numbers, sd: float) -> float:
 
 
 def _of_level(level: str) -> tuple[Field[Measured], Field[Measured]]:
-    """Return the column of a level, and that after Holm, which is shown in its brackets."""
+    """Return the column of a level, and that after Holm, which is shown in brackets."""
 
     def both(row: Row) -> str:
         if missing(row[level]):
@@ -165,7 +165,7 @@ def _of_level(level: str) -> tuple[Field[Measured], Field[Measured]]:
     return (
         Field(level, "float64", meaning, lambda it: it.smallest.loc[level, "difference"],
               LEVELS[level], cell=both),
-        Field(f"{level}_holm", "float64", "the same after Holm at its worst",
+        Field(f"{level}_holm", "float64", "the same after Holm in the worst case",
               lambda it: it.smallest.loc[level, "difference_holm"]),
     )  # fmt: skip
 
@@ -177,7 +177,7 @@ FIELDS: tuple[Field[Measured], ...] = (
     Field("interaction_sd", "float64", "of the true difference between settings, in points",
           lambda it: it.interaction, "sd between settings", ".3f"),
     *(field for level in LEVELS for field in _of_level(level)),
-    Field("note", "str", "what cannot be computed, and why", lambda it: it.note),
+    Field("note", "str", "values that cannot be computed, and why", lambda it: it.note),
 )  # fmt: skip
 """The columns of the table of power."""
 

@@ -40,7 +40,7 @@ COMMON = (
     _shared(
         "device_name",
         "str",
-        'the processor or GPU; "A, then B" where a training moved',
+        'the processor or GPU; "A, then B" if a training moved',
         "processor",
         place=0,
     ),
@@ -58,7 +58,7 @@ FIELDS: tuple[Field[DataFrame], ...] = (
     *COMMON,
     Field("runs", "int64", "the number of trainings", lambda part: part["seed"].size, "runs", "d"),
     Field(
-        "diverged", "int64", "how many of these diverged",
+        "diverged", "int64", "the number of these that diverged",
         lambda part: int((part["verdict"] == "diverged").sum()), "diverged", "d",
     ),
     Field(
@@ -70,7 +70,7 @@ FIELDS: tuple[Field[DataFrame], ...] = (
         lambda part: part["finished"].max(), "last finished (UTC)", _moment,
     ),
     Field(
-        "hours", "float64", "wall-clock hours in all",
+        "hours", "float64", "total wall-clock hours",
         lambda part: part["seconds"].sum() / 3600, "hours", ".2f",
     ),
     Field(
@@ -78,7 +78,7 @@ FIELDS: tuple[Field[DataFrame], ...] = (
         lambda part: part["seconds"].median(), "median seconds", ".0f",
     ),
     Field(
-        "peak_memory_mb", "int64", "the most memory that a training took",
+        "peak_memory_mb", "int64", "the highest memory of a training",
         lambda part: part["peak_memory_mb"].max(), "peak MB", "d",
     ),
 )  # fmt: skip
@@ -100,7 +100,7 @@ def provenance_table(runs: DataFrame, plan: Plan) -> Table:
 
     Trainings (n = ``runs``) by processor, versions of Python, NumPy and PyTorch, numerics version,
     source code and data, with the days (UTC) and hours that they took. Only results of one numerics
-    version share a table. Hours depend on what else a machine did.
+    version share a table. Hours depend on the other load of a machine.
     """
     del plan  # every table takes one
     data = provenance(runs)
@@ -115,8 +115,8 @@ def _note(runs: DataFrame, data: DataFrame) -> str:
         f"Provenance: {count(len(runs), 'training')}, n = "
         f"{count(runs['seed'].nunique(), 'seed')}; the trainings of a row share processor, "
         "versions, code and data. Only results of one numerics version share a table. Code, data: "
-        "the first digits of SHA-256. Hours are wall-clock, earlier attempts of resumed trainings "
-        "included; they depend on what else a machine did."
+        "the first digits of SHA-256. Hours are wall-clock, including earlier attempts of resumed "
+        "trainings; they depend on the other load of a machine."
         + (f" **{count(moved, 'training')} moved between types of devices, whose bits differ.**")
         * bool(moved)
     )

@@ -1,7 +1,7 @@
 """Average ranks: the seed-averaged accuracy of the last epoch, ranked inside each setting.
 
-Ranks compare sums of correct test images over the same seeds, which are integers, so that a tie is
-a tie. The dense reference never ranks.
+Ranks compare sums of correct test images over the same seeds, which are integers, so that ties are
+exact. The dense reference never ranks.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ COLUMNS = {
     "gap_to_dense_points": "float64",
 }
 """Columns of a ranking: 1 is the best rank; ``wins`` counts the settings ranked best, shared ones
-for each who shares; accuracies are means over settings and seeds, the gap paired by seed;
-``rank_low`` to ``p_most`` are those of `fggp.analysis.stats.bootstrap`, ``rival_p`` says how sure
-it is that another entry is better, see `fggp.analysis.stats.paired.surest_rival`. After these stand
-the average ranks over parts of the settings, ``rank_vgg19``, ``rank_s90``, ``rank_i50``, and the
-record against the reference method, ``against fggp``: settings won/tied/lost."""
+for each label that shares them; accuracies are means over settings and seeds, the gap paired by
+seed; ``rank_low`` to ``p_most`` are those of `fggp.analysis.stats.bootstrap`; ``rival_p`` is the
+evidence that another entry is better, see `fggp.analysis.stats.paired.surest_rival`. After
+these come the average ranks over parts of the settings, ``rank_vgg19``, ``rank_s90``, ``rank_i50``,
+and the record against the reference method, ``against fggp``: settings won/tied/lost."""
 
 REFERENCE = "dense (reference)"
 PART, RECORD = "rank_", "against "
@@ -54,18 +54,18 @@ def ranking(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
 
     Returns:
         A row per label, sorted by average rank and label, with columns `COLUMNS` and those named
-        there; last the dense reference over the same backbones and seeds. No row where fewer than
+        there; the dense reference over the same backbones and seeds is last. No row if fewer than
         two labels rank.
 
     Raises:
-        ResultError: naming what is missing, unless ``runs`` is marked partial.
+        ResultError: naming the missing results, unless ``runs`` is marked partial.
 
     """
     return _ranked(both_starts(runs), plan or default_plan())
 
 
 def ranking_all(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
-    """Rank every method over backbone and sparsity, one with both starts entering once per start.
+    """Rank every method over backbone and sparsity; one with both starts enters once per start.
 
     As `ranking`, but ``settings`` counts pairs of backbone and sparsity, and labels read like
     "fggp, dense start".
@@ -79,12 +79,12 @@ def ranking_table(runs: DataFrame, plan: Plan) -> Table:
 
     Ranks over the settings of the study, 1 is best, by test accuracy at the last epoch averaged
     over seeds. The columns ``settings`` and ``seeds`` (n) are the numbers behind a rank.
-    ``rank_low`` to ``rank_high`` hold the average rank in 1 - alpha of the resamples of the seeds
-    inside each setting (the same for all methods; percentiles), ``p_first`` is the share of them in
-    which it alone is the best, ``p_most`` that in which the method alone is best in more than half
-    of the settings; empty with too few seeds. ``rival_p`` is how sure another method is more
-    accurate over this grid: the smallest p of a paired t test (its variance as in the table
-    ``comparisons``), times the number of the others. The
+    ``rank_low`` to ``rank_high`` contain the average rank in 1 - alpha of the resamples of the
+    seeds inside each setting (the same for all methods; percentiles). ``p_first`` is the share of
+    resamples in which it alone is the best, and ``p_most`` the share in which the method alone is
+    best in more than half of the settings. All four are empty with too few seeds. ``rival_p`` is
+    the evidence that another method is more accurate over this grid: the smallest p of a paired t
+    test (with the variance of the table ``comparisons``), times the number of other methods. The
     dense network is a reference and does not rank.
     """
     return _shown(ranking(runs, plan), plan, "backbone, sparsity and initial sparsity")
@@ -138,7 +138,7 @@ def _ranked(counts: Counts | None, plan: Plan) -> DataFrame:
 
 
 def _surest_rival(counts: Counts, plan: Plan) -> Numbers:
-    """Return how sure it is of each entry that another is better; NaN with too few seeds."""
+    """Return the `surest_rival` p of each entry; NaN with too few seeds."""
     if len(counts.seeds) < plan.interval_seeds:
         return np.full(len(counts.entries), np.nan)
     parts = margins(counts.settings)
@@ -150,7 +150,7 @@ def _surest_rival(counts: Counts, plan: Plan) -> Numbers:
 
 
 def _records(counts: Counts, reference: str) -> list[str | None]:
-    """Return settings won/tied/lost of each entry against one of them."""
+    """Return the settings won/tied/lost by each entry against one of them."""
     own = counts.entries.index(reference)
     differences = counts.sums - counts.sums[:, [own]]
     won, tied, lost = (differences > 0), (differences == 0), (differences < 0)

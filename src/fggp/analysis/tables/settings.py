@@ -57,10 +57,10 @@ COLUMNS = {
 """Columns of the table: ``sd`` is the sample standard deviation over ``n`` seeds; ``behind_…`` is
 the best of the setting minus this label, ``gap_…`` this label minus dense, in points and paired by
 seed, with intervals whose variance is pooled over the settings of the label for the former (that of
-the setting where the plan's check rejects one), and that of the setting alone for the latter, since
-several settings share a dense run; ``gap_p_holm`` is adjusted over these settings; ``near_best``
-says that the interval of ``behind_points`` holds 0. Where runs have them, ``inference_flops`` (one
-image) and ``training_flops`` (all of it) follow."""
+the setting if the plan's check rejects one), and that of the setting alone for the latter, because
+several settings share a dense run; ``gap_p_holm`` is adjusted over these settings; ``near_best`` is
+true if the interval of ``behind_points`` contains 0. ``inference_flops`` (one image) and
+``training_flops`` (all of it) follow if runs have them."""
 
 FLOPS = {"inference_flops": "inference_macs", "training_flops": "training_macs"}
 FAMILIES = {"both": SETTING, "one": SETTING[:2], "none": SETTING[:1]}
@@ -76,11 +76,12 @@ def settings(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     """Return a row per setting and label, references included, with columns `COLUMNS`.
 
     Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. Rows are sorted by
-    backbone, sparsity and start; inside a setting the most accurate first, then what does not rank.
-    ``rank`` and ``best`` are those among the ranking labels, on the seeds that they share.
+    backbone, sparsity and start; inside a setting the most accurate is first, and labels that do
+    not rank are last. ``rank`` and ``best`` are those among the ranking labels, on the seeds that
+    they share.
 
     Raises:
-        ResultError: naming what is missing, unless ``runs`` is marked partial.
+        ResultError: naming the missing results, unless ``runs`` is marked partial.
 
     """
     plan = plan or default_plan()
@@ -116,8 +117,9 @@ def settings_table(runs: DataFrame, plan: Plan) -> Table:
 
     Test accuracy at the last epoch over ``n`` seeds with its sample standard deviation, and the
     gaps to the dense network and to the best method, paired by seed, with t intervals of level 1 -
-    alpha, not corrected for their number; the variance is pooled over the settings of the method
-    for the best, and that of the setting for dense, whose runs are in several settings.
+    alpha, not corrected for their number. The variance is pooled over the settings of the method
+    for the gap to the best, and that of the setting for the gap to dense, because settings share
+    dense runs.
     """
     data = settings(runs, plan)
     columns = [
@@ -267,11 +269,11 @@ def _note(data: DataFrame, plan: Plan) -> str:
     seeds = counts(data["n"], "seed")
     parts = [
         f"Test accuracy at the last epoch: mean ± sample standard deviation over n = {seeds}. The "
-        "gap to dense is in points and paired by seed, its interval has the variance of its own "
-        "setting alone, as settings share dense runs. Bold: best of its setting; underlined: not "
-        f"separable from the best (the paired {plan.confidence} interval of the difference holds "
-        "0; no correction for many comparisons; variance pooled over settings, or that of the "
-        "setting where the check of the plan rejects one for all)."
+        "gap to dense is in points and paired by seed; its interval has the variance of its own "
+        "setting alone, because settings share dense runs. Bold: best of its setting; underlined: "
+        f"not separable from the best (the paired {plan.confidence} interval of the difference "
+        "contains 0; not corrected for multiple comparisons; variance pooled over settings, or "
+        "that of the setting if the check of the plan rejects one for all)."
     ]
     if not data.loc[data["label"] != DENSE, "ranks"].all():
         parts.append(

@@ -48,17 +48,17 @@ COLUMNS = {
     "note": "str",
 }
 """Columns: the place of the test in the plan, what ``value`` measures and its interval, p, the same
-adjusted for its family, and the smallest p that the data allow (adjusted, where there is that)."""
+adjusted for its family, and the smallest p that the data allow (adjusted, if there is that)."""
 
 
 def all_tests(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     """Run every test of the plan in its order.
 
     Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. Returns rows with
-    columns `COLUMNS`; none where no two methods share a setting.
+    columns `COLUMNS`; none if no two methods share a setting.
 
     Raises:
-        ResultError: naming what is missing, unless ``runs`` is marked partial.
+        ResultError: naming the missing results, unless ``runs`` is marked partial.
 
     """
     plan = plan or default_plan()
@@ -81,7 +81,7 @@ def all_tests_table(runs: DataFrame, plan: Plan) -> Table:
     """Every test in the order of the declared plan, each with the smallest p that the data allow.
 
     Friedman and Iman-Davenport, Wilcoxon, Nemenyi, paired t, mixed model, correlation of paired
-    seeds. ``low`` to ``high`` is the interval of level 1 - alpha where a test has one (t of paired
+    seeds. ``low`` to ``high`` is the interval of level 1 - alpha if a test has one (t of paired
     differences, Wald for the mixed model). Tests that cannot be computed for lack of settings or
     seeds n have a note.
     """
@@ -130,11 +130,11 @@ def _note(plan: Plan) -> str:
         "All tests, in the order of the plan; the primary one is Wilcoxon's over settings."
         " Settings are the blocks; they share backbones, data and "
         "dense starts, so tests over them describe this grid. Smallest p: the least that data can "
-        "reach, after adjustment if there is one; a test that cannot reach "
-        f"{plan.alpha:g} is no evidence if it does not. Nemenyi's p, and that of ratios of sds "
+        "reach, after adjustment if there is one; a larger p of a test that cannot reach "
+        f"{plan.alpha:g} is no evidence. Nemenyi's p, and that of ratios of sds "
         "(of differences between paired runs), are adjusted for all pairs. The mixed model has "
         "random effects of setting, setting and seed, and setting and method, and one variance for "
-        "all settings: a check, not a verdict. Where a check of one spread for every backbone, "
+        "all settings: a check, not a verdict. If a check of one spread for every backbone, "
         f"sparsity or start has p below {plan.alpha:g}, all intervals of that pair inside settings "
         "and over the grid take a variance per setting."
     )

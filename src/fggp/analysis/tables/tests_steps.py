@@ -29,7 +29,7 @@ from fggp.foundation.quantities import count
 
 
 def omnibus(runs: DataFrame, plan: Plan) -> Iterator[Row]:
-    """Do the methods differ at all? Once for each grid."""
+    """Test whether the methods differ at all, once for each grid."""
     for blocks, counts in grids(runs):
         settings, methods = counts.ranks.shape
         smallest = smallest_friedman_p(settings, methods)
@@ -40,7 +40,7 @@ def omnibus(runs: DataFrame, plan: Plan) -> Iterator[Row]:
             why = "not computable: 2 methods, see the rivals"
         elif np.isnan(chi2.statistic):
             why = "not computable: ties everywhere"
-        below = "an approximation, below what is possible" if chi2.p < smallest else ""
+        below = "an approximation, below the smallest possible p" if chi2.p < smallest else ""
         alike = "not computable: 1 setting" if settings < 2 else "all settings rank alike: no bound"
         for name, measure, found, note in (
             ("Friedman, tie-corrected", "chi squared", chi2, why or below),
@@ -78,7 +78,7 @@ def rivals(runs: DataFrame, plan: Plan) -> Iterator[Row]:
 
 
 def nemenyi(runs: DataFrame, plan: Plan) -> Iterator[Row]:
-    """The conventional test: by how much average ranks must differ, and by how much they do."""
+    """The conventional test: the critical difference of average ranks, and the differences."""
     for blocks, counts in grids(runs):
         settings, methods = counts.ranks.shape
         needed, largest = critical_difference(methods, settings, plan.alpha), methods - 1
@@ -108,7 +108,7 @@ def nemenyi(runs: DataFrame, plan: Plan) -> Iterator[Row]:
 
 
 def inside_settings(runs: DataFrame, plan: Plan) -> Iterator[Row]:
-    """In how many settings is the reference better, in how many worse?"""
+    """Count the settings in which the reference is better, and those in which it is worse."""
     table = per_setting(runs, plan)
     for (blocks, reference, rival), part in table.groupby(
         ["blocks", "reference", "rival"], sort=False
@@ -132,7 +132,7 @@ def inside_settings(runs: DataFrame, plan: Plan) -> Iterator[Row]:
 
 
 def pairing(runs: DataFrame, plan: Plan) -> Iterator[Row]:
-    """Are runs of one seed alike, and is one spread enough for all settings?"""
+    """Check whether runs of one seed are alike, and one spread is enough for all settings."""
     for pair in pairs(runs, plan):
         own, other = (
             pair.counts.entry(it).astype(np.float64) for it in (pair.reference, pair.rival)
@@ -166,7 +166,7 @@ def _spreads(pair: Pair) -> Iterator[Row]:
 
 
 def sensitivity(runs: DataFrame, plan: Plan) -> Iterator[Row]:
-    """Do other models of the noise give the same differences?"""
+    """Check whether other models of the noise give the same differences."""
     both = both_starts(runs)
     if both is not None and plan.reference in both.entries:
         contrasts, note = mixed_model(both, plan)
@@ -192,7 +192,7 @@ def sensitivity(runs: DataFrame, plan: Plan) -> Iterator[Row]:
 
 
 def left_out(runs: DataFrame, plan: Plan) -> Iterator[Row]:
-    """Would the methods rank alike on another grid?"""
+    """Check whether the methods would rank alike on another grid."""
     table = leave_out(runs)
     if table.empty:
         return

@@ -1,4 +1,4 @@
-"""The kinds of data, one file each; a new file in this folder is found by itself."""
+"""The kinds of data, one file each; a new file in this folder is found automatically."""
 
 from importlib import import_module
 from pkgutil import iter_modules

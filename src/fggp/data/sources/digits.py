@@ -16,7 +16,7 @@ TEST_IMAGES = 600
 def digits(request: Request) -> Dataset:
     """Return the 1797 digits as 1197 train and 600 test images of 3x16x16.
 
-    Each of the 8x8 pixels becomes 2x2 equal ones and all three channels are equal. The split is
+    Each of the 8x8 pixels becomes 2x2 equal pixels, and all three channels are equal. The split is
     fixed and stratified.
     """
     from sklearn.datasets import load_digits

@@ -19,7 +19,7 @@ _TINY_IMAGENET = "val_annotations.txt"
 def folder(request: Request) -> Dataset:
     """Read all images of a folder or archive into a data set.
 
-    It holds ``train`` and ``test``, each with one folder per class, below any folders. Images are
+    It contains ``train`` and ``test`` at any depth, each with one folder per class. Images are
     ordered by class and file name, whatever the order in the archive.
 
     Raises:
@@ -33,7 +33,7 @@ def folder(request: Request) -> Dataset:
         for entry in entries(path):
             tiny = entry.name if entry.path.endswith(_TINY_IMAGENET) else tiny
             _add(entry, images)
-    except DataError as error:  # the source itself: what follows is not known
+    except DataError as error:  # an error of the source itself: its other files are unknown
         images.problems.append(str(error))
     else:
         images.problems += class_problems(path, images, _LAYOUT)
@@ -67,7 +67,7 @@ def _place(entry: Entry) -> Place | None:
 
 
 def _empty(source: Path, images: Images) -> Iterator[str]:
-    """Yield the classes without images: more likely a copy that failed than meant."""
+    """Yield the problems of classes without images, which suggest a failed copy."""
     held = {place[:2] for place in images.places}
     for part in PARTS:
         for folder in sorted(source.glob(f"**/{part}/*/")):

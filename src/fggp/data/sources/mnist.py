@@ -39,17 +39,17 @@ KMNIST = _archives(
 
 @source(size=SIZE, archives=MNIST)
 def mnist(request: Request) -> Dataset:
-    """Return MNIST (LeCun et al. 1998), its channel three times."""
+    """Return MNIST (LeCun et al. 1998), with its channel repeated three times."""
     return read_torchvision(request, "MNIST", MNIST)
 
 
 @source(size=SIZE, archives=FASHION)
 def fashionmnist(request: Request) -> Dataset:
-    """Return Fashion-MNIST (Xiao et al. 2017), its channel three times."""
+    """Return Fashion-MNIST (Xiao et al. 2017), with its channel repeated three times."""
     return read_torchvision(request, "FashionMNIST", FASHION)
 
 
 @source(size=SIZE, archives=KMNIST)
 def kmnist(request: Request) -> Dataset:
-    """Return Kuzushiji-MNIST (Clanuwat et al. 2018), its channel three times."""
+    """Return Kuzushiji-MNIST (Clanuwat et al. 2018), with its channel repeated three times."""
     return read_torchvision(request, "KMNIST", KMNIST)

@@ -1,4 +1,4 @@
-"""Tiny-ImageNet as ``tiny-imagenet-200.zip`` has it, unpacked or not."""
+"""Tiny-ImageNet as in ``tiny-imagenet-200.zip``, unpacked or not."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def tinyimagenet(request: Request) -> Dataset:
         classes, unlabelled = _annotated(path)
         for entry in entries(path):
             _add(entry, images, classes)
-    except DataError as error:  # the source itself: what follows is not known
+    except DataError as error:  # an error of the source itself: its other files are unknown
         images.problems.append(str(error))
     else:
         there = {place.name for place in images.places if place.part == "test"}
@@ -51,7 +51,7 @@ def tinyimagenet(request: Request) -> Dataset:
 def _annotated(source: Path) -> tuple[dict[str, str], int]:
     """Return the class of each image in ``val`` by its name, and the number of images in ``test``.
 
-    Raises DataError where the annotations are missing or are no table.
+    Raises DataError if the annotations are missing or not a table.
     """
     classes: dict[str, str] = {}
     unlabelled, found = 0, ""

@@ -16,13 +16,13 @@ def convolution(
 
     For each tile, for each block of input channels, for each output channel: the sums of the tile
     stay in registers while all kept weights of the row are applied. Each block sums from 0 and is
-    added to what the blocks before have left, which rounds less than going on with their sum.
+    added to the result of the blocks before, which rounds less than continuing their sum.
 
     Args:
-        way: how it goes through the outputs.
+        way: the order of the outputs.
         outputs: output channels.
-        stride: floats between these.
-        residual: floats between the channels of what is added; None adds nothing.
+        stride: floats between output channels.
+        residual: floats between the channels of the residual; None adds nothing.
         relu: whether negative sums become 0.
 
     """

@@ -9,11 +9,11 @@ from fggp.fast.ir import Function, Pointer, Vector, everywhere, zero
 from fggp.fast.layout import Copies, Planes, Window
 
 CHUNK = 16
-"""Most numbers of a row that are written at once."""
+"""Largest number of floats of a row that are written at once."""
 
 
 def chunks(floats: int, width: int = CHUNK) -> Iterator[tuple[int, int]]:
-    """Yield where pieces begin, and how long they are."""
+    """Yield the start and the length of each piece."""
     for start in range(0, floats, width):
         yield start, min(width, floats - start)
 
@@ -23,10 +23,10 @@ class Segment:
     """A piece of one or several input rows in a vector.
 
     Attributes:
-        value: the vector; None where nothing of the rows is inside.
+        value: the vector; None where no part of the rows is inside.
         start: the column of its first lane.
         width: columns of each row.
-        rows: how many rows.
+        rows: number of rows.
 
     """
 
@@ -37,7 +37,7 @@ class Segment:
 
 
 def _limits(window: Window, start: int, count: int) -> tuple[int, int]:
-    """Return the columns of the input, the first and the one after the last, that outputs meet."""
+    """Return the first and one past the last column of the input that outputs meet."""
     first = start * window.stride[1] - window.padding[1]
     last = (start + count - 1) * window.stride[1] + window.size[1] - window.padding[1]
     return max(0, first), min(window.source.columns, last)
@@ -70,7 +70,7 @@ def _shifted(
 
 
 def make_copies(source: Planes, target: Copies) -> Function:
-    """Return what lays out shifted copies, zeros around them included."""
+    """Return the kernel that lays out shifted copies, including the zeros around them."""
     code = Function("source", "output")
     moves = (("%source", 4 * source.stride), ("%output", 4 * target.stride))
     with code.loop(source.shape.channels, *moves) as (plane, out):
@@ -99,7 +99,7 @@ def _copy_plane(code: Function, target: Copies, plane: Pointer, out: Pointer) ->
 
 
 def _runs(target: Copies, phase: int) -> Iterator[tuple[int, int, int | None]]:
-    """Yield runs of rows of a copy: the first, how many, and the input row of the first or None."""
+    """Yield runs of rows of a copy: first row, number, and the input row of the first or None."""
     step, padding = target.window.stride[0], target.window.padding[0]
     rows = [it * step + phase - padding for it in range(target.rows)]
     inside = [it for it, row in enumerate(rows) if 0 <= row < target.window.source.rows]
@@ -131,7 +131,7 @@ def _copy_rows(
         return
     source = code.at(pointers[0], 4 * row * window.source.columns)
     step = 4 * window.source.columns * window.stride[0]
-    # Several narrow rows that follow each other make one vector.
+    # Several consecutive narrow rows make one vector.
     several = max(1, CHUNK // max(columns, window.source.columns)) if window.stride[0] == 1 else 1
     for begin, together in ((0, several), (count // several * several, count % several)):
         times = count // several if begin == 0 else 1
@@ -210,10 +210,10 @@ def pointwise(
     """Return ``scale · x + shift``, the sum with a residual, and ReLU, each if wanted.
 
     Args:
-        channels: how many.
-        numbers: floats of each.
+        channels: number of channels.
+        numbers: floats of each channel.
         strides: floats between channels of input, output and residual; None for no residual.
-        lanes: of a vector; the last one may go beyond the end of a channel.
+        lanes: lanes of a vector; the last one may extend beyond the end of a channel.
         scaled: whether there is a scale and a shift.
         relu: whether negative numbers become 0.
 
@@ -240,7 +240,7 @@ def pointwise(
 
 
 def move(channels: int, numbers: int, source: int, output: int) -> Function:
-    """Return what copies channels of ``numbers`` floats between two distances of channels."""
+    """Return the kernel that copies channels of ``numbers`` floats between two channel strides."""
     code = Function("source", "output")
     with code.loop(channels, ("%source", 4 * source), ("%output", 4 * output)) as (values, out):
         whole = numbers // CHUNK

@@ -22,16 +22,16 @@ def add_products(
     """Add the products of a row of kept weights to sums, while ``together`` of them are left.
 
     Args:
-        code: where it is written, with all kept weights at ``%entries``.
-        source: what the offsets of weights are counted from.
+        code: the function to write to, with all kept weights at ``%entries``.
+        source: base of the offsets of weights.
         places: bytes from there to the input of each sum.
         groups: the sums; weight n of those applied at once adds to group n.
-        limits: where the row begins and ends, in bytes after ``%entries``.
-        lanes: of a vector.
-        together: how many weights are applied at once.
+        limits: start and end of the row, in bytes after ``%entries``.
+        lanes: lanes of a vector.
+        together: number of weights applied at once.
 
     Returns:
-        The sums after it, and where the row goes on.
+        The sums after it, and the position where the row continues.
 
     """
     before, (head, body, after) = code.block, code.labels("head", "body", "after")

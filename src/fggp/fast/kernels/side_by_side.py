@@ -21,10 +21,11 @@ def small_convolution(
     registers: int,
     relu: bool,
 ) -> Function:
-    """Return a convolution that leaves out what a position of the kernel does not meet.
+    """Return a convolution that leaves out products with padding.
 
-    The kept weights of an output channel are sorted by their position in the kernel. For each, only
-    the output pixels are computed at which it meets the input: 16 of 36 products on 2×2 pixels.
+    The kept weights of an output channel are sorted by their position in the kernel. For each
+    position, only the output pixels at which it meets the input are computed: 16 of 36 products on
+    2×2 pixels.
     """
     code = Function(*ARGUMENTS)
     shape, width = window.output, output.images // lanes
@@ -105,7 +106,7 @@ def small_pool(
 
 
 def scatter(source: Planes, output: Planes) -> Function:
-    """Return what writes the planes of one image into its place in a group."""
+    """Return the kernel that writes the planes of one image into its place in a group."""
     code = Function("source", "output")
     moves = (("%source", 4 * source.stride), ("%output", 4 * output.stride))
     with code.loop(source.shape.channels, *moves) as (values, out):
@@ -116,7 +117,7 @@ def scatter(source: Planes, output: Planes) -> Function:
 
 
 def gather(source: Planes) -> Function:
-    """Return what writes a group as images one after the other."""
+    """Return the kernel that writes a group as images one after the other."""
     code = Function("source", "output")
     pixels, size = source.shape.pixels, source.shape.channels * source.shape.pixels
     with code.loop(source.images, ("%source", 4), ("%output", 4 * size)) as (values, out):

@@ -1,4 +1,4 @@
-"""Channels that have one value for every input, as an empty filter gives them."""
+"""Channels that have one value for every input, such as those of an empty filter."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def constants(layout: Layout, live: Mapping[str, Tensor]) -> list[Tensor | None]
     and at borders of padding, only zeros are followed.
 
     Args:
-        layout: of the network.
+        layout: layout of the network.
         live: ``(outputs, inputs)`` bool by module, False where all weights between two are zero.
 
     Returns:
-        ``(channels,)`` for each step, None where channels are not followed (inputs of the network,
-        and behind channels of zeros).
+        ``(channels,)`` for each step, None if channels are not followed (inputs of the network, and
+        steps after added channels of zeros).
 
     """
     found: list[Tensor | None] = []
-    memory: list[int] = []  # steps of equal numbers share their storage
+    memory: list[int] = []  # steps with equal numbers share their storage
     for place, step in enumerate(layout.steps):
         sources = [found[it] for it in step.sources]
         value = _value(step, sources, live)
@@ -64,24 +64,24 @@ def _value(step: Step, sources: list[Tensor | None], live: Mapping[str, Tensor])
 
 
 def _passes(step: Step) -> bool:
-    """Whether a step hands on what it gets, if only constants are looked at in evaluation mode."""
+    """Whether a step returns its input: an identity, or dropout in evaluation mode."""
     if isinstance(step.module, DROPOUTS):
         return not step.module.training
     return isinstance(step.module, nn.Identity)
 
 
 def _pointwise(step: Step, source: Tensor) -> Tensor:
-    """Return what pooling, whose padding may count, or a function makes of constants."""
+    """Return the result of a function of constants, or of pooling, whose padding may count."""
     if step.kind == "pool" or isinstance(step.module, DROPOUTS):
         return source.where(source == 0, UNKNOWN)
-    # Without hooks, and not on the original.
+    # Without hooks, and on a copy.
     function: Callable[[Tensor], Tensor] = step.function or step.module.forward
     value = function(source.clone())
     return value.where(~source.isnan(), UNKNOWN)
 
 
 def _through_weights(module: Any, source: Tensor | None, live: Tensor) -> Tensor:
-    """Return the bias of a filter that sees nothing but zeros, unknown for others."""
+    """Return the bias of each filter that sees only zeros, unknown for others."""
     if source is not None:
         repeat = live.shape[1] // len(source)
         live = live & (source != 0).repeat_interleave(repeat)

@@ -26,14 +26,15 @@ STEPS = 1000
 class FilterCounts:
     """The number of filters that each group keeps; those with its largest scores stay.
 
-    A group keeps at least one channel. What is kept is as much as fits into the budget, or the
-    least there is where even that does not fit.
+    A group keeps at least one channel. Groups keep as many channels as fit into the budget, or the
+    least possible number if even that does not fit.
 
     Attributes:
         scope: "uniform" keeps the same share of every group, floor(c·r + 1/2) of c channels, with
             the largest r in thousandths. "global" removes the smallest scores over all groups.
-        budget: what the target is a share of: weights, or the multiply-accumulates of an image.
-        multiple: channels of a group are a multiple of this, rounded down, or all of them.
+        budget: the quantity that the target refers to: weights, or the multiply-accumulates of an
+            image.
+        multiple: the channels kept in a group are a multiple of this, rounded down, or all of them.
 
     """
 
@@ -51,10 +52,10 @@ class FilterCounts:
         """Return the kept channels of each group, ``(channels,)`` bool.
 
         Args:
-            filters: of the network.
-            scores: ``(channels,)`` for each group; of equal ones the earlier goes first.
-            active: ``(channels,)`` bool for each group, those among which it chooses.
-            share: of all weights, or of the work, that may be left.
+            filters: filters of the network.
+            scores: ``(channels,)`` for each group; of equal ones the earlier is removed first.
+            active: ``(channels,)`` bool for each group, the channels to choose from.
+            share: the share of all weights, or of the work, that may be left.
 
         """
         import torch
@@ -85,7 +86,7 @@ class FilterCounts:
         return STEPS, lambda step: [floor(c * Fraction(step, STEPS) + half) for c in channels]
 
     def _rounded(self, count: int, channels: int) -> int:
-        """Round a count down to a multiple, not below the least there is."""
+        """Round a count down to a multiple, not below the least possible number."""
         if count >= channels:
             return channels
         return max(min(self.multiple, channels), count // self.multiple * self.multiple)

@@ -1,6 +1,6 @@
 """Groups: channels that are kept or removed together, with all the layers that have them.
 
-A residual sum ties the channels of what it adds, so that all convolutions that write to one
+A residual sum ties the channels of its operands, so that all convolutions that write to one
 residual stream are one group.
 """
 
@@ -13,7 +13,7 @@ from torch import nn
 from fggp.pruning.filters.walk import Step, UnknownNetworkError, walk
 
 ELSEWHERE = "torch-pruning removes filters of more networks (pip install 'fggp[foreign]')"
-"""The place for networks that the walk refuses."""
+"""The alternative for networks that the walk refuses."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Member:
     """A layer of a group.
 
     Attributes:
-        name: of the module.
-        repeat: its numbers per channel: more than 1 where positions were flattened into features.
+        name: name of the module.
+        repeat: features per channel: more than 1 if positions were flattened into features.
 
     """
 
@@ -35,8 +35,8 @@ class Group:
     """Channels that go together; channel ``c`` is the same one in every member.
 
     Attributes:
-        channels: how many there are.
-        producers: modules of convolutions and linear layers whose outputs (rows) they are.
+        channels: number of channels.
+        producers: names of convolutions and linear layers whose outputs (rows) they are.
         norms: batch normalizations of them.
         consumers: convolutions and linear layers whose inputs (columns) they are.
 
@@ -50,7 +50,7 @@ class Group:
 
 @dataclass
 class _Channels:
-    """Channels of a value while the network is gone through; ``fixed`` ones are never removed."""
+    """Channels of a value while the network is traversed; ``fixed`` ones are never removed."""
 
     channels: int | None = None
     fixed: bool = False
@@ -64,9 +64,9 @@ class Layout:
     """The channels of each value of a network.
 
     Attributes:
-        groups: as `groups` returns them.
-        steps: of the network.
-        group_of: the index of its group by the step that computes a value; inputs and outputs of
+        groups: the result of `groups`.
+        steps: steps of the network.
+        group_of: the index of the group by the step that computes a value; inputs and outputs of
             the network, whose channels are never removed, have none.
         outputs: steps whose values the network returns.
 
@@ -82,13 +82,13 @@ def groups(model: nn.Module) -> tuple[Group, ...]:
     """Return the groups of a network, in the order in which they are computed.
 
     Inputs and outputs of the network belong to no group, and neither do channels on both sides of a
-    shortcut that adds channels of zeros. VGG-19 has 16 groups, each from one
-    convolution to the next; ResNet-50 has 37: the stem, two per block, and the residual stream of
-    each of its four stages.
+    shortcut that adds channels of zeros. VGG-19 has 16 groups, each from one convolution to the
+    next; ResNet-50 has 37: the stem, two per block, and the residual stream of each of its four
+    stages.
 
     Args:
-        model: convolutions, linear layers, batch normalization, pointwise functions, pooling, sums
-            and products, in any mode.
+        model: a network of convolutions, linear layers, batch normalization, pointwise functions,
+            pooling, sums and products, in any mode.
 
     Raises:
         UnknownNetworkError: a ValueError that names the unknown part.
@@ -98,9 +98,9 @@ def groups(model: nn.Module) -> tuple[Group, ...]:
 
 
 def layout(model: nn.Module) -> Layout:
-    """Return the groups of a network with the steps that they were found in.
+    """Return the groups of a network with the steps in which they were found.
 
-    Raises UnknownNetworkError as `groups`.
+    Raises UnknownNetworkError like `groups`.
     """
     reading = _Reading()
     try:
@@ -138,7 +138,7 @@ def layout(model: nn.Module) -> Layout:
 
 
 class _Reading:
-    """Goes through the steps and ties channels that belong together."""
+    """Traverses the steps and ties channels that belong together."""
 
     def __init__(self) -> None:
         self._places: list[int] = []  # value → its channels, by index
@@ -152,7 +152,7 @@ class _Reading:
         return self._channels[self._places[place]]
 
     def read(self, step: Step) -> None:
-        """Add a step; its value has the place of the step."""
+        """Add a step; its value has the same place."""
         if step.kind == "input":
             self._new(_Channels(fixed=True), flat=False)
         elif step.kind == "weights":
@@ -207,7 +207,7 @@ class _Reading:
             return 1  # an input of the network
         if features % values.channels:
             raise UnknownNetworkError(
-                f"{step.name}: {features} inputs are no multiple of {values.channels} channels"
+                f"{step.name}: {features} inputs are not a multiple of {values.channels} channels"
             )
         return features // values.channels
 

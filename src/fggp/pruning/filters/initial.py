@@ -16,8 +16,8 @@ class Filters:
     """Keep the filters of a trained network with the largest scores: rows and columns go together.
 
     Attributes:
-        score: of each filter.
-        counts: how many stay in each group.
+        score: score of each filter.
+        counts: the number of filters that stay in each group.
 
     """
 

@@ -17,22 +17,22 @@ Flags = list[Tensor]
 
 
 class FilterMasks:
-    """Turns kept channels into masks of weights, and counts what they keep.
+    """Turns kept channels into masks of weights, and counts the weights that they keep.
 
-    Groups are left whole where they touch a layer that is not pruned: its weights have no mask.
+    A group with a layer that is not pruned is left whole, as the weights of the layer have no mask.
 
     Args:
         model: the network.
         parameters: its pruned tensors by name, in layer order.
-        image: shape of one input without the batch, to count multiply-accumulates; None where
-            weights alone are counted.
+        image: shape of one input without the batch, to count multiply-accumulates; None if only
+            weights are counted.
 
     Attributes:
-        groups: those that can be pruned.
+        groups: the groups that can be pruned.
 
     Raises:
         UnknownNetworkError: a ValueError, for a network whose groups cannot be found.
-        ValueError: where no group can be pruned.
+        ValueError: if no group can be pruned.
 
     """
 
@@ -62,7 +62,7 @@ class FilterMasks:
     def scales(self) -> list[list[Tensor]]:
         """Return the scale γ of each batch normalization of each group, the parameters themselves.
 
-        Raises ValueError where a group has none.
+        Raises ValueError if a group has none.
         """
         found = []
         for group in self.groups:
@@ -70,7 +70,7 @@ class FilterMasks:
             if not modules or any(it.weight is None for it in modules):
                 raise ValueError(
                     f"slimming acts on scales of batch normalization, which {group.producers[0]} "
-                    "has not; use another method"
+                    "does not have; use another method"
                 )
             found.append([it.weight for it in modules])
         return found
@@ -99,7 +99,7 @@ class FilterMasks:
         return [tensors[f"{it.producers[0]}.weight"].flatten(1).any(1) for it in self.groups]
 
     def split(self, vector: Tensor) -> dict[str, Tensor]:
-        """Cut a flat vector over all pruned tensors into these, by name."""
+        """Cut a flat vector over all pruned tensors into these tensors, by name."""
         parts = vector.split_with_sizes([prod(shape) for shape in self._shapes.values()])
         named = zip(self._shapes.items(), parts, strict=True)
         return {name: part.view(shape) for (name, shape), part in named}
@@ -109,7 +109,7 @@ class FilterMasks:
         return sum(self._left(counts).values())
 
     def work(self, counts: Sequence[int]) -> int:
-        """Return the multiply-accumulates of one image with these channels in each group."""
+        """Return the multiply-accumulates of one image with these numbers of channels."""
         if self._positions is None:
             raise ValueError(
                 "budget: work counts multiplications of an image: give "

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 def output_positions(model: nn.Module, shape: Sequence[int]) -> dict[str, int]:
     """Return the number of output positions of each convolution or linear layer's weight.
 
-    Counted on a copy without numbers, or where the network needs some, on a copy on the CPU:
-    weights, statistics and random states stay as they are.
+    They are counted on a copy without values, or if the network needs values, on a copy on the CPU:
+    weights, statistics and random states stay unchanged.
 
     Args:
         model: the network.
-        shape: of one image, without the batch, e.g. (3, 32, 32).
+        shape: shape of one image, without the batch, e.g. (3, 32, 32).
 
     Returns:
         Positions by name of the weight, such as 1024 for a 3×3 convolution of 32×32 pixels.

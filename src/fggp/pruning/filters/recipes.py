@@ -18,30 +18,31 @@ from fggp.pruning.recipe import Recipe
 Scratch = Annotated[bool, Field(strict=True)]
 
 WHOLE = """\
-A filter goes with its row and with its column in every layer that reads it, so that the network
-can be shrunk (`fggp.shrink`); a residual stream is one group, whose score is the sum over its
-convolutions. One channel of each group stays."""
+A filter is removed with its row, and with its column in every layer that reads it, so that the
+network can be shrunk (`fggp.shrink`). A residual stream is one group, whose score is the sum over
+its convolutions. At least one channel of each group stays."""
 SETTINGS = """\
 Args:
     scope: "uniform" keeps the same share of every group, the largest that fits; "global"
         removes the smallest scores of all groups.
-    budget: what the sparsity is a share of: weights, or work, the multiplications of an image.
-    multiple: channels of a group are a multiple of this, or all of them.
-    fine_tune: the last share of the training, gone through again after pruning.
+    budget: the quantity that the sparsity refers to: weights, or work, the multiplications of
+        an image.
+    multiple: the number of channels kept in a group is a multiple of this, or all of them.
+    fine_tune: the last share of the training, which is repeated after pruning.
     scratch: whether weights start from their initial values, for a whole training."""
 
 
 def filters_after_training(
     default: Scope,
 ) -> Callable[[Callable[[], FilterScore]], Callable[..., Recipe]]:
-    """Make a method of a score: it prunes filters of the trained dense network at once.
+    """Make a method from a score: it prunes filters of the trained dense network at once.
 
-    The decorated function returns the score. Its docstring begins with a line and a formula; what
-    all these methods do is added behind them, and their settings at the end. Trained again from
-    ``scratch``, the network keeps the shape of the trained one alone (Liu et al. 2019).
+    The decorated function returns the score. Its docstring begins with a line and a formula; the
+    text common to all these methods is added after them, and their settings at the end. Trained
+    again from ``scratch``, the network keeps only the shape of the trained one (Liu et al. 2019).
 
     Args:
-        default: of the setting ``scope``.
+        default: default of the setting ``scope``.
 
     """
 

@@ -1,7 +1,7 @@
-"""Relevance of channels for a class, handed back through a network layer by layer.
+"""Relevance of channels for a class, propagated back through a network layer by layer.
 
-Layer-wise relevance propagation (Bach et al. 2015): what an output is made of is divided among the
-inputs of each layer, down to the image, so that the sum stays the same where no bias takes part.
+Layer-wise relevance propagation (Bach et al. 2015): the relevance of an output is divided among the
+inputs of each layer, down to the image, so that the sum stays the same if no bias takes part.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from fggp.pruning.filters.walk import (
 EPSILON = 1e-6
 """Keeps the denominators of linear layers, sums and pooling away from zero."""
 IMAGES = 10
-"""The number of images that are followed at once; each keeps all of its activations."""
+"""The number of images that are processed at once; each keeps all of its activations."""
 
 
 @torch.no_grad()
@@ -44,13 +44,13 @@ def relevances(
 
     R is 1 at the output of the true class. A convolution divides it by positive contributions alone
     (α = 1, β = 0), without its bias; linear layers, sums and pooling divide by all contributions
-    (ε = 10⁻⁶); functions of single values hand it on. A batch normalization is folded into the
+    (ε = 10⁻⁶); functions of single values pass it on. A batch normalization is folded into the
     layer before it.
 
     Args:
-        model: the network, called in evaluation mode; it stays as it is.
-        images: a batch.
-        labels: (B,) the class of each.
+        model: the network, called in evaluation mode; it stays unchanged.
+        images: a batch of images.
+        labels: (B,) the class of each image.
         layers: names of convolutions and linear layers.
 
     Returns:
@@ -58,7 +58,7 @@ def relevances(
 
     Raises:
         UnknownNetworkError: a ValueError, for a network that multiplies two tensors.
-        ValueError: where the network does not return a number per class.
+        ValueError: if the network does not return a number per class.
 
     """
     modules, graph = traced(copy.deepcopy(model).eval(), MODULES, UnknownNetworkError)
@@ -79,13 +79,13 @@ def relevances(
 
 
 class _Forward(fx.Interpreter):
-    """Runs a network and keeps what each node read: from which node, and its value at that time."""
+    """Runs a network and keeps the inputs of each node: their nodes, and their values then."""
 
     def __init__(self, modules: Mapping[str, nn.Module], graph: fx.Graph) -> None:
         super().__init__(fx.GraphModule(modules[""], graph))
         self.modules = modules
         self.reads: dict[fx.Node, list[tuple[fx.Node, Tensor]]] = {}
-        self._became: dict[fx.Node, fx.Node] = {}  # a value, and what overwrote it
+        self._became: dict[fx.Node, fx.Node] = {}  # a node, and the one that overwrote its value
 
     def run_node(self, n: fx.Node) -> Any:
         """Compute a node."""
@@ -118,7 +118,7 @@ def _backward(forward: _Forward, start: Tensor) -> Iterator[tuple[str, Tensor]]:
 
 
 def _shares(node: fx.Node, forward: _Forward, read: list[Tensor], own: Tensor) -> list[Tensor]:
-    """Return what each value that a node reads gets of the node's relevance."""
+    """Return the share of a node's relevance for each value that it reads."""
     module = forward.modules[str(node.target)] if node.op == "call_module" else None
     if type(module) in CONVOLUTIONS | {nn.Linear}:
         weight, bias = _folded(module, _norm_behind(node, forward))
@@ -160,7 +160,7 @@ def _through_convolution(module: Any, weight: Tensor, x: Tensor, own: Tensor) ->
 
 
 def _norm_behind(node: fx.Node, forward: _Forward) -> Any:
-    """Return the batch normalization that alone reads a layer, None where there is no such one."""
+    """Return the batch normalization that alone reads a layer, None if there is none."""
     users = list(node.users)
     if len(users) > 1 or users[0].op != "call_module":
         return None
@@ -169,7 +169,7 @@ def _norm_behind(node: fx.Node, forward: _Forward) -> Any:
 
 
 def _folded(layer: Any, norm: Any) -> tuple[Tensor, Tensor]:
-    """Return weight and bias of a layer and of the batch normalization behind it, as one layer."""
+    """Return weight and bias of a layer with the batch normalization behind it folded in."""
     weight = layer.weight
     bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias
     if norm is None:
@@ -181,7 +181,7 @@ def _folded(layer: Any, norm: Any) -> tuple[Tensor, Tensor]:
 
 
 def _function(node: fx.Node, module: nn.Module | None) -> Callable[[Tensor], Tensor]:
-    """Return what a node computes of its first argument."""
+    """Return the function of its first argument that a node computes."""
     if module is not None:
         return module
     if isinstance(node.target, str):

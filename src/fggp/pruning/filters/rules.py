@@ -22,7 +22,7 @@ class FilterOrder(Protocol):
     """Gives each filter a score at a mask update, from scores of its weights."""
 
     def __call__(self, update: Update, filters: FilterMasks) -> list[Tensor]:
-        """Return ``(channels,)`` for each group; filters with small ones go first."""
+        """Return ``(channels,)`` for each group; filters with small scores are removed first."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class Mean:
 class Stages:
     """Two orders, one after the other: candidates by the first, and among these by the second.
 
-    The ceil(ρ·n) of n active filters that come first in the first order are candidates. They go in
-    the second order, and only when all of them are gone the others, in the first.
+    The ceil(ρ·n) of n active filters that come first in the first order are candidates. They are
+    removed in the second order. The others follow, in the first order, only after all candidates.
 
     Attributes:
-        first: chooses candidates.
-        second: decides among them.
+        first: the order that chooses candidates.
+        second: the order that decides among them.
         rate: ρ.
         scope: whether candidates are taken over all groups, or in each.
 
@@ -67,7 +67,7 @@ class Stages:
     scope: Scope = "global"
 
     def __call__(self, update: Update, filters: FilterMasks) -> list[Tensor]:
-        """Return the place of each filter in the order; those that are gone come first."""
+        """Return the place of each filter in the order; those already removed come first."""
         import torch
 
         active = filters.kept(update.mask)
@@ -97,8 +97,8 @@ class PruneFilters:
     """Prune whole filters to at most the scheduled number of weights, or share of the work.
 
     Attributes:
-        order: which filters go first.
-        counts: how many stay in each group.
+        order: the order in which filters are removed.
+        counts: the number of filters that stay in each group.
 
     """
 
@@ -115,14 +115,14 @@ class PruneFilters:
 
 @dataclass(frozen=True)
 class Slim:
-    """Draw the scales of batch normalization to zero, and prune by them when the window ends.
+    """Pull the scales of batch normalization to zero, and prune by them when the window ends.
 
-    Before, every update takes lr·λ from each |γ|, not below zero: the proximal step of the penalty
-    λ·Σ|γ|.
+    Before that, every update subtracts lr·λ from each |γ|, not below zero: the proximal step of the
+    penalty λ·Σ|γ|.
 
     Attributes:
         penalty: λ.
-        counts: how many filters stay in each group.
+        counts: the number of filters that stay in each group.
 
     """
 
@@ -169,7 +169,7 @@ def filters_for(
     parameters: Mapping[str, nn.Parameter],
     batches: Iterable[tuple[Tensor, Tensor]] | None,
 ) -> FilterMasks | None:
-    """Return the filters of a network where a rule prunes these; None for other rules."""
+    """Return the filters of a network if a rule prunes them; None for other rules."""
     if not _whole_filters(rule):
         return None
     from fggp.pruning.filters.masks import FilterMasks, image_shape

@@ -1,7 +1,7 @@
 """Scores of filters in a trained network: the larger, the more a channel is worth keeping.
 
 A score gives ``(channels,)`` float64 numbers for each group. A residual stream has several
-convolutions that write to it: the score of its channel is the sum over them.
+convolutions that write to it: the score of a channel is the sum over them.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Judged:
 
     Attributes:
         model: the network, trained.
-        groups: of its channels.
-        random: the stream of initial masks.
-        batches: pairs of inputs and targets; empty where there are none.
-        loss: of outputs and targets, or None.
+        groups: groups of its channels.
+        random: the random stream of initial masks.
+        batches: pairs of inputs and targets; empty if there are none.
+        loss: function of outputs and targets, or None.
 
     """
 
@@ -48,12 +48,12 @@ class Judged:
     def norms(self, group: Group, method: str) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield scale γ and shift β of each batch normalization of a group, float64.
 
-        Raises ValueError where a group has none, or one without them.
+        Raises ValueError if a group has none, or one without scale and shift.
         """
         if not group.norms:
             raise ValueError(
-                f"{method} scores by batch normalization, which {group.producers[0]} has not; "
-                "use another method"
+                f"{method} scores by batch normalization, which {group.producers[0]} does not "
+                "have; use another method"
             )
         for it in group.norms:
             module: Any = self.model.get_submodule(it.name)
@@ -65,7 +65,7 @@ class Judged:
             )
 
     def data(self, method: str) -> Sequence[tuple[Tensor, Tensor]]:
-        """Return the batches; raises ValueError where there is none."""
+        """Return the batches; raises ValueError if there are none."""
         if not self.batches:
             raise ValueError(
                 f"{method} scores filters on data: give "
@@ -95,13 +95,13 @@ def geometric_median(judged: Judged) -> list[Tensor]:
 def _distances(rows: Tensor) -> Tensor:
     import torch
 
-    # Not by products, which lose what is left of nearly equal filters.
+    # Not by products, which lose the difference between nearly equal filters.
     mode = "donot_use_mm_for_euclid_dist"
     return torch.cdist(rows, rows, compute_mode=mode).sum(1)
 
 
 def activation(judged: Judged) -> list[Tensor]:
-    """Score by the mean of ReLU behind batch normalization, its input taken as normal."""
+    """Score by the mean of ReLU behind batch normalization, assuming a normal input."""
     return [
         _sum(mean_of_relu(*pair).sum(1) for pair in judged.norms(it, "bn-filter"))
         for it in judged.groups
@@ -120,7 +120,7 @@ def mean_of_relu(gamma: Tensor, beta: Tensor) -> Tensor:
 
 
 def random_channels(judged: Judged) -> list[Tensor]:
-    """Score at random, drawn on the CPU so that a seed means the same on every device."""
+    """Score at random, drawn on the CPU so that a seed gives the same scores on every device."""
     weight = next(judged.model.parameters())
     return [weight.new_tensor(judged.random.random(it.channels)).double() for it in judged.groups]
 
@@ -128,7 +128,7 @@ def random_channels(judged: Judged) -> list[Tensor]:
 def taylor(judged: Judged) -> list[Tensor]:
     """Score by (∂L/∂z)², z a gate of the channel behind its batch normalization; mean of batches.
 
-    ∂L/∂z is γ·g_γ + β·g_β, so that no gate has to be there (Molchanov et al. 2019). Without batch
+    ∂L/∂z is γ·g_γ + β·g_β, so that no gate is needed (Molchanov et al. 2019). Without batch
     normalization the gate is behind the convolution: Σw·g over the filter and its bias.
     """
     import torch
@@ -160,7 +160,7 @@ def taylor(judged: Judged) -> list[Tensor]:
 
 
 def _gates(model: nn.Module, group: Group) -> Iterator[tuple[int, list[nn.Parameter]]]:
-    """Yield what a channel's gate would multiply: the parameters of a layer, and its repeat."""
+    """Yield the parameters of each layer that a channel's gate would multiply, and its repeat."""
     places = [(it.name, it.repeat) for it in group.norms] or [(it, 1) for it in group.producers]
     for name, repeat in places:
         module: Any = model.get_submodule(name)
@@ -174,7 +174,7 @@ def rank(judged: Judged) -> list[Tensor]:
     """Score by the mean rank of a channel's map behind batch normalization and ReLU (HRank).
 
     The map is that of each batch normalization of the group, or of its convolution where it has
-    none, through a ReLU; batches are seen in evaluation mode.
+    none, through a ReLU; the network is called in evaluation mode.
     """
     import torch
 

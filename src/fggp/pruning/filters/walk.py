@@ -1,6 +1,6 @@
 """The steps of a network in the order of computation; unknown parts are refused.
 
-The network is followed by torch.fx, without numbers: nothing of it is computed or changed.
+The network is traced by torch.fx, without values: nothing is computed or changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Kind = Literal["input", "weights", "norm", "pointwise", "pool", "flatten", "sum"
 
 
 class UnknownNetworkError(Failure, ValueError):
-    """A network whose channels cannot be followed; one line that names what is in the way."""
+    """A network whose channels cannot be followed; one line that names the obstacle."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Step:
     """One operation of a network.
 
     Attributes:
-        kind: what it does to channels. "weights" is a convolution or a linear layer; "norm" a batch
-            normalization; "pointwise" a function of single values; "pool" takes values of one
-            channel together; "flatten" makes features of channels and positions; "pad" adds
-            channels of zeros.
-        name: of its module, or of the operation where it has none.
-        sources: which steps it reads, by their places in the list.
-        module: where it has one.
-        function: of a pointwise step without a module.
+        kind: its effect on channels. "weights" is a convolution or a linear layer; "norm" a batch
+            normalization; "pointwise" a function of single values; "pool" combines values of one
+            channel; "flatten" turns channels and positions into features; "pad" adds channels of
+            zeros.
+        name: name of its module, or of the operation if it has none.
+        sources: the steps that it reads, by their places in the list.
+        module: its module, if it has one.
+        function: function of a pointwise step without a module.
         in_place: whether it overwrites its first source.
 
     """
@@ -50,7 +50,7 @@ class Step:
 
 
 class _Value(fx.Proxy):
-    """A tensor of the trace that sees ``+=`` as work in place; torch.fx takes it for +."""
+    """A traced tensor that records ``+=`` as an in-place operation; torch.fx takes it for +."""
 
     def __iadd__(self, other: Any) -> fx.Proxy:
         return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
@@ -60,7 +60,7 @@ class _Value(fx.Proxy):
 
 
 class Tracer(fx.Tracer):
-    """Follows a module and keeps what works in place apart."""
+    """Traces a module and distinguishes in-place operations."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether a module is one step: those of torch, and the shortcut of this package."""
@@ -112,9 +112,9 @@ PLANES = {(2, 3), (3, 2), (-2, -1), (-1, -2)}
 
 
 def walk(model: nn.Module) -> tuple[list[Step], tuple[int, ...]]:
-    """Return the steps of a network, and which of them it returns.
+    """Return the steps of a network, and those whose values it returns.
 
-    Raises UnknownNetworkError for a network that torch.fx cannot follow, or a part not known here.
+    Raises UnknownNetworkError for a network that torch.fx cannot follow, or for an unknown part.
     """
     modules, graph = traced(model, MODULES, UnknownNetworkError)
     reader = _Reader(modules)
@@ -126,12 +126,12 @@ def walk(model: nn.Module) -> tuple[list[Step], tuple[int, ...]]:
 def traced(
     model: nn.Module, single: Collection[type], refusal: type[Failure]
 ) -> tuple[dict[str, nn.Module], fx.Graph]:
-    """Return the modules of a network by name, and what its forward does with them.
+    """Return the modules of a network by name, and the graph of its forward.
 
     Args:
-        model: the network; one of a type in ``single`` is one module of the graph, not looked into.
+        model: the network; one of a type in ``single`` is one module of the graph and not traced.
         single: types of modules that are known as a whole.
-        refusal: is raised for a network that torch.fx cannot follow.
+        refusal: error to raise for a network that torch.fx cannot follow.
 
     """
     whole = nn.Sequential(model) if type(model) in single else model
@@ -147,7 +147,7 @@ def traced(
 
 
 class _Reader:
-    """Turns the nodes of a graph into steps; numbers, as of ``x.size(0)``, have no step."""
+    """Turns the nodes of a graph into steps; numbers, such as ``x.size(0)``, have no step."""
 
     def __init__(self, modules: dict[str, nn.Module]) -> None:
         self.modules = modules
@@ -156,7 +156,7 @@ class _Reader:
         self._places: dict[fx.Node, int] = {}
 
     def read(self, node: fx.Node) -> None:
-        """Add what a node computes."""
+        """Add the step of a node."""
         if node.op == "placeholder":
             self._add(node, Step("input", node.name))
         elif node.op == "output":
@@ -246,7 +246,7 @@ def is_mean(node: fx.Node) -> bool:
 
 
 def check(name: str, module: nn.Module) -> None:
-    """Raise UnknownNetworkError where a module of a known type computes something else."""
+    """Raise UnknownNetworkError if a module of a known type computes something else."""
     if isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) != (1, -1):
         limits = f"{module.start_dim} to {module.end_dim}"
         raise UnknownNetworkError(f"{name}: flattening of dimensions {limits}; only 1 to -1")

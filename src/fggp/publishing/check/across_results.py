@@ -33,8 +33,8 @@ def mixed(items: Sequence[Item], *, mixed_device: bool) -> Iterator[Problem]:
 def twins(items: Sequence[Item]) -> Iterator[Problem]:
     """Check that no cell has two results, and no two cells the same one.
 
-    A method may reach the same weights as another one, to the bit, if a setting takes it to
-    its limit; then seed, setting and protocol are the same. Everything else is a copy.
+    A method may reach the same weights as another one, bit for bit, if a setting takes it to its
+    limit; then seed, setting and protocol are the same. Everything else is a copy.
     """
     for one, other in _equal(items, lambda it: it.cell.canonical()):
         text = f"the same cell as {other.path}"
@@ -74,7 +74,7 @@ def _data(item: Item) -> object:
 
 
 def _equal(items: Sequence[Item], key: Key) -> Iterator[tuple[Item, Item]]:
-    """Yield every further item of equal key with the first one, which is where it belongs."""
+    """Yield every further item of equal key with the first one, which is at its own path."""
     groups: dict[object, list[Item]] = {}
     for item in sorted(items, key=lambda it: not it.path.as_posix().endswith(f"{it.cell.id}.json")):
         groups.setdefault(key(item), []).append(item)
@@ -88,17 +88,17 @@ def _curve(item: Item) -> str:
 
 
 def _one_method(one: Cell, other: Cell) -> bool:
-    """Whether two cells differ in nothing but the settings of one method."""
+    """Whether two cells differ only in the settings of one method."""
     return one.method.name == other.method.name and _elsewhere(one) == _elsewhere(other)
 
 
 def _elsewhere(cell: Cell) -> dict[str, Any]:
-    """Return all of a cell but its label and its method."""
+    """Return all of a cell except its label and its method."""
     return cell.model_dump(exclude={"label", "method"})
 
 
 def _limit(cell: Cell) -> tuple[tuple[str, ...], Any, dict[str, Any]] | None:
-    """Return the one criterion that a method comes down to, its scope, and the rest of the cell.
+    """Return the one criterion that a method reduces to, its scope, and the rest of the cell.
 
     The magnitude is a criterion together with the weights that it reads.
     """

@@ -9,7 +9,7 @@ from fggp.publishing.check.problems import Item, Problem
 
 KIND = "convergence"
 ABOVE_CHANCE = 3.0
-"""Standard deviations of guessing by which the last epoch has to be above it."""
+"""Standard deviations of guessing by which the last epoch must be above it."""
 BAND = 0.05
 """Share of the test images by which the last epoch may differ from the best validation epoch."""
 
@@ -26,7 +26,7 @@ def convergence(item: Item) -> Iterator[Problem]:
     chance = 1 / classes
     least = images * chance + ABOVE_CHANCE * sqrt(images * chance * (1 - chance))
     if last <= least:
-        text = f"{last} of {images} test images, guessing gives up to {least:.0f}"
+        text = f"{last} of {images} test images, but guessing gives up to {least:.0f}"
         yield item.problem(KIND, text, "see its log, or lower the learning rate", "warning")
     best = outcome.accuracy.best_validation
     if best is not None and abs(best.correct - last) > BAND * images:

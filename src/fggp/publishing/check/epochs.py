@@ -16,7 +16,7 @@ KIND = "epochs"
 
 
 def images(item: Item) -> Iterator[Problem]:
-    """Check the numbers of images against what the cell asks for."""
+    """Check the numbers of images against those of the cell."""
     counts, asked, training = item.outcome.images, item.cell.data, item.cell.training
     if counts.validation != asked.validation:
         text = f"{counts.validation} validation images, but the cell asks for {asked.validation}"
@@ -26,7 +26,7 @@ def images(item: Item) -> Iterator[Problem]:
         yield item.problem("images", text)
     steps = ceil(counts.train / training.batch_size)
     if item.outcome.steps_per_epoch != steps:
-        text = f"{item.outcome.steps_per_epoch} steps per epoch, its images make {steps}"
+        text = f"{item.outcome.steps_per_epoch} steps per epoch, but its images give {steps}"
         yield item.problem("images", text)
 
 
@@ -57,7 +57,7 @@ def epochs(item: Item) -> Iterator[Problem]:
 
 
 def accuracies(item: Item) -> Iterator[Problem]:
-    """Check that counts of correct images fit the images, and the views the epochs."""
+    """Check that counts of correct images fit the images, and that the views fit the epochs."""
     outcome = item.outcome
     for record in outcome.epochs:
         for name in ("validation", "test"):

@@ -54,11 +54,11 @@ class Problem:
 
 
 class Item(StoredResult):
-    """A result file whose blocks and types are right."""
+    """A result file whose blocks and types are correct."""
 
     @property
     def completed(self) -> bool:
-        """Whether the training went to its end."""
+        """Whether the training ran to its end."""
         return self.outcome.completed
 
     def problem(self, kind: str, text: str, fix: str = "", level: Level = "error") -> Problem:
@@ -67,5 +67,5 @@ class Item(StoredResult):
 
 
 def again(path: Path) -> str:
-    """Return the fix of a result that cannot be trusted."""
+    """Return the fix for a result that cannot be trusted."""
     return f"delete it and {kept(path).name} beside it, and train the cell again"

@@ -18,7 +18,7 @@ TABLE = "published.yaml"
 
 
 def comparisons() -> list[dict[str, Any]]:
-    """Return ``published.yaml``: rows by source, each with the protocol that they hold for."""
+    """Return ``published.yaml``: rows by source, each with the protocol that they apply to."""
     content = yaml.safe_load(files("fggp.publishing.check").joinpath(TABLE).read_text())
     found: list[dict[str, Any]] = content["comparisons"]
     return found
@@ -27,7 +27,7 @@ def comparisons() -> list[dict[str, Any]]:
 def why_not(
     published: dict[str, Any], configuration: dict[str, Any], cells: Sequence[Cell]
 ) -> list[str]:
-    """Return why a study cannot be held against one of the `comparisons`; empty where it can."""
+    """Return why a study does not qualify for one of the `comparisons`; empty where it does."""
     if not cells:
         return ["there are no results"]
     protocol, first = published["protocol"], cells[0]
@@ -58,8 +58,8 @@ def why_not(
 def compare(published: dict[str, Any], items: Sequence[Item]) -> list[dict[str, Any]]:
     """Return a row per accuracy of one of the `comparisons` that a study has results for.
 
-    Call it only where `why_not` has no reason. Accuracies are in percent, by the view that was
-    published; ``outside`` says whether the difference is larger than the band.
+    Call it only if `why_not` gives no reason. Accuracies are in percent, by the view that was
+    published; ``outside`` is whether the difference is larger than the band.
     """
     return list(_rows(published, items))
 

@@ -1,4 +1,4 @@
-"""The files beside a result: its hidden copy, the test logits and the packed weights."""
+"""The files next to a result: its hidden copy, the test logits and the packed weights."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ KIND = "files beside"
 
 
 def beside(item: Item) -> Iterator[Problem]:
-    """Check the files beside a result; a missing file is not a problem."""
+    """Check the files next to a result; a missing file is not a problem."""
     copy = kept(item.path)
     if copy.exists() and copy.read_bytes() != item.path.read_bytes():
-        fix = f"keep the right one of the two and delete {copy.name} or {item.path.name}"
+        fix = f"keep the correct one of the two and delete {copy.name} or {item.path.name}"
         yield Problem(copy, KIND, f"differs from {item.path.name}", fix)
     if logits_path(item.path).exists():
         yield from _logits(item)
@@ -55,8 +55,8 @@ def _logits(item: Item) -> Iterator[Problem]:
 def _weights(item: Item) -> Iterator[Problem]:
     """Check that the weights are those of the result, by their checksum and by their counts.
 
-    The checksum is of all bits. Where weights were pruned, training leaves zeros of either sign
-    and the file has one kind, so that there only the counts of every layer can be compared.
+    The checksum is of all bits. Where weights were pruned, training leaves zeros of either sign and
+    the file has one kind, so that only the counts of every layer can be compared.
     """
     path = weights_path(item.path)
     fix = f"delete it and {item.path.name} with its copy, and train the cell again"
@@ -86,6 +86,6 @@ def _weights(item: Item) -> Iterator[Problem]:
 
 
 def _nonzero(raw: Raw) -> int:
-    """Return how many words are neither of the two zeros."""
+    """Return the number of words that are neither of the two zeros."""
     highest = raw.words.dtype.type(1 << (8 * raw.words.itemsize - 1))
     return int(((raw.words != 0) & (raw.words != highest)).sum())

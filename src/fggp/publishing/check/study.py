@@ -45,11 +45,11 @@ class Report:
     """The outcome of checking one study.
 
     Attributes:
-        folder: of the study.
-        expected: the cells that it should hold.
+        folder: folder of the study.
+        expected: the cells that it should have.
         items: the results that could be read, at their places.
-        problems: errors and warnings in order of the files.
-        configuration: of ``cells.json``, as plain data.
+        problems: errors and warnings in the order of the files.
+        configuration: configuration in ``cells.json``, as plain data.
 
     """
 
@@ -61,7 +61,7 @@ class Report:
 
     @property
     def cells(self) -> int:
-        """The number of cells that it should hold."""
+        """The number of cells that it should have."""
         return len(self.expected)
 
     @property
@@ -71,7 +71,7 @@ class Report:
 
 
 def studies(folder: Path) -> list[Path]:
-    """Return the study folders that ``folder`` is or holds; raises Failure where it has none."""
+    """Return ``folder`` if it is a study, else the studies in it; raises Failure without any."""
     if not folder.is_dir():
         raise Failure(f"{folder}: no such folder; name the folder of one study or of several")
     if (folder / "cells.json").exists() or (folder / RUNS).exists():
@@ -119,7 +119,7 @@ def _one(report: Report, path: Path, expected: dict[Path, Cell]) -> Iterator[Pro
     report.items.append(item)
     named = run_path(report.folder, item.cell)
     if path != named:
-        yield item.problem("path", f"it is of the cell {item.cell.id}", f"move it to {named}")
+        yield item.problem("path", f"it belongs to the cell {item.cell.id}", f"move it to {named}")
         return
     if path not in expected:
         fix = "remove it, or rewrite cells.json from the configuration that it belongs to"

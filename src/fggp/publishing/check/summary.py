@@ -66,7 +66,7 @@ def _first(reasons: Sequence[str]) -> str:
 
 
 def _why_not(report: Report) -> dict[str, list[str]]:
-    """Return why the study cannot be held against each of the published comparisons, by name."""
+    """Return why the study does not qualify for the published comparisons, by name."""
     cells = [item.cell for item in report.items]
     return {
         it["name"]: published.why_not(it, report.configuration, cells)

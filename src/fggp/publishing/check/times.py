@@ -11,11 +11,11 @@ KIND, DEVICES = "times", "devices"
 CLOCKS = timedelta(minutes=10)
 """The largest difference between the clocks of two machines."""
 ROUNDING = 2.0
-"""Seconds that two time stamps, to the second, can be off."""
+"""Largest error, in seconds, of the difference of two time stamps to the second."""
 
 
 def times(item: Item) -> Iterator[Problem]:
-    """Check that the run began before it ended, both in the past, and took its own energy alone.
+    """Check that the run began before it ended, both in the past, and counted only its own energy.
 
     A run that moved between types of devices is a warning: its bits are those of neither.
     """
@@ -30,7 +30,7 @@ def times(item: Item) -> Iterator[Problem]:
         ahead = finished - datetime.now(UTC)
     except (ValueError, TypeError):
         found = f"{provenance.started!r} and {provenance.finished!r}"
-        yield item.problem(KIND, f"started and finished are {found}, no times with a zone")
+        yield item.problem(KIND, f"started and finished are {found}, not times with a zone")
         return
     if duration < 0:
         yield item.problem(KIND, "it finished before it started")

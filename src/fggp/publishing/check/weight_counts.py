@@ -20,7 +20,7 @@ KIND = "counts"
 
 
 def target(item: Item) -> Iterator[Problem]:
-    """Check the number of prunable weights, the target, and that it is met to the weight."""
+    """Check the number of prunable weights, the target, and that it is met exactly."""
     outcome, cell = item.outcome, item.cell
     size = sum(prod(layer.shape) for layer in outcome.layers)
     total = outcome.kept
@@ -128,7 +128,7 @@ def _times(item: Item, method: Method) -> Iterator[Problem]:
 
 
 def _changes(item: Item, recipe: Recipe) -> Iterator[Problem]:
-    """Check that weights come and go as counted, and come back only where the rule grows."""
+    """Check that weights are dropped and grown as counted, and grown only where the rule grows."""
     nested = not grows(recipe.rule)
     for before, record in pairwise(item.outcome.updates):
         number = record.update

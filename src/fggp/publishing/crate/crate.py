@@ -32,7 +32,7 @@ def write_crate(study: Path, analysed: Path, out: Path, source: Path = Path()) -
 
     Args:
         study: its folder, with ``cells.json`` and ``runs/``.
-        analysed: where its tables and figures are, `study` itself or another folder.
+        analysed: the folder of its tables and figures, `study` itself or another one.
         out: the zip file.
         source: the top folder of this artifact.
 

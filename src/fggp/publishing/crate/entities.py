@@ -1,8 +1,8 @@
 """The metadata of a crate: entities of schema.org, as plain JSON-LD.
 
-Written by hand and not with a library: equal studies give equal bytes, times are those of the
-trainings, and nothing is needed to write one. Profiles: Workflow Run Crate 0.5, Process Run Crate
-0.5, Workflow RO-Crate 1.0, RO-Crate 1.1 (https://w3id.org/ro/wfrun/workflow/0.5).
+Written without a library: equal studies give equal bytes, times are those of the trainings, and no
+dependency is needed. Profiles: Workflow Run Crate 0.5, Process Run Crate 0.5, Workflow RO-Crate
+1.0, RO-Crate 1.1 (https://w3id.org/ro/wfrun/workflow/0.5).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def files(contents: Mapping[str, bytes]) -> Iterator[Entity]:
 
 
 def workflow(version: str, parts: Sequence[str]) -> Entity:
-    """Return what makes the Snakefile the main workflow, to be added to its file."""
+    """Return the keys that make the Snakefile the main workflow, to be added to its file."""
     return {
         "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
         "name": "Trainings, tables and figures of a comparison of pruning methods",
@@ -113,7 +113,7 @@ def parameters() -> Iterator[Entity]:
 
 
 def around() -> Iterator[Entity]:
-    """Yield who, under which licence, in which language, and by which profiles."""
+    """Yield the contributors, the licence, the language and the profiles."""
     yield {"@id": "#contributors", "@type": "Organization", "name": AUTHOR}
     yield {
         "@id": LICENCE_URL,
@@ -149,7 +149,7 @@ def program(result: Result) -> Entity:
 
 
 def data(result: Result) -> Entity:
-    """Return the images that a result was trained on: named, and not in the crate."""
+    """Return the images that a result was trained on: named, but not in the crate."""
     images = result["cell"]["data"]
     digest = str(images.get("sha256"))
     return {

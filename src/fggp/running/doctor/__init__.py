@@ -1,4 +1,4 @@
-"""Checks that this machine can run a study, made before hours are spent; see `examine`."""
+"""Checks that this machine can run a study; see `examine`."""
 
 from __future__ import annotations
 

@@ -27,10 +27,10 @@ class Place:
     """The subject of the examination.
 
     Attributes:
-        study_file: the configuration, where one was named.
-        study: its content, where it can be read.
+        study_file: the configuration, if one was named.
+        study: its content, if it can be read.
         complaint: why it cannot be read.
-        profile: the profile of Snakemake that is to be used, "slurm" for example.
+        profile: the profile of Snakemake to use, such as "slurm".
 
     """
 
@@ -61,7 +61,7 @@ class Place:
         """Whether trainings are to be submitted to Slurm."""
         if self.settings:
             return self.settings.get("executor") == "slurm"
-        return "slurm" in self.profile  # a profile that cannot be read is one by its name
+        return "slurm" in self.profile  # for a profile that cannot be read, its name decides
 
     @property
     def with_snakemake(self) -> bool:
@@ -70,7 +70,7 @@ class Place:
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
-        """The settings of the profile; none where it is absent or no mapping."""
+        """The settings of the profile; none if it is missing or not a mapping."""
         path = self.profile_file
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8")) if path else None
@@ -89,7 +89,7 @@ class Place:
         return given if given.is_file() else there[0] if there else given / "config.yaml"
 
     def resource(self, name: str) -> str | None:
-        """Return a resource that the profile, or else the environment, sets for every job."""
+        """Return a resource that the profile, or else the environment, sets for all jobs."""
         given = self.settings.get("default-resources")
         if isinstance(given, list):
             given = dict(item.split("=", 1) for item in map(str, given) if "=" in item)
@@ -98,7 +98,7 @@ class Place:
         return os.environ.get(f"SBATCH_{name.upper()}")
 
     def ask(self, *command: str) -> Ran:
-        """Run a command once and keep its answer; 127 is the status of one that cannot be run."""
+        """Run a command once and cache its answer; the status is 127 if it cannot be run."""
         if command not in self._answers:
             self._answers[command] = run(command, PATIENCE_SECONDS)
         return self._answers[command]

@@ -15,7 +15,7 @@ from fggp.running.mps import CONTROL
 from fggp.training.given_gpu import given_gpu, hides
 
 TENSOR_CORES = (8, 0)
-"""The least capability of a GPU that computes tf32 and bf16."""
+"""The lowest capability of a GPU that computes tf32 and bf16."""
 IN_A_JOB = "run on such a node: srun --gpus=1 fggp doctor"
 
 
@@ -34,7 +34,7 @@ def torch_build(place: Place) -> Iterator[Finding]:
 
 
 def cpu(place: Place) -> Iterator[Finding]:
-    """Check a training step on the CPU, and the threads asked for."""
+    """Check a training step on the CPU, and the requested threads."""
     if place.probed.failure:
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -62,7 +62,7 @@ def gpus(place: Place) -> Iterator[Finding]:
 
 
 def _gpu(place: Place, name: str, gpu: Gpu) -> Finding:
-    """Compare one GPU with what PyTorch was built for, and with the precision of the study."""
+    """Compare one GPU with the build of PyTorch, and with the precision of the study."""
     built, capability = place.probed.architectures, ".".join(map(str, gpu.capability))
     if built and not runs_on(gpu.capability, built):
         found = f"{gpu.name}, capability {capability}: this PyTorch is built for {' '.join(built)}"
@@ -74,7 +74,7 @@ def _gpu(place: Place, name: str, gpu: Gpu) -> Finding:
     found = f"{gpu.name}, capability {capability}, {memory}"
     precision = "fp32" if place.study is None else place.study.training.precision
     if precision != "fp32" and gpu.capability < TENSOR_CORES:
-        fix = "set training.precision to fp32, or take an A100 or newer"
+        fix = "set training.precision to fp32, or use an A100 or newer"
         return warning(name, f"{found}; too old for {precision}", fix)
     version = driver(place)
     return ok(name, f"{found}, a training step works{f', driver {version}' if version else ''}")
@@ -101,7 +101,7 @@ def _without(place: Place) -> Finding:
 
 
 def _unseen(place: Place) -> Finding:
-    """Report why PyTorch does not see the GPUs that the driver lists, and which build would."""
+    """Report why PyTorch does not see the GPUs that the driver lists, and the build that would."""
     probed, version, branch = place.probed, driver(place), _branch(place)
     with_driver = f", with driver {version}" if version else ""
     if probed.cuda is None:
@@ -119,7 +119,7 @@ def _unseen(place: Place) -> Finding:
 
 
 def driver(place: Place) -> str:
-    """Return the version of NVIDIA's driver, such as 580.65.06; nothing where it is not known."""
+    """Return the version of NVIDIA's driver, such as 580.65.06; nothing if it is unknown."""
     return query(place, "driver_version", r"\d{3,}(\.\d+)*")
 
 
@@ -141,9 +141,9 @@ def query(place: Place, field: str, pattern: str) -> str:
     """Return the lowest answer for a field of nvidia-smi over all GPUs; nothing without one.
 
     Args:
-        place: what is examined.
-        field: as ``nvidia-smi --help-query-gpu`` lists it.
-        pattern: what an answer looks like, a number with dots; others do not count.
+        place: subject of the examination.
+        field: field as listed by ``nvidia-smi --help-query-gpu``.
+        pattern: pattern of an answer, a number with dots; other answers are ignored.
 
     """
     asked = place.ask("nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader,nounits")
@@ -159,6 +159,6 @@ def sharing(place: Place) -> Iterator[Finding]:
         yield ok("mps", path)
     elif place.probed.gpus:
         fix = "ask the administrators for it, or omit --config cells_per_gpu"
-        yield warning("mps", f"{CONTROL} is not installed; cells of one job would take turns", fix)
+        yield warning("mps", f"{CONTROL} is not installed; cells of a job run one at a time", fix)
     else:
         yield unchecked("mps", "no GPU here; only --config cells_per_gpu needs it", IN_A_JOB)

@@ -21,12 +21,12 @@ from fggp.study.study_folder import run_path
 SKEW_SECONDS = 5
 LEAST_DESCRIPTORS = 256
 FILES = 8
-"""The most files of one cell, from its result to its log."""
+"""The maximum number of files of one cell, from its result to its log."""
 ELSEWHERE = "run from a folder on another file system, or link results/ to one"
 
 
 def writable(place: Place) -> Iterator[Finding]:
-    """Write a file beside the results, replace it, and read it back."""
+    """Write a file next to the results, replace it, and read it back."""
     try:
         with _scratch(place) as folder:
             path = folder / "written"
@@ -51,7 +51,7 @@ def locks(place: Place) -> Iterator[Finding]:
     try:
         with _scratch(place) as folder, FileLock(folder / "lock", timeout=0):
             try:
-                # A lock object of its own has a file of its own, as another process would.
+                # A second lock object opens the file again, as another process would.
                 with FileLock(folder / "lock", timeout=0):
                     said = "the lock does not exclude a second process"
             except Timeout:
@@ -117,7 +117,7 @@ def room(place: Place) -> Iterator[Finding]:
 
 
 def descriptors(place: Place) -> Iterator[Finding]:
-    """Check how many files one process may have open."""
+    """Check the number of files that one process may have open."""
     limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit != resource.RLIM_INFINITY and limit < LEAST_DESCRIPTORS:
         fix = (
@@ -132,7 +132,7 @@ def descriptors(place: Place) -> Iterator[Finding]:
 
 @contextmanager
 def _scratch(place: Place) -> Iterator[Path]:
-    """Make a folder beside the results, and take it away again with what it brought along."""
+    """Make a folder next to the results, and delete it with its content afterwards."""
     there = _existing(place.results)
     folder = Path(tempfile.mkdtemp(prefix=".fggp-doctor-", dir=there))
     try:
@@ -142,5 +142,5 @@ def _scratch(place: Place) -> Iterator[Path]:
 
 
 def _existing(path: Path) -> Path:
-    """Return a folder, or the nearest above it that exists."""
+    """Return a folder, or its nearest parent that exists."""
     return next(it for it in (path, *path.parents) if it.is_dir())

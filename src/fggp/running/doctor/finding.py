@@ -13,7 +13,7 @@ class Finding:
     """One line of the table.
 
     Attributes:
-        name: of the check.
+        name: name of the check.
         state: ok, warning, error or skipped.
         found: the observation.
         fix: the fix, or how to run a skipped check; empty if nothing is needed.

@@ -1,4 +1,4 @@
-"""Check that the images of a study are present, intact and as the study asks, or available."""
+"""Check that the images of a study are present, intact and as the study needs, or available."""
 
 from __future__ import annotations
 
@@ -61,19 +61,19 @@ def _given(path: Path, command: str) -> Finding:
     if not path.exists():
         return wrong("images", f"{path} does not exist", "put the folder or archive there")
     fix = f"{command}, which reads every image"
-    return unchecked("images", f"{path} is there but not prepared yet", fix)
+    return unchecked("images", f"{path} exists but is not prepared yet", fix)
 
 
 def _archives(archives: Sequence[Archive], command: str) -> Iterator[Finding]:
-    """Check the files that a data set is unpacked from; one line where all are there."""
+    """Check the files that a data set is unpacked from; one line if all are present."""
     found = [_archive(it, command) for it in archives]
     bad = [it for it in found if it.state != "ok"]
-    yield from bad or [ok("images", f"{_listed(archives)} whole; {command} makes the data file")]
+    yield from bad or [ok("images", f"{_listed(archives)} intact; {command} makes the data file")]
 
 
 def _listed(archives: Sequence[Archive]) -> str:
     paths = [str(DATA / it.name) for it in archives]
-    return f"{paths[0]} is there and" if len(paths) == 1 else f"{len(paths)} archives are there and"
+    return f"{paths[0]} is" if len(paths) == 1 else f"{len(paths)} archives are"
 
 
 def _archive(archive: Archive, command: str) -> Finding:
@@ -81,7 +81,7 @@ def _archive(archive: Archive, command: str) -> Finding:
     put = f"put {path.name} with the MD5 {archive.md5} into {path.parent}/"
     if path.exists():
         if digest(path) == archive.md5:
-            return ok("images", f"{path} is whole")
+            return ok("images", f"{path} is intact")
         return wrong("images", f"{path} is damaged or truncated", f"delete it, or {put}")
     trouble = _reach(archive.url)
     if trouble:

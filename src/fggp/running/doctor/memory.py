@@ -11,7 +11,7 @@ from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
 from fggp.study.costs import needed_mb
 
 MEMINFO = Path("/proc/meminfo")
-SMALLER = "set training.batch_size or the width lower, or take a larger one"
+SMALLER = "reduce training.batch_size or the width, or use a larger one"
 
 
 def fits_memory(place: Place) -> Iterator[Finding]:
@@ -55,7 +55,7 @@ def _recorded(place: Place) -> float:
 
 
 def _free(place: Place) -> tuple[str, float, float]:
-    """Return what trains, and the bytes that it has free and in all; 0 where that is unknown."""
+    """Return the device that trains, with its free and its total bytes; 0 if these are unknown."""
     gpus = [gpu for gpu in place.probed.gpus if not gpu.trouble]
     if gpus:
         least = min(gpus, key=lambda gpu: gpu.memory)

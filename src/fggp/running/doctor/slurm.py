@@ -17,7 +17,7 @@ STATUS = "slurm-status-command"
 
 
 def commands(place: Place) -> Iterator[Finding]:
-    """Check that Slurm's commands are there."""
+    """Check that Slurm's commands are installed."""
     if not place.on_slurm:
         yield unchecked("slurm", "not requested", "fggp doctor STUDY --profile slurm")
         return
@@ -58,7 +58,7 @@ def status_checks(place: Place) -> Iterator[Finding]:
     age = seconds(config.get("MinJobAge", "")) or 0
     poll = int(place.settings.get(FIRST_POLL, FIRST_POLL_SECONDS))
     state = "on" if accounting else "off"
-    found = f"accounting is {state}, ended jobs are known for {age} s, first look after {poll} s"
+    found = f"accounting is {state}, ended jobs are known for {age} s, first check after {poll} s"
     if by_squeue and age >= 3 * poll:
         yield ok("job status", found)
     elif accounting:
@@ -87,19 +87,19 @@ def requeue(place: Place) -> Iterator[Finding]:
 
 
 def preemption(place: Place) -> Iterator[Finding]:
-    """Check what becomes of a job whose place another one takes."""
+    """Check what happens to a preempted job."""
     config = _config(place)
     if config is None:
         return
     if config.get("PreemptType", "preempt/none").endswith("none"):
-        yield ok("preemption", "no job has to give way to another")
+        yield ok("preemption", "jobs are not preempted")
         return
     rows = fields(place.ask("scontrol", "show", "partition", "--oneliner").out)
     modes = {row.get("PartitionName", "?"): row.get("PreemptMode", "") for row in rows}
     cancelled = sorted(name for name, mode in modes.items() if "CANCEL" in mode.upper())
     if cancelled or "CANCEL" in config.get("PreemptMode", "").upper():
         names = ", ".join(cancelled) or "by default"
-        fix = "take another partition; there, run the same command again until all is done"
+        fix = "use another partition, or run the same command again until all is done"
         yield warning("preemption", f"preempted jobs are cancelled for good ({names})", fix)
     else:
         yield ok("preemption", f"preempted jobs: {config.get('PreemptMode', 'unknown')}")

@@ -1,4 +1,4 @@
-"""Whether Slurm would take, and ever start, the jobs of a study; nothing is submitted."""
+"""Check whether Slurm would accept, and ever start, the jobs of a study, without submitting any."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Job(NamedTuple):
     minutes: int
 
     def options(self, gpu: str) -> list[str]:
-        """Return the options of sbatch, the GPU as ``gpu`` says."""
+        """Return the options of sbatch, with ``gpu`` as the pattern of the GPU option."""
         gpus = [gpu.format(self.gpus)] if self.gpus else []
         return [
             *gpus,
@@ -38,7 +38,7 @@ class Job(NamedTuple):
 
 
 def partition(place: Place) -> Iterator[Finding]:
-    """Check the partition: that it is there, has GPUs, and time for the longest training."""
+    """Check that the partition exists, has GPUs, and allows time for the longest training."""
     if not answers(place):
         return
     known = _partitions(place)
@@ -57,7 +57,7 @@ def partition(place: Place) -> Iterator[Finding]:
     elif job.gpus and not chosen.gpus:
         yield wrong("partition", found, f"{NAME_ONE}; with GPUs: {others}")
     elif chosen.minutes is not None and job.minutes > chosen.minutes:
-        fix = f"take a longer one, or `set-resources: {{train: {{runtime: {chosen.minutes:.0f}}}}}`"
+        fix = f"use a longer one, or `set-resources: {{train: {{runtime: {chosen.minutes:.0f}}}}}`"
         asked = f"{found}; {job.minutes} are requested, and the job would wait forever"
         yield wrong("partition", asked, fix)
     else:
@@ -65,7 +65,7 @@ def partition(place: Place) -> Iterator[Finding]:
 
 
 def gpu_types(place: Place) -> Iterator[Finding]:
-    """Check that a training which is queued again goes on on the type of GPU that it began on."""
+    """Check that a requeued training continues on the type of GPU that it began on."""
     if not answers(place):
         return
     chosen, job = _chosen(place, _partitions(place)), largest(place)
@@ -80,12 +80,12 @@ def gpu_types(place: Place) -> Iterator[Finding]:
             f"put `set-resources: {{train: {{gpu_model: {named[0]}}}}}` into {place.profile_file}, "
             "or export SBATCH_CONSTRAINT"
         )
-        text = f"{found}; a training that is queued again may go on on another, to other bits"
+        text = f"{found}; a requeued training may continue on another, with other bits"
         yield warning("gpu types", text, fix)
 
 
 def _one_type(place: Place) -> bool:
-    """Whether profile or environment ask for one type of GPU."""
+    """Whether the profile or the environment asks for one type of GPU."""
     if os.environ.get("SBATCH_CONSTRAINT"):
         return True
     text = str([place.settings.get(name) for name in ("set-resources", "default-resources")])
@@ -93,7 +93,7 @@ def _one_type(place: Place) -> bool:
 
 
 def accepted(place: Place) -> Iterator[Finding]:
-    """Ask Slurm whether it would take the largest job, without submitting it."""
+    """Ask Slurm whether it would accept the largest job, without submitting it."""
     if not answers(place):
         return
     job = largest(place)
@@ -102,7 +102,7 @@ def accepted(place: Place) -> Iterator[Finding]:
         return
     ran = _try(place, job.options("--gpus={}"))
     if ran.status == 0:
-        yield ok("job", f"would be taken: {' '.join(job.options('--gpus={}'))}")
+        yield ok("job", f"would be accepted: {' '.join(job.options('--gpus={}'))}")
         return
     said = ran.said.removeprefix("sbatch: ")[:200]
     if job.gpus and _try(place, job.options("--gres=gpu:{}")).status == 0:
@@ -113,7 +113,7 @@ def accepted(place: Place) -> Iterator[Finding]:
 
 
 def largest(place: Place) -> Job | None:
-    """Return the most that any training asks for at its first try; None without a study."""
+    """Return the most that any training asks for at its first attempt; None without a study."""
     if place.study_file is None or place.study is None:
         return None
     grid = Grid(place.study_file)

@@ -12,8 +12,8 @@ from fggp.running.slurm_time import seconds_of
 class Partition(NamedTuple):
     """A partition: its name, whether it is the default, its GPUs per node, its limit in minutes.
 
-    ``minutes`` is None where it has no limit, and ``gpus`` 0 where its nodes have none. ``types``
-    are those of its GPUs, "" where Slurm was told none.
+    ``minutes`` is None if it has no limit, and ``gpus`` 0 if its nodes have none. ``types`` are
+    those of its GPUs, "" for a GPU without a type in Slurm.
     """
 
     name: str
@@ -31,7 +31,7 @@ def settings(text: str) -> dict[str, str]:
 
 
 def fields(text: str) -> list[dict[str, str]]:
-    """Read ``scontrol show … --oneliner``: «Key=value» words, one thing on each line."""
+    """Read ``scontrol show … --oneliner``: «Key=value» words, one record on each line."""
     lines = [line for line in text.splitlines() if "=" in line]
     return [dict(re.findall(r"(\w+)=(\S*)", line)) for line in lines]
 
@@ -55,7 +55,7 @@ def partitions(text: str) -> list[Partition]:
 
 
 def minutes(text: str) -> float | None:
-    """Read a time limit in minutes; None where there is none."""
+    """Read a time limit in minutes; None if there is none."""
     try:
         limit = seconds_of(text.strip())
     except Failure:

@@ -72,7 +72,7 @@ def source(place: Place) -> Iterator[Finding]:
 def _declared() -> tuple[list[Requirement], str]:
     """Return the requirements, including Python's: from pyproject.toml, or as installed.
 
-    An editable installation keeps the requirements of the day on which it was made.
+    An editable installation keeps the requirements from the time of its installation.
     """
     file = Path(fggp.__file__).parents[2] / "pyproject.toml"
     if file.is_file():
@@ -104,7 +104,7 @@ def _concerns(requirement: Requirement, place: Place) -> bool:
 
 
 def _setup() -> str:
-    """Return how to install what is missing: in a checkout, or beside an installed package."""
+    """Return how to install missing packages, in a checkout or for an installed package."""
     if Path("Makefile").is_file() and Path("src/fggp").is_dir():
         return "run `make setup` and `. .venv/bin/activate`, or `pip install -e '.[workflow]'`"
     return "pip install 'fggp[workflow]', or 'fggp[study,analysis]' without Snakemake"
@@ -122,7 +122,7 @@ def _fault(requirement: Requirement) -> str:
         return ""
     name = IMPORT_NAMES.get(requirement.name, requirement.name.replace("-", "_"))
     try:
-        # Some say on stderr what they miss; what matters is whether they can be imported.
+        # Some print missing parts to stderr; only whether they can be imported matters.
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             importlib.import_module(name)
     except BaseException as error:  # a broken package can raise anything

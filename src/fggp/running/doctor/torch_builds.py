@@ -15,15 +15,15 @@ Capability = tuple[int, int]
 class TorchBuild:
     """A build of PyTorch that this project is locked with.
 
-    Sources: NVIDIA, "CUDA compatibility" (the least drivers of CUDA 12 and 13, by minor-version
+    Sources: NVIDIA, "CUDA compatibility" (the oldest drivers of CUDA 12 and 13, by minor-version
     compatibility), and ``torch.cuda.get_arch_list()`` of both builds.
 
     Attributes:
-        make: what ``make setup`` is given.
-        pip: the packages, for environments that make did not make.
-        conda: the CUDA version that conda has to assume where it sees no GPU.
-        driver: the least branch of NVIDIA's driver.
-        capability: the least capability of a GPU.
+        make: argument of ``make setup``.
+        pip: packages, for environments not made by make.
+        conda: CUDA version that conda has to assume if it sees no GPU.
+        driver: oldest branch of NVIDIA's driver.
+        capability: lowest capability of a GPU.
 
     """
 
@@ -39,9 +39,9 @@ CUDA12 = TorchBuild("CUDA=12", "torch==2.10.0 torchvision==0.25.0", "12.8", 525,
 
 
 def build_for(driver: int | None, capability: Capability | None) -> TorchBuild | None:
-    """Return the newest build that runs on a GPU; None where there is none.
+    """Return the newest build that runs on a GPU; None if there is none.
 
-    What is None is not known, and excludes nothing.
+    An argument that is None is unknown and excludes nothing.
     """
     for build in (CUDA13, CUDA12):
         new_enough = driver is None or driver >= build.driver
@@ -53,12 +53,12 @@ def build_for(driver: int | None, capability: Capability | None) -> TorchBuild |
 def installation(
     driver: int | None, capability: Capability | None, prefix: Path | None = None
 ) -> str:
-    """Return the command that installs the build for a GPU, or what to do where there is none.
+    """Return the command that installs the build for a GPU, or what to do if there is none.
 
     Args:
-        driver: the branch of NVIDIA's driver, such as 580; None: not known.
-        capability: of the GPU; None: not known.
-        prefix: the folder of the environment; None: the one that runs.
+        driver: branch of NVIDIA's driver, such as 580; None: unknown.
+        capability: capability of the GPU; None: unknown.
+        prefix: folder of the environment; None: the current one.
 
     """
     build = build_for(driver, capability)
@@ -80,9 +80,9 @@ def runs_on(capability: Capability, architectures: Collection[str]) -> bool:
     """Whether a build has kernels for a GPU.
 
     Args:
-        capability: of the GPU.
-        architectures: as ``torch.cuda.get_arch_list()`` has them: "sm_80" is machine code, which
-            runs where the major number is the same and the minor one not lower, and "compute_80" is
+        capability: capability of the GPU.
+        architectures: list as from ``torch.cuda.get_arch_list()``: "sm_80" is machine code, which
+            runs on the same major number with at least the same minor number, and "compute_80" is
             compiled for any newer GPU by the driver.
 
     """

@@ -1,4 +1,4 @@
-"""Probe PyTorch in a process of its own: a broken installation can crash, hang or be slow."""
+"""Probe PyTorch in a separate process: a broken installation can crash, hang or be slow."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Gpu:
     """A GPU as PyTorch sees it.
 
     Attributes:
-        name: of the model.
-        capability: major and minor.
-        memory: bytes.
-        free: bytes that no process holds.
+        name: name of the model.
+        capability: major and minor number.
+        memory: bytes in total.
+        free: bytes that no process uses.
         trouble: the error of a small training step on it; empty if it succeeded.
 
     """
@@ -39,14 +39,14 @@ class Probed:
 
     Attributes:
         failure: why the probe failed; empty if it did not.
-        torch: its version.
-        cuda: the CUDA version that it was built with, None for a build without.
-        cudnn: the version of its cuDNN, such as 92600; None for a build without CUDA.
-        architectures: what it has kernels for, such as sm_80; empty where it sees no GPU.
+        torch: version of PyTorch.
+        cuda: CUDA version that it was built with; None for a build without CUDA.
+        cudnn: version of its cuDNN, such as 92600; None for a build without CUDA.
+        architectures: architectures of its kernels, such as sm_80; empty if it sees no GPU.
         torchvision_trouble: why torchvision cannot be imported.
-        warnings: what PyTorch warned of while it looked for GPUs.
-        cpu_trouble: the error of a small training step on the CPU.
-        gpus: those that it sees.
+        warnings: warnings of PyTorch during its search for GPUs.
+        cpu_trouble: error of a small training step on the CPU.
+        gpus: GPUs that it sees.
 
     """
 
@@ -116,7 +116,7 @@ def _gpu(number: int, precision: str) -> dict[str, Any]:
 
 
 def _step(device: str, precision: str) -> str:
-    """Make one small training step; returns the error, if any."""
+    """Run one small training step; return the error, if any."""
     import torch
 
     try:

@@ -43,7 +43,7 @@ def profile(place: Place) -> Iterator[Finding]:
         return
     if not file.is_file():
         fix = "run in the repository root, which has slurm/config.yaml"
-        yield wrong("profile", f"{file} is not there", fix)
+        yield wrong("profile", f"{file} does not exist", fix)
         return
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -53,6 +53,6 @@ def profile(place: Place) -> Iterator[Finding]:
         )
         return
     if not isinstance(content, dict):
-        yield wrong("profile", f"{file} holds no settings", "use the one of the repository")
+        yield wrong("profile", f"{file} contains no settings", "use the one of the repository")
     else:
         yield ok("profile", str(file))

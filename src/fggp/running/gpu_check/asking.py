@@ -1,4 +1,4 @@
-"""Run a part of the check in a process of its own: JSON in, JSON out, even if it crashes."""
+"""Run a part of the check in a separate process: JSON in, JSON out, even if it crashes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 from fggp.running.commands import Ran, run
 
 PATIENCE_SECONDS = 600
-"""No part takes this long on a GPU unless it hangs."""
+"""No part takes this number of seconds on a GPU unless it hangs."""
 
 
 class Answer(NamedTuple):
     """The answer of a process.
 
     Attributes:
-        facts: its answer; empty where it failed.
-        failure: why it failed, on one line; nothing where it did not.
-        said: what it printed beside the answer.
+        facts: the answer; empty if it failed.
+        failure: why it failed, on one line; empty if it did not.
+        said: its other output.
 
     """
 
@@ -47,7 +47,7 @@ def ask(
 
 
 def answer(work: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
-    """Be the process: read the question, and print the answer of ``work`` as the last line."""
+    """Act as the process: read the question, and print the answer of ``work`` as the last line."""
     print(json.dumps(work(json.load(sys.stdin))), flush=True)
 
 

@@ -44,11 +44,11 @@ def check(
     """Run all parts of the check and write its file.
 
     Args:
-        place: what is examined; it has a study.
+        place: subject of the examination; it has a study.
         device: "cuda", or "cpu" to see that the check works.
-        heading: called before each part, with its place in the order and what it is about.
-        tell: called with each finding as soon as it is there.
-        parts: what to do; where the first finds that nothing can be trained, the others are left.
+        heading: called before each part, with its number and its subject.
+        tell: called with each finding as soon as it is made.
+        parts: parts in order; if the first one finds an error, the others are skipped.
 
     """
     findings: list[Finding] = []
@@ -66,7 +66,7 @@ def check(
 
 
 def last_line(checked: Checked, seconds: float) -> str:
-    """Return the last line of the output: how it went, on what, and where it is kept."""
+    """Return the last line of the output: the outcome, the device, and the file."""
     failed = [it.name for it in checked.findings if it.state == "error"]
     skipped = sum(it.state == "skipped" for it in checked.findings)
     done = len(checked.findings) - skipped
@@ -79,13 +79,13 @@ def last_line(checked: Checked, seconds: float) -> str:
 
 
 def _guarded(part: Part, bench: Bench) -> Iterator[Finding]:
-    """Make a part; an error in it becomes a finding of its own."""
+    """Run a part; an error in it becomes a separate finding."""
     try:
         yield from part(bench)
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         name = part.__name__.replace("_", " ")
-        yield wrong(name, f"the check failed: {reason}", "repair that, and check again")
+        yield wrong(name, f"the check failed: {reason}", "fix that, and check again")
 
 
 def _measured(bench: Bench, findings: Sequence[Finding]) -> Measured:

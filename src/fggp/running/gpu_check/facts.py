@@ -16,7 +16,7 @@ Facts = dict[str, str | int | float | None]
 
 
 def machine(bench: Bench) -> Iterator[Finding]:
-    """Check PyTorch, and on a GPU the driver, the capability, and what sharing it needs."""
+    """Check PyTorch, and on a GPU the driver, the capability, and the requirements of sharing."""
     yield from torch_build(bench.place)
     if bench.device == "cpu":
         yield from cpu(bench.place)
@@ -25,7 +25,7 @@ def machine(bench: Bench) -> Iterator[Finding]:
     for finding in gpus(bench.place):
         if (
             not bench.place.probed.gpus
-        ):  # for the doctor this is no error, because a study may use CPUs
+        ):  # for the doctor this is not an error, because a study may use CPUs
             fix = finding.fix or "run it on a machine with a GPU, or with --device cpu"
             yield replace(finding, state="error", fix=fix)
         else:
@@ -58,6 +58,6 @@ def facts(place: Place) -> Facts:
 
 
 def watts(place: Place) -> float | None:
-    """Return the limit of the board's power; None where the driver does not say."""
+    """Return the power limit of the board; None if the driver does not report it."""
     answer = query(place, "power.limit", r"\d+\.\d+")
     return float(answer) if answer else None

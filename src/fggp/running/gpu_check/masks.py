@@ -1,4 +1,4 @@
-"""Compare the masks of a device with the CPU's, at full size, in a process of its own."""
+"""Compare the masks of a device with the CPU's, at full size, in a separate process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def compared(asked: Mapping[str, Any]) -> dict[str, Any]:
         asked: ``device``, and ``backbone`` as in a cell.
 
     Returns:
-        ``updates``, how many were compared, and ``different``, the number of entries that differ by
+        ``updates``, the number compared, and ``different``, the number of differing entries by
         method and start; those without a difference are left out.
 
     """

@@ -16,18 +16,18 @@ NAME = "two at once"
 IN_TURN = "run one at a time"
 """The message of a job without MPS; see `fggp.running.gpu_sharing`."""
 NEEDED = ("filelock", "safetensors", "tqdm", "zstandard")
-"""Packages by which a job locks a cell, packs its weights and shows its progress."""
+"""Packages with which a job locks a cell, packs its weights and shows its progress."""
 
 
 def pair(cell: Cell, data: Path, folder: Path, device: str, alone: str | None) -> Finding:
     """Train two seeds of a cell at once, and compare the first with the same training alone.
 
     Args:
-        cell: what to train.
-        data: its data file.
-        folder: where the results go.
+        cell: cell to train.
+        data: data file of the cell.
+        folder: folder for the results.
         device: "cuda" or "cpu".
-        alone: checksum of the weights of the cell, trained alone; None where that failed.
+        alone: checksum of the weights of the cell when trained alone; None if that failed.
 
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
@@ -43,7 +43,7 @@ def pair(cell: Cell, data: Path, folder: Path, device: str, alone: str | None) -
     ]
     ran = run(command, PATIENCE_SECONDS)
     if ran.status:
-        return wrong(NAME, f"the job fails: {_reason(ran.said, folder)}", "repair that first")
+        return wrong(NAME, f"the job fails: {_reason(ran.said, folder)}", "fix that first")
     if alone is None:
         return unchecked(NAME, "the job works; there is no single training to compare it with")
     if read(outs[0])["outcome"]["weights_sha256"] != alone:
@@ -54,7 +54,7 @@ def pair(cell: Cell, data: Path, folder: Path, device: str, alone: str | None) -
         return warning(
             NAME, f"equal to the single training, but not simultaneous: {line}", "start MPS"
         )
-    through = "through MPS" if device == "cuda" else "on cores of their own"
+    through = "through MPS" if device == "cuda" else "on separate cores"
     return ok(NAME, f"simultaneous {through}, and equal to the single training")
 
 

@@ -1,8 +1,8 @@
-"""The parts of the check, each of which yields findings; `check` has their order.
+"""The parts of the check, each of which yields findings; `check` defines their order.
 
-A training on a GPU must reach the same weights whether its steps are recorded as CUDA graphs
-or not, whether it was stopped and resumed or not, and whether it had the GPU to itself or not. Its
-masks have to be those of the CPU. Its speed has to be known before hundreds of them are started.
+A training on a GPU must reach the same weights whether its steps are recorded as CUDA graphs or
+not, whether it was stopped and resumed or not, and whether it had the GPU to itself or not. Its
+masks must equal those of the CPU. Its speed must be known before hundreds of trainings are started.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Bench:
     """The shared state of the parts.
 
     Attributes:
-        place: what is examined; its study says what is trained.
+        place: subject of the examination; its study defines the trainings.
         device: "cuda" or "cpu".
-        home: a temporary folder.
-        weights: checksum of the weights of each training alone, by name, once it was made.
-        joules: what the counter of the board rose by in each of them; None where it is not read.
-        steps: the step times, once they were measured.
+        home: temporary folder.
+        weights: checksum of the weights of each single training, by name, once it has run.
+        joules: increase of the board's counter in each of them; None if it cannot be read.
+        steps: step times, once they have been measured.
 
     """
 
@@ -48,7 +48,7 @@ class Bench:
 
     @property
     def study(self) -> Study:
-        """The study whose networks and protocol are taken."""
+        """The study whose networks and protocol are used."""
         assert self.place.study is not None
         return self.place.study
 
@@ -64,7 +64,7 @@ class Bench:
 
     @property
     def data(self) -> Path:
-        """The data file of all trainings, written when it is first asked for."""
+        """The data file of all trainings, written on first use."""
         path = self.home / "images.npz"
         if not path.exists():
             specimens.write_images(self.study, self.side, path, tiny=self.tiny)
@@ -110,10 +110,10 @@ def _equal(bench: Bench, name: str, cell: Cell, folder: Path) -> Finding:
     shared = {"cell": cell.plain(), "data": str(bench.data), "device": bench.device}
     first = ask("training", shared | {"ways": ways | {"stopped": ways["stopped"] | {"stop": stop}}})
     if first.failure:
-        return wrong(name, f"training fails: {first.failure}", "repair that first")
+        return wrong(name, f"training fails: {first.failure}", "fix that first")
     second = ask("training", shared | {"ways": {"stopped": ways["stopped"]}})
     if second.failure:
-        return wrong(name, f"a stopped training does not resume: {second.failure}", "repair that")
+        return wrong(name, f"a stopped training does not resume: {second.failure}", "fix that")
     resumed, recorded = second.facts["stopped"], first.facts["recorded"]
     if first.facts["stopped"]["weights"] is not None or resumed["first"] != stop + 1:
         found = f"it was to stop after step {stop}, but resumed at step {resumed['first']}"
@@ -132,7 +132,7 @@ def _equal(bench: Bench, name: str, cell: Cell, folder: Path) -> Finding:
 
 
 def side_by_side(bench: Bench) -> Iterator[Finding]:
-    """Train two seeds of the first cell in one job, and compare one with the training alone."""
+    """Train two seeds of the first cell in one job, and compare one with the single training."""
     from fggp.running.gpu_check.pair import pair
 
     name, cell = next(iter(bench.cells.items()))
@@ -146,7 +146,7 @@ def masks(bench: Bench) -> Iterator[Finding]:
     question = {"device": bench.device, "backbone": backbone.model_dump(mode="json")}
     answer = ask("masks", question)
     if answer.failure:
-        yield wrong("masks", f"they cannot be compared: {answer.failure}", "repair that first")
+        yield wrong("masks", f"they cannot be compared: {answer.failure}", "fix that first")
         return
     updates, different = answer.facts["updates"], answer.facts["different"]
     if different:
@@ -158,7 +158,7 @@ def masks(bench: Bench) -> Iterator[Finding]:
 
 
 def step_times(bench: Bench) -> Iterator[Finding]:
-    """Measure a step of each network in each precision, beside the estimate on record."""
+    """Measure a step of each network in each precision, and report it with the estimate."""
     cells = [
         _timed(bench, backbone, precision)
         for backbone in bench.study.backbones
@@ -167,7 +167,7 @@ def step_times(bench: Bench) -> Iterator[Finding]:
     question = {"device": bench.device, "cells": [cell.plain() for cell in cells]}
     answer = ask("steps", question | {"side": bench.side, "tiny": bench.tiny})
     if answer.failure:
-        yield wrong("step times", f"they cannot be measured: {answer.failure}", "repair that")
+        yield wrong("step times", f"they cannot be measured: {answer.failure}", "fix that")
         return
     for cell, milliseconds in zip(cells, answer.facts["milliseconds"], strict=True):
         time = _step_time(bench, cell, milliseconds)
@@ -178,7 +178,7 @@ def step_times(bench: Bench) -> Iterator[Finding]:
 
 
 def _timed(bench: Bench, backbone: str, precision: str) -> Cell:
-    """Return a training in which no mask is updated for long."""
+    """Return a training in which no mask is updated for a long time."""
     cell = specimens.training(
         bench.study, backbone, "granet", tiny=bench.tiny, precision=precision, epochs=10**4
     )

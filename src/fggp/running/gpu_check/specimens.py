@@ -16,9 +16,9 @@ from fggp.study.config import BackboneBlock, Study
 
 EPOCHS, PRUNED_EPOCHS = 4, 2
 STEPS = 24
-"""Full batches of an epoch; one that is smaller comes on top."""
+"""Full batches of an epoch, which has a smaller one in addition."""
 ODD = 7
-"""Images of the last batch of an epoch, which has a recording of its own."""
+"""Images of the last batch of an epoch, which has a separate recording."""
 CLASSES = 10
 TINY_WIDTH, TINY_BATCH, TINY_SIDE, TINY_STEPS = Fraction(1, 32), 16, 16, 6
 """The size on a CPU: enough to show in seconds that the check works."""
@@ -26,7 +26,7 @@ NAME = "gpu-check"
 
 
 def trainings(study: Study, *, tiny: bool) -> dict[str, Cell]:
-    """Return the cells that are trained in several ways, at most four, by a name in words."""
+    """Return the cells that are trained in several ways, at most four, by a descriptive name."""
     first, *_, last = [*study.backbones, *study.backbones]
     own = study.training.precision, study.training.layout
     other = ("bf16", "contiguous") if own != ("bf16", "contiguous") else ("tf32", "channels_last")
@@ -46,11 +46,11 @@ def training(study: Study, backbone: str, method: str, *, tiny: bool, **protocol
     """Return a short training of a network of the study by a method with its default settings.
 
     Args:
-        study: whose network, protocol and dense layers are taken.
+        study: study with the network, the protocol and the dense layers.
         backbone: one of its networks.
-        method: any that starts from a mask of its own or from none.
-        tiny: narrow, for a CPU.
-        protocol: in place of that of the study, such as ``precision``.
+        method: any method that starts from its own mask or from none.
+        tiny: whether it is narrow, for a CPU.
+        protocol: values that replace those of the study, such as ``precision``.
 
     """
     block, masked = study.backbones[backbone], METHODS[method].starts != "none"
@@ -80,7 +80,7 @@ def training(study: Study, backbone: str, method: str, *, tiny: bool, **protocol
 
 
 def network(name: str, block: BackboneBlock, *, tiny: bool) -> Backbone:
-    """Return a network of a study; ``tiny`` makes it narrow where it has a width to choose."""
+    """Return a network of a study; ``tiny`` makes it narrow if its width can be chosen."""
     made = block.backbone(name)
     narrow = tiny and (block.source is None or takes_width(name, block.source))
     return made.model_copy(update={"width": TINY_WIDTH}) if narrow else made

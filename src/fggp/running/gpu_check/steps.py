@@ -1,4 +1,4 @@
-"""Time a training step, by network and precision, in a process of its own."""
+"""Time a training step, by network and precision, in a separate process."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ SETTING_UP = 4
 
 
 def measured(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``milliseconds``, those of a step of each cell, the median of some rounds.
+    """Return ``milliseconds``, those of a step of each cell, the median of several rounds.
 
     Args:
-        asked: ``device``, ``cells``, ``side`` of the images, and ``tiny``: few steps, only to see
+        asked: ``device``, ``cells``, ``side`` of the images, and ``tiny``: a few steps, only to see
             that they run.
 
     """
@@ -36,7 +36,7 @@ def measured(asked: Mapping[str, Any]) -> dict[str, Any]:
     found = []
     for plain in asked["cells"]:
         found.append(_milliseconds(Cell(**plain), asked["side"], steps, device))
-        gc.collect()  # a step and its recording hold each other
+        gc.collect()  # a step and its recording refer to each other
         if device.type == "cuda":
             torch.cuda.empty_cache()
     return {"milliseconds": found}

@@ -1,4 +1,4 @@
-"""Train one cell in several ways that must reach the same weights, in a process of its own."""
+"""Train one cell in several ways that must reach the same weights, in a separate process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def trained(asked: Mapping[str, Any]) -> dict[str, Any]:
     for name, way in asked["ways"].items():
         os.environ[SWITCH] = "yes" if way["graphs"] else "no"
         found[name] = _one(cell, dataset, device, Path(way["checkpoint"]), way["stop"])
-        gc.collect()  # a step and its recording hold each other
+        gc.collect()  # a step and its recording refer to each other
         if device.type == "cuda":
             torch.cuda.empty_cache()
     return found
@@ -49,8 +49,8 @@ def _one(
     """Train, or continue, a cell once.
 
     Returns:
-        ``weights`` (their checksum; None where it stopped), ``first`` (the number of the first step
-        done), ``seconds`` and ``joules`` of the board (None where no counter can be read).
+        ``weights`` (their checksum; None if it stopped), ``first`` (the number of the first step
+        done), ``seconds`` and ``joules`` of the board (None if no counter can be read).
 
     """
     store = Timed(checkpoint, cell, device.type)

@@ -1,4 +1,4 @@
-"""The cells that a study should hold, and their finished results."""
+"""The expected cells of a study, and their finished results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fggp.study.study_folder import read_expected
 
 @dataclass(frozen=True)
 class Expected:
-    """The cells that a study should hold, by name in training order, and its configuration."""
+    """The expected cells of a study, by name in training order, and its configuration."""
 
     study: str
     configuration: dict[str, Any]
@@ -29,12 +29,12 @@ class Done:
     """A finished result: its verdict, time, device and energy.
 
     Attributes:
-        verdict: of the outcome.
-        seconds: of the training.
+        verdict: verdict of the outcome.
+        seconds: time of the training.
         device: "cpu" or "cuda", and the full name.
-        images_per_second: of training; None in older results.
-        joules: its part of the energy; None where that was not measured.
-        moved: the names of its devices, in order, where they differ; else empty.
+        images_per_second: training images per second; None in older results.
+        joules: its part of the energy; None if it was not measured.
+        moved: names of its devices, in order, if they differ; else empty.
 
     """
 
@@ -66,7 +66,7 @@ class FinishedCells:
         self._known: dict[tuple[str, str, int, int], Done | None] = {}
 
     def done(self, cell: Cell, path: Path) -> Done | None:
-        """Return the summary of exactly this cell's result, from ``path`` or else its copy."""
+        """Return the summary of the result of exactly this cell, from ``path`` or its copy."""
         return self._at(cell, path) or self._at(cell, kept(path))
 
     def _at(self, cell: Cell, path: Path) -> Done | None:
@@ -82,14 +82,14 @@ class FinishedCells:
 
 
 def expected(home: Path, configuration: Path | None) -> Expected:
-    """Return the cells that a study should hold.
+    """Return the expected cells of a study.
 
     Args:
-        home: its results folder.
-        configuration: its file; without one ``cells.json`` in ``home`` says what the study is.
+        home: results folder of the study.
+        configuration: file of the study; without one, ``cells.json`` in ``home`` defines it.
 
     Raises:
-        Failure: where the configuration, or without one ``cells.json``, cannot be used.
+        Failure: if the configuration, or else ``cells.json``, cannot be used.
 
     """
     if configuration is None:

@@ -1,4 +1,4 @@
-"""The time of an epoch: measured on the finished cells of a study, else estimated."""
+"""The time of an epoch: measured in the finished cells of a study, else estimated."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Pace:
     """Seconds per epoch of the cells of one study on one device.
 
     Args:
-        device: what trains.
-        size: of the data set.
-        finished: cells with their results; the median over those of a backbone that were
-            completed on a device of this kind is what the others of it are expected to take.
+        device: device that trains.
+        size: size of the data set.
+        finished: cells with their results; the median over the cells of a backbone completed on a
+            device of this kind is the expectation for the others.
 
     """
 
@@ -47,20 +47,20 @@ class Pace:
         self.counted = {backbone: len(each) for backbone, each in found.items()}
 
     def epochs(self, cell: Cell) -> int:
-        """Return the epochs that a cell trains in all."""
+        """Return the total number of epochs of a cell."""
         return self._like(cell).epochs
 
     def epoch_seconds(self, cell: Cell) -> float | None:
-        """Return the expected seconds of one epoch of a cell; None where nothing is known."""
+        """Return the expected seconds of one epoch of a cell; None if nothing is known."""
         return self.measured.get(cell.backbone.name) or self._like(cell).estimate
 
     def seconds(self, cell: Cell) -> float | None:
-        """Return the expected seconds of a cell, its start included; None: nothing is known."""
+        """Return the expected seconds of a cell, including its start; None if nothing is known."""
         each = self.epoch_seconds(cell)
         return None if each is None else self.device.start + self.epochs(cell) * each
 
     def basis(self, cells: Iterable[Cell]) -> list[str]:
-        """Return the sources of the figures, one line per backbone, and what they omit."""
+        """Return the sources of the figures, one line per backbone, and the costs left out."""
         first: dict[str, Cell] = {}
         more: dict[str, str] = {}
         for cell in cells:
@@ -99,7 +99,7 @@ def device_of_result(result: Done) -> Device:
 
 
 def with_measured_power(device: Device, training: Training, results: Iterable[Done]) -> Device:
-    """Return a device with the power that results measured on it, per core or GPU; else as it is.
+    """Return a device with its power as measured by results, per core or GPU; else unchanged.
 
     The energy of a training is that of all its units.
     """
@@ -124,7 +124,7 @@ def _same(one: Device, other: Device) -> bool:
 
 
 def device_of(training: Training, results: Iterable[Done]) -> Device:
-    """Return the device that most results were made on; without any, what the protocol asks for."""
+    """Return the device of most results; without results, the device of the protocol."""
     names = Counter(it.device for it in results)
     if not names:
         return costs.device_for(training)

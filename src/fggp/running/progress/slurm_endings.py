@@ -1,8 +1,8 @@
 """The endings of Slurm jobs, according to Slurm: for trainings killed without a message.
 
-The accounting (``sacct``) knows state, exit status, time and memory for good; without it the
-controller (``scontrol``) knows all but the memory for ``MinJobAge`` seconds; and the log of the job
-keeps what Slurm wrote into it, such as a kill for lack of memory.
+The accounting (``sacct``) keeps state, exit status, time and memory for good. Without it, the
+controller (``scontrol``) keeps all but the memory for ``MinJobAge`` seconds. The log of the job
+contains the messages of Slurm, such as a kill for lack of memory.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Ending:
     """Slurm's record of a job.
 
     Attributes:
-        state: in Slurm's word, such as "OUT_OF_MEMORY"; empty where only its log is known.
-        text: all that is known, in one line.
+        state: Slurm's name of the state, such as "OUT_OF_MEMORY"; empty if only its log is known.
+        text: all known facts, on one line.
 
     """
 
@@ -44,7 +44,7 @@ class Ending:
 
     @property
     def waits(self) -> bool:
-        """Whether the job is queued, again or still."""
+        """Whether the job is queued, for the first time or again."""
         return self.state in WAITS
 
     @property
@@ -94,7 +94,7 @@ def _from_controller(job: str) -> Ending | None:
 
 
 def _from_log(job: str) -> Ending | None:
-    """Return the last thing that Slurm wrote into the log of a job about its end."""
+    """Return the last message of Slurm in the log of a job about its end."""
     for path in sorted(LOGS.rglob(f"{job}.log")):
         try:
             with path.open("rb") as log:

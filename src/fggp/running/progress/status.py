@@ -21,7 +21,7 @@ from fggp.study.costs import Device
 STATES = ("done", "running", "waiting", "stalled", "failed")
 SILENT_SECONDS = 600
 SILENT_EPOCHS = 5
-"""A cell is stalled if nothing changed for the longer of the two."""
+"""A cell is stalled if nothing changed for the longer of the two times."""
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,23 @@ class Standing:
     """The state of a cell.
 
     Attributes:
-        name: of the cell.
+        name: name of the cell.
         state: one of `STATES`.
         epoch: finished epochs that a rerun does not repeat.
-        epochs: of the whole training.
-        seconds: what it took; of an unfinished one what its finished epochs take, about.
-        left: the seconds that it still takes, about; None where there is no estimate.
-        validation: share of the images, at the last finished epoch; None where it is not known.
-        test: the same of the test images.
-        changed: when any of its files last changed, in seconds of the epoch; 0 without any.
-        verdict: of its result.
-        images_per_second: of its result; None where that does not say.
-        joules: of its result; None where they were not measured.
-        moved: the names of the devices of its result, where it was trained on several types.
-        note: what to know of it, in one line.
-        log: the path of its log, empty where there is none.
-        job: the number of the Slurm job of the process that holds it, empty without one.
+        epochs: epochs of the whole training.
+        seconds: time taken; for an unfinished cell, the estimated time of its finished epochs.
+        left: estimated seconds left; None if there is no estimate.
+        validation: share of correct validation images at the last finished epoch; None if unknown.
+        test: the same for the test images.
+        changed: time of the last change of any of its files, in seconds since the Unix epoch; 0
+            without any.
+        verdict: verdict of its result.
+        images_per_second: speed in its result; None if the result has none.
+        joules: energy in its result; None if it was not measured.
+        moved: names of the devices of its result, if it was trained on several types.
+        note: a remark, on one line.
+        log: path of its log; empty if there is none.
+        job: number of the Slurm job of the process that holds it; empty without one.
 
     """
 
@@ -71,13 +72,13 @@ class Progress:
     """The progress of a study.
 
     Attributes:
-        study: its name.
-        description: in one line.
-        cells: the state of each, in training order.
-        pace: the basis of the estimate of the time left.
-        basis: the source of the pace, one line for each backbone.
-        units: cores or GPUs that each training takes.
-        now: when that was, in seconds of the epoch.
+        study: name of the study.
+        description: its description, on one line.
+        cells: state of each cell, in training order.
+        pace: basis of the estimate of the time left.
+        basis: source of the pace, one line for each backbone.
+        units: cores or GPUs of each training.
+        now: time of this progress, in seconds since the Unix epoch.
 
     """
 
@@ -96,22 +97,22 @@ class Progress:
         return {state: found[state] for state in STATES}
 
     def count(self, state: str) -> int:
-        """Return how many cells are in a state."""
+        """Return the number of cells in a state."""
         return self.counts[state]
 
     def among(self, state: str) -> list[Standing]:
-        """Return the cells in a state, those with most left first."""
+        """Return the cells in a state, those with the most time left first."""
         found = [cell for cell in self.cells if cell.state == state]
         return sorted(found, key=lambda cell: -(cell.left or 0))
 
     @property
     def used(self) -> float:
-        """Seconds of the finished cells, as their results say."""
+        """Seconds of the finished cells, according to their results."""
         return sum(cell.seconds for cell in self.cells if cell.state == "done")
 
     @property
     def speeds(self) -> list[float]:
-        """Training images per second of the finished cells that say so."""
+        """Training images per second of the finished cells that record it."""
         found = (cell.images_per_second for cell in self.cells)
         return [speed for speed in found if speed is not None]
 
@@ -127,18 +128,18 @@ class Progress:
 
     @property
     def begun(self) -> float:
-        """Seconds of the finished epochs of unfinished cells, about."""
+        """Estimated seconds of the finished epochs of unfinished cells."""
         return sum(cell.seconds for cell in self.cells if cell.state != "done")
 
     @property
     def left(self) -> float | None:
-        """Seconds of training that are left, about; None where a cell has no estimate."""
+        """Estimated seconds of training left; None if a cell has no estimate."""
         known = [cell.left for cell in self.cells if cell.left is not None]
         return sum(known) if len(known) == len(self.cells) else None
 
     @property
     def share(self) -> float:
-        """The share of the work that is done: of the seconds, or else of the epochs."""
+        """The share of the work done: of the seconds, or else of the epochs."""
         left = self.left
         if left is None:
             return sum(cell.epoch for cell in self.cells) / sum(cell.epochs for cell in self.cells)
@@ -147,7 +148,7 @@ class Progress:
 
     @property
     def end(self) -> float | None:
-        """When all is done if as many cells as now go on running, in seconds of the epoch."""
+        """The expected end with the current number of running cells, in seconds since the epoch."""
         running, left = self.among("running"), self.left
         if not running or left is None:
             return None
@@ -155,7 +156,7 @@ class Progress:
 
     @property
     def other_verdicts(self) -> dict[str, int]:
-        """Finished cells by verdict, those left out that were trained to the end."""
+        """Finished cells by verdict, without those that were trained to the end."""
         found = Counter(cell.verdict for cell in self.cells if cell.state == "done")
         return {verdict: count for verdict, count in found.items() if verdict != "completed"}
 
@@ -163,14 +164,14 @@ class Progress:
 def progress(
     home: Path, wanted: Expected, results: Mapping[str, Done], size: Size, device: Device
 ) -> Progress:
-    """Look at the files of a study and return how far it is.
+    """Read the files of a study and return its progress.
 
     Args:
-        home: its results folder.
-        wanted: the cells that it should hold.
-        results: those that are there, as `finished` finds them.
-        size: of its data set.
-        device: what time that is left is estimated for.
+        home: results folder of the study.
+        wanted: expected cells.
+        results: existing results, as `finished` finds them.
+        size: size of the data set.
+        device: device for the estimate of the time left.
 
     """
     now = time.time()
@@ -251,8 +252,8 @@ def _unfinished(name: str, cell: Cell, traces: Traces, pace: Pace, now: float) -
 def _with_endings(cells: Sequence[Standing]) -> list[Standing]:
     """Look up the jobs of cells that seem to have ended; Slurm is asked once.
 
-    A cell whose job has ended failed, whatever machine it was on; one whose job is queued again
-    waits.
+    A cell whose job has ended has failed, whatever machine it was on; a cell whose job is queued
+    again is waiting.
     """
     lost = {cell.job for cell in cells if cell.job and cell.state in ("stalled", "failed")}
     found = endings(lost)
@@ -270,13 +271,13 @@ def _ended(cell: Standing, ending: Ending) -> Standing:
 
 
 def _state(trace: Trace, epoch: int, silent: float, limit: float) -> tuple[str, str]:
-    """Return the state of a cell without a result, and what to know of it.
+    """Return the state of a cell without a result, and a remark.
 
     Args:
-        trace: what its training left.
-        epoch: its finished epochs.
-        silent: seconds since any of it changed.
-        limit: seconds after which that is too long.
+        trace: files of its training.
+        epoch: number of finished epochs.
+        silent: seconds since any of the files changed.
+        limit: seconds after which the cell is stalled.
 
     """
     again = "a rerun starts from the beginning"
@@ -294,7 +295,7 @@ def _state(trace: Trace, epoch: int, silent: float, limit: float) -> tuple[str, 
             after = f" after about {duration(took)}" if took >= 1 else ""
             return "stalled", f"{who} ended without a result{after}; {again}"
         if silent > limit:
-            lives = "lives and " if owner.here else ""
+            lives = "is alive but " if owner.here else ""
             return "stalled", f"{who} {lives}wrote nothing for {silent / 60:.0f} minutes"
         return "running", who
     if error and log and (trace.checkpoint is None or trace.checkpoint <= log.changed):

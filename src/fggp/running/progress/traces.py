@@ -1,7 +1,7 @@
 """The files of a training before its result: owner, checkpoint and log.
 
-All that is known of a cell on another machine is in these files, so that a login node needs
-neither the scheduler nor the process.
+Everything that is known about a cell on another machine is in these files, so that a login node
+needs neither the scheduler nor the process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EPOCH = re.compile(
     rb"|validation +(\d+), test +(\d+).*)?",
     re.DOTALL | re.ASCII,
 )
-"""The line of an epoch, as it is written now or by versions that wrote counts alone."""
+"""The line of an epoch, as written now or by versions that wrote only counts."""
 ENDED = re.compile(
     rb"stopped with a checkpoint|^fggp: interrupted|^Slurm job \S+ ends"
     rb"|seed\d+\.json( was there already)?$"
@@ -33,18 +33,18 @@ ERROR = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 CLOCKS = 60
-"""Seconds by which the start of a process and the time of its files may disagree."""
+"""Seconds by which the start of a process and the time of its files may differ."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who trains a cell, as its owner file says.
+    """The process that trains a cell, according to its owner file.
 
     Attributes:
-        since: when the file was written, in seconds of the epoch.
-        pid: the process, None where the file cannot be read.
-        host: the machine, empty where the file cannot be read.
-        job: the number of the Slurm job that it belongs to, empty outside of one.
+        since: time at which the file was written, in seconds since the Unix epoch.
+        pid: process number; None if the file cannot be read.
+        host: name of the machine; empty if the file cannot be read.
+        job: number of the Slurm job of the process; empty outside a job.
 
     """
 
@@ -55,25 +55,25 @@ class Owner:
 
     @property
     def here(self) -> bool:
-        """Whether it is a process of this machine."""
+        """Whether it is a process on this machine."""
         return self.pid is not None and self.host == platform.node()
 
     @property
     def alive(self) -> bool:
-        """Whether a process of this machine still is the one that wrote the file."""
+        """Whether the process that wrote the file is still alive on this machine."""
         return self.pid is not None and _alive(self.pid, self.since)
 
 
 @dataclass(frozen=True)
 class Log:
-    """The end of a log, with all that its last attempt says.
+    """The end of a log, with the content of its last attempt.
 
     Attributes:
-        changed: when it was last written, in seconds of the epoch.
-        epoch: the last finished epoch, 0 where there is none.
-        epochs: of the whole training, 0 where no epoch is finished.
-        correct: images of validation and test at that epoch, None where the line lacks them.
-        error: the last line of an attempt that ended with an error, else empty.
+        changed: time at which it was last written, in seconds since the Unix epoch.
+        epoch: last finished epoch; 0 if there is none.
+        epochs: epochs of the whole training; 0 if no epoch is finished.
+        correct: correct images of validation and test at that epoch; None if the line lacks them.
+        error: last line of an attempt that ended with an error; else empty.
 
     """
 
@@ -89,9 +89,10 @@ class Trace:
     """The files of a cell.
 
     Attributes:
-        owner: who trains it, None where nobody does.
-        checkpoint: when that was written, in seconds of the epoch, None where there is none.
-        log: its end, None where there is none.
+        owner: process that trains it; None if no process does.
+        checkpoint: time at which the checkpoint was written, in seconds since the Unix epoch; None
+            if there is none.
+        log: end of its log; None if there is none.
 
     """
 
@@ -101,7 +102,7 @@ class Trace:
 
     @property
     def changed(self) -> float:
-        """When any of its files was last written, in seconds of the epoch; 0 without any."""
+        """The time of the last write to any of its files, in seconds since the epoch; 0 if none."""
         times = (
             self.owner.since if self.owner else 0.0,
             self.checkpoint or 0.0,
@@ -114,7 +115,7 @@ class Traces:
     """The traces of all cells of a study; every folder is listed once.
 
     Args:
-        home: the results folder.
+        home: results folder.
 
     """
 
@@ -127,7 +128,7 @@ class Traces:
         return f"{self.logs}/{name}.log"
 
     def result(self, name: str) -> str | None:
-        """Return the path of a cell's result, or None where neither it nor its copy is there."""
+        """Return the path of a cell's result, or None if neither it nor its copy exists."""
         folder, _, seed = name.rpartition("/")
         there = self._listed(f"{self.runs}/{folder}")
         if f"{seed}.json" in there or f".{seed}.kept.json" in there:
@@ -169,7 +170,7 @@ def _owner(path: str) -> Owner | None:
 def _changed(path: str) -> float | None:
     try:
         return os.stat(path).st_mtime
-    except OSError:  # it went while we looked
+    except OSError:  # it has just been deleted
         return None
 
 
@@ -189,11 +190,11 @@ def _log(path: str) -> Log | None:
 
 
 def read_log(text: bytes, changed: float) -> Log:
-    """Return what the end of a log says.
+    """Parse the end of a log.
 
     Args:
-        text: its last bytes.
-        changed: when it was last written.
+        text: last bytes of the log.
+        changed: time at which it was last written.
 
     """
     line_before = text.rfind(b"\nepoch ")
@@ -208,7 +209,7 @@ def read_log(text: bytes, changed: float) -> Log:
 
 
 def _error(text: bytes) -> str:
-    """Return the last line where an attempt ended with an error, else nothing."""
+    """Return the last line if the attempt ended with an error, else an empty string."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     kept = [line for line in lines if REFUSED not in line]
     ended = [at for at, line in enumerate(kept) if ENDED.search(line)]
@@ -230,7 +231,7 @@ def _alive(pid: int, since: float) -> bool:
         return not Path("/proc/self/stat").exists() and _answers(pid)
     except (OSError, ValueError, IndexError, StopIteration):
         return _answers(pid)
-    # A number is given to another process some time after its owner ended.
+    # The number is reused for another process some time after its owner has ended.
     started = boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     return fields[0] not in "ZX" and started <= since + CLOCKS
 

@@ -1,7 +1,7 @@
-"""The energy of processor packages, from Linux's powercap (Intel's RAPL, AMD's the same way).
+"""The energy of processor packages, from Linux's powercap (RAPL of Intel and of AMD).
 
-Source: the kernel's Documentation/power/powercap and Documentation/filesystems/proc.rst. Reading
-the counters is often left to root; then the energy is not known.
+Source: the kernel's Documentation/power/powercap and Documentation/filesystems/proc.rst. Often
+only root can read the counters; then the energy is unknown.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from fggp.training.energy.meter import Reading
 POWERCAP = Path("/sys/class/powercap")
 STAT = Path("/proc/stat")
 MOST_WATTS = 500.0
-"""No package takes more for long: a larger rise is a counter that was reset."""
+"""No package draws more for long: a larger rise is a counter that was reset."""
 ALONE = 0.95
-"""A training with less of the busy processor time than this was not alone; the system has some."""
+"""A training with a smaller share of busy processor time was not alone; the system uses some."""
 
 
 class _State(NamedTuple):
@@ -37,9 +37,9 @@ class Packages:
         self._before = self._state()
 
     def since(self) -> Reading | None:
-        """Return the energy since the last call; None where it is not known.
+        """Return the energy since the last call; None if it is unknown.
 
-        It is not known either after so long a time that a counter may have wrapped around twice.
+        It is also unknown after a time in which a counter may have wrapped around twice.
         """
         before, now = self._before, self._state()
         self._before = now
@@ -65,7 +65,7 @@ class Packages:
 
 
 def packages(root: Path = POWERCAP, stat: Path = STAT) -> Packages | None:
-    """Return the packages of this machine; None where a counter is missing or unreadable."""
+    """Return the packages of this machine; None if a counter is missing or unreadable."""
     try:
         zones = [
             folder

@@ -1,7 +1,7 @@
 """The energy of a GPU's board, from NVIDIA's management library.
 
 Source: ``nvmlDeviceGetTotalEnergyConsumption`` of the NVML API reference, millijoules since the
-driver was loaded. A part of a GPU (MIG) has no counter of its own.
+driver was loaded. A part of a GPU (MIG) has no separate counter.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from fggp.training.energy.meter import Reading
 
 
 class Board:
-    """The energy of one GPU; ``nvml`` is the module ``pynvml``, ``handle`` the GPU in it.
+    """The energy of one GPU; ``nvml`` is the module ``pynvml``, ``handle`` its handle of the GPU.
 
-    It is shared unless NVML sees exactly one process compute on it: several of ours, strangers,
-    and containers that hide processes all count as shared.
+    It is shared unless NVML sees exactly one process compute on it: several of our processes, other
+    users, and containers that hide processes all count as sharing.
     """
 
     def __init__(self, nvml: ModuleType, handle: Any) -> None:
@@ -24,7 +24,7 @@ class Board:
         self._before = self._millijoules()
 
     def since(self) -> Reading | None:
-        """Return the energy since the last call; None where it is not known, as after a reset."""
+        """Return the energy since the last call; None if it is unknown, as after a reset."""
         before, now = self._before, self._millijoules()
         self._before = now
         if before is None or now is None or now < before:
@@ -45,7 +45,7 @@ class Board:
 
 
 def board(uuid: str) -> Board | None:
-    """Return the GPU of that UUID, as CUDA has it; None where its energy is not counted."""
+    """Return the GPU with a UUID, as given by CUDA; None if its energy is not counted."""
     try:
         import pynvml as nvml
     except ImportError:
@@ -62,7 +62,7 @@ def board(uuid: str) -> Board | None:
 
 
 def current_board() -> Board | None:
-    """Return the GPU that PyTorch uses, by its own identity, however it is numbered here."""
+    """Return the GPU that PyTorch uses, by its UUID, whatever its number here."""
     import torch
 
     try:
@@ -75,5 +75,5 @@ def current_board() -> Board | None:
 def _divided(nvml: ModuleType, handle: Any) -> bool:
     try:
         return bool(nvml.nvmlDeviceGetMigMode(handle)[0])
-    except nvml.NVMLError_NotSupported:  # a GPU that cannot be
+    except nvml.NVMLError_NotSupported:  # a GPU that cannot be divided
         return False

@@ -16,8 +16,8 @@ class Reading:
     """The increase of a counter.
 
     Attributes:
-        joules: of the whole device, whoever used it.
-        shared: whether others may have used it meanwhile.
+        joules: energy of the whole device, whoever used it.
+        shared: whether others may have used the device meanwhile.
 
     """
 
@@ -32,15 +32,15 @@ class Counter(Protocol):
     """Counts the energy of a device."""
 
     def since(self) -> Reading | None:
-        """Return the energy since the last call, None where it is not known."""
+        """Return the energy since the last call, None if it is unknown."""
 
 
 class Meter:
-    """Adds up the energy of a training from now on; once a part is not known, no sum is.
+    """Adds up the energy of a training from now on; the sum is unknown once a part is.
 
     Args:
-        counter: of the device that trains; None where there is none.
-        clock: seconds that never go back.
+        counter: counter of the device that trains; None if there is none.
+        clock: monotonic clock, in seconds.
 
     """
 
@@ -52,16 +52,16 @@ class Meter:
         self._next = clock() + SECONDS
 
     def add(self, before: Reading | None) -> None:
-        """Add the energy of earlier attempts, None where that is not known."""
+        """Add the energy of earlier attempts, None if that is unknown."""
         self._spent = None if self._spent is None or before is None else self._spent + before
 
     def read_when_due(self) -> None:
-        """Read the counter where that is due; costs nothing otherwise."""
+        """Read the counter if a reading is due; costs nothing otherwise."""
         if self._spent is not None and self._clock() >= self._next:
             self.read()
 
     def read(self) -> Reading | None:
-        """Return the energy up to now, earlier attempts included; None where it is not known."""
+        """Return the energy up to now, earlier attempts included; None if it is unknown."""
         if self._spent is not None and self._counter is not None:
             new = self._counter.since()
             self._spent = None if new is None else self._spent + new
@@ -69,10 +69,10 @@ class Meter:
         return self._spent
 
     def record(self) -> dict[str, Any]:
-        """Return the energy up to now for the provenance of a result; None where it is not known.
+        """Return the energy up to now for the provenance of a result; None if it is unknown.
 
         ``counter_joules`` is that of the whole device. ``energy_joules`` is the training's, known
-        only where nobody else used the device (``energy_shared``): so sums count nothing twice.
+        only if nobody else used the device (``energy_shared``), so that sums count nothing twice.
         """
         spent = self.read()
         if spent is None:
