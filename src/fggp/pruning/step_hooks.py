@@ -82,8 +82,9 @@ class StepHooks:
                 alive._leave("step", [])
 
         # A compiled step would trace them again after every mask update.
-        worker.register_step_pre_hook(torch.compiler.disable(before))
-        worker.register_step_post_hook(torch.compiler.disable(after))
+        disable: Any = torch.compiler.disable
+        worker.register_step_pre_hook(disable(before))
+        worker.register_step_post_hook(disable(after))
 
     def _replace(self, optimizer: Any) -> None:
         try:

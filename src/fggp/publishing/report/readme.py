@@ -25,9 +25,7 @@ RIVALS = 4
 """The number of rivals named in the text, the closest ones; the picture has all."""
 
 
-def write_result(
-    templates: Environment, study: Path, facts: Mapping[str, Any], root: Path
-) -> Path:
+def write_result(templates: Environment, study: Path, facts: Mapping[str, Any], root: Path) -> Path:
     """Rewrite the result in the README from the tables of a study; returns the path.
 
     Args:
