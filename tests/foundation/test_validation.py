@@ -1,7 +1,9 @@
 """Complaints about names and settings: the cause first, all of them, and close names alone."""
 
+from typing import Annotated
+
 import pytest
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fggp.foundation.validation import ConfigError, explain, nearest
 
@@ -17,6 +19,7 @@ class Outer(BaseModel):
     seeds: list[int]
     training: Inner = Inner()
     note: str = ""
+    shares: list[Annotated[float, Field(gt=0, le=1)]] = Field(default=[0.5], min_length=1)
 
 
 def said(**content: object) -> str:
@@ -62,3 +65,23 @@ def test_all_complaints_are_listed_and_of_more_than_ten_the_number() -> None:
 
 def test_a_long_value_is_cut() -> None:
     assert len(said(seeds=[1], training="x" * 5000)) < 300
+
+
+def test_a_list_without_entries_is_said_in_our_words_and_not_where_its_entries_are_refused() -> (
+    None
+):
+    assert said(seeds=[1], shares=[]) == "shares: [] must have at least 1 entry"
+    assert said(seeds=[1], shares=["x"]).count("shares") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "end"),
+    [
+        (90, "must be at most 1; did you mean 0.9?"),
+        (2, "must be at most 1, the nearest valid value"),
+        (float("inf"), "must be at most 1, the nearest valid value"),
+        (0, "must be above 0"),
+    ],
+)
+def test_a_share_in_percent_is_suggested_as_a_share(value: float, end: str) -> None:
+    assert said(seeds=[1], shares=[value]) == f"shares.0: {value} {end}"

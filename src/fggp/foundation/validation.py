@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import SequenceMatcher
+from fractions import Fraction
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from fggp.foundation.errors import Failure
+from fggp.foundation.exact import meant_as_share
 
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 SIMILAR = 0.6
@@ -89,9 +91,20 @@ def problems(error: ValidationError, model: type[BaseModel], prefix: str = "") -
 
     Misspelt keys rank first, because they cause missing keys, which rank last.
     """
-    found = [(f"{prefix}{_one_line(it, model)}", it["type"]) for it in error.errors()]
+    errors = error.errors()
+    found = [
+        (f"{prefix}{_one_line(it, model)}", it["type"])
+        for it in errors
+        if it["type"] != "too_short" or not _entries_are_wrong(it, errors)
+    ]
     # A value may have several lines.
     return [Complaint(" ".join(it.splitlines()), RANKS.get(kind, 1)) for it, kind in found]
+
+
+def _entries_are_wrong(short: ErrorDetails, errors: Sequence[ErrorDetails]) -> bool:
+    """Whether a list seems too short only because its entries were refused."""
+    depth = len(short["loc"])
+    return any(it["loc"][:depth] == short["loc"] and len(it["loc"]) > depth for it in errors)
 
 
 def _joined(complaints: Sequence[Complaint]) -> str:
@@ -146,12 +159,31 @@ def _other(error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     for bound, words in BOUNDS.items():
         if bound in context:
-            return f"must be {words} {context[bound]}, the nearest valid value"
+            limit = context[bound]
+            whole = int(limit) if limit == limit // 1 else limit
+            return f"must be {words} {whole}{_better(bound, limit, error['input'])}"
+    for kind, limit in (("too_short", "min_length"), ("too_long", "max_length")):
+        if error["type"] == kind:
+            number = context[limit]
+            most = "at least" if kind == "too_short" else "at most"
+            return f"must have {most} {number} {'entry' if number == 1 else 'entries'}"
     if error["type"] == "tuple_type":
         example = "" if error["input"] is None else f", such as [{error['input']}]"
         return f"should be a list{example}"
     message = error["msg"].replace("Input should be", "should be")
     return f"{message[0].lower()}{message[1:]}"
+
+
+def _better(bound: str, limit: Any, value: Any) -> str:
+    """Return the end of a complaint about a bound: a share given in percent, or the limit."""
+    if (
+        limit == 1
+        and bound in {"le", "lt"}
+        and isinstance(value, int | float)
+        and 10 <= value < 100
+    ):
+        return meant_as_share(Fraction(str(value)))
+    return ", the nearest valid value" if bound in {"ge", "le"} else ""
 
 
 def _pattern(value: str, pattern: str) -> str:
