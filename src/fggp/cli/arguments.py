@@ -47,8 +47,11 @@ def study_file(name: str) -> Path:
         return path
     if example.exists():
         return example
+    if given.is_file():
+        raise Failure(f"{given}: not a study, which is a .yaml file")
     known = {study.stem for folder in (CONFIG, EXAMPLES) for study in studies(folder)}
-    raise Failure(f"{path}: no such study{nearest(given.name, sorted(known), str(CONFIG))}")
+    shown = path if name == given.name else name
+    raise Failure(f"{shown}: no such study{nearest(given.name, sorted(known), str(CONFIG))}")
 
 
 def study_folder(name: str) -> Path:

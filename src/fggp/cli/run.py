@@ -15,6 +15,7 @@ from fggp.cli.arguments import (
     add_writers,
     device_for,
     load_study,
+    not_negative,
     positive_count,
     study_argument,
 )
@@ -48,7 +49,10 @@ def add(verbs: Any) -> None:
     )
     study_argument(parser)
     parser.add_argument(
-        "--minutes", type=float, default=float("inf"), help="stop cleanly after this many minutes"
+        "--minutes",
+        type=not_negative,
+        default=float("inf"),
+        help="stop cleanly after this many minutes",
     )
     parser.add_argument("--jobs", type=positive_count, default=1, help="cells at once (default: 1)")
     parser.add_argument(
