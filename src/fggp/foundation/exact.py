@@ -4,12 +4,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer
-
-if TYPE_CHECKING:
-    pass
 
 
 def ratio(value: Any) -> Fraction:
@@ -36,6 +33,14 @@ def ratio(value: Any) -> Fraction:
     except (ValueError, ArithmeticError):
         raise ValueError(f"{value!r} is not a number or a fraction such as 1/8") from None
     return number
+
+
+def named_ratio(name: str, value: Any) -> Fraction:
+    """Parse the argument ``name``; errors begin with its name."""
+    try:
+        return ratio(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def plain(value: Fraction) -> int | float | str:

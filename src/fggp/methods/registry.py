@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from fggp.foundation.docstrings import Docstring, docstring
-from fggp.foundation.exact import meant_as_share, ratio
+from fggp.foundation.exact import meant_as_share, named_ratio
 from fggp.foundation.validation import explain, nearest
 from fggp.pruning.recipe import Recipe
 from fggp.pruning.timing import Method, Timing, check_steps
@@ -175,7 +175,8 @@ def method(
     check_steps("steps", steps)
     if timing is not None and not isinstance(timing, Timing):
         raise TypeError(f"timing: give a fggp.pruning.Timing, not {type(timing).__name__}")
-    target, start = ratio(sparsity), ratio(initial_sparsity)
+    target = named_ratio("sparsity", sparsity)
+    start = named_ratio("initial_sparsity", initial_sparsity)
     if not 0 <= start <= target < 1:
         hint = meant_as_share(target) or meant_as_share(start)
         raise ValueError(

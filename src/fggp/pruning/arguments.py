@@ -31,11 +31,13 @@ def check_arguments(model: Any, optimizer: Any, method: Any) -> None:
 
 
 def check_options(seed: Any, batches: Any, loss: Any) -> None:
-    """Raise TypeError, with the fix, if one of them has the wrong type."""
+    """Raise TypeError or ValueError, with the fix, if one of them is not possible."""
     try:
-        index(seed)
+        negative = index(seed) < 0
     except TypeError:
         raise TypeError(f"seed: {seed!r} is not a whole number") from None
+    if negative:
+        raise ValueError(f"seed: {seed} is negative; the nearest valid is 0")
     if batches is not None and (
         not isinstance(batches, Iterable) or isinstance(batches, Tensor | str) or _is_pair(batches)
     ):

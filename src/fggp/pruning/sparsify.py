@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fggp.foundation.exact import kept_count, meant_as_share, ratio
+from fggp.foundation.exact import kept_count, meant_as_share, named_ratio
 from fggp.pruning.arguments import check_network
 from fggp.pruning.prunable import check_present, prunable
 from fggp.pruning.topk import keep_largest
@@ -45,7 +45,7 @@ def sparsify(
 
     """
     check_network(model, "fggp.sparsify(model, sparsity)")
-    share = ratio(sparsity)
+    share = named_ratio("sparsity", sparsity)
     if not 0 <= share < 1:
         raise ValueError(
             f"sparsity {sparsity} is out of range: 0 <= sparsity < 1 must hold"
