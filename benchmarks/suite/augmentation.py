@@ -1,4 +1,4 @@
-"""Augmentation per image: an epoch of reflected padding, random crop, mirroring, normalising.
+"""Augmentation per image: an epoch of reflected padding, random crop, mirroring, normalizing.
 
 Plain torchvision pads with black, as most simple training scripts do; ours and GraNet's pad by
 reflection. All three start from decoded images in memory and yield batches of 128.

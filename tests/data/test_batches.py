@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from fggp.data.batches import Batches, Normaliser, evaluation_batches
+from fggp.data.batches import Batches, Normalizer, evaluation_batches
 from fggp.foundation.random_streams import stream
 
 CPU = torch.device("cpu")
@@ -34,7 +34,7 @@ def epoch_of(made: Batches, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.cat(images), torch.cat(labels)
 
 
-def normalised(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+def normalized(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     mean, std = (np.array(values).reshape(3, 1, 1) for values in (MEAN, STD))
     result: NDArray[np.float64] = (image / 255 - mean) / std
     return result
@@ -72,7 +72,7 @@ def test_every_image_is_the_crop_and_mirror_image_that_the_streams_say(channels_
     assert labels.tolist() == [LABELS[i] for i in order]
     for at in range(COUNT):
         crop = slow_crop(IMAGES[order[at]], rows[at] - 4, columns[at] - 4, flips[at] == 1)
-        np.testing.assert_allclose(images[at].numpy(), normalised(crop), atol=1e-5)
+        np.testing.assert_allclose(images[at].numpy(), normalized(crop), atol=1e-5)
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
@@ -105,7 +105,7 @@ def test_fast_batches_have_the_bits_of_a_gather_by_pixel(
 def test_no_padding_and_no_mirroring_give_the_images_themselves() -> None:
     images, _ = epoch_of(batches(pad=0, flip=False), 0)
     order = stream(3, "order", 0).permutation(COUNT)
-    expected = np.stack([normalised(IMAGES[i]) for i in order])
+    expected = np.stack([normalized(IMAGES[i]) for i in order])
     np.testing.assert_allclose(images.numpy(), expected, atol=1e-5)
 
 
@@ -170,10 +170,10 @@ def test_a_batch_before_the_first_epoch_or_out_of_range_is_refused() -> None:
             made[k]
 
 
-def test_normalised_images_have_zero_mean_and_unit_spread() -> None:
+def test_normalized_images_have_zero_mean_and_unit_spread() -> None:
     values = IMAGES / 255
     mean, std = values.mean((0, 2, 3)).tolist(), values.std((0, 2, 3)).tolist()
-    result = Normaliser(mean, std, CPU)(torch.from_numpy(IMAGES))
+    result = Normalizer(mean, std, CPU)(torch.from_numpy(IMAGES))
     assert torch.allclose(result.mean((0, 2, 3)), torch.zeros(3), atol=1e-5)
     assert torch.allclose(result.std((0, 2, 3), correction=0), torch.ones(3), atol=1e-5)
 
@@ -190,7 +190,7 @@ def test_evaluation_goes_through_all_images_in_order_as_often_as_asked(channels_
         channels_last=channels_last,
     )
     assert len(made) == 3
-    expected = np.stack([normalised(image) for image in IMAGES])
+    expected = np.stack([normalized(image) for image in IMAGES])
     for _ in range(2):
         images, labels = zip(*made, strict=True)
         np.testing.assert_allclose(torch.cat(images).numpy(), expected, atol=1e-5)

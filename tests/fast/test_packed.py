@@ -17,7 +17,7 @@ from fggp.storage.packing import PackError
 
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("width", ["1/32", "1/8", "3/10"])
-def test_a_packed_network_of_fggp_is_recognised(name, width, tmp_path):
+def test_a_packed_network_of_fggp_is_recognized(name, width, tmp_path):
     model, batch = backbone(name, width), images(2, 3, 32, 32)
     fggp.pack(model, tmp_path / "model.fggp", positive_zeros=True)
     found = fggp.compile(tmp_path / "model.fggp")

@@ -75,9 +75,9 @@ def test_weights_of_layers_are_prunable(kind: str) -> None:
 
 
 OTHERS: dict[str, tuple[Callable[[], nn.Module], str]] = {
-    "layer norm over planes": (lambda: nn.LayerNorm([2, 3, 3]), "normalisation"),
-    "a norm of one's own": (lambda: renamed("LlamaRMSNorm", weight=(3, 4)), "normalisation"),
-    "layer scale": (lambda: renamed("LayerScale", gamma=(3, 4)), "normalisation"),
+    "layer norm over planes": (lambda: nn.LayerNorm([2, 3, 3]), "normalization"),
+    "a norm of one's own": (lambda: renamed("LlamaRMSNorm", weight=(3, 4)), "normalization"),
+    "layer scale": (lambda: renamed("LayerScale", gamma=(3, 4)), "normalization"),
     "layer scale of ConvNeXt": (lambda: Own(layer_scale=(4, 1, 1)), "scale"),
     "gamma": (lambda: Own(gamma=(4, 2)), "scale"),
     "temperature of each head": (lambda: Own(tau=(4, 1, 1)), "by its shape"),
@@ -115,7 +115,7 @@ def test_what_is_left_out_by_default_is_pruned_by_name() -> None:
     assert list(fggp.sparsify(model, 0.5, params=["1.weight"])) == ["1.weight"]
     assert choose(model, ["1.weight"]).left_out == {
         "0.weight": "not named",
-        "1.bias": "scale or shift of a normalisation",
+        "1.bias": "scale or shift of a normalization",
     }
 
 
@@ -149,7 +149,7 @@ class Planes(nn.Module):
         return out
 
 
-def test_normalisation_over_planes_takes_no_weights_from_the_layers() -> None:
+def test_normalization_over_planes_takes_no_weights_from_the_layers() -> None:
     torch.manual_seed(0)
     x = torch.randn(64, 3, 8, 8)
     y, model = x.flatten(1)[:, :4].argmax(1), Planes()
@@ -223,14 +223,14 @@ def complex_one() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3, dtype=torch.complex64))
 
 
-def quantised() -> nn.Module:
+def quantized() -> nn.Module:
     model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))
     model[1].weight = nn.Parameter(torch.ones(3, 8, dtype=torch.int8), requires_grad=False)
     return model
 
 
 def eight_bits() -> nn.Module:
-    model = quantised()
+    model = quantized()
     model[1].weight = nn.Parameter(torch.ones(3, 8).to(torch.float8_e4m3fn), requires_grad=False)
     return model
 
@@ -256,8 +256,8 @@ def in_pieces() -> nn.Module:
 REFUSED: dict[Callable[[], nn.Module], str] = {
     lazy: "has no shape yet, as its layer is lazy; run a batch through the model first",
     complex_one: "is complex, and only real weights are pruned",
-    quantised: r"has dtype torch\.int8.* prune before you quantise",
-    eight_bits: r"has dtype torch\.float8_e4m3fn.* prune before you quantise",
+    quantized: r"has dtype torch\.int8.* prune before you quantize",
+    eight_bits: r"has dtype torch\.float8_e4m3fn.* prune before you quantize",
     on_meta: "has no values on the meta device; load them first",
     in_rows: r"is stored as torch\.sparse_coo; make it dense",
     in_pieces: "is cut into pieces.* use DistributedDataParallel",
@@ -276,16 +276,16 @@ def test_what_cannot_be_pruned_rightly_is_refused_in_one_line_before_anything_ch
     with pytest.raises(ValueError, match=match) as refusal:
         fggp.sparsify(model, 0.5, params=params)
     assert "\n" not in str(refusal.value)
-    if make not in {quantised, eight_bits, in_rows}:  # there it is frozen, or no optimizer takes it
+    if make not in {quantized, eight_bits, in_rows}:  # there it is frozen, or no optimizer takes it
         with pytest.raises(ValueError, match=match):
             fggp.Pruner(model, sgd(model), fggp.method("gmp", sparsity=0.5, steps=8), params=params)
     assert before.is_meta or torch.equal(before, model[0].weight)
 
 
 @pytest.mark.filterwarnings("ignore:.*quantize.* deprecated")
-def test_a_model_with_quantised_layers_is_refused() -> None:
+def test_a_model_with_quantized_layers_is_refused() -> None:
     model = nn.Sequential(nn.Conv1d(2, 2, 1), torch.ao.nn.quantized.dynamic.Linear(4, 4))
-    with pytest.raises(ValueError, match="'1' is a quantised layer; prune before you quantise"):
+    with pytest.raises(ValueError, match="'1' is a quantized layer; prune before you quantize"):
         fggp.sparsify(model, 0.5)
     assert list(fggp.sparsify(model, 0.5, params=["0.weight"])) == ["0.weight"]
 
@@ -300,7 +300,7 @@ def test_a_model_that_moves_after_the_pruner_was_made_is_refused_at_the_next_ste
     assert pruner.steps == 0
 
 
-@pytest.mark.parametrize("make", [lazy, complex_one, quantised, in_rows])
+@pytest.mark.parametrize("make", [lazy, complex_one, quantized, in_rows])
 def test_the_other_layers_of_such_a_model_are_pruned_by_name(make: Callable[[], nn.Module]) -> None:
     model = make()
     assert int(fggp.sparsify(model, 0.5, params=["0.weight"])["0.weight"].sum()) == 16

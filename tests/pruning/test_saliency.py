@@ -129,7 +129,7 @@ FIG = (3, 2), (4, 3), (2, 4)
 
 
 def fig(seed=0):
-    """Three layers with ReLU and batch normalisation; small integers make ties and zeros."""
+    """Three layers with ReLU and batch normalization; small integers make ties and zeros."""
     random = np.random.default_rng(seed)
     linears = [nn.Linear(shape[1], shape[0], bias=False) for shape in FIG]
     for linear in linears:
@@ -534,7 +534,7 @@ def test_a_transformer_can_be_scored(name):
     assert all(layer.kept for layer in pruner.layers())
 
 
-def test_synflow_refuses_a_network_that_normalises_by_the_input():
+def test_synflow_refuses_a_network_that_normalizes_by_the_input():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = Reader()

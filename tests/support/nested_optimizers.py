@@ -25,7 +25,7 @@ def sgd(parameters: Any) -> torch.optim.Optimizer:
 
 
 class Sam(torch.optim.Optimizer):
-    """Sharpness-aware minimisation in its usual form: two half steps, called by the loop."""
+    """Sharpness-aware minimization in its usual form: two half steps, called by the loop."""
 
     def __init__(self, parameters: Any) -> None:
         super().__init__(parameters, {})

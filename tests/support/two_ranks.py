@@ -17,7 +17,7 @@ RANKS = 2
 
 
 class Parallel(Loop):
-    """One rank of a loop over halved batches, whose model each rank has initialised otherwise."""
+    """One rank of a loop over halved batches, whose model each rank has initialized otherwise."""
 
     def __init__(self, name: str, *, attach: bool = False, seed: int = 0, view: bool = False):
         super().__init__(name, dtype=torch.float64)

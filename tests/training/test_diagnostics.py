@@ -164,7 +164,7 @@ class Followed:
         self.pruner = Pruner(self.model, self.optimizer, method(case.name, **case.settings))
         self.diagnostics = Diagnostics(self.model, self.pruner, SHAPE)
         self.records: list[dict[str, int]] = []
-        self.seen = [self.active]  # after initialisation and after each update
+        self.seen = [self.active]  # after initialization and after each update
         self.recorded = [self.active]
         self.explored: list[int] = []
         self.training_macs = 0

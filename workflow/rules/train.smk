@@ -3,7 +3,7 @@
 # dense network finds it next to the dense result.
 #
 # `cells` takes `output` for one reason: Snakemake does not compare parameters that derive from
-# outputs. `GRID.settle` decides which cells are trained again. It recognises a finished cell whatever
+# outputs. `GRID.settle` decides which cells are trained again. It recognizes a finished cell whatever
 # job made it, so that packing differently, or not at all, retrains nothing.
 for NAME, SEEDS in GRID.packs.items():
 

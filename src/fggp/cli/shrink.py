@@ -20,7 +20,7 @@ def add(verbs: Any) -> None:
         "fggp shrink vgg19.fggp small.safetensors",
     )
     parser.epilog = (
-        "For networks of fggp, recognised by the shapes of their weights; shrink others with\n"
+        "For networks of fggp, recognized by the shapes of their weights; shrink others with\n"
         "fggp.shrink in Python. Outputs in evaluation mode differ only by rounding. Methods that\n"
         "prune whole filters shrink a network to its kept weights; masks of single weights free\n"
         "few channels. `fggp.compile`, `latency` and `pack` accept the smaller network.\n\n"

@@ -17,7 +17,7 @@ from fggp.foundation.random_streams import stream
 Batch = tuple[Tensor, Tensor]
 
 
-class Normaliser:
+class Normalizer:
     """Turn uint8 images into float32 of zero mean and unit spread per channel.
 
     Args:
@@ -90,7 +90,7 @@ class Batches(_Numbered):
         seed: seed of the streams ``order`` and ``augmentation``.
         pad: pixels added on each side before cropping; may be 0.
         pad_mode: content of these pixels: "reflect" mirrors the image, "zero" is black (0 before
-            normalisation).
+            normalization).
         flip: whether to mirror half of the images.
         device: device on which images are kept and batches are made.
         channels_last: memory layout of the batches.
@@ -119,7 +119,7 @@ class Batches(_Numbered):
         padded = np.pad(images, border) if zero else np.pad(images, border, mode="reflect")
         self._crops = Crops(torch.from_numpy(padded).to(device), (height, width), channels_last)
         self._labels = torch.tensor(labels, dtype=torch.int64, device=device)
-        self._normalise = Normaliser(mean, std, device, channels_last)
+        self._normalize = Normalizer(mean, std, device, channels_last)
         self._seed, self._pad, self._flip = seed, pad, flip
         self._device = device
         self._order: Tensor | None = None
@@ -153,7 +153,7 @@ class Batches(_Numbered):
             images = self._crops.cut_mirrored(first, self._mirrored[part])
         else:
             images = self._crops.cut(first)
-        return self._normalise(images), self._labels[self._order[part]]
+        return self._normalize(images), self._labels[self._order[part]]
 
 
 class EvaluationBatches(_Numbered):
@@ -162,9 +162,9 @@ class EvaluationBatches(_Numbered):
     The arguments are those of ``evaluation_batches``.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, normalise: Normaliser, size: int) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, normalize: Normalizer, size: int) -> None:
         super().__init__(len(labels), size)
-        self._images, self._labels, self._normalise = images, labels, normalise
+        self._images, self._labels, self._normalize = images, labels, normalize
 
     def __getitem__(self, k: int) -> Batch:
         """Return images (B, 3, H, W) float32 and labels (B,) int64 of batch ``k``.
@@ -174,7 +174,7 @@ class EvaluationBatches(_Numbered):
 
         """
         part = self._part(k)
-        return self._normalise(self._images[part]), self._labels[part]
+        return self._normalize(self._images[part]), self._labels[part]
 
 
 def evaluation_batches(
@@ -187,7 +187,7 @@ def evaluation_batches(
     batch_size: int = 1000,
     channels_last: bool = False,
 ) -> EvaluationBatches:
-    """Return all images in order, kept as bytes on ``device`` and normalised batch by batch.
+    """Return all images in order, kept as bytes on ``device`` and normalized batch by batch.
 
     Args:
         images: (N, 3, H, W) uint8.
@@ -203,6 +203,6 @@ def evaluation_batches(
     return EvaluationBatches(
         torch.tensor(images, device=device).contiguous(memory_format=layout),
         torch.tensor(labels, dtype=torch.int64, device=device),
-        Normaliser(mean, std, device, channels_last),
+        Normalizer(mean, std, device, channels_last),
         batch_size,
     )

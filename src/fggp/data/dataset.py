@@ -33,7 +33,7 @@ class DataError(Failure):
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Training and test images, with the data needed to normalise and name them.
+    """Training and test images, with the data needed to normalize and name them.
 
     Attributes:
         train_images: (N, 3, H, W) uint8.

@@ -61,7 +61,7 @@ def mean_and_std(images: NDArray[np.uint8], name: str) -> tuple[Triple, Triple]:
         name: name of the data in an error.
 
     Raises:
-        DataError: if a channel is constant and so cannot be normalised.
+        DataError: if a channel is constant and so cannot be normalized.
 
     """
     first, second = np.zeros(3, np.int64), np.zeros(3, np.int64)

@@ -1,4 +1,4 @@
-"""Test images that are also training images: accuracy on them does not generalise."""
+"""Test images that are also training images: accuracy on them does not generalize."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def read_torchvision(
     *,
     train: Mapping[str, Any] = TRAIN,
     test: Mapping[str, Any] = TEST,
-    normalisation: tuple[Channels, Channels] | None = None,
+    normalization: tuple[Channels, Channels] | None = None,
 ) -> Dataset:
     """Return a classification set of ``torchvision.datasets``, downloaded if it is missing.
 
@@ -48,7 +48,7 @@ def read_torchvision(
         archives: files that it is unpacked from.
         train: arguments of the class for the training images.
         test: arguments of the class for the test images.
-        normalisation: mean and standard deviation per channel; None: those of the training images.
+        normalization: mean and standard deviation per channel; None: those of the training images.
 
     Raises:
         DataError: if a file is missing or damaged and cannot be downloaded; it names the files to
@@ -64,7 +64,7 @@ def read_torchvision(
     except (*_FAILED, tarfile.TarError) as error:
         raise DataError(_missing(request.root, archives, error)) from error
     (train_images, train_labels), (test_images, test_labels) = map(_arrays, parts)
-    mean, std = normalisation or mean_and_std(train_images, name)
+    mean, std = normalization or mean_and_std(train_images, name)
     return Dataset(
         train_images=train_images,
         train_labels=train_labels,

@@ -12,7 +12,7 @@ from fggp.fast.processor import Processor
 from fggp.fast.program import ENTRY, Program
 from fggp.fast.refusal import CompileError
 
-OPTIMISATION = 3
+OPTIMIZATION = 3
 Forward = Callable[[int, int, int, int, int], None]
 """Addresses of images, logits, memory and arrays, and the number of images or groups."""
 
@@ -72,7 +72,7 @@ def _parsed(program: Program, processor: Processor) -> tuple[Any, Any]:
     module.verify()
     target = binding.Target.from_triple(processor.triple)
     machine = target.create_target_machine(
-        cpu=processor.cpu, features=processor.features, opt=OPTIMISATION
+        cpu=processor.cpu, features=processor.features, opt=OPTIMIZATION
     )
     module.triple = processor.triple
     module.data_layout = str(machine.target_data)

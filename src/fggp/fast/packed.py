@@ -1,4 +1,4 @@
-"""Stored weights as a module; a network of fggp is recognised by the shapes of its weights."""
+"""Stored weights as a module; a network of fggp is recognized by the shapes of its weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read(path: Path, into: nn.Module | None = None) -> nn.Module:
 
     Args:
         path: a file written by `fggp.pack`.
-        into: the module that its weights are loaded into; None recognises a network of fggp.
+        into: the module that its weights are loaded into; None recognizes a network of fggp.
             Weights of `fggp.shrink` give it their smaller sizes.
 
     Raises:
@@ -42,7 +42,7 @@ def module_of(
 
     Raises CompileError where they are not those of ``into``, or of a network of fggp.
     """
-    module = into or _recognised(weights)
+    module = into or _recognized(weights)
     if module is None:
         raise CompileError(
             f"{path}: not the weights of a network of fggp ({', '.join(names())}); name the "
@@ -59,7 +59,7 @@ def module_of(
     return module.eval()
 
 
-def _recognised(weights: Mapping[str, Tensor]) -> nn.Module | None:
+def _recognized(weights: Mapping[str, Tensor]) -> nn.Module | None:
     """Return a network of fggp with weights of these names and shapes, or else of these names."""
     found = _shapes(weights)
     linear = [shape for shape in found.values() if len(shape) == 2]

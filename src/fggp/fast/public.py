@@ -59,7 +59,7 @@ def compile(
     Args:
         model: a module in evaluation mode, or a file written by `fggp.pack`.
         into: for a file, the module that its weights belong to; not needed for networks of fggp,
-            which are recognised by the shapes of their weights.
+            which are recognized by the shapes of their weights.
         batched: process whole groups of 16 images together in layers with small planes. This is
             faster for many images, but the last bits of an output depend on whether its image is in
             such a group.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def build(name: str, *, width: Fraction = Fraction(1), classes: int = 10) -> nn.Module:
-    """Return a freshly initialised network, ``(B, 3, H, W) → (B, classes)`` raw logits.
+    """Return a freshly initialized network, ``(B, 3, H, W) → (B, classes)`` raw logits.
 
     Args:
         name: one of `registry.names`; raises KeyError for any other.

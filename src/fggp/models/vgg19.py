@@ -1,4 +1,4 @@
-"""VGG-19 with batch normalisation and one linear layer, as GraNet and GraSP train it on CIFAR."""
+"""VGG-19 with batch normalization and one linear layer, as GraNet and GraSP train it on CIFAR."""
 
 from collections import OrderedDict
 from fractions import Fraction

@@ -13,10 +13,10 @@ STAGES = (16, 32, 64)
 
 
 class PreActivationBlock(nn.Module):
-    """Batch normalisation, ReLU and a 3×3 convolution, all twice, with a shortcut around them.
+    """Batch normalization, ReLU and a 3×3 convolution, all twice, with a shortcut around them.
 
     The shortcut of the first block of a stage is a 1×1 convolution of the input after its batch
-    normalisation and ReLU.
+    normalization and ReLU.
 
     Args:
         inputs: number of input channels.

@@ -1,4 +1,4 @@
-"""The buffers that optimizers keep for each weight, including quantised ones."""
+"""The buffers that optimizers keep for each weight, including quantized ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Buffers:
 
     These are tensors of a parameter's shape: in ``state`` of the optimizers, in mappings by
     parameter, and in lists with one for each parameter. A preconditioner that happens to have this
-    shape, such as that of SOAP or Shampoo for a square layer, is excluded. It is recognised by the
+    shape, such as that of SOAP or Shampoo for a square layer, is excluded. It is recognized by the
     other layers, for which the entry of the same name differs in shape from the parameter.
 
     Args:

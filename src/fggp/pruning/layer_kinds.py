@@ -20,7 +20,7 @@ LAYERS = (
 )
 """Modules of torch whose weights are prunable, regardless of their shape."""
 
-NORMALISATIONS = (
+NORMALIZATIONS = (
     nn.modules.batchnorm._NormBase,
     nn.LayerNorm,
     nn.GroupNorm,
@@ -46,7 +46,7 @@ def left_out_as(name: str, shape: tuple[int, ...] | None, module: nn.Module) -> 
 
     Weights of the layers of torch are prunable, and so is any other matrix: a parameter with at
     least two dimensions longer than 1, the first of which is not of length 1 if there are more than
-    two. Parameters of normalisation are not, nor are those that their name or module marks as
+    two. Parameters of normalization are not, nor are those that their name or module marks as
     scales, tokens or positions.
 
     Args:
@@ -57,11 +57,11 @@ def left_out_as(name: str, shape: tuple[int, ...] | None, module: nn.Module) -> 
     """
     kind, own = _kind(module), _words(name.rpartition(".")[2])
     said, lengths = _said(name, kind), shape or (2, 2)
-    normalises = issubclass(kind, NORMALISATIONS) or _last_word(kind).endswith(("norm", "scale"))
+    normalizes = issubclass(kind, NORMALIZATIONS) or _last_word(kind).endswith(("norm", "scale"))
     layer = issubclass(kind, LAYERS) and "weight" in own
     scale_like = sum(length > 1 for length in lengths) < 2 or (lengths[0] == 1 < len(lengths) - 1)
     reasons = {
-        "scale or shift of a normalisation": normalises,
+        "scale or shift of a normalization": normalizes,
         "table of positions by its name": bool(said & POSITIONS),
         "scale or bias by its name": bool(said & SCALES) and not layer,
         "token by its name": bool(said & TOKENS) and not layer,

@@ -67,7 +67,7 @@ def choose(model: nn.Module, names: Iterable[str] | None = None, *, frozen: bool
     parameters = dict(model.named_parameters())
     reasons = _reasons(model, frozen=frozen)
     if names is None:
-        _check_unquantised(model)
+        _check_unquantized(model)
         chosen = {name for name, reason in reasons.items() if reason is None}
     else:
         chosen = _named(model, names)
@@ -129,12 +129,12 @@ def _reason(name: str, p: nn.Parameter, module: nn.Module, *, frozen: bool) -> s
     return FROZEN if reason is None and not frozen and not p.requires_grad else reason
 
 
-def _check_unquantised(model: nn.Module) -> None:
+def _check_unquantized(model: nn.Module) -> None:
     """Raise ValueError for a layer of torch whose weight is packed and no longer a parameter."""
     for name, module in model.named_modules():
         if ".quantized" in type(module).__module__ and hasattr(module, "_packed_params"):
             raise ValueError(
-                f"params: {name!r} is a quantised layer; prune before you quantise, or name what "
+                f"params: {name!r} is a quantized layer; prune before you quantize, or name what "
                 "to prune through params="
             )
 
@@ -190,11 +190,11 @@ def _refusal(model: nn.Module, name: str, p: nn.Parameter) -> str | None:
         "is cut into pieces, as by FSDP or ZeRO, and masks need whole tensors; "
         "use DistributedDataParallel": _cut(p),
         f"is a {type(p).__name__} and not a plain tensor; prune before you "
-        "quantise": is_traceable_wrapper_subclass(p),
+        "quantize": is_traceable_wrapper_subclass(p),
         f"is stored as {p.layout}; make it dense with to_dense()": p.layout != torch.strided,
         "is complex, and only real weights are pruned; store its two parts as real "
         "weights": p.is_complex(),
-        f"has dtype {p.dtype}, as a quantised weight; prune before you quantise": p.dtype
+        f"has dtype {p.dtype}, as a quantized weight; prune before you quantize": p.dtype
         not in DTYPES,
         "is empty": not p.numel(),
     }

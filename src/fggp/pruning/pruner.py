@@ -46,7 +46,7 @@ class Pruner:
     Args:
         model: the network. Weights of convolutions, linear, recurrent and attention layers and
             embeddings are prunable, and so are other parameters that are matrices. Parameters of
-            normalisation, scales, tokens and positions are not. Frozen parameters are left out.
+            normalization, scales, tokens and positions are not. Frozen parameters are left out.
             `left_out` lists the other parameters. With DistributedDataParallel, gradients are
             averaged before the pruner sees them, so that equal seeds give equal masks on all ranks.
         optimizer: the optimizer that trains it.
@@ -67,7 +67,7 @@ class Pruner:
 
     Raises:
         ValueError: for a name that is not a parameter, a weight that cannot be pruned correctly (of
-            a lazy or parametrized layer, under `torch.nn.utils.prune`, complex, quantised or cut
+            a lazy or parametrized layer, under `torch.nn.utils.prune`, complex, quantized or cut
             into pieces), a parameter that the optimizer does not train, a method that needs
             ``batches`` or ``loss`` and gets none, or a state of another method.
         TypeError: for an argument of the wrong type.

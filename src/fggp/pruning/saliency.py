@@ -153,7 +153,7 @@ def synflow(model: nn.Module, parameters: Parameters, inputs: Tensor, mask: Tens
     if bool((output < 0).any()):
         raise ValueError(
             "synflow: with positive weights and inputs an output is negative; the network has to "
-            "give raw outputs, not log_softmax, and normalise by running statistics"
+            "give raw outputs, not log_softmax, and normalize by running statistics"
         )
     if bool(mask.all()) and not bool(score.sum() > 1e-9 * flow):
         raise ValueError("synflow: no flow goes through the prunable weights; use another method")

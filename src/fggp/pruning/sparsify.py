@@ -29,7 +29,7 @@ def sparsify(
     Args:
         model: the network. Weights of convolutions, linear, recurrent and attention layers and
             embeddings are prunable, and so are other parameters that are matrices, frozen ones
-            included. Parameters of normalisation, scales, tokens and positions are not.
+            included. Parameters of normalization, scales, tokens and positions are not.
         sparsity: share of the prunable weights to zero, with an exact count.
         scope: whether to choose over all layers, or to zero the same share of each.
         params: names of the parameters to prune; None for all prunable ones.
@@ -40,7 +40,7 @@ def sparsify(
     Raises:
         ValueError: for a sparsity outside 0 to 1, an unknown scope or an unknown parameter, and for
             a weight that cannot be pruned correctly (of a lazy or parametrized layer, under
-            `torch.nn.utils.prune`, complex, quantised or cut into pieces).
+            `torch.nn.utils.prune`, complex, quantized or cut into pieces).
         TypeError: for an argument of the wrong type.
 
     """

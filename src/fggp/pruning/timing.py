@@ -86,7 +86,7 @@ class Method:
         sparsity: exact target sparsity.
         initial_sparsity: exact sparsity of the initial mask; the target if a method has one start.
         timing: the steps of the updates.
-        settings: settings of the recipe as plain data, for messages and to recognise a saved
+        settings: settings of the recipe as plain data, for messages and to recognize a saved
             state; empty if they are not known.
 
     """

@@ -14,16 +14,16 @@ def connected(model: nn.Module, masks: Mapping[str, Tensor], shape: Sequence[int
     """Whether a path of kept weights leads from any input to any output.
 
     On a copy in float64, every kept weight is set to one over its layer's inputs, every other
-    weight to zero, normalisation does nothing and the image is all ones. An output is then above
+    weight to zero, normalization does nothing and the image is all ones. An output is then above
     zero exactly if a path leads to it. Padding is kept, so that a kernel that only covers positions
     past the edge of a 1×1 map leads nowhere. Without a path, the output is the same for every
     image, whatever the values of the weights, biases and statistics.
 
-    If this fails even with all weights, as with layer normalisation, which gives zeros for a
+    If this fails even with all weights, as with layer normalization, which gives zeros for a
     constant image, the network counts as connected.
 
     Args:
-        model: network of convolutions, linear layers, batch normalisation, ReLU, pooling and sums.
+        model: network of convolutions, linear layers, batch normalization, ReLU, pooling and sums.
         masks: bool masks by parameter name; parameters without a mask are whole.
         shape: shape of one image, without the batch.
 

@@ -15,7 +15,7 @@ Work = Callable[[Tensor, Tensor], None]
 Again = Callable[[], None]
 
 WARM = 2
-"""Plain steps before the first recording, in which libraries initialise."""
+"""Plain steps before the first recording, in which libraries initialize."""
 SWITCH = "FGGP_GRAPHS"
 
 

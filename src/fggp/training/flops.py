@@ -10,7 +10,7 @@ weights. If a mask update reads the dense gradient, its step needs the gradient 
 that it amounts to 2·f + F (Evci et al. 2020, arXiv 1911.11134, appendix on FLOPs). In that paper,
 such a step does not change the weights; here it is an ordinary step of the optimizer.
 
-Not counted: biases, batch normalisation, ReLU, pooling, the loss, the optimizer, the choice of the
+Not counted: biases, batch normalization, ReLU, pooling, the loss, the optimizer, the choice of the
 masks, and evaluations. The activation gradient of the first layer is counted, though nothing uses
 it. The hardware does more work: dense kernels, like those here, multiply zeros as well.
 """

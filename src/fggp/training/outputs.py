@@ -1,4 +1,4 @@
-"""A summary of the outputs for held-out images, used to recognise a failed training."""
+"""A summary of the outputs for held-out images, used to recognize a failed training."""
 
 from __future__ import annotations
 

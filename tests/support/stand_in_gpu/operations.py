@@ -17,7 +17,7 @@ WAITS = {
 INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}
 COPIES = {"copy_", "_to_copy", "_foreach_copy_"}
 ALLOCATIONS = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
-NORMALISING = {"native_batch_norm"}
+NORMALIZING = {"native_batch_norm"}
 """They write running statistics, of which their schema does not tell."""
 
 
@@ -56,7 +56,7 @@ def written(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> li
 def _written_places(operation: Any) -> list[tuple[int, str]]:
     """Return place and name of the arguments that an operation writes into."""
     arguments = [*enumerate(operation._schema.arguments)]
-    statistics = {"running_mean", "running_var"} if name_of(operation) in NORMALISING else set()
+    statistics = {"running_mean", "running_var"} if name_of(operation) in NORMALIZING else set()
     return [
         (index, it.name)
         for index, it in arguments

@@ -16,5 +16,5 @@ STD = (0.2023, 0.1994, 0.2010)
 
 @source(size=Size(50_000, 10_000, 32), archives=(ARCHIVE,))
 def cifar10(request: Request) -> Dataset:
-    """Return CIFAR-10, normalised as is usual in papers on pruning."""
-    return read_torchvision(request, "CIFAR10", [ARCHIVE], normalisation=(MEAN, STD))
+    """Return CIFAR-10, normalized as is usual in papers on pruning."""
+    return read_torchvision(request, "CIFAR10", [ARCHIVE], normalization=(MEAN, STD))

@@ -75,7 +75,7 @@ def clock(place: Place) -> Iterator[Finding]:
         return
     off = skew(before, dated, after)
     if abs(off) > SKEW_SECONDS:
-        fix = "synchronise both clocks by NTP: Snakemake compares the dates of files"
+        fix = "synchronize both clocks by NTP: Snakemake compares the dates of files"
         ahead = "ahead of" if off > 0 else "behind"
         yield warning("clock", f"the file system is {abs(off):.0f} s {ahead} this machine", fix)
     else:
