@@ -155,17 +155,21 @@ def material(root: Path = Path()) -> Material:
 def _verdicts(studies: list[Material]) -> Material:
     """Return ``decided``, each claim as in the study that decides it, and ``leading``.
 
-    The latter are the studies that decide claims, in the order of the claims.
+    The latter are the studies that decide claims, in the order of the claims. ``so_far`` of a
+    claim has the trainings of an incomplete study; it is empty for a complete one.
     """
     by_name = {study["name"]: study for study in studies}
     decided, leading = [], {}
     for name, claim in read_claims()[0].claims.items():
+        so_far = ""
         if claim.study in by_name:
-            leading[claim.study] = by_name[claim.study]
-            row = next(row for row in leading[claim.study]["claims"] if row["claim"] == name)
+            study = leading[claim.study] = by_name[claim.study]
+            row = next(row for row in study["claims"] if row["claim"] == name)
+            if study["results"] != study["cells"]:
+                so_far = f"{study['results']} of {study['cells']} trainings"
         else:
             row = {"verdict": "no results yet", "figure": "", "settings": "", "seeds": ""}
-        decided.append(row | {"says": claim.says, "study": claim.study or ""})
+        decided.append(row | {"says": claim.says, "study": claim.study or "", "so_far": so_far})
     return {"decided": decided, "leading": list(leading.values())}
 
 
