@@ -152,6 +152,13 @@ def test_run_stops_cleanly_when_its_minutes_are_over(by_hand: Checkout) -> None:
     assert "all cells are trained" in goes["second"]
 
 
+def test_run_of_some_cells_says_how_many_others_are_left(untrained: Checkout) -> None:
+    ran = untrained.fggp("run", "few", "--only", "dense")
+    assert ran.out.endswith(
+        "all cells with 'dense' are trained; 2 cells of the study left: fggp run few\n"
+    ), ran
+
+
 def test_stopped_and_continued_two_at_a_time_is_the_same_as_one_at_a_time(
     by_hand: Checkout, trained: Checkout
 ) -> None:

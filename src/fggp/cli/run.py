@@ -86,6 +86,11 @@ def do(options: argparse.Namespace) -> int:
     complain(ended)
     if ended.waiting:
         print(f"{count(len(ended.waiting), 'cell')} left; run the same command to continue")
+    elif not ended.failed and options.only and (others := _unfinished(study, home, "")):
+        print(
+            f"all cells with {options.only!r} are trained; {count(len(others), 'cell')} of the "
+            f"study left: fggp run {quote(options.study)}"
+        )
     elif not ended.failed:
         print(f"all cells are trained; next: fggp analyse {quote(str(home))}")
     return ended.status
