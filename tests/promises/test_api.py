@@ -75,7 +75,7 @@ def test_an_attached_pruner_does_what_one_does_that_is_called():
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-@pytest.mark.filterwarnings("ignore:fggp. training goes on")
+@pytest.mark.filterwarnings("ignore:fggp. training continues")
 def test_an_attached_pruner_works_with_closures_and_can_be_detached():
     model, optimizer, pruner, handle = trained(attach=True)
 

@@ -206,7 +206,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         provenance(finished="2024-12-31T00:00:00+00:00"),
         "finished before",
     ),
-    "a time without a zone": (provenance(started="2025-01-01T00:00:00"), "no times"),
+    "a time without a zone": (provenance(started="2025-01-01T00:00:00"), "not times with a zone"),
     "an energy below zero": (
         provenance(energy_joules=-1.0, counter_joules=1.0),
         "provenance.energy_joules",
