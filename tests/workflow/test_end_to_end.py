@@ -112,7 +112,7 @@ def test_the_report_holds_tables_figures_and_their_captions(study: Checkout) -> 
         "Ranks over the settings of the study, 1 is best",
         "The reference method against each rival over the grid",
         "dashed grey line is the dense network of the same backbone",
-        "What each recorded mask update changes",
+        "The changes at each recorded mask update",
         "The study on one page",
         "Provenance of the trainings: processors, versions",
     ):
