@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
@@ -25,6 +26,8 @@ Drawn = tuple[Figure, DataFrame]
 NARROW = 4
 """The width in inches below which names of panels take more lines or smaller letters."""
 
+STRIP = 0.12
+"""Inches below the panels that a warning takes."""
 SIGNS = 19
 """Characters per inch at 7 points."""
 
@@ -62,10 +65,14 @@ def notes(figure: Figure) -> list[str]:
 
 
 def warn_below(figure: Figure, warnings: Iterable[str]) -> None:
-    """Write the warnings in small letters into the lower right corner."""
-    figure.text(
-        0.995, 0.012, "; ".join(warnings), fontsize=6, color="#b00000", ha="right", va="bottom"
-    )
+    """Write the warnings in small letters into a strip below the panels, if there are any."""
+    if not (text := "; ".join(warnings)):
+        return
+    strip = STRIP / figure.get_figheight()
+    engine = figure.get_layout_engine()
+    if isinstance(engine, ConstrainedLayoutEngine):
+        engine.set(rect=(0, strip, 1, 1 - strip))
+    figure.text(0.995, 0.012, text, fontsize=6, color="#b00000", ha="right", va="bottom")
 
 
 def warn(figure: Figure, warnings: Iterable[str]) -> None:
