@@ -39,9 +39,21 @@ from pathlib import Path
 import fggp.cli.run
 from fggp.cli import main
 from fggp.running.snakemake_grid import Grid
+from fggp.running.workers import Ended
 from fggp.study.config import cells, load
 
+class Idle:
+    # Trains nothing, and counts its tasks: the cells that are not shipped.
+    def __init__(self, *_, **__):
+        pass
+
+    def train(self, tasks):
+        found["left"] = len(tasks)
+        return Ended()
+
+
 fggp.cli.run.prepare_data = lambda *_: None  # the images are not shipped
+fggp.cli.run.Workers = Idle
 told = {"source": fggp.__file__, "studies": {}}
 told["cell"] = cells(load(Path("config/mini-folder.yaml")))[1].plain()
 with redirect_stdout(StringIO()) as out:
@@ -109,8 +121,10 @@ def test_a_new_setting_of_any_block_leaves_every_shipped_result_valid_everywhere
     assert told["check"] == 0, told["checked"]
     assert "646 results, 0 errors" in told["checked"]
     for study, found in told["studies"].items():
+        total = sum(found["status"].values())
         results = len(list((SHIPPED / study / "runs").rglob("*.json")))
         assert found["status"]["done"] == found["aggregate"] == results, study
         assert found["run"] == 0, study
+        assert found["left"] == total - results, study
         assert found["untouched"], study
     assert "other settings" not in ended.stderr
