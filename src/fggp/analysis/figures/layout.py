@@ -10,7 +10,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
@@ -28,6 +27,7 @@ NARROW = 4
 
 STRIP = 0.12
 """Inches below the panels that a warning takes."""
+
 SIGNS = 19
 """Characters per inch at 7 points."""
 
@@ -69,9 +69,7 @@ def warn_below(figure: Figure, warnings: Iterable[str]) -> None:
     if not (text := "; ".join(warnings)):
         return
     strip = STRIP / figure.get_figheight()
-    engine = figure.get_layout_engine()
-    if isinstance(engine, ConstrainedLayoutEngine):
-        engine.set(rect=(0, strip, 1, 1 - strip))
+    figure.set_layout_engine("constrained", rect=(0, strip, 1, 1 - strip))
     figure.text(0.995, 0.012, text, fontsize=6, color="#b00000", ha="right", va="bottom")
 
 

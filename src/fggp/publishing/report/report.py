@@ -81,7 +81,8 @@ def write_reports(root: Path = Path()) -> list[Path]:
     written = [root / TEMPLATES.parent / path for path in drawn.values()]
     templates = environment(root / TEMPLATES, html=False)
     templates.filters |= {word.__name__: word for word in WORDS}
-    for name, path, facts in _pages(templates.list_templates(["j2"]), known, root):
+    notes = yaml.safe_load((root / NOTES).read_text())
+    for name, path, facts in _pages(templates.list_templates(["j2"]), known, notes, root):
         try:
             text = templates.get_template(name).render(facts)
         except UndefinedError as error:
@@ -91,16 +92,15 @@ def write_reports(root: Path = Path()) -> list[Path]:
     facts = {
         "facts": next(study for study in known["studies"] if study["name"] == best),
         "verdicts": Counter(claim["verdict"] for claim in known["decided"]),
-        "notes": yaml.safe_load((root / NOTES).read_text()),
+        "notes": notes,
     }
     return [*written, write_result(templates, root / FIGURES / best, facts, root)]
 
 
 def _pages(
-    templates: Sequence[str], known: Material, root: Path
+    templates: Sequence[str], known: Material, notes: Material, root: Path
 ) -> Iterator[tuple[str, Path, Material]]:
     """Yield each template with its page and the data available to the page."""
-    notes = yaml.safe_load((root / NOTES).read_text())
     for name in sorted(templates):
         if name == STUDY:
             for study in known["studies"]:
