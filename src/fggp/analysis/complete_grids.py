@@ -20,6 +20,8 @@ from fggp.foundation.errors import ResultError
 from fggp.foundation.quantities import percent
 
 SETTING = ["backbone", "sparsity", "initial_sparsity"]
+FAMILIES = {"both": SETTING, "one": SETTING[:2], "none": SETTING[:1]}
+"""The columns of a setting for labels with both starts, with one start, and without sparsity."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,12 @@ def ranked(sums: NDArray[np.int64]) -> NDArray[np.float64]:
 def both_starts(runs: DataFrame) -> Counts | None:
     """Return the labels with both starts over backbone, sparsity and initial sparsity.
 
-    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it; dense and other
-    references are left out. Of a partial study, only the settings and seeds that all labels share
-    count.
+    Takes the trainings that `fggp.analysis.compared_runs.compared` returns; dense and other
+    references are left out.
 
     Returns:
-        The counts, or None if fewer than two labels share a setting.
+        The counts, or None if fewer than two labels rank, or ``runs`` is marked partial and lacks
+        results.
 
     Raises:
         ResultError: naming missing results, unless ``runs`` is marked partial, and duplicates.
@@ -113,14 +115,8 @@ def name_of(setting: Mapping[str, Any]) -> str:
 
 def refuse_gaps(chosen: DataFrame, by: Sequence[str], runs: DataFrame, what: str) -> None:
     """Raise ResultError if an ``entry`` lacks a setting (of ``by``) or a seed of ``runs``."""
-    levels = [*by, "seed"]
-    wide = _wide(chosen, levels)
-    present = wide.index.to_frame(index=False)
-    settings = present[list(by)].drop_duplicates()
-    full = settings.merge(runs[["seed"]].drop_duplicates().sort_values("seed"), how="cross")
-    cells = wide.reindex(MultiIndex.from_frame(full)).isna()
-    gaps = [(*row, entry) for entry in cells for row in cells.index[cells[entry]]]
-    if gaps:
+    if gaps := _gaps(chosen, by, runs):
+        levels = [*by, "seed"]
         named = [
             f"{gap[-1]} at "
             + ", ".join(f"{name} {value}" for name, value in zip(levels, gap[:-1], strict=True))
@@ -132,19 +128,24 @@ def refuse_gaps(chosen: DataFrame, by: Sequence[str], runs: DataFrame, what: str
         )
 
 
+def _gaps(chosen: DataFrame, by: Sequence[str], runs: DataFrame) -> list[tuple[Any, ...]]:
+    """Return the missing results, each the values of ``by``, a seed and an entry."""
+    wide = _wide(chosen, [*by, "seed"])
+    settings = wide.index.to_frame(index=False)[list(by)].drop_duplicates()
+    full = settings.merge(runs[["seed"]].drop_duplicates().sort_values("seed"), how="cross")
+    cells = wide.reindex(MultiIndex.from_frame(full)).isna()
+    return [(*row, entry) for entry in cells for row in cells.index[cells[entry]]]
+
+
 def _complete(chosen: DataFrame, by: list[str], runs: DataFrame) -> Counts | None:
-    """Return the largest grid in which every entry is complete."""
+    """Return the counts of every entry in every setting, if none is missing."""
     if chosen["entry"].nunique() < 2:
         return None
     if not is_partial(runs):
         refuse_gaps(chosen, by, runs, "ranking")
-    wide = _wide(chosen, [*by, "seed"]).dropna()
-    number = wide.groupby(level=by).ngroups
-    common = wide.groupby(level="seed").size() == number
-    wide = wide[common.reindex(wide.index.get_level_values("seed")).to_numpy(dtype=bool)]
-    if wide.empty:
+    elif _gaps(chosen, by, runs):
         return None
-    wide = wide.sort_index().sort_index(axis="columns")
+    wide = _wide(chosen, [*by, "seed"]).sort_index().sort_index(axis="columns")
     seeds = sorted(wide.index.get_level_values("seed").unique())
     settings = wide.index.to_frame(index=False)[by].drop_duplicates(ignore_index=True)
     shape = (len(settings), len(seeds), len(wide.columns))

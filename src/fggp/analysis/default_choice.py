@@ -100,7 +100,8 @@ def default_choice(figures: Path) -> dict[str, Any]:
     Returns:
         ``chosen`` and ``confirmed``: the `Study` of each; ``winner``: the `Compared` of the setting
         that is the default today, in the first; ``repeated``: the same on new seeds, today's
-        default minus the former one; ``smallest``: the difference that this test detects with the
+        default minus the former one, and ``repeated_own``: with a variance for each setting;
+        ``smallest``: the difference that this test detects with the
         power of the plan; ``power``: its power for the difference of the choice.
 
     Raises:
@@ -120,6 +121,7 @@ def default_choice(figures: Path) -> dict[str, Any]:
         "confirmed": confirmed,
         "winner": winner,
         "repeated": _minus(before.pooled),
+        "repeated_own": _minus(before.own),
         "smallest": smallest_difference(before.se, before.df, plan.alpha, plan.power),
         "power": power_of(winner.pooled.mean, before.se, before.df, plan.alpha),
         "variants": len(chosen.rows),

@@ -30,6 +30,8 @@ SPREADS = (
     "backbone, sparsity or start) rejects one variance."
 )
 """The source of the variance of intervals, for the notes of tables."""
+KEYS = ["label", "backbone", "sparsity", "initial_sparsity"]
+"""The columns that together name the trainings whose only difference is their seed."""
 POOLED, OWN = "pooled", "per setting"
 """The words for one variance for all settings, and one for each."""
 
@@ -136,8 +138,12 @@ def possible(found: Estimate) -> Estimate:
 
 
 def few_seeds(runs: DataFrame, plan: Plan) -> str:
-    """Return the sentence that a study with too few seeds shows everywhere; empty with enough."""
-    seeds = int(runs["seed"].nunique())
+    """Return the sentence that a study with too few seeds shows everywhere; empty with enough.
+
+    The number of seeds is the smallest of any label in any setting of ``runs``, which are those
+    that `fggp.analysis.compared_runs.compared` returns.
+    """
+    seeds = 0 if runs.empty else int(runs.groupby(KEYS, dropna=False)["seed"].nunique().min())
     if not 0 < seeds < plan.interval_seeds:
         return ""
     return (

@@ -13,6 +13,7 @@ from pandas import DataFrame
 
 from fggp.analysis.collect.rows import EPOCHS, KEYS, LAYERS, UPDATES, keys
 from fggp.analysis.collect.runs_csv import DENSE, RUNS, marks, read_runs, title
+from fggp.analysis.compared_runs import compared
 from fggp.analysis.figure_style import Look, display_names, looks
 from fggp.analysis.plan import Plan, read_plan
 from fggp.foundation.errors import ResultError
@@ -37,6 +38,11 @@ class Material:
     def runs(self) -> DataFrame:
         """A row per training, as `fggp.analysis.collect.runs_csv.read_runs` returns it."""
         return read_runs(self.folder)
+
+    @cached_property
+    def compared(self) -> DataFrame:
+        """The trainings that are compared; see `fggp.analysis.compared_runs.compared`."""
+        return compared(self.runs, self.plan)
 
     @cached_property
     def epochs(self) -> DataFrame:
@@ -110,7 +116,7 @@ class Material:
     @cached_property
     def shown(self) -> DataFrame:
         """The trainings that figures compare, see `in_starts`."""
-        return in_starts(self.runs)
+        return in_starts(self.compared)
 
     @property
     def sparsest(self) -> DataFrame:

@@ -113,7 +113,7 @@ def _ranked(material: Material, data: DataFrame, sparse: DataFrame) -> tuple[Fig
 
 
 def _entry(material: Material, label: str) -> str:
-    one = (material.runs.loc[material.runs["label"] == label, "starts"] == "one").any()
+    one = (material.compared.loc[material.compared["label"] == label, "starts"] == "one").any()
     return material.name(label) + " (one start)" * bool(one)
 
 

@@ -42,7 +42,7 @@ def seen(data: DataFrame, point: Sequence[str]) -> str:
 
 def squeezed(material: Material, labels: Sequence[str]) -> str:
     """Return the labels that train for more epochs than the study, as in rounds, in words."""
-    longest = material.runs.groupby("label")["epochs"].max()
+    longest = material.compared.groupby("label")["epochs"].max()
     study = material.configuration.get("training", {}).get("epochs", longest.max())
     longer = [f"{label} ({longest[label]})" for label in dict.fromkeys(labels)
               if longest.get(label, 0) > study]  # fmt: skip

@@ -25,6 +25,7 @@ from fggp.analysis.figures.layout import (
     head,
 )
 from fggp.analysis.plan import Plan
+from fggp.analysis.spreads import few_seeds
 from fggp.analysis.stats import rank_tests
 from fggp.analysis.study_tables import Material
 from fggp.analysis.tables.formats import records
@@ -59,9 +60,11 @@ def critical_difference(material: Material) -> Drawn:
         ``nemenyi_groups`` (``wilcoxon_groups``) are not separated by that test at ``alpha``.
 
     """
-    counts = both_starts(material.runs)
+    counts = both_starts(material.compared)
     if counts is None:
         return blank("needs two methods with both starts in the same settings", COLUMNS)
+    if len(counts.seeds) < material.plan.interval_seeds:
+        return blank(few_seeds(material.compared, material.plan).rstrip("."), COLUMNS)
     parts = [(name, part) for name, part in _parts(counts) if _decides(part, material.plan)]
     if not parts:
         return blank(_undecided(counts, material.plan), COLUMNS)
@@ -90,8 +93,10 @@ def critical_difference(material: Material) -> Drawn:
 
 def separable(material: Material) -> bool:
     """Whether Nemenyi's test can separate any two methods of a study (see the figure)."""
-    counts = both_starts(material.runs)
-    return counts is not None and any(_decides(it, material.plan) for _, it in _parts(counts))
+    counts = both_starts(material.compared)
+    if counts is None or len(counts.seeds) < material.plan.interval_seeds:
+        return False
+    return any(_decides(it, material.plan) for _, it in _parts(counts))
 
 
 def _distance(counts: Counts, plan: Plan) -> float:

@@ -52,7 +52,7 @@ def drop_to_dense(material: Material) -> Drawn:
     sparsities = sorted(data["sparsity"].unique())
     figure = canvas(0.8 + len(rows) * height_of(labels))
     grid = figure.subplots(len(rows), len(sparsities), sharex="col", sharey=True, squeeze=False)
-    one = set(material.runs.loc[material.runs["starts"] == "one", "label"])
+    one = set(material.compared.loc[material.compared["starts"] == "one", "label"])
     names = [material.name(label) + " (one start)" * (label in one) for label in labels]
     for line, (name, facet) in zip(grid, rows, strict=True):
         for axes, sparsity in zip(line, sparsities, strict=True):

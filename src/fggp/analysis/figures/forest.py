@@ -16,6 +16,7 @@ from fggp.analysis.figures.drawing import cut
 from fggp.analysis.figures.layout import Drawn, beside, blank, canvas, categories, head, narrow
 from fggp.analysis.pairs import STARTS, nothing
 from fggp.analysis.plan import Plan
+from fggp.analysis.spreads import OWN
 from fggp.analysis.study_tables import Material
 from fggp.analysis.tables.comparisons import comparisons
 from fggp.analysis.tables.formats import records
@@ -24,7 +25,7 @@ from fggp.foundation.quantities import count
 
 COLUMNS = [
     "blocks", "reference", "rival", "row", "kind", "seeds", "settings", "difference_points", "low",
-    "high", "p_holm",
+    "high", "p_holm", "spread",
 ]  # fmt: skip
 POOLED = {"grid": "all, on this grid", "over_settings": "all, over settings"}
 ACROSS = 4
@@ -37,8 +38,9 @@ def forest(material: Material) -> Drawn:
 
     Differences are in points of test accuracy at the last epoch, paired by seed. There is a panel
     per rival of the declared plan, and one per start of the reference if the rival has one start.
-    Dots are settings, with paired t intervals whose variance is pooled over the settings of the
-    pair; they are not corrected for the number of settings. Diamonds are the mean over all
+    Dots are settings, with paired t intervals; their variance is pooled over the settings of the
+    pair, or that of the setting alone if the check of the plan rejects one variance for the pair.
+    They are not corrected for the number of settings. Diamonds are the mean over all
     settings: filled with the noise of seeds (this fixed grid), hollow with that of settings
     (treated as a sample, which is only roughly true). The level of the intervals, the number of
     seeds n and the grey band of practical equivalence are given below.
@@ -49,7 +51,7 @@ def forest(material: Material) -> Drawn:
         "over_settings" with that of settings.
 
     """
-    data = _rows(material.runs, material.plan)
+    data = _rows(material.compared, material.plan)
     if data.empty:
         return blank(nothing(material.plan), COLUMNS)
     groups = [list(part.groupby(["reference", "rival"], sort=False))
@@ -120,17 +122,25 @@ def _title(reference: str, rival: str, material: Material) -> str:
     return "\n".join(filter(None, [fill(material.name(rival), 17), start]))
 
 
+def _spread(data: DataFrame, *, none: bool) -> str:
+    """Return the source of the variance of the intervals of settings, in words."""
+    if none:
+        return ""
+    own = list(dict.fromkeys(data.loc[data["spread"] == OWN, "rival"]))
+    alone = f" (own variance of each setting: {', '.join(own)})" if own else ""
+    return f", variance pooled over settings{alone}, no multiplicity correction"
+
+
 def _words(data: DataFrame, plan: Plan, far: str) -> tuple[str, ...]:
     seeds = count(int(data["seeds"].max()), "seed")
-    none = data.loc[data["kind"] == "grid", "low"].isna().all()
+    none = bool(data.loc[data["kind"] == "grid", "low"].isna().all())
     return (
         clauses(
             f"Mean difference, n = {seeds} paired; "
             + ("no intervals from seeds" if none else f"lines: {plan.confidence} t intervals"),
             far,
         ),
-        "Dots: inside a setting, variance pooled over settings, no multiplicity correction; band: "
-        f"± {plan.rope:g} points",
+        f"Dots: inside a setting{_spread(data, none=none)}; band: ± {plan.rope:g} points",
         "Diamonds: over all settings; filled: noise of seeds (this grid), hollow: noise of "
         "settings",
     )

@@ -57,7 +57,7 @@ def paired_differences(material: Material) -> Drawn:
 
 def _rows(material: Material) -> DataFrame:
     """Return the pairs with other methods: first the row over all settings, then each setting."""
-    runs, plan = material.runs, material.plan
+    runs, plan = material.compared, material.plan
     method = dict(zip(runs["label"], runs["method"], strict=True))
     own = method.get(plan.reference)
     over = comparisons(runs, plan).assign(kind="grid")

@@ -36,7 +36,7 @@ def rank_heatmap(material: Material) -> Drawn:
         The figure, and a row per entry and setting; ``n`` is the number of seeds of a rank.
 
     """
-    found = list(grids(material.runs))
+    found = list(grids(material.compared))
     if not found:
         return blank("needs two methods with results in the same settings", COLUMNS)
     data = DataFrame([row for blocks, counts in found for row in _rows(blocks, counts)])

@@ -29,7 +29,7 @@ def standings(material: Material) -> Drawn:
     number of trainings of the study's length that it takes. If a dense network is missing, the
     points are accuracies in percent.
     """
-    counts = all_entries(material.runs)
+    counts = all_entries(material.compared)
     if counts is None:
         return blank("needs two methods with results in the same settings", COLUMNS)
     paired = not np.isnan(counts.dense).any()
@@ -79,7 +79,7 @@ def _lengths(material: Material) -> dict[str, float]:
 
     A method that starts from the trained dense network needs that training too.
     """
-    runs = material.runs
+    runs = material.compared
     epochs = runs.groupby("label")["epochs"].max()
     study = float(material.configuration.get("training", {}).get("epochs", epochs.median()))
     before = {

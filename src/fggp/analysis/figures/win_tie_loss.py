@@ -37,7 +37,7 @@ def win_tie_loss(material: Material) -> Drawn:
         The figure, and a row per rival as in `fggp.analysis.tables.comparisons.comparisons`.
 
     """
-    data = comparisons(material.runs, material.plan)[COLUMNS]
+    data = comparisons(material.compared, material.plan)[COLUMNS]
     if data.empty:
         return blank(nothing(material.plan), COLUMNS)
     blocks = [part for _, part in data.groupby("blocks", sort=False)]

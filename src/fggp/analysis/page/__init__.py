@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fggp.analysis.catalogue import PAGE
+from fggp.analysis.compared_runs import coverage
 from fggp.analysis.page.contents import contents
 from fggp.analysis.page.facts import facts, finding, power_line
 from fggp.analysis.page.pictures import pictures
@@ -52,7 +53,8 @@ def page(study_folder: Path) -> str:
     """Return the page of a study as text; see `write_page`."""
     plan, origin = read_plan(study_folder)
     material, name = Material(study_folder), study_name(study_folder)
-    runs = material.runs
+    runs, some = material.runs, material.compared
+    cautions = [coverage(runs, plan), few_seeds(some, plan)]
     style, script = ((HERE / it).read_text() for it in ("page.css", "page.js"))
     return (
         environment(HERE, html=True)
@@ -60,12 +62,12 @@ def page(study_folder: Path) -> str:
         .render(
             name=name,
             description=material.title,
-            marks=list(filter(None, [*material.marks, few_seeds(runs, plan)])),
-            finding=finding(runs, plan),
+            marks=list(filter(None, [*material.marks, *cautions])),
+            finding=finding(some, plan),
             facts=facts(material, plan, origin),
             contents=contents(runs, plan, name, study_folder),
             plan=plan,
-            power=power_line(runs, plan),
+            power=power_line(some, plan),
             pictures=pictures(study_folder),
             style=style,
             script=script,

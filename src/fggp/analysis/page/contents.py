@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pandas import DataFrame
 
 from fggp.analysis.collect.runs_csv import DENSE
+from fggp.analysis.compared_runs import compared
 from fggp.analysis.complete_grids import name_of
 from fggp.analysis.page.parts import Choices, Part
 from fggp.analysis.page.sheets import Layout, Sheet, sheet
@@ -19,7 +20,7 @@ from fggp.analysis.tables.claims import claims_table
 from fggp.analysis.tables.comparisons import comparisons_table
 from fggp.analysis.tables.costs import costs_table
 from fggp.analysis.tables.essential import essential_table
-from fggp.analysis.tables.formats import Column, Row, Table, missing, number, p_value, text
+from fggp.analysis.tables.formats import Column, Row, missing, number, p_value, text
 from fggp.analysis.tables.latency import latency_table
 from fggp.analysis.tables.per_setting import per_setting_table
 from fggp.analysis.tables.provenance import provenance_table
@@ -74,27 +75,26 @@ def contents(runs: DataFrame, plan: Plan, study: str, study_folder: Path | None 
     # statsmodels collects garbage with every family of p, and there are hundreds.
     gc.freeze()
     try:
-        measured = [make(runs, plan, study_folder) for make in (latency_table, essential_table)]
-        return _contents(runs, plan, study, *measured)
+        return _contents(runs, plan, study, study_folder)
     finally:
         gc.unfreeze()
 
 
-def _contents(
-    runs: DataFrame, plan: Plan, study: str, latency: Table, essential: Table
-) -> Contents:
-    choices = Choices.of(runs)
+def _contents(runs: DataFrame, plan: Plan, study: str, study_folder: Path | None) -> Contents:
+    some = compared(runs, plan)
+    latency, essential = (it(runs, plan, study_folder) for it in (latency_table, essential_table))
+    choices = Choices.of(some)
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", study)
     return Contents(
         stem,
         choices,
         [
             _view(of_part, plan, part, choices.words(part), stem)
-            for part, of_part in choices.split(runs).items()
+            for part, of_part in choices.split(some).items()
         ],
-        _settings(runs, plan, choices, stem),
-        _per_setting(runs, plan, choices, stem),
-        sheet("claims", "Claims of the abstract", claims_table(runs, plan),
+        _settings(some, plan, choices, stem),
+        _per_setting(some, plan, choices, stem),
+        sheet("claims", "Claims of the abstract", claims_table(some, plan, study_folder),
               Layout(text("claim", "says")), f"{stem}-claims.csv"),
         sheet("costs", "Cost of the trainings", costs_table(runs, plan),
               Layout(METHOD, ("backbone",), group=lambda row: str(row["backbone"])),

@@ -39,7 +39,8 @@ def finding(runs: DataFrame, plan: Plan) -> str:
     """Return in one sentence how the reference method compares with its rivals, with n.
 
     A difference is decided if the p of Wilcoxon's test over settings, by Holm, is below alpha and
-    there are as many seeds as the plan requires.
+    there are as many seeds as the plan requires. If no p of that test can be so small, the paired t
+    tests on this grid are named instead.
     """
     data = comparisons(runs, plan)
     if data.empty:
@@ -51,13 +52,19 @@ def finding(runs: DataFrame, plan: Plan) -> str:
     if data["seeds"].min() < plan.interval_seeds:
         few = f"fewer than {count(plan.interval_seeds, 'seed')} decide nothing"
         return f"{head}; {few}, so this is a demonstration."
-    decided = data[data["wilcoxon_p_holm"] < plan.alpha]
+    able = bool((data["smallest_p_holm"] < plan.alpha).any())
+    decided = data[data["wilcoxon_p_holm" if able else "grid_p"] < plan.alpha]
     above = decided["difference_points"] > 0
     rivals = {"better than": decided[above]["rival"], "worse than": decided[~above]["rival"]}
     parts = [f"{word} {', '.join(names)}" for word, names in rivals.items() if len(names)]
     if open_ := len(data) - len(decided):
         parts.append(f"not separated from {open_} of {count(len(data), 'rival')}")
     test = f"Wilcoxon's test over settings, Holm, alpha {plan.alpha:g}"
+    if not able:
+        test = (
+            f"paired t on this grid, alpha {plan.alpha:g}, not adjusted; Wilcoxon's test over so "
+            "few settings cannot decide"
+        )
     return f"{head}, is {', '.join(parts)} ({test})."
 
 

@@ -14,6 +14,7 @@ from pandas import DataFrame
 
 from fggp.analysis.catalogue import TABLES
 from fggp.analysis.collect.runs_csv import marks, read_runs, title
+from fggp.analysis.compared_runs import compared, coverage
 from fggp.analysis.plan import Plan, read_plan
 from fggp.analysis.spreads import few_seeds
 from fggp.analysis.tables.formats import Table, latex, markdown
@@ -23,11 +24,16 @@ from fggp.foundation.validation import nearest
 
 __all__ = ["TABLES", "tabulate", "write_table"]
 
+COMPARISONS = ("Results", "Ablations")
+"""The headings of the tables that compare methods."""
+
 
 def tabulate(name: str, runs: DataFrame, plan: Plan, study_folder: Path | None = None) -> Table:
     """Return a table; raises ResultError if no table has that name, or it cannot be made.
 
-    A table whose function has a third argument also reads a file in ``study_folder``.
+    Tables under `COMPARISONS` are of the trainings that `fggp.analysis.compared_runs.compared`
+    returns, the others of all ``runs``. A table whose function has a third argument also reads
+    files in ``study_folder``.
     """
     if name not in TABLES:
         hint = nearest(name, TABLES, "fggp table --help")
@@ -36,7 +42,7 @@ def tabulate(name: str, runs: DataFrame, plan: Plan, study_folder: Path | None =
     module = import_module(f"{__name__}.{declared.module}")
     made: Callable[..., Table] = getattr(module, declared.function)
     more = [study_folder] if len(signature(made).parameters) > 2 else []
-    return made(runs, plan, *more)
+    return made(compared(runs, plan) if declared.under in COMPARISONS else runs, plan, *more)
 
 
 def write_table(name: str, study_folder: Path) -> list[Path]:
@@ -47,7 +53,7 @@ def write_table(name: str, study_folder: Path) -> list[Path]:
     runs = read_runs(study_folder)
     plan, origin = read_plan(study_folder)
     table = tabulate(name, runs, plan, study_folder)
-    parts = [_sentence(title(study_folder)), few_seeds(runs, plan), table.note]
+    parts = [_sentence(title(study_folder)), *_cautions(name, runs, plan), table.note]
     note = " ".join(filter(None, parts))
     note += f" Plan of the analysis: {origin}."
     forms = {
@@ -59,6 +65,11 @@ def write_table(name: str, study_folder: Path) -> list[Path]:
     for path, text in zip(paths, forms.values(), strict=True):
         write_text(path, text)
     return paths
+
+
+def _cautions(name: str, runs: DataFrame, plan: Plan) -> list[str]:
+    part = coverage(runs, plan) if TABLES[name].under in COMPARISONS else ""
+    return [part, few_seeds(compared(runs, plan), plan)]
 
 
 def _sentence(text: str) -> str:

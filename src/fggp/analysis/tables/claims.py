@@ -10,20 +10,24 @@ from pandas import DataFrame
 from pydantic import Field, ValidationError, model_validator
 
 from fggp.analysis.catalogue import table
+from fggp.analysis.collect.runs_csv import is_partial
+from fggp.analysis.pairs import STARTS
 from fggp.analysis.plan import Plan, built_in, plain
 from fggp.analysis.tables.claim_rules import RULES, Rule, RuleName
 from fggp.analysis.tables.comparisons import comparisons
-from fggp.analysis.tables.formats import Row, Table, missing, records, remarks, text
+from fggp.analysis.tables.formats import Column, Row, Table, missing, records, remarks, text
 from fggp.analysis.tables.ranking import ranking
 from fggp.analysis.tables.settings import settings
 from fggp.foundation.errors import ResultError
 from fggp.foundation.validation import explain
-from fggp.study.cell import Name, Record
+from fggp.study.cell import Cell, Name, Record
+from fggp.study.study_folder import read_expected
 
 CLAIMS = Path("config/claims.yaml")
 BUILT_IN = "those inside the package"
 
 HOLDS, FAILS = "holds", "fails"
+DECIDED = (HOLDS, FAILS)
 UNDECIDED, ABSENT = "undecided", "not in this study"
 
 FRAMES: dict[str, Callable[[DataFrame, Plan], DataFrame]] = {
@@ -80,12 +84,14 @@ COLUMNS = {
     "rule": "str",
     "settings": "Int64",
     "seeds": "Int64",
+    "planned_settings": "Int64",
+    "planned_seeds": "Int64",
     "study": "str",
     "note": "str",
 }
 """Columns: the name of the claim, its words, the verdict (`HOLDS`, `FAILS`, `UNDECIDED`, `ABSENT`),
-the figure behind it, the rule in words, the numbers of settings and seeds here, and the study that
-decides the claim (empty: each for itself)."""
+the figure behind it, the rule in words, the numbers of settings and seeds here and in the whole
+study (empty if not known), and the study that decides the claim (empty: each for itself)."""
 
 
 def read_claims() -> tuple[Claims, str]:
@@ -107,11 +113,12 @@ def read_claims() -> tuple[Claims, str]:
         raise ResultError(f"{CLAIMS}: {reason}") from None
 
 
-def claims(runs: DataFrame, plan: Plan) -> DataFrame:
+def claims(runs: DataFrame, plan: Plan, expected: Sequence[Cell] = ()) -> DataFrame:
     """Decide every claim; return a row for each with columns `COLUMNS`.
 
-    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. In a ranking, the
-    label of a claim is compared with other methods, not with its own variants.
+    Takes the trainings that `fggp.analysis.compared_runs.compared` returns, and the cells that
+    the study should have, if these are known. In a ranking, the label of a claim is compared with
+    other methods, not with its own variants.
 
     Raises:
         ResultError: if the claims cannot be read or a table cannot be made.
@@ -125,7 +132,9 @@ def claims(runs: DataFrame, plan: Plan) -> DataFrame:
         label = claim.label if source == "ranking" else ""
         if (source, label) not in frames:
             frames[source, label] = FRAMES[source](_among_methods(runs, label), plan)
-        rows.append({"claim": name} | _decided(claim, frames[source, label], known, plan))
+        row = _decided(claim, frames[source, label], known, plan)
+        own = [cell for cell in expected if cell.label == claim.label]
+        rows.append({"claim": name, **row, **_planned(own, row)})
     return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
@@ -141,23 +150,29 @@ def status(verdicts: list[str]) -> int:
 
 
 @table("claims", "Results", place=9)
-def claims_table(runs: DataFrame, plan: Plan) -> Table:
+def claims_table(runs: DataFrame, plan: Plan, study_folder: Path | None = None) -> Table:
     """Each claim of the paper's abstract by the rules in ``config/claims.yaml``.
 
     Each is decided by declared rules on the cells of another table: holds, fails, undecided (the
     study is too small or the difference too close to zero), or not in this study. The columns
-    ``settings`` and ``seeds`` (n) are the numbers behind a verdict.
+    ``settings`` and ``seeds`` (n) are the numbers behind a verdict. Of a partial study, a claim
+    holds or fails "so far".
     """
-    data = claims(runs, plan)
+    data = claims(runs, plan, _expected(study_folder))
+    so_far = " so far" if is_partial(runs) else ""
     columns = [
         text("claim", "says"),
-        text("verdict", "verdict"),
+        Column(
+            "verdict", lambda row: row["verdict"] + so_far * (row["verdict"] in DECIDED), left=True
+        ),
         text("figure", "figure"),
+        Column("settings", lambda row: _of(row, "settings")),
+        Column("seeds", lambda row: _of(row, "seeds")),
         text("decided by", "rule"),
         text("decisive study", "study"),
         *remarks(data),
     ]
-    bold = {"verdict": [verdict in {HOLDS, FAILS} for verdict in data["verdict"]]}
+    bold = {"verdict": [verdict in DECIDED for verdict in data["verdict"]]}
     _, origin = read_claims()
     note = f"{_primary_test(runs, plan)} " + (
         "The claims of the paper's abstract, each decided separately by its rule in "
@@ -167,6 +182,40 @@ def claims_table(runs: DataFrame, plan: Plan) -> Table:
         "is met, the study is too small, or the difference too close to zero, to decide."
     )
     return Table(data, columns, note, bold)
+
+
+def _expected(study_folder: Path | None) -> list[Cell]:
+    """Return the cells that a study should have; none if that is not known."""
+    try:
+        return [] if study_folder is None else read_expected(study_folder)[1]
+    except ResultError:
+        return []
+
+
+def _planned(cells: Sequence[Cell], row: Row) -> Row:
+    """Return the numbers of settings and seeds of a row's comparison in the whole study.
+
+    Empty without cells.
+    """
+    if not cells:
+        return {}
+    start = row.get("blocks", STARTS) == STARTS
+    settings = {
+        (cell.backbone.name, cell.sparsity, cell.initial_sparsity if start else None)
+        for cell in cells
+    }
+    seeds = len({cell.seed for cell in cells})
+    return {"planned_settings": len(settings), "planned_seeds": seeds}
+
+
+def _of(row: Row, name: str) -> str:
+    """Write a number of settings or seeds, with the planned one if that is larger: "6 of 12"."""
+    if missing(row[name]):
+        return "-"
+    planned = row[f"planned_{name}"]
+    return (
+        f"{row[name]}" if missing(planned) or planned == row[name] else f"{row[name]} of {planned}"
+    )
 
 
 def _primary_test(runs: DataFrame, plan: Plan) -> str:
@@ -213,6 +262,7 @@ def _decided(claim: Claim, frame: DataFrame, known: set[str], plan: Plan) -> dic
         "figure": rule.figure(row),
         "settings": len(rows) if rule.table == "settings" else row["settings"],
         "seeds": _seeds(row),
+        "blocks": row.get("blocks", STARTS),
         "note": "both conditions are met" if holds and fails else _why(rule, row, verdict),
     }
 

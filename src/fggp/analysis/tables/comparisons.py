@@ -34,7 +34,7 @@ from fggp.foundation.quantities import count
 def comparisons(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     """Compare the reference with each rival over the grid.
 
-    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. Returns a row per
+    Takes the trainings that `fggp.analysis.compared_runs.compared` returns. Returns a row per
     rival (and start, see `pairs`) with columns `FIELDS`, the closest rival first; none if the
     reference is not in the study or has no rival.
 

@@ -27,7 +27,7 @@ NOTHING = "nothing"
 def leave_out(runs: DataFrame) -> DataFrame:
     """Rank the methods with both starts again without each backbone and without each setting.
 
-    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it; the first row
+    Takes the trainings that `fggp.analysis.compared_runs.compared` returns; the first row
     leaves nothing out. Raises ResultError as `fggp.analysis.tables.ranking.ranking` does.
     """
     counts = both_starts(runs)

@@ -61,7 +61,7 @@ def planning_table(grid: Grid, alpha: float, power: float) -> Table:
 def study_power(runs: DataFrame, plan: Plan) -> DataFrame:
     """Return the smallest differences that a study detects, a row per rival with columns `FIELDS`.
 
-    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it.
+    Takes the trainings that `fggp.analysis.compared_runs.compared` returns.
     """
     found = pairs(runs, plan)
     families = {it.blocks: sum(other.blocks == it.blocks for other in found) for it in found}

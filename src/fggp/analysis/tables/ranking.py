@@ -49,8 +49,7 @@ PART, RECORD = "rank_", "against "
 def ranking(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     """Rank the methods with both starts over backbone, sparsity and initial sparsity.
 
-    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. Only seeds that all
-    labels have in all settings count, and only settings where all labels have them.
+    Takes the trainings that `fggp.analysis.compared_runs.compared` returns.
 
     Returns:
         A row per label, sorted by average rank and label, with columns `COLUMNS` and those named

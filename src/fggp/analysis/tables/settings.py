@@ -11,7 +11,7 @@ from pandas import DataFrame, Series
 
 from fggp.analysis.catalogue import table
 from fggp.analysis.collect.runs_csv import DENSE, is_partial
-from fggp.analysis.complete_grids import SETTING, one_number_of_images, refuse_gaps
+from fggp.analysis.complete_grids import FAMILIES, SETTING, one_number_of_images, refuse_gaps
 from fggp.analysis.plan import Plan, default_plan
 from fggp.analysis.spreads import Noise, margins, noise, possible
 from fggp.analysis.stats.paired import Estimate, Numbers, Spread, estimate, holm
@@ -63,7 +63,6 @@ true if the interval of ``behind_points`` contains 0. ``inference_flops`` (one i
 ``training_flops`` (all of it) follow if runs have them."""
 
 FLOPS = {"inference_flops": "inference_macs", "training_flops": "training_macs"}
-FAMILIES = {"both": SETTING, "one": SETTING[:2], "none": SETTING[:1]}
 
 KEYS = [*SETTING, "start"]
 
@@ -75,7 +74,7 @@ Held = dict[Setting, dict[str, "Series[float]"]]
 def settings(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     """Return a row per setting and label, references included, with columns `COLUMNS`.
 
-    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. Rows are sorted by
+    Takes the trainings that `fggp.analysis.compared_runs.compared` returns. Rows are sorted by
     backbone, sparsity and start; inside a setting the most accurate is first, and labels that do
     not rank are last. ``rank`` and ``best`` are those among the ranking labels, on the seeds that
     they share.

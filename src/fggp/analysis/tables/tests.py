@@ -54,7 +54,7 @@ adjusted for its family, and the smallest p that the data allow (adjusted, if th
 def all_tests(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     """Run every test of the plan in its order.
 
-    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. Returns rows with
+    Takes the trainings that `fggp.analysis.compared_runs.compared` returns. Returns rows with
     columns `COLUMNS`; none if no two methods share a setting.
 
     Raises:

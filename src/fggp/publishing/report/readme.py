@@ -8,14 +8,16 @@ from typing import Any
 
 from jinja2 import Environment
 
-from fggp.analysis.collect.runs_csv import read_runs
 from fggp.analysis.pairs import STARTS
 from fggp.analysis.plan import read_plan
+from fggp.analysis.study_tables import Material
 from fggp.analysis.tables.formats import shown
 from fggp.foundation.errors import Failure
+from fggp.foundation.exact import percent, ratio
 from fggp.foundation.files import write_text
 from fggp.foundation.quantities import count
 from fggp.publishing.report.shipped_results import rows
+from fggp.publishing.report.training_conditions import network
 
 README = Path("README.md")
 TEMPLATE = "readme_result.jinja"
@@ -53,9 +55,13 @@ def result(study: Path) -> dict[str, Any]:
 
     ``differences`` has a text for each of the closest rivals with both starts, variants of the
     reference method excluded: the mean difference in points, with its interval if there is one.
+    ``networks``, ``sparsities`` and ``starts`` (a number) are those of the trainings compared.
     """
     plan = read_plan(study)[0]
-    runs = read_runs(study)
+    material = Material(study)
+    runs = material.compared
+    there = set(runs["backbone"])
+    sparse = runs[runs["sparsity"] > 0]
     methods = dict(zip(runs["label"], runs["method"], strict=True))
     own = methods.get(plan.reference)
     compared = [
@@ -67,6 +73,9 @@ def result(study: Path) -> dict[str, Any]:
         "study": study.name,
         "reference": plan.reference,
         "confidence": plan.confidence,
+        "networks": sorted({network(it) for it in material.cells if it.backbone.name in there}),
+        "sparsities": [percent(ratio(it)) for it in sorted(set(sparse["sparsity"]))],
+        "starts": sparse["initial_sparsity"].nunique(),
         "settings": count(max((int(row["settings"]) for row in compared), default=0), "setting"),
         "seeds": count(max((int(row["seeds"]) for row in compared), default=0), "seed"),
         "differences": [_words(row) for row in compared[:RIVALS]],

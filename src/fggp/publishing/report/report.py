@@ -14,11 +14,13 @@ import yaml
 from jinja2 import UndefinedError
 
 from fggp.analysis import catalogue
+from fggp.analysis.compared_runs import coverage
 from fggp.analysis.default_choice import default_choice
 from fggp.analysis.fggp_variants import apart
 from fggp.analysis.page import environment
 from fggp.analysis.plan import read_plan
-from fggp.analysis.tables.claims import read_claims
+from fggp.analysis.study_tables import Material as Tables
+from fggp.analysis.tables.claims import DECIDED, read_claims
 from fggp.foundation.errors import Failure
 from fggp.foundation.files import write_text
 from fggp.foundation.quantities import count, duration, size
@@ -63,6 +65,8 @@ FULL_STUDY = "paper"
 """The study of the whole grid at full size."""
 MEASURED = Path("docs/measured.json")
 AUTHORS = Path("docs/authors-comparison.md")
+NUMBERS = ("settings", "seeds", "planned_settings", "planned_seeds")
+"""The columns of numbers in the table of claims."""
 Material = dict[str, Any]
 
 
@@ -155,21 +159,22 @@ def material(root: Path = Path()) -> Material:
 def _verdicts(studies: list[Material]) -> Material:
     """Return ``decided``, each claim as in the study that decides it, and ``leading``.
 
-    The latter are the studies that decide claims, in the order of the claims. ``so_far`` of a
-    claim has the trainings of an incomplete study; it is empty for a complete one.
+    The latter are the studies that decide claims, in the order of the claims.
     """
     by_name = {study["name"]: study for study in studies}
     decided, leading = [], {}
     for name, claim in read_claims()[0].claims.items():
-        so_far = ""
         if claim.study in by_name:
             study = leading[claim.study] = by_name[claim.study]
             row = next(row for row in study["claims"] if row["claim"] == name)
-            if study["results"] != study["cells"]:
-                so_far = f"{study['results']} of {study['cells']} trainings"
         else:
-            row = {"verdict": "no results yet", "figure": "", "settings": "", "seeds": ""}
-        decided.append(row | {"says": claim.says, "study": claim.study or "", "so_far": so_far})
+            row = {
+                "so_far": "",
+                **dict.fromkeys(("verdict", "shown"), "no results yet"),
+                "figure": "",
+                **dict.fromkeys(NUMBERS, ""),
+            }
+        decided.append(row | {"says": claim.says, "study": claim.study or ""})
     return {"decided": decided, "leading": list(leading.values())}
 
 
@@ -191,7 +196,13 @@ def one(noun: str, number: int) -> str:
     return count(number, noun)
 
 
-WORDS = (duration, megabytes, one, told, places, smallest, points, shown)
+def of_planned(claim: Material, name: str) -> str:
+    """Write a number of settings or seeds, with the planned one if that is larger: 6 of 12."""
+    number, planned = claim[name], claim[f"planned_{name}"]
+    return f"{number} of {planned}" if planned not in ("", number) else str(number)
+
+
+WORDS = (of_planned, duration, megabytes, one, told, places, smallest, points, shown)
 """The filters of templates, which put numbers and tables into words."""
 
 
@@ -241,6 +252,7 @@ def _study(report: Report, root: Path) -> Material:
     tables = root / FIGURES / report.folder.name / "tables"
     if not (tables / "claims.csv").exists():
         raise Failure(f"{tables}: has no tables of the study; make them with `make paper`")
+    runs = Tables(tables.parent)
     seconds = [item.provenance.seconds for item in report.items]
     return {
         "name": report.folder.name,
@@ -248,7 +260,9 @@ def _study(report: Report, root: Path) -> Material:
         "description": report.configuration.get("description", ""),
         "results": len(report.items),
         "cells": report.cells,
-        "seeds": len({item.cell.seed for item in report.items}),
+        "seeds": runs.compared["seed"].nunique(),
+        "planned_seeds": runs.expected["seed"].nunique(),
+        "coverage": coverage(runs.runs, runs.plan),
         "errors": sum(problem.level == "error" for problem in report.problems),
         "warnings": sum(problem.level == "warning" for problem in report.problems),
         "hours": _hours(report.items),
@@ -256,7 +270,7 @@ def _study(report: Report, root: Path) -> Material:
         "memory_mb": max((item.provenance.peak_memory_mb for item in report.items), default=0),
         "verdicts": Counter(item.outcome.verdict for item in report.items),
         "machines": sorted({item.provenance.device_name for item in report.items}),
-        "claims": list(rows(tables / "claims.csv")),
+        "claims": [_claim(row, _so_far(report)) for row in rows(tables / "claims.csv")],
         "ranking": _table(tables / "ranking.md"),
         "ranking_all": _table(tables / "ranking_all.md"),
         "apart": _apart(report.configuration),
@@ -266,6 +280,18 @@ def _study(report: Report, root: Path) -> Material:
         "power": power(tables.parent),
         "least_p": least_p(tables.parent),
     }
+
+
+def _claim(row: dict[str, str], so_far: str) -> dict[str, str]:
+    """Return a row of the table of claims, with its verdict as ``shown``."""
+    early = " so far" * bool(so_far and row["verdict"] in DECIDED)
+    return row | {"so_far": so_far, "shown": row["verdict"] + early}
+
+
+def _so_far(report: Report) -> str:
+    """Return the trainings of an incomplete study, in words; empty for a complete one."""
+    done = len(report.items)
+    return "" if done == report.cells else f"{done} of {report.cells} trainings"
 
 
 def _apart(configuration: Material) -> dict[str, str]:

@@ -42,7 +42,7 @@ def completeness(folder: Path) -> int:
     That is pairs of methods × settings × seeds. Takes the folder of a study's tables; labels of
     one method with different settings count once.
     """
-    runs = read_runs(folder)
+    runs = Material(folder).compared
     counts = all_entries(runs)
     if counts is None:
         return 0
@@ -86,7 +86,7 @@ def standing(folder: Path) -> dict[str, list[Row]]:
 def widest(folders: Sequence[Path]) -> Row:
     """Return the study with the most complete ranking: ``name``, and the size of the ranking."""
     folder = max(folders, key=completeness)
-    counts = all_entries(read_runs(folder))
+    counts = all_entries(Material(folder).compared)
     return {
         "name": folder.name,
         "entries": len(counts.entries) if counts else 0,
@@ -100,16 +100,18 @@ def widest(folders: Sequence[Path]) -> Row:
 def headline(folders: Sequence[Path], decisive: Sequence[str] = ()) -> str:
     """Return the study whose differences represent all studies.
 
-    It has several settings and seeds if there is such a study; a study that decides claims
-    (``decisive``) and has enough seeds for intervals comes before the most complete one.
+    It has several settings and seeds if there is such a study. The first study that decides claims
+    (``decisive``) with enough seeds for intervals comes before the most complete one.
     """
     fewest = read_plan()[0].interval_seeds
+    places = {name: -place for place, name in enumerate(decisive, start=-len(decisive))}
 
-    def key(folder: Path) -> tuple[bool, bool, int]:
-        counts = all_entries(read_runs(folder))
+    def key(folder: Path) -> tuple[int, bool, int]:
+        counts = all_entries(Material(folder).compared)
         several = counts is not None and len(counts.settings) > 1 and len(counts.seeds) > 1
         enough = counts is not None and len(counts.seeds) >= fewest
-        return several and enough and folder.name in decisive, several, completeness(folder)
+        place = places.get(folder.name, 0) if several and enough else 0
+        return place, several, completeness(folder)
 
     return max(folders, key=key).name
 

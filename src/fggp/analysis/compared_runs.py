@@ -1,0 +1,126 @@
+"""The trainings that an analysis compares: of an incomplete study, its largest complete part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import pandas as pd
+from pandas import DataFrame, Series
+
+from fggp.analysis.collect.runs_csv import is_partial
+from fggp.analysis.complete_grids import FAMILIES
+from fggp.analysis.plan import Plan
+from fggp.foundation.quantities import count
+
+MOST_SEEDS = 12
+"""Every combination of at most this many seeds is tried."""
+
+Setting = tuple[Any, ...]
+
+
+class Grid(NamedTuple):
+    """Settings and seeds; each setting has a result of every label with each of these seeds."""
+
+    by: list[str]
+    settings: list[Setting]
+    seeds: tuple[int, ...]
+
+    def rows(self) -> DataFrame:
+        """Return a row per setting and seed."""
+        found = [(*setting, seed) for setting in self.settings for seed in self.seeds]
+        return DataFrame(found, columns=[*self.by, "seed"])
+
+
+def compared(runs: DataFrame, plan: Plan) -> DataFrame:
+    """Return the trainings that tables and figures compare.
+
+    Takes ``runs.csv`` as `fggp.analysis.collect.runs_csv.read_runs` returns it. All trainings of a
+    complete study are compared. Of a partial one, only settings and seeds with a result of every
+    label are, so that every mean, rank and test is over the same seeds. Of several such grids, one
+    with enough seeds for intervals (``plan.interval_seeds``) is preferred, then the one with most
+    settings × seeds. Accuracies do not affect the choice. If there is no such grid, all trainings
+    are returned.
+    """
+    grid = None if runs.empty or not is_partial(runs) else _largest(runs, plan)
+    if grid is None:
+        return runs
+    rows = grid.rows()
+    keep = Series(data=False, index=runs.index)
+    for starts, by in FAMILIES.items():
+        family = runs.loc[runs["starts"] == starts]
+        keep |= runs.index.isin(family.index[_inside(family, rows, by)])
+    return runs[keep]
+
+
+def coverage(runs: DataFrame, plan: Plan) -> str:
+    """Return in a sentence which part of a partial study is compared; empty for a complete one."""
+    if runs.empty or not is_partial(runs):
+        return ""
+    grid = _largest(runs, plan)
+    if grid is None:
+        return "Nothing can be compared yet: no setting has a result of every label."
+    left_out = len(runs) - len(compared(runs, plan))
+    others = (
+        f", and leaves {count(left_out, 'other result')} out"
+        if left_out
+        else "; these are all results so far"
+    )
+    backbones = ", ".join(dict.fromkeys(str(setting[0]) for setting in grid.settings))
+    word = "seed" if len(grid.seeds) == 1 else "seeds"
+    return (
+        f"The comparison uses the {count(len(grid.settings), 'setting')} ({backbones}) with {word} "
+        f"{', '.join(map(str, grid.seeds))} that have a result of every label{others}."
+    )
+
+
+def _largest(runs: DataFrame, plan: Plan) -> Grid | None:
+    """Return the grid that `compared` prefers; None if no setting is complete with any seed."""
+    by, blocks = _complete_blocks(runs)
+    own: dict[Setting, frozenset[int]] = {
+        tuple(key): frozenset(part["seed"]) for key, part in blocks.groupby(by)
+    }
+
+    def grid(seeds: frozenset[int]) -> Grid:
+        settings = [setting for setting, there in own.items() if seeds <= there]
+        return Grid(by, settings, tuple(sorted(map(int, seeds))))
+
+    def size(grid: Grid) -> tuple[bool, int, int, list[int]]:
+        seeds = len(grid.seeds)
+        blocks = seeds * len(grid.settings)
+        return seeds >= plan.interval_seeds, blocks, seeds, [-seed for seed in grid.seeds]
+
+    found = [it for it in map(grid, _candidates(own.values())) if it.settings]
+    return max(found, key=size, default=None)
+
+
+def _candidates(own: Any) -> Iterator[frozenset[int]]:
+    """Yield sets of seeds: those of each setting, and all of the seeds that most settings have."""
+    sets = list(own)
+    yield from sets
+    seeds = sorted(set().union(*sets), key=lambda seed: (-sum(seed in it for it in sets), seed))
+    for number in range(1, min(len(seeds), MOST_SEEDS) + 1):
+        yield from map(frozenset, combinations(seeds[:MOST_SEEDS], number))
+
+
+def _complete_blocks(runs: DataFrame) -> tuple[list[str], DataFrame]:
+    """Return the columns of a setting, and the settings and seeds with a result of every label."""
+    finest = next(starts for starts in FAMILIES if (runs["starts"] == starts).any())
+    by = FAMILIES[finest]
+    blocks = runs.loc[runs["starts"] == finest, [*by, "seed"]].drop_duplicates()
+    for starts, part_of in FAMILIES.items():
+        family = runs[runs["starts"] == starts]
+        levels = [*part_of, "seed"]
+        labels = family.groupby(levels)["label"].nunique()
+        whole = labels[labels == family["label"].nunique()].reset_index()[levels]
+        if not family.empty:
+            blocks = blocks.merge(whole.drop_duplicates(), on=[it for it in levels if it in blocks])
+    return by, blocks
+
+
+def _inside(family: DataFrame, rows: DataFrame, by: list[str]) -> Series[bool]:
+    """Return which trainings of a family belong to the rows of a grid."""
+    levels = [name for name in (*by, "seed") if name in rows]
+    found = family[levels].merge(rows[levels].drop_duplicates(), how="left", indicator=True)
+    return pd.Series((found["_merge"] == "both").to_numpy(), index=family.index)
