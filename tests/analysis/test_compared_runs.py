@@ -12,7 +12,7 @@ from fggp.analysis.plan import default_plan
 from fggp.analysis.spreads import few_seeds
 from fggp.analysis.study_tables import Material
 from fggp.analysis.tables import tabulate, write_table
-from fggp.analysis.tables.claims import HOLDS, claims, claims_table
+from fggp.analysis.tables.claims import HOLDS, UNDECIDED, claims, claims_table
 from fggp.analysis.tables.ranking import ranking
 from fggp.analysis.tables.settings import settings
 from fggp.study.cell import Cell
@@ -88,6 +88,28 @@ def test_the_part_is_named_with_what_is_left_out() -> None:
     )
     whole = runs_of(STUDY, skip=lambda cell: cell.backbone.name == "resnet50")
     assert coverage(whole, PLAN).endswith("label; these are all results so far.")
+
+
+def test_a_label_without_any_result_is_named_and_keeps_claims_about_ranks_open(
+    tmp_path: Path,
+) -> None:
+    def accuracy(cell: Cell) -> int:
+        return 800 + 100 * (cell.label == "fggp") + cell.seed * len(cell.label) % 3
+
+    folder = analysed(
+        tmp_path,
+        accuracy,
+        partial=True,
+        skip=lambda cell: cell.label == "granet",
+        seeds=[1, 2, 3, 4, 5],
+        methods={"gmp": {}, "fggp": {}, "granet": {}},
+    )
+    material = Material(folder)
+    assert "a result of every label but granet; these are all" in material.coverage
+    assert material.coverage in write_table("ranking", folder)[1].read_text()
+    row = claims(material.compared, PLAN, material.cells).set_index("claim").loc["highest-ranking"]
+    assert [row["verdict"], row["note"]] == [UNDECIDED, "no results of granet"]
+    assert claims(material.compared, PLAN).set_index("claim")["verdict"]["highest-ranking"] == HOLDS
 
 
 def test_without_a_complete_setting_all_values_are_shown_and_nothing_is_ranked() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -54,8 +54,11 @@ def compared(runs: DataFrame, plan: Plan) -> DataFrame:
     return runs[keep]
 
 
-def coverage(runs: DataFrame, plan: Plan) -> str:
-    """Return in a sentence which part of a partial study is compared; empty for a complete one."""
+def coverage(runs: DataFrame, plan: Plan, labels: Iterable[str] = ()) -> str:
+    """Return in a sentence which part of a partial study is compared; empty for a complete one.
+
+    ``labels`` are those that the study should have; those without any result are named.
+    """
     if runs.empty or not is_partial(runs):
         return ""
     grid = _largest(runs, plan)
@@ -68,10 +71,12 @@ def coverage(runs: DataFrame, plan: Plan) -> str:
         else "; these are all results so far"
     )
     backbones = ", ".join(dict.fromkeys(str(setting[0]) for setting in grid.settings))
+    none = [label for label in labels if label not in set(runs["label"])]
+    but = f" but {', '.join(none)}" if none else ""
     word = "seed" if len(grid.seeds) == 1 else "seeds"
     return (
         f"The comparison uses the {count(len(grid.settings), 'setting')} ({backbones}) with {word} "
-        f"{', '.join(map(str, grid.seeds))} that have a result of every label{others}."
+        f"{', '.join(map(str, grid.seeds))} that have a result of every label{but}{others}."
     )
 
 

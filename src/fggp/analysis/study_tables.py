@@ -12,8 +12,8 @@ import pandas as pd
 from pandas import DataFrame
 
 from fggp.analysis.collect.rows import EPOCHS, KEYS, LAYERS, UPDATES, keys
-from fggp.analysis.collect.runs_csv import DENSE, RUNS, marks, read_runs, title
-from fggp.analysis.compared_runs import compared
+from fggp.analysis.collect.runs_csv import DENSE, RUNS, labels, marks, read_runs, title
+from fggp.analysis.compared_runs import compared, coverage
 from fggp.analysis.figure_style import Look, display_names, looks
 from fggp.analysis.plan import Plan, read_plan
 from fggp.foundation.errors import ResultError
@@ -43,6 +43,11 @@ class Material:
     def compared(self) -> DataFrame:
         """The trainings that are compared; see `fggp.analysis.compared_runs.compared`."""
         return compared(self.runs, self.plan)
+
+    @cached_property
+    def coverage(self) -> str:
+        """The part of a partial study that is compared, in a sentence."""
+        return coverage(self.runs, self.plan, self.labels)
 
     @cached_property
     def epochs(self) -> DataFrame:
@@ -96,7 +101,7 @@ class Material:
     @cached_property
     def labels(self) -> list[str]:
         """The labels of the study in its order, those without results yet included."""
-        return list(dict.fromkeys([*self.configuration.get("methods", {}), *self.runs["label"]]))
+        return list(dict.fromkeys([*labels(self.folder), *self.runs["label"]]))
 
     @cached_property
     def looks(self) -> dict[str, Look]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,11 +63,21 @@ def analyse(options: argparse.Namespace) -> int:
     return 0
 
 
+def _aggregated(study: str) -> Path:
+    """Return the folder of an aggregated study, with a warning if its tables are out of date."""
+    from fggp.analysis.collect.outdated import outdated
+
+    folder = study_folder(study)
+    if told := outdated(folder):
+        print(f"fggp: warning: {told}", file=sys.stderr)
+    return folder
+
+
 def table(options: argparse.Namespace) -> int:
     """Write one table, or all, of an aggregated study."""
     from fggp.analysis.tables import write_table
 
-    folder = study_folder(options.study)
+    folder = _aggregated(options.study)
     paths = [path for name in _names(options, TABLES) for path in write_table(name, folder)]
     print(*paths, sep="\n")
     return 0
@@ -81,7 +92,7 @@ def figure(options: argparse.Namespace) -> int:
         for name in ("formats", "width")
         if (given := getattr(options, name)) is not None
     }
-    names, folder = _names(options, FIGURES), study_folder(options.study)
+    names, folder = _names(options, FIGURES), _aggregated(options.study)
     print(*write_figures(names, folder, titled=options.title, **style), sep="\n")
     return 0
 
@@ -90,7 +101,7 @@ def page(options: argparse.Namespace) -> int:
     """Write the page of an aggregated study."""
     from fggp.analysis.page import write_page
 
-    print(*write_page(study_folder(options.study)), sep="\n")
+    print(*write_page(_aggregated(options.study)), sep="\n")
     return 0
 
 

@@ -23,8 +23,8 @@ def add(verbs: Any) -> None:
     parser.epilog = (
         "The claims and the rules that decide them are declared in config/claims.yaml; without\n"
         "that file, those in the package apply. Also writes tables/claims.csv, .md and .tex.\n"
-        "A study without tables, like those in results/reference, is aggregated in a temporary\n"
-        "folder and not changed.\n\n"
+        "A study without tables, like those in results/reference, or with tables that are older\n"
+        "than its results, is aggregated in a temporary folder and not changed.\n\n"
         "exit status:\n"
         "  0  all claims that the study covers hold\n"
         "  1  a claim fails (or the study cannot be read)\n"
@@ -37,10 +37,14 @@ def add(verbs: Any) -> None:
 
 def do(options: argparse.Namespace) -> int:
     """Decide the claims, and print their table."""
-    folder = study_folder(options.study)
-    if (folder / "runs.csv").exists() or not (folder / "cells.json").exists():
-        return _decide(folder)
     from fggp.analysis.collect.aggregate import aggregate
+    from fggp.analysis.collect.outdated import outdated
+
+    folder = study_folder(options.study)
+    if not (folder / "cells.json").exists():
+        return _decide(folder)
+    if (folder / "runs.csv").exists() and not outdated(folder):
+        return _decide(folder)
 
     with tempfile.TemporaryDirectory() as name:
         aside = Path(name)

@@ -27,7 +27,7 @@ def collect(study_folder: Path, cells: Sequence[Cell], *, partial: bool) -> list
     belongs to a cell with other settings. Other files of the folder are not checked further.
     """
     paths = {run_path(study_folder, cell): cell for cell in cells}
-    there = {path: _stored(path, cell) for path, cell in paths.items()}
+    there = {path: stored_path(path, cell) for path, cell in paths.items()}
     missing = [path for path, stored in there.items() if stored is None]
     if missing and not partial:
         raise ResultError(
@@ -42,7 +42,8 @@ def collect(study_folder: Path, cells: Sequence[Cell], *, partial: bool) -> list
     return found
 
 
-def _stored(path: Path, cell: Cell) -> Path | None:
+def stored_path(path: Path, cell: Cell) -> Path | None:
+    """Return the path of a result, or of the copy that is read if it is missing; None if neither."""
     if path.exists():
         return path
     return kept(path) if finished(cell, kept(path)) else None

@@ -86,6 +86,14 @@ def title(study_folder: Path) -> str:
         return ""
 
 
+def labels(study_folder: Path) -> list[str]:
+    """Return the labels of a study in its order; none if its configuration is not available."""
+    try:
+        return list(read_configuration(study_folder).get("methods", {}))
+    except ResultError:
+        return []
+
+
 def is_partial(runs: DataFrame) -> bool:
     """Whether cells of the study are missing."""
     return runs.empty or bool(runs["partial"].any())

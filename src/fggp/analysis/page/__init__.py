@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fggp.analysis.catalogue import PAGE
-from fggp.analysis.compared_runs import coverage
 from fggp.analysis.page.contents import contents
 from fggp.analysis.page.facts import facts, finding, power_line
 from fggp.analysis.page.pictures import pictures
@@ -54,7 +53,7 @@ def page(study_folder: Path) -> str:
     plan, origin = read_plan(study_folder)
     material, name = Material(study_folder), study_name(study_folder)
     runs, some = material.runs, material.compared
-    cautions = [coverage(runs, plan), few_seeds(some, plan)]
+    cautions = [material.coverage, few_seeds(some, plan)]
     style, script = ((HERE / it).read_text() for it in ("page.css", "page.js"))
     return (
         environment(HERE, html=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from pandas import DataFrame
 
 from fggp.analysis.catalogue import TABLES
-from fggp.analysis.collect.runs_csv import marks, read_runs, title
+from fggp.analysis.collect.runs_csv import labels, marks, read_runs, title
 from fggp.analysis.compared_runs import compared, coverage
 from fggp.analysis.plan import Plan, read_plan
 from fggp.analysis.spreads import few_seeds
@@ -53,7 +53,7 @@ def write_table(name: str, study_folder: Path) -> list[Path]:
     runs = read_runs(study_folder)
     plan, origin = read_plan(study_folder)
     table = tabulate(name, runs, plan, study_folder)
-    parts = [_sentence(title(study_folder)), *_cautions(name, runs, plan), table.note]
+    parts = [_sentence(title(study_folder)), *_cautions(name, runs, plan, study_folder), table.note]
     note = " ".join(filter(None, parts))
     note += f" Plan of the analysis: {origin}."
     forms = {
@@ -67,8 +67,10 @@ def write_table(name: str, study_folder: Path) -> list[Path]:
     return paths
 
 
-def _cautions(name: str, runs: DataFrame, plan: Plan) -> list[str]:
-    part = coverage(runs, plan) if TABLES[name].under in COMPARISONS else ""
+def _cautions(name: str, runs: DataFrame, plan: Plan, study_folder: Path) -> list[str]:
+    part = ""
+    if TABLES[name].under in COMPARISONS:
+        part = coverage(runs, plan, labels(study_folder))
     return [part, few_seeds(compared(runs, plan), plan)]
 
 

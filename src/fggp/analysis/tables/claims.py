@@ -10,7 +10,7 @@ from pandas import DataFrame
 from pydantic import Field, ValidationError, model_validator
 
 from fggp.analysis.catalogue import table
-from fggp.analysis.collect.runs_csv import is_partial
+from fggp.analysis.collect.runs_csv import DENSE, is_partial
 from fggp.analysis.pairs import STARTS
 from fggp.analysis.plan import Plan, built_in, plain
 from fggp.analysis.tables.claim_rules import RULES, Rule, RuleName
@@ -117,7 +117,8 @@ def claims(runs: DataFrame, plan: Plan, expected: Sequence[Cell] = ()) -> DataFr
     """Decide every claim; return a row for each with columns `COLUMNS`.
 
     Takes the trainings that `fggp.analysis.compared_runs.compared` returns, and the cells that
-    the study should have, if these are known. In a ranking, the label of a claim is compared with
+    the study should have, if these are known. Without results of one of their labels, no claim
+    about ranks is decided. In a ranking, the label of a claim is compared with
     other methods, not with its own variants.
 
     Raises:
@@ -126,6 +127,7 @@ def claims(runs: DataFrame, plan: Plan, expected: Sequence[Cell] = ()) -> DataFr
     """
     known = set(runs["label"])
     frames: dict[tuple[str, str], DataFrame] = {}
+    lacking = sorted({cell.label for cell in expected} - known - {DENSE})
     rows = []
     for name, claim in read_claims()[0].claims.items():
         source = claim.decided_by.table
@@ -133,6 +135,8 @@ def claims(runs: DataFrame, plan: Plan, expected: Sequence[Cell] = ()) -> DataFr
         if (source, label) not in frames:
             frames[source, label] = FRAMES[source](_among_methods(runs, label), plan)
         row = _decided(claim, frames[source, label], known, plan)
+        if source == "ranking" and row["verdict"] in DECIDED and lacking:
+            row |= {"verdict": UNDECIDED, "note": f"no results of {', '.join(lacking)}"}
         own = [cell for cell in expected if cell.label == claim.label]
         rows.append({"claim": name, **row, **_planned(own, row)})
     return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)

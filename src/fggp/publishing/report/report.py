@@ -14,7 +14,6 @@ import yaml
 from jinja2 import UndefinedError
 
 from fggp.analysis import catalogue
-from fggp.analysis.compared_runs import coverage
 from fggp.analysis.default_choice import default_choice
 from fggp.analysis.fggp_variants import apart
 from fggp.analysis.page import environment
@@ -262,7 +261,7 @@ def _study(report: Report, root: Path) -> Material:
         "cells": report.cells,
         "seeds": runs.compared["seed"].nunique(),
         "planned_seeds": runs.expected["seed"].nunique(),
-        "coverage": coverage(runs.runs, runs.plan),
+        "coverage": runs.coverage,
         "errors": sum(problem.level == "error" for problem in report.problems),
         "warnings": sum(problem.level == "warning" for problem in report.problems),
         "hours": _hours(report.items),

@@ -1,0 +1,67 @@
+"""Tables that no longer match the results of their study."""
+
+import os
+from pathlib import Path
+
+import pytest
+from fabricate import analysed
+
+from fggp.analysis.collect.outdated import SLACK, outdated
+from fggp.cli import main
+
+
+def results(folder: Path) -> list[Path]:
+    """Return the results of a study, after deleting their copies, which would replace them."""
+    found = sorted((folder / "runs").rglob("*.json"))
+    for path in found:
+        if path.name.startswith("."):
+            path.unlink()
+    return [path for path in found if not path.name.startswith(".")]
+
+
+def test_tables_of_all_results_are_up_to_date(tmp_path: Path) -> None:
+    assert not outdated(analysed(tmp_path))
+    (tmp_path / "runs/stray.json").write_text("{}")
+    assert not outdated(tmp_path), "no result of the study"
+
+
+def test_tables_without_results_beside_them_are_taken_as_they_are(tmp_path: Path) -> None:
+    folder = analysed(tmp_path)
+    for path in results(folder):
+        path.unlink()
+    assert "has 22 trainings and the study 0" in outdated(folder)
+    (folder / "runs").rename(folder / "elsewhere")
+    assert not outdated(folder)
+
+
+def test_a_result_that_was_trained_again_is_noticed(tmp_path: Path) -> None:
+    folder = analysed(tmp_path)
+    later = (folder / "runs.csv").stat().st_mtime + 2 * SLACK
+    os.utime(results(folder)[0], (later, later))
+    assert "is older than a result" in outdated(folder)
+
+
+@pytest.mark.parametrize("command", [["table", "ranking"], ["figure", "forest"], ["page"]])
+def test_commands_on_tables_warn_and_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    folder = analysed(tmp_path / "small")
+    results(folder)[0].unlink()
+    assert main([command[0], *command[1:], str(folder)]) == 0
+    told = capsys.readouterr().err
+    assert "warning: " in told
+    assert "has 22 trainings and the study 21; write the tables again with" in told
+    assert "`fggp aggregate small`" in told
+
+
+def test_claims_are_decided_from_the_results_and_not_from_older_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = analysed(tmp_path / "small")
+    results(folder)[0].unlink()
+    before = (folder / "runs.csv").read_bytes()
+    assert main(["claims", str(folder)]) == 1
+    assert "1 of 22 results are missing" in capsys.readouterr().err
+    assert main(["claims", str(folder), "--partial"]) == 2
+    assert "PARTIAL" in capsys.readouterr().out
+    assert (folder / "runs.csv").read_bytes() == before
