@@ -307,6 +307,18 @@ def test_a_backbone_with_its_reference_alone_has_no_facet(tmp_path: Path) -> Non
     assert set(data["backbone"]) == {"resnet50"}
 
 
+def test_a_warning_below_the_panels_covers_no_legend(tmp_path: Path) -> None:
+    folder = analysed(tmp_path, partial=True, skip=lambda cell: cell.seed == 2)
+    with style.styled():
+        figure, _ = draw("accuracy_vs_sparsity", Material(folder), layout.warn_below)
+        figure.draw_without_rendering()
+    (told,) = [it for it in figure.texts if it.get_text().startswith("PARTIAL")]
+    (legend,) = figure.legends
+    assert told.get_window_extent().y1 <= legend.get_window_extent().y0
+    lowest = min(axes.get_tightbbox().y0 for axes in figure.axes)
+    assert legend.get_window_extent().y1 <= lowest
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_result_at_all_is_told(nothing: Path, name: str) -> None:
     figure, data = drawn(nothing, name)

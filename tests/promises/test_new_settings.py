@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from checkout import ROOT
+from shipped import SHIPPED_RESULTS
 
 from fggp.study.study_folder import read_configuration
 
@@ -119,7 +120,7 @@ def test_a_new_setting_of_any_block_leaves_every_shipped_result_valid_everywhere
     new = (cell["backbone"]["head"], cell["data"]["kept"], cell["pruning"]["warm_up"])
     assert (*new, cell["training"]["optimizer"]) == (False, True, 0, "sgd")
     assert told["check"] == 0, told["checked"]
-    assert "646 results, 0 errors" in told["checked"]
+    assert f"{SHIPPED_RESULTS} results, 0 errors" in told["checked"]
     for study, found in told["studies"].items():
         total = sum(found["status"].values())
         results = len(list((SHIPPED / study / "runs").rglob("*.json")))

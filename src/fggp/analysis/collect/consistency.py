@@ -43,7 +43,7 @@ def collect(study_folder: Path, cells: Sequence[Cell], *, partial: bool) -> list
 
 
 def stored_path(path: Path, cell: Cell) -> Path | None:
-    """Return the path of a result, or of the copy that is read if it is missing; None if neither."""
+    """Return the path of a result, or of its copy if the result is missing; None without both."""
     if path.exists():
         return path
     return kept(path) if finished(cell, kept(path)) else None

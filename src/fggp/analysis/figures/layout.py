@@ -70,6 +70,8 @@ def warn_below(figure: Figure, warnings: Iterable[str]) -> None:
         return
     strip = STRIP / figure.get_figheight()
     figure.set_layout_engine("constrained", rect=(0, strip, 1, 1 - strip))
+    for legend in figure.legends:  # the layout engine leaves room for these below the panels
+        legend.borderaxespad += 72 * STRIP / legend.prop.get_size_in_points()
     figure.text(0.995, 0.012, text, fontsize=6, color="#b00000", ha="right", va="bottom")
 
 

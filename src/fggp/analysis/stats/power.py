@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 from pandas import DataFrame
+
+from fggp.foundation.errors import Failure
 
 
 class Grid(NamedTuple):
@@ -54,19 +57,30 @@ def power_of(difference: float, se: float, df: float, alpha: float) -> float:
 
 
 def smallest_difference(se: float, df: float, alpha: float, power: float) -> float:
-    """Return the true difference that is detected with ``power``; see `power_of` for the rest."""
+    """Return the true difference that is detected with ``power``; see `power_of` for the rest.
+
+    Raises Failure where it cannot be computed, as for a very small ``alpha`` with few ``df``.
+    """
     from scipy.optimize import brentq
 
     if df < 1 or not se > 0:
         return np.nan
 
     def lacking(shift: float) -> float:
-        return power_of(shift, 1, df, alpha) - power
+        found = power_of(shift, 1, df, alpha) - power
+        if not np.isfinite([found, shift]).all():
+            raise Failure(
+                f"no smallest difference can be computed at level alpha = {alpha:.3g} with "
+                f"{df:.3g} degrees of freedom; choose a larger alpha or more seeds"
+            )
+        return found
 
     high = 1.0
-    while lacking(high) < 0:
-        high *= 2
-    return se * float(brentq(lacking, 0, high, xtol=1e-10))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of scipy, before the result is NaN
+        while lacking(high) < 0:
+            high *= 2
+        return se * float(brentq(lacking, 0, high, xtol=1e-10))
 
 
 def smallest_differences(grid: Grid, alpha: float, power: float) -> DataFrame:
