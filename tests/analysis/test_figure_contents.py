@@ -526,7 +526,7 @@ def test_ranks_are_written_into_their_fields(tmp_path: Path) -> None:
 
 def test_a_critical_difference_is_that_of_the_table_of_demsar(tmp_path: Path) -> None:
     folder = analysed(
-        tmp_path, seeds=[1, 2], sparsities=[0.9, 0.95, 0.98],
+        tmp_path, seeds=[1, 2, 3], sparsities=[0.9, 0.95, 0.98],
         backbones={"vgg19": {}, "resnet50": {}}, methods=RIVALS | {"x": fggp(rho=0.1)},
     )  # fmt: skip
     figure, data = drawn(folder, "critical_difference")
@@ -543,7 +543,7 @@ def test_a_critical_difference_is_that_of_the_table_of_demsar(tmp_path: Path) ->
 
 def test_no_critical_difference_is_drawn_that_no_ranks_can_reach(tmp_path: Path) -> None:
     folder = analysed(
-        tmp_path, seeds=[1, 2], sparsities=[0.95], methods=RIVALS | {"x": fggp(rho=0.1)}
+        tmp_path, seeds=[1, 2, 3], sparsities=[0.95], methods=RIVALS | {"x": fggp(rho=0.1)}
     )
     figure, data = drawn(folder, "critical_difference")
     assert data.empty
@@ -561,7 +561,8 @@ def test_groups_are_the_largest_that_are_together_throughout() -> None:
 
 
 def test_a_study_without_the_reference_method_says_whom_it_misses(tmp_path: Path) -> None:
-    folder = analysed(tmp_path, methods={"dense": {}, "gmp": {}, "granet": {}})
+    methods = {"dense": {}, "gmp": {}, "granet": {}}
+    folder = analysed(tmp_path, seeds=[1, 2, 3], methods=methods)
     for name in ("forest", "win_tie_loss", "seed_pairs"):
         figure, data = drawn(folder, name)
         assert data.empty
