@@ -1,5 +1,6 @@
 """Networks of torchvision, of timm, and of a module beside the study."""
 
+import os
 import re
 import sys
 from fractions import Fraction
@@ -169,6 +170,90 @@ def test_what_cannot_be_used_is_one_line(own: Path, source: str, said: str) -> N
     with pytest.raises(Failure, match=re.escape(said)) as caught:
         made("mine", recorded(locate(source, own)))
     assert "\n" not in str(caught.value)
+
+
+def folders_with_net(place: Path) -> list[Path]:
+    """Two folders, each with a file net.py whose networks differ."""
+    for folder, features in (("x", 1), ("y", 2)):
+        (place / folder).mkdir()
+        text = f"from torch import nn\ndef build(classes): return nn.Linear({features}, classes)\n"
+        (place / folder / "net.py").write_text(text)
+    return [place / "x/net.py", place / "y/net.py"]
+
+
+def refusal_of_the_name(*places: str) -> str:
+    return f"{'.*'.join(places)}.* have the same name, .*; rename one$"
+
+
+@pytest.mark.parametrize(("first", "second"), [("x", "y"), ("y", "x")])
+@pytest.mark.parametrize("form", ["{}/net.py:build", "{}.net:build"])
+def test_two_files_of_one_name_are_refused_and_both_are_named(
+    own: Path, first: str, second: str, form: str
+) -> None:
+    folders_with_net(own)
+    source = locate(form.format(first), own)
+    said = refusal_of_the_name(f"{first}/net.py", f"{second}/net.py")
+    with pytest.raises(Failure, match=said) as caught:
+        locate(form.format(second), own)
+    assert "\n" not in str(caught.value)
+    assert locate(f"{first}/net.py:build", own) == source  # the same file again
+    assert made("aa", recorded(source)).in_features == {"x": 1, "y": 2}[first]
+
+
+def test_two_files_of_one_name_in_a_stored_study_are_refused(own: Path) -> None:
+    one, other = folders_with_net(own)
+    with pytest.raises(Failure, match=refusal_of_the_name("x/net.py", "y/net.py")):
+        open_networks.register_files([one, other])
+    open_networks.register_files([one, own / "x/../x/net.py"])
+
+
+def test_stored_studies_with_files_of_one_name_are_read_and_their_networks_refused(
+    own: Path,
+) -> None:
+    one, other = folders_with_net(own)
+    open_networks.register_files([one])
+    assert made("aa", "net:build").in_features == 1
+    open_networks.register_files([other])
+    for use in (made, origin, takes_width):
+        with pytest.raises(Failure, match=refusal_of_the_name("x/net.py", "y/net.py")):
+            use("aa", "net:build")
+    one.unlink()  # moved, for example
+    assert made("aa", "net:build").in_features == 2
+
+
+@pytest.mark.parametrize("file_first", [True, False])
+def test_a_file_with_the_name_of_an_installed_module_of_the_study_is_refused(
+    own: Path, file_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(own / "site")
+    (own / "site").mkdir()
+    (own / "site/installed_net.py").write_text(OWN)
+    (own / "x").mkdir()
+    (own / "x/installed_net.py").write_text(OWN)
+    sources = ["x/installed_net.py:build", "installed_net:build"]
+    first, second = sources if file_first else reversed(sources)
+    locate(first, own)
+    with pytest.raises(Failure, match=r"the installed module installed_net .*rename one"):
+        locate(second, own)
+    assert takes_width("aa", recorded(first))
+
+
+def test_a_file_with_the_name_of_a_library_of_networks_is_refused(own: Path) -> None:
+    for name in open_networks.INSTALL:
+        (own / f"{name}.py").write_text(OWN)
+        with pytest.raises(Failure, match=f"{name}.py has the same name as the library {name}; "):
+            locate(f"{name}.py:build", own)
+
+
+def test_links_to_one_file_are_networks_of_different_names(own: Path) -> None:
+    one, _ = folders_with_net(own)
+    (own / "linked.py").symlink_to(one)
+    for source in ("x/net.py:build", "linked:build"):
+        assert made("aa", recorded(locate(source, own))).in_features == 1
+    assert {Path(it).stem for it in os.environ[open_networks.VARIABLE].split(os.pathsep)} == {
+        "net",
+        "linked",
+    }
 
 
 @pytest.mark.parametrize("source", ["keras", "torchvision:", "a b", ":build", "mine:", "mine:1x"])

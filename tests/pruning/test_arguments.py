@@ -89,6 +89,15 @@ METHODS: list[tuple[dict[str, Any], str]] = [
     ({"sparsity": None}, "None is not a number"),
     ({"sparsity": [0.9]}, r"\[0\.9\] is not a number"),
     ({"timing": 5}, "timing: give a fggp.pruning.Timing, not int"),
+    ({"timing": Timing.default(60)}, "of a training of 60 steps, but steps is 100; give both"),
+    ({"timing": Timing.default(1000), "steps": -5}, "steps: -5 is out of range; the nearest"),
+    ({"timing": Timing(100, 0, 10**9, 1)}, "end 1000000000 is after the training of 100 steps; "),
+    ({"timing": Timing(100, 0, 101, 1)}, "end 101 is after .*; the nearest valid is 100"),
+    ({"timing": Timing(100, 50, 40, 1)}, "timing: begin 50 is not before end 40; begin earlier"),
+    ({"timing": Timing(100, 50, 50, 1)}, "timing: begin 50 is not before end 50; begin earlier"),
+    ({"name": "random", "timing": Timing(100, 9, 8, 1)}, "timing: begin 9 is not before end 8"),
+    ({"steps": torch.ones(3)}, "steps: .* is not a whole number; give a whole number of steps"),
+    ({"sparsity": np.float32("nan")}, "sparsity: nan is not a number or a fraction"),
     ({"name": METHOD}, "name: give the name of a method, 'fggp', not Method"),
 ]
 
@@ -100,8 +109,93 @@ def test_a_method_is_refused_in_one_line(change: dict[str, Any], message: str) -
     assert "\n" not in str(refusal.value)
 
 
-def test_whole_numbers_of_numpy_are_steps() -> None:
-    assert fggp.method("gmp", sparsity=0.5, steps=np.int64(10)) == METHOD
+def test_a_timing_of_a_longer_training_warns_that_this_one_ends_early() -> None:
+    with pytest.warns(
+        RuntimeWarning, match="of 1000 steps, but steps is 100; .* ends before"
+    ) as told:
+        fggp.method("fggp", sparsity=0.9, steps=100, timing=Timing.default(1000))
+    assert told[0].filename == __file__
+
+
+def read_back(made: fggp.Pruner) -> dict[str, Any]:
+    """The state of a pruner after it was saved and read with PyTorch's default of safety."""
+    file = io.BytesIO()
+    torch.save(made.state_dict(), file)
+    file.seek(0)
+    read: dict[str, Any] = torch.load(file, weights_only=True)
+    return read
+
+
+WHOLE: list[Callable[[int], Any]] = [np.int64, np.uint8, np.array, torch.tensor]
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_whole_numbers_of_numpy_and_in_tensors_are_those_of_python(
+    kind: Callable[[int], Any],
+) -> None:
+    assert fggp.method("gmp", sparsity=0.5, steps=kind(10)) == METHOD
+    timing = Timing(kind(10), kind(0), kind(5), kind(1))
+    assert {type(value) for value in vars(timing).values()} == {int}
+    assert repr(timing) == repr(Timing(10, 0, 5, 1))
+    assert repr(fggp.method("gmp", sparsity=0.5, steps=kind(10), timing=timing)) == repr(METHOD)
+    model = network()
+    options = {"sparsity": 0.5, "steps": kind(10), "gradient_steps": kind(2)}
+    made = fggp.Pruner(model, sgd(model), fggp.method("fggp", **options), seed=kind(3))
+    state = read_back(made)
+    assert {type(state[it]) for it in ("seed", "steps", "end", "last")} == {int}
+    assert state["seed"] == 3
+    plain = fggp.method("fggp", sparsity=0.5, steps=10, gradient_steps=2)
+    assert state["method"] == plain.identity
+    fggp.Pruner(model, sgd(model), plain, seed=3).load_state_dict(state)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.float16, str])
+def test_floats_of_numpy_are_the_numbers_that_they_are_written_as(
+    kind: Callable[[float], Any],
+) -> None:
+    given = {"sparsity": kind(0.9), "initial_sparsity": kind(0.1), "rho": kind(0.3)}
+    made = fggp.method("fggp", steps=40, **given)
+    assert made == fggp.method("fggp", sparsity=0.9, initial_sparsity=0.1, steps=40, rho=0.3)
+    model = network()
+    fggp.Pruner(model, sgd(model), made).load_state_dict(
+        read_back(fggp.Pruner(model, sgd(model), made))
+    )
+    masks = fggp.sparsify(network(), kind(0.9))
+    assert all(map(torch.equal, masks.values(), fggp.sparsify(network(), 0.9).values()))
+
+
+def test_numbers_of_numpy_inside_a_setting_are_those_of_python() -> None:
+    rate = {"schedule": "cosine", "start": np.float32(0.5), "end": np.float64(0.1)}
+    plain = {"schedule": "cosine", "start": 0.5, "end": 0.1}
+    how = {"sparsity": 0.9, "steps": 40}
+    made, expected = (fggp.method("fggp", pool="kept", rate=it, **how) for it in (rate, plain))
+    assert made == expected
+    shares = (np.float32(0.2), np.int64(0))
+    assert fggp.method("mest", shares=shares, **how) == fggp.method("mest", shares=(0.2, 0), **how)
+
+
+def test_a_state_with_numbers_of_numpy_is_saved_again_with_those_of_python() -> None:
+    made = pruner()
+    made.load_state_dict(made.state_dict() | {"seed": np.int64(4), "end": np.int64(10)})
+    assert read_back(made)["seed"] == 4
+
+
+@pytest.mark.parametrize("name", [name for name in fggp.METHODS if name != "small-dense"])
+def test_the_state_of_every_method_is_read_by_default(name: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8),
+        nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4),
+    )  # fmt: skip
+    images, labels = torch.randn(8, 3, 8, 8), torch.arange(8) % 4
+    sparsity = np.float32(0 if fggp.METHODS[name].starts == "none" else 0.5)
+    made = fggp.Pruner(
+        *(model, sgd(model), fggp.method(name, sparsity=sparsity, steps=np.int64(60))),
+        seed=np.int64(3),
+        batches=[(images, labels)],
+        loss=nn.functional.cross_entropy,
+    )
+    assert read_back(made)["end"] == 60
 
 
 @pytest.mark.parametrize(
@@ -116,11 +210,29 @@ def test_whole_numbers_of_numpy_are_steps() -> None:
         (lambda: fggp.sparsify(MODEL, 0.5, params=MODEL.parameters()), "not the parameters"),
         (lambda: Timing(100, 0, 50, 0), "every: 0 is out of range; the nearest valid is 1"),
         (lambda: Timing(100, 0, 100 / 2, 10), r"end: 50\.0 is not a whole number; give 50"),
+        (lambda: Timing(-1, 0, 0, 1), "steps: -1 is out of range; the nearest valid is 1"),
+        (lambda: Timing(100, -100, 50, 1), "begin: -100 is out of range; the nearest valid is 0"),
+        (lambda: Timing(100, 0, -5, 1), "end: -5 is out of range; the nearest valid is 0"),
+        (lambda: Timing(torch.tensor(True), 0, 1, 1), r"steps: tensor\(True\) is not a whole num"),
     ],
 )
 def test_other_calls_are_refused_with_the_fix(make: Callable[[], Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("name", "timing"),
+    [
+        ("gmp", Timing(100, 0, 100, 10)),
+        ("gmp", Timing(100, 99, 100, 1)),
+        ("random", Timing(100, 0, 0, 1)),  # its masks are final: there is no window
+        ("imp", Timing.in_rounds(40, 10, 3)),
+    ],
+)
+def test_a_window_may_end_with_the_training(name: str, timing: Timing) -> None:
+    made = fggp.method(name, sparsity=0.5, steps=timing.steps, timing=timing)
+    assert made.timing.end == timing.end
 
 
 def test_names_may_come_from_a_generator() -> None:

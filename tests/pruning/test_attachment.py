@@ -1,8 +1,11 @@
 """What a loop does wrong with a pruner is said at once, in one line with the fix."""
 
+import copy
 import gc
+import pickle
 import warnings
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -176,3 +179,91 @@ def test_a_layer_that_is_never_used_is_named_with_the_fix(name: str) -> None:
         alternating(name, spare=True)
     used = [*(f"expert.{i}.weight" for i in range(4)), "out.weight"]
     assert abs(alternating(name, True, used).sparsity - 0.9) < 0.01
+
+
+COPIES: list[Callable[[Any], Any]] = [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))]
+
+
+def steps(model: nn.Module, optimizer: Any, number: int) -> None:
+    for _ in range(number):
+        backward(model)
+        optimizer.step()
+
+
+@pytest.mark.parametrize("before", [0, 3])
+@pytest.mark.parametrize("copied", COPIES)
+@pytest.mark.parametrize("name", ["gmp", "dpf", "jackpots"])
+def test_a_copy_of_an_attached_training_warns_that_it_is_not_attached(
+    name: str, copied: Callable[[Any], Any], before: int
+) -> None:
+    parts = made(name)
+    parts[2].attach()
+    steps(*parts[:2], before)
+    model, optimizer, pruner = copied(parts)
+    with pytest.warns(RuntimeWarning, match=r"without the pruner.* or pruner\.attach\(\) once"):
+        steps(model, optimizer, 2)
+    pruner.attach()
+    steps(model, optimizer, 5)
+    assert pruner.steps == before + 5
+    steps(*parts[:2], 2)
+    assert parts[2].steps == before + 2
+
+
+@pytest.mark.parametrize("attach", [True, False])
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_copy_that_another_optimizer_trains_warns_that_nothing_is_pruned(
+    copied: Callable[[Any], Any], attach: bool
+) -> None:
+    parts = made()
+    handle = parts[2].attach() if attach else None
+    for _ in range(3):
+        steps(*parts[:2], 1)
+        if handle is None:
+            parts[2].step()
+    model, _, pruner = copied(parts)
+    steps(model, sgd(model.parameters()), 6)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        str(pruner)
+    assert any("without a step of the SGD that the pruner" in str(it.message) for it in seen)
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_copy_that_goes_on_as_its_original_does_not_warn(copied: Callable[[Any], Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parts = made()
+        for _ in range(3):
+            steps(*parts[:2], 1)
+            parts[2].step()
+        model, optimizer, pruner = copied(parts)
+        for _ in range(5):
+            steps(model, optimizer, 1)
+            pruner.step()
+        str(pruner)
+        parts = made()
+        parts[2].attach()
+        model, optimizer, pruner = copied(parts)
+        pruner.attach()
+        steps(model, optimizer, 6)
+        str(pruner)
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_copy_of_a_detached_pruner_notices_nothing(copied: Callable[[Any], Any]) -> None:
+    parts = made()
+    with pytest.warns(RuntimeWarning, match="the pruner is detached below the target"):
+        parts[2].attach().remove()
+    model, optimizer, _pruner = copied(parts)
+    steps(model, optimizer, 3)
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_the_handle_of_a_copy_removes_nothing(copied: Callable[[Any], Any]) -> None:
+    model, optimizer, pruner = made()
+    handle = pruner.attach()
+    *_, other, copied_handle = copied((model, optimizer, pruner, handle))
+    copied_handle.remove()
+    other.attach()
+    steps(model, optimizer, 2)
+    assert pruner.steps == 2

@@ -1,6 +1,9 @@
 """Scores that are trained in place of weights, beside a training that keeps both apart."""
 
 import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -147,6 +150,22 @@ def test_a_saved_state_has_scores_and_weights() -> None:
     for key in ("dense", "frozen"):
         pairs = (it.pruner.state_dict()[key] for it in (one, other))
         assert all(map(torch.equal, *pairs))
+
+
+@pytest.mark.parametrize("after", [0, 7])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
+def test_a_copy_trains_its_scores_as_the_original(copied: Callable[[Any], Any], after: int) -> None:
+    one = Training()
+    for _ in range(after):
+        one.step()
+    other = copied(one)
+    for _ in range(STEPS - after):
+        one.step()
+        other.step()
+    scores, others = (it.pruner.state_dict()["dense"] for it in (one, other))
+    assert all(len(score.unique()) > 2 for score in scores)
+    assert all(map(torch.equal, scores, others))
+    assert all(map(torch.equal, one.model.parameters(), other.model.parameters()))
 
 
 def test_other_methods_keep_no_second_copy() -> None:

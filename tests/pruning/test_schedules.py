@@ -143,7 +143,9 @@ def test_the_default_window_is_the_first_half_with_about_28_updates(steps: int) 
 
 
 def test_sparsity_lands_on_the_target_at_the_last_update_and_nowhere_before() -> None:
-    made = method("fggp", sparsity="0.98", initial_sparsity=0.5, steps=1, timing=STANDARD)
+    made = method(
+        "fggp", sparsity="0.98", initial_sparsity=0.5, steps=STANDARD.steps, timing=STANDARD
+    )
     counts = [made.keep(c, 20_024_000) for c in range(29)]
     assert counts[0] == 10_012_000
     assert counts[-1] == 400_480
@@ -154,7 +156,7 @@ def test_sparsity_lands_on_the_target_at_the_last_update_and_nowhere_before() ->
 def test_updates_after_the_window_are_made_only_where_the_method_says_so(
     name: str, goes_on: bool
 ) -> None:
-    made = method(name, sparsity=0.9, steps=1, timing=STANDARD)
+    made = method(name, sparsity=0.9, steps=STANDARD.steps, timing=STANDARD)
     assert made.update_at(28_000) == 28
     assert made.update_at(29_000) == (29 if goes_on else None)
     assert made.keep(29, 1000) == 100
@@ -162,7 +164,7 @@ def test_updates_after_the_window_are_made_only_where_the_method_says_so(
 
 @pytest.mark.parametrize("name", ["dense", "random"])
 def test_static_methods_are_never_updated(name: str) -> None:
-    made = method(name, sparsity=0, steps=1, timing=STANDARD)
+    made = method(name, sparsity=0, steps=STANDARD.steps, timing=STANDARD)
     assert {made.update_at(step) for step in range(0, 56_000, 500)} == {None}
 
 
@@ -175,7 +177,7 @@ def test_static_methods_are_never_updated(name: str) -> None:
         ({"sparsity": "much"}, "'much' is not a number"),
         ({"sparsity": 0.9, "rate": 2}, "rate"),
         ({"sparsity": 0.9, "rats": 0.5}, "rats"),
-        ({"sparsity": 0.9, "timing": Timing(9, 0, 4, 5)}, "update more often"),
+        ({"sparsity": 0.9, "timing": Timing(100, 0, 4, 5)}, "update more often"),
     ],
 )
 def test_impossible_methods_are_refused(options: dict[str, Any], complaint: str) -> None:

@@ -1,11 +1,15 @@
 """Soft masking beside plain trainings whose dense weights and masked forward pass are explicit."""
 
 import copy
+import gc
+import pickle
+import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from fractions import Fraction
 from math import floor
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -433,6 +437,139 @@ def test_a_state_goes_into_any_pruner_whatever_it_has_done(
         assert same(other.shown, undisturbed.shown)
         assert same(other.momenta, undisturbed.momenta)
         assert other.pruner.leak == undisturbed.pruner.leak
+
+
+PARTS = ("model", "optimizer", "pruner")
+
+
+def states(training: Training) -> dict[str, Any]:
+    return copy.deepcopy({part: getattr(training, part).state_dict() for part in PARTS})
+
+
+def resume(training: Training, saved: dict[str, Any], at: int) -> None:
+    """Restore model and optimizer, and make a new pruner, as a framework does."""
+    saved = copy.deepcopy(saved)
+    training.model.load_state_dict(saved["model"])
+    training.optimizer.load_state_dict(saved["optimizer"])
+    method = training.pruner.method
+    training.at, training.pruner = at, None  # type: ignore[assignment]
+    training.pruner = fggp.Pruner(
+        training.model, training.optimizer, method, seed=3, state=saved["pruner"]
+    )
+
+
+def agree_in_all(one: Training, other: Training) -> None:
+    for part in ("masks", "full", "shown", "momenta"):
+        assert same(getattr(one, part), getattr(other, part)), part
+    assert same([*one.model.state_dict().values()], [*other.model.state_dict().values()])
+
+
+@pytest.mark.parametrize("attach", [True, False])
+@pytest.mark.parametrize("later", [1, 4, 12])
+@pytest.mark.parametrize("after", [1, 5, 11])
+@pytest.mark.parametrize("name", SOFT)
+def test_a_rollback_has_the_bits_of_a_resumed_training(
+    name: str, after: int, later: int, attach: bool
+) -> None:
+    rolled, resumed = (Training(name, start=0.5) for _ in range(2))
+    rolled.run(after)
+    saved = states(rolled)
+    rolled.run(later)
+    for training in (rolled, resumed):
+        resume(training, saved, after)
+    handles = [it.pruner.attach() for it in (rolled, resumed)] if attach else []
+    for _ in range(7):
+        for training in (rolled, resumed):
+            training.backward()
+            training.optimizer.step()
+            if not handles:
+                training.pruner.step()
+            training.optimizer.zero_grad()
+        agree_in_all(rolled, resumed)
+
+
+@pytest.mark.parametrize("name", SOFT)
+def test_a_training_after_a_deleted_pruner_is_one_of_the_optimizer_alone(name: str) -> None:
+    training = Training(name).run(3)
+    gone = weakref.ref(training.pruner), weakref.ref(training.pruner._masking._soft)
+    gc.disable()
+    try:
+        training.pruner = None  # type: ignore[assignment]
+        assert [it() for it in gone] == [None, None]
+    finally:
+        gc.enable()
+    plain = copy.deepcopy(training.model)
+    optimizer = sgd(plain)
+    optimizer.load_state_dict(copy.deepcopy(training.optimizer.state_dict()))
+    for _ in range(3):
+        training.backward()
+        nn.functional.cross_entropy(plain(batch(training.at)), LABELS).backward()
+        for each in (training.optimizer, optimizer):
+            each.step()
+            each.zero_grad()
+    assert all(map(torch.equal, training.model.parameters(), plain.parameters()))
+
+
+COPIES: list[Callable[[Any], Any]] = [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))]
+
+
+@pytest.mark.parametrize("copied", COPIES)
+@pytest.mark.parametrize("after", [0, 5, 13])
+@pytest.mark.parametrize("name", SOFT)
+def test_a_copied_training_goes_on_as_its_original(
+    name: str, after: int, copied: Callable[[Any], Any]
+) -> None:
+    one = Training(name, start=0.5).run(after)
+    other = copied(one)
+    one.run(8)
+    assert other.pruner.steps == after
+    other.run(8)
+    agree_in_all(one, other)
+    for _ in range(2):
+        other = copied(other)  # a copy of a copy, of which the first is gone
+    one.run(3)
+    other.run(3)
+    agree_in_all(one, other)
+
+
+@pytest.mark.parametrize("name", SOFT)
+def test_a_pruner_alone_can_be_pickled(name: str) -> None:
+    pruner = Training(name).run(2).pruner
+    other = pickle.loads(pickle.dumps(pruner))
+    assert other.steps == 2
+    assert same([*other.masks.values()], [*pruner.masks.values()])
+
+
+@pytest.mark.parametrize("copied", COPIES)
+@pytest.mark.parametrize("name", ["sr-ste", "decaying-mask", "jackpots"])
+def test_the_rule_of_a_copy_reads_the_forward_pass_before_soft_masking_changes_it(
+    name: str, copied: Callable[[Any], Any]
+) -> None:
+    one = Training(name)
+    method = one.pruner.method
+    recipe = replace(method.recipe, rule=Watch(), begin=None)
+    one.pruner = fggp.Pruner(one.model, one.optimizer, replace(method, recipe=recipe))
+    one.run(2)
+    other = copied(one)
+    seen = []
+    for training in (one, other):
+        Watch.seen.clear()
+        training.run(4)
+        seen.append([*Watch.seen])
+    assert len(seen[0]) > 2
+    assert same(*seen)
+
+
+class Watch:
+    """A rule that changes nothing and keeps what it reads."""
+
+    reads = frozenset({"gradient", "forward_weight"})
+    seen: ClassVar[list[Tensor]] = []
+
+    def __call__(self, update: Update) -> Update:
+        assert update.weight_before is not None
+        self.seen.extend((update.gradient.clone(), update.weight_before.clone()))
+        return update
 
 
 @pytest.mark.parametrize("by_name", [True, False])

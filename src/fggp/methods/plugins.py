@@ -15,11 +15,16 @@ from pathlib import Path
 
 from fggp.foundation.errors import Failure
 from fggp.foundation.python_files import import_file, in_one_line
+from fggp.methods.registry import METHODS
 
 GROUP = "fggp.methods"
 VARIABLE = "FGGP_PLUGINS"
 """The environment variable with the absolute paths of files that trainings import at the start."""
 ABSENT = "no such file of methods (plugins are .py files next to the study)"
+EMPTY = (
+    "registers no method; decorate its functions with @register from fggp.methods.registry, or "
+    "take the file out of plugins"
+)
 _LOADED: list[Path] = []
 
 
@@ -32,7 +37,10 @@ def load_plugins(files: Iterable[str | Path]) -> None:
     """
     for path in (Path(it).resolve() for it in files):
         if path not in _LOADED:
+            known = len(METHODS)
             import_file(path, f"fggp_plugin_{len(_LOADED)}_{path.stem}", ABSENT)
+            if len(METHODS) == known:
+                raise Failure(f"{path}: {EMPTY}")
             _LOADED.append(path)
     if _LOADED:
         os.environ[VARIABLE] = os.pathsep.join(map(str, _LOADED))

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from fggp.foundation.docstrings import Docstring, docstring
 from fggp.foundation.exact import meant_as_share, named_ratio
 from fggp.foundation.validation import explain, nearest
+from fggp.pruning.plain_numbers import plain_number
 from fggp.pruning.recipe import Recipe
-from fggp.pruning.timing import Method, Timing, check_steps
+from fggp.pruning.timing import Method, Timing, whole_steps
 
 Starts = Literal["both", "one", "none"]
 Masking = Literal["hard", "soft"]
@@ -160,23 +161,24 @@ def method(
         sparsity: share of the prunable weights to remove; 0.95 and "19/20" are the same.
         steps: optimizer steps of the training.
         initial_sparsity: 0, or the sparsity of the initial mask, for methods with both starts.
-        timing: when masks are updated; by default about 28 times in the first half.
+        timing: when masks are updated, in a training of as many steps; by default about 28 times in
+            the first half.
         settings: settings of the method, see ``fggp methods``.
 
     Raises:
         KeyError: for an unknown name.
-        ValueError: for an invalid sparsity or setting.
+        ValueError: for an invalid sparsity, timing or setting.
         TypeError: for an argument of the wrong type, such as a non-integer number of steps.
 
     """
     if not isinstance(name, str):
         raise TypeError(f"name: give the name of a method, 'fggp', not {type(name).__name__}")
     definition = find(name)
-    check_steps("steps", steps)
+    steps, settings = whole_steps("steps", steps), plain_number(settings)
     if timing is not None and not isinstance(timing, Timing):
         raise TypeError(f"timing: give a fggp.pruning.Timing, not {type(timing).__name__}")
-    target = named_ratio("sparsity", sparsity)
-    start = named_ratio("initial_sparsity", initial_sparsity)
+    target = named_ratio("sparsity", plain_number(sparsity))
+    start = named_ratio("initial_sparsity", plain_number(initial_sparsity))
     if not 0 <= start <= target < 1:
         hint = meant_as_share(target) or meant_as_share(start)
         raise ValueError(
@@ -195,7 +197,10 @@ def method(
         raise ValueError(f"{name}: {explain(error, definition.settings)}") from None
     if recipe.narrow:
         raise ValueError(f"{name} is another network, not a method that prunes this one: build it")
-    timing = timing or _default(recipe, steps, target)
+    if timing is None:
+        timing = _default(recipe, steps, target)
+    else:
+        timing.check_fits(steps, recipe)
     plain_settings = definition.settings(**settings).model_dump(mode="json")
     made = Method.of(name, recipe, target, None if definition.starts == "one" else start, timing)
     return replace(made, settings=plain_settings)

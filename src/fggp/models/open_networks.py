@@ -38,7 +38,9 @@ INSTALL = {"torchvision": "pip install torchvision", "timm": "pip install timm"}
 """Libraries of networks, and the commands that install them."""
 SOURCE = re.compile(r"(?:torchvision|timm)(?::[\w.]+)?|[^\x00:]+:[A-Za-z_]\w*")
 FORMS = 'torchvision, timm, torchvision:NAME, timm:NAME or "module:function"'
-_FILES: dict[str, Path] = {}
+_FILES: dict[str, list[Path | None]] = {}
+"""The files of networks by the name that results record, the latest last; None is the installed
+module of that name."""
 _IMPORTED: dict[Path, Any] = {}
 _DIGESTS: dict[Path, str] = {}
 
@@ -81,7 +83,8 @@ def locate(source: str, folder: Path) -> str:
         folder: folder of the study.
 
     Raises:
-        Failure: if there is neither such a file nor an installed module; one line.
+        Failure: if there is neither such a file nor an installed module, or if results would record
+            the network under the same name as one from another file; one line.
 
     """
     module, _, function = source.partition(":")
@@ -90,10 +93,13 @@ def locate(source: str, folder: Path) -> str:
     inside = module if module.endswith(".py") else f"{module.replace('.', '/')}.py"
     path = folder / inside
     if path.is_file():
+        _check_alone(path.stem, _absolute(path))
         register_files([path])
         return f"{Path(os.path.relpath(path)).as_posix()}:{function}"
     if module.endswith(".py") or not _installed(module):
         raise Failure(f"{path}: no such file, and {module!r} is not an installed module")
+    _check_alone(module, None)
+    _FILES[module] = [None]
     return source
 
 
@@ -104,11 +110,59 @@ def recorded(source: str) -> str:
 
 
 def register_files(files: Iterable[Path]) -> None:
-    """Let modules be found by their names, here and in the processes that this one starts."""
-    for path in (it.resolve() for it in files):
-        _FILES[path.stem] = path
+    """Let modules be found by their names, here and in the processes that this one starts.
+
+    Several studies can be read one after another: a file with the name of an earlier one is
+    registered too, but `make` then refuses networks of this name.
+
+    Args:
+        files: the files of networks of one study.
+
+    Raises:
+        Failure: if two of them have the same name; one line.
+
+    """
+    own: dict[str, Path] = {}
+    for path in map(_absolute, files):
+        if not _same(own.setdefault(path.stem, path), path):
+            raise _ambiguous(path.stem, own[path.stem], path)
+    for name, path in own.items():
+        _FILES[name] = [*_others(name, path), path]
     if _FILES:
-        os.environ[VARIABLE] = os.pathsep.join(map(str, _FILES.values()))
+        latest = [found[-1] for found in _FILES.values()]
+        os.environ[VARIABLE] = os.pathsep.join(str(it) for it in latest if it is not None)
+
+
+def _absolute(path: Path) -> Path:
+    """Return an absolute path; a link to a file keeps its own name, which results record."""
+    return path.parent.resolve() / path.name
+
+
+def _others(name: str, path: Path | None) -> list[Path | None]:
+    """Return what else has a name, except files that are gone."""
+    found = _FILES.get(name, [])
+    return [it for it in found if not _same(it, path) and (it is None or it.is_file())]
+
+
+def _same(one: Path | None, other: Path | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.resolve() == other.resolve()
+
+
+def _check_alone(name: str, path: Path | None) -> None:
+    """Raise Failure if something else has the name of a file, or of an installed module (None)."""
+    if name in INSTALL:
+        raise Failure(f"{path} has the same name as the library {name}; rename the file")
+    for other in _others(name, path):
+        raise _ambiguous(name, other, path)
+
+
+def _ambiguous(name: str, *places: Path | None) -> Failure:
+    one, other = (f"the installed module {name}" if it is None else str(it) for it in places)
+    return Failure(
+        f"{one} and {other} have the same name, by which results record a network; rename one"
+    )
 
 
 def takes_width(name: str, source: str) -> bool:
@@ -229,10 +283,15 @@ def _keywords(function: Callable[..., Any]) -> set[str]:
 
 
 def _path(module: str) -> Path | None:
-    """Return the file of a module that a study named, if one did."""
-    given = filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))
-    known = {path.stem: path for path in map(Path, given)} | _FILES
-    return known.get(Path(module).stem if module.endswith(".py") else module)
+    """Return the file of a module that a study named, if one did; raises Failure if two did."""
+    name = Path(module).stem if module.endswith(".py") else module
+    if name in _FILES:
+        latest = _FILES[name][-1]
+        for other in _others(name, latest):
+            raise _ambiguous(name, other, latest)
+        return latest
+    given = map(Path, filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)))
+    return {path.stem: path for path in given}.get(name)
 
 
 def _installed(module: str) -> bool:

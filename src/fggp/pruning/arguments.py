@@ -35,7 +35,7 @@ def check_options(seed: Any, batches: Any, loss: Any) -> None:
     try:
         negative = index(seed) < 0
     except TypeError:
-        raise TypeError(f"seed: {seed!r} is not a whole number") from None
+        raise TypeError(f"seed: {_said(seed)} is not a whole number") from None
     if negative:
         raise ValueError(f"seed: {seed} is negative; the nearest valid is 0")
     if batches is not None and (

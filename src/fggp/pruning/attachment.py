@@ -56,9 +56,13 @@ class Attachment:
         self._hooks = StepHooks(self._nest, self._forward.parameters, self)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copied optimizer has lost its hooks.
+        # A copied optimizer has lost its hooks, and has made no step that the copy could have seen.
         fresh: dict[str, Any] = {"_pruner": None, "_hooks": None, "_own": OrderedDict()}
-        return self.__dict__ | fresh
+        # As the copy is not attached, it expects calls by hand, and warns if there are none.
+        expects = self._expects or self.attached
+        return (
+            self.__dict__ | fresh | {"_expects": expects, "_warned": False, "_seen": 0, "_calls": 0}
+        )
 
     def attach(self) -> RemovableHandle:
         """Attach the pruner; returns a handle that detaches it.

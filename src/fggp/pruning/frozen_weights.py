@@ -48,7 +48,6 @@ class FrozenWeights(SoftMasking):
             torch.full_like(weight, low).masked_fill_(mask, 1)
             for weight, mask in zip(self.weights, masks, strict=True)
         ]
-        self._own = {id(parameter) for parameter in parameters}
 
     @torch.no_grad()
     def show(self, masks: Sequence[Tensor], leak: float) -> None:
@@ -59,9 +58,10 @@ class FrozenWeights(SoftMasking):
 
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         super()._before(optimizer, args, kwargs)
+        own = set(map(id, self.parameters))
         for group in optimizer.param_groups:
             for parameter in group["params"]:
-                if id(parameter) not in self._own:
+                if id(parameter) not in own:
                     parameter.grad = None
 
     def _adjust(self, gradient: Tensor, value: Tensor, index: int, mask: Tensor) -> None:

@@ -113,6 +113,11 @@ class Masking:
             self._soft = None
             self.apply(None)
 
+    def bind(self) -> None:
+        """Follow the optimizers again after a copy, which has lost their hooks."""
+        if self._soft is not None:
+            self._soft.bind()
+
     def load(self, full: list[Tensor] | None, frozen: list[Tensor] | None = None) -> None:
         """Take over `full` and `frozen` of a saved state; None if its masking is hard."""
         if self._soft is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from torch.utils.hooks import RemovableHandle
 
@@ -87,6 +88,14 @@ class Handle(RemovableHandle):
     def __init__(self, handle: RemovableHandle, removed: Callable[[], object]) -> None:
         self.__dict__.update(vars(handle))
         self._removed: Callable[[], object] | None = removed
+
+    def __getstate__(self) -> tuple[None, int]:
+        # A copy of the optimizer has lost the hook, and there is nothing to remove.
+        return None, self.id
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        super().__setstate__(state)
+        self._removed = None
 
     def remove(self) -> None:
         """Remove the hook."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from operator import index
 from typing import Any, Literal
 
 import torch
@@ -90,6 +91,7 @@ class Pruner:
     ) -> None:
         check_arguments(model, optimizer, method)
         check_options(seed, batches, loss)
+        seed = index(seed)  # an int, which torch.load reads by default
         method, self._end = extended(method, state) if extend else (method, method.timing.steps)
         self.method = method
         self._nest = Nest(optimizer)
@@ -261,7 +263,7 @@ class Pruner:
 
         A step of an optimizer that wraps others, such as Lookahead or SAM, is one step, at its end.
         A step that a gradient scaler skips is not counted. Returns a handle whose ``remove()``
-        detaches the pruner.
+        detaches the pruner. A copy of an attached pruner is not attached.
 
         Raises RuntimeError if the pruner is attached already.
         """
@@ -276,9 +278,13 @@ class Pruner:
         self._forward.clear()
         self.apply()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_structure": []}  # it contains the identities of parameters
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._attachment.bind(self)
+        self._attachment.bind(self)  # as in a new pruner, its hooks run before those of masking
+        self._masking.bind()
 
     def apply(self) -> None:
         """Zero weights and optimizer buffers off the masks, in place.
@@ -324,8 +330,9 @@ class Pruner:
         """
         check_same(state, self.method)
         self._masking.masks.check(state["masks"])
-        self._end = max(self._end, state.get("end", 0))
-        self.seed, self.steps, self._waiting = state["seed"], state["steps"], state["waiting"]
+        self._end = max(self._end, index(state.get("end", 0)))
+        self.seed, self.steps = index(state["seed"]), state["steps"]
+        self._waiting = state["waiting"]
         self._forward.load(state["gradients"], state.get("unused"))
         self._attachment.restart()
         self._masking.masks.load(state["masks"])

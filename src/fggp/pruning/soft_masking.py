@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from fggp.pruning.integer_masks import zero_off, zeroed
 from fggp.pruning.optimizers import Nest
@@ -32,15 +34,23 @@ class SoftMasking:
         self._factors: list[Tensor] | None = None
         self._masks: list[Tensor] | None = None
         self._inside = False
-        self._register()
+        self._hooks: list[RemovableHandle] = []
+        self.bind()
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._register()  # a copied optimizer has lost its hooks
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_hooks": []}  # a copied optimizer has lost its hooks
 
-    def _register(self) -> None:
+    def bind(self) -> None:
+        """Follow the steps of the optimizers, which do not keep this object alive."""
+        self.close()
+        own = weakref.ref(self)
+
+        def before(optimizer: Any, args: Any, kwargs: Any) -> None:
+            if (alive := own()) is not None:
+                alive._before(optimizer, args, kwargs)
+
         # Of the inner optimizers: a wrapper may have written other weights before.
-        self._hooks = [x.register_step_pre_hook(self._before) for x in self.nest.workers]
+        self._hooks = [x.register_step_pre_hook(before) for x in self.nest.workers]
 
     @torch.no_grad()
     def take(self) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fggp.foundation.exact import kept_count, meant_as_share, named_ratio
 from fggp.pruning.arguments import check_network
+from fggp.pruning.plain_numbers import plain_number
 from fggp.pruning.prunable import check_present, prunable
 from fggp.pruning.topk import keep_largest
 from fggp.pruning.warning import warn
@@ -45,7 +46,7 @@ def sparsify(
 
     """
     check_network(model, "fggp.sparsify(model, sparsity)")
-    share = named_ratio("sparsity", sparsity)
+    share = named_ratio("sparsity", plain_number(sparsity))
     if not 0 <= share < 1:
         raise ValueError(
             f"sparsity {sparsity} is out of range: 0 <= sparsity < 1 must hold"

@@ -7,25 +7,29 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from math import ceil, floor
-from operator import index
 from typing import Any
 
 from fggp.foundation.exact import kept_count, plain
 from fggp.pruning.mask_update import Read, read_by
+from fggp.pruning.plain_numbers import whole_number
 from fggp.pruning.recipe import Recipe
 from fggp.pruning.schedules import Schedule
+from fggp.pruning.warning import warn
 
 
-def check_steps(name: str, value: object) -> None:
-    """Raise TypeError, with the fix, if a number of steps is not a whole number."""
+def whole_steps(name: str, value: object) -> int:
+    """Return a number of steps as an int; raises TypeError, with the fix, if it is not whole."""
     try:
-        if isinstance(value, bool):
-            raise TypeError
-        index(value)  # type: ignore[arg-type]
+        return whole_number(value)
     except TypeError:
         whole = isinstance(value, float) and value.is_integer()
         fix = f"{value:.0f}; divide with // instead of /" if whole else "a whole number of steps"
-        raise TypeError(f"{name}: {value!r} is not a whole number; give {fix}") from None
+        given = " ".join(repr(value).split())  # a tensor has several lines
+        raise TypeError(f"{name}: {given} is not a whole number; give {fix}") from None
+
+
+LEAST = {"steps": 1, "begin": 0, "end": 0, "every": 1}
+"""The least value of each number of a timing."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,11 @@ class Timing:
     every: int
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            check_steps(name, value)
-        if self.every < 1:
-            raise ValueError(f"every: {self.every} is out of range; the nearest valid is 1")
+        for name, least in LEAST.items():
+            value = whole_steps(name, getattr(self, name))
+            object.__setattr__(self, name, value)  # the class is frozen
+            if value < least:
+                raise ValueError(f"{name}: {value} is out of range; the nearest valid is {least}")
 
     @classmethod
     def default(cls, steps: int) -> Timing:
@@ -64,6 +69,36 @@ class Timing:
         """
         every = length - rewind
         return cls(rewind + rounds * every, rewind, rewind + (rounds - 1) * every, every)
+
+    def check_fits(self, steps: int, recipe: Recipe) -> None:
+        """Raise ValueError, with the fix, if the timing is not of a training of ``steps`` steps.
+
+        Warn if it is of a longer one, which may be continued later. A study may shorten a training,
+        so that its window ends later; its timing is not checked.
+        """
+        if steps < 1:
+            raise ValueError(f"steps: {steps} is out of range; the nearest valid is 1")
+        if self.steps < steps:
+            raise ValueError(
+                f"timing: it is of a training of {self.steps} steps, but steps is {steps}; give "
+                "both the same number"
+            )
+        if self.steps > steps:
+            warn(
+                f"timing: it is of a training of {self.steps} steps, but steps is {steps}; unless "
+                "the training continues, it ends before the target sparsity"
+            )
+        if self.end > self.steps:
+            raise ValueError(
+                f"timing: end {self.end} is after the training of {self.steps} steps; the nearest "
+                f"valid is {self.steps}"
+            )
+        # A method without updates needs no window.
+        if self.begin > self.end or (recipe.rule and self.begin == self.end):
+            raise ValueError(
+                f"timing: begin {self.begin} is not before end {self.end}; begin earlier, or end "
+                "later"
+            )
 
     @property
     def updates(self) -> int:
