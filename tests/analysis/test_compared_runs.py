@@ -7,6 +7,7 @@ import pytest
 from fabricate import analysed, grid, runs_of
 
 from fggp.analysis.compared_runs import MOST_SEEDS, compared, coverage
+from fggp.analysis.figures import write_figures
 from fggp.analysis.figures.critical_difference import critical_difference, separable
 from fggp.analysis.plan import default_plan
 from fggp.analysis.spreads import few_seeds
@@ -65,6 +66,14 @@ def test_the_largest_complete_part_with_enough_seeds_is_compared(state: str) -> 
     found = settings(part, PLAN)
     assert set(found["n"]) == {len(seeds)}
     assert {"dense", "gmp", "fggp", "random"} == set(found["label"])
+
+
+def test_captions_of_figures_that_compare_methods_name_the_part(tmp_path: Path) -> None:
+    folder = analysed(tmp_path, partial=True, skip=lambda cell: cell.id.endswith("gmp/seed2"))
+    write_figures(["paired_differences", "run_overview"], folder, formats=["png"])
+    told = "The comparison uses the 4 settings (vgg19) with seed 1"
+    assert told in (folder / "figures/paired_differences.rst").read_text()
+    assert told not in (folder / "figures/run_overview.rst").read_text()
 
 
 def test_accuracies_do_not_affect_the_part() -> None:

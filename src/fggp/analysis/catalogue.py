@@ -18,6 +18,9 @@ from fggp.foundation.docstrings import Docstring, parse
 Head = Literal["Results", "Ablations", "Diagnostics", "Provenance"]
 """The headings of tables and figures in the report, on the page and in lists."""
 
+COMPARISONS: tuple[Head, ...] = ("Results", "Ablations")
+"""The headings of tables and figures that compare methods."""
+
 Maker = TypeVar("Maker", bound=Callable[..., Any])
 
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fggp.analysis.catalogue import FIGURES, FORMATS
+from fggp.analysis.catalogue import COMPARISONS, FIGURES, FORMATS
 from fggp.analysis.figure_style import WIDTH, save, styled
 from fggp.analysis.figures.layout import Drawn, entitle, notes, warn
 from fggp.analysis.study_tables import Material
@@ -69,5 +69,7 @@ def write_figures(
                 entitle(figure, "")
             paths += save(figure, stem, data, formats)
         paths.append(stem.with_name(f"{name}.rst"))
-        write_text(paths[-1], "\n\n".join([FIGURES[name].caption, *notes(figure)]) + "\n")
+        part = [material.coverage] if FIGURES[name].under in COMPARISONS else []
+        caption = filter(None, [FIGURES[name].caption, *part, *notes(figure)])
+        write_text(paths[-1], "\n\n".join(caption) + "\n")
     return paths

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pandas import DataFrame
 
-from fggp.analysis.catalogue import TABLES
+from fggp.analysis.catalogue import COMPARISONS, TABLES
 from fggp.analysis.collect.runs_csv import labels, marks, read_runs, title
 from fggp.analysis.compared_runs import compared, coverage
 from fggp.analysis.plan import Plan, read_plan
@@ -24,16 +24,13 @@ from fggp.foundation.validation import nearest
 
 __all__ = ["TABLES", "tabulate", "write_table"]
 
-COMPARISONS = ("Results", "Ablations")
-"""The headings of the tables that compare methods."""
-
 
 def tabulate(name: str, runs: DataFrame, plan: Plan, study_folder: Path | None = None) -> Table:
     """Return a table; raises ResultError if no table has that name, or it cannot be made.
 
-    Tables under `COMPARISONS` are of the trainings that `fggp.analysis.compared_runs.compared`
-    returns, the others of all ``runs``. A table whose function has a third argument also reads
-    files in ``study_folder``.
+    Tables that compare methods (`fggp.analysis.catalogue.COMPARISONS`) are of the trainings that
+    `fggp.analysis.compared_runs.compared` returns, the others of all ``runs``. A table whose
+    function has a third argument also reads files in ``study_folder``.
     """
     if name not in TABLES:
         hint = nearest(name, TABLES, "fggp table --help")
