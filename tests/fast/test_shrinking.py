@@ -141,11 +141,134 @@ def test_layout_in_memory_and_frozen_parameters_are_kept() -> None:
     assert [p.requires_grad for p in smaller.parameters()][:2] == [False, True]
 
 
+def random_statistics(model: nn.Module) -> nn.Module:
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            for tensor in (module.weight, module.bias, module.running_mean):
+                if tensor is not None:
+                    nn.init.normal_(tensor)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+    return model.eval()
+
+
+def random_masks(model: nn.Module, seed: int) -> dict[str, Tensor]:
+    """Return masks without random rows and columns, of which any may be left elsewhere."""
+    random = torch.Generator().manual_seed(seed)
+    masks = {}
+    for name, parameter in model.named_parameters():
+        if parameter.ndim > 1:
+            mask = torch.ones_like(parameter, dtype=torch.bool)
+            mask[torch.rand(len(mask), generator=random) < 0.5] = False
+            mask[:, torch.rand(mask.shape[1], generator=random) < 0.5] = False
+            masks[name] = mask
+    return masks
+
+
+def again(layer: nn.Module, between: nn.Module, channels: int = 8) -> nn.Module:
+    """Return a network in which a layer is called twice."""
+    return nn.Sequential(
+        *(nn.Conv2d(3, channels, 3, padding=1), layer, nn.ReLU(), between, layer, nn.ReLU()),
+        nn.Conv2d(channels, 2, 3, padding=1),
+    )
+
+
+AGAIN = {
+    "normalization": lambda: again(nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3, padding=1)),
+    "normalization of sizes": lambda: again(nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3, stride=2)),
+    "normalization without scale": lambda: again(
+        nn.BatchNorm2d(8, affine=False), nn.Conv2d(8, 8, 1)
+    ),
+    "convolution": lambda: again(nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8)),
+    "block": lambda: again(
+        nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8)), nn.MaxPool2d(2)
+    ),
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", AGAIN)
+def test_a_layer_that_is_called_twice_loses_what_neither_call_needs(name: str, seed: int) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model, batch = random_statistics(AGAIN[name]()), torch.randn(4, 3, 9, 9)
+    masks = random_masks(model, seed)
+    assert difference(fggp.shrink(model, masks), masked(model, masks), batch) < 1e-12
+    whole = without_channels(model, seed=seed)
+    smaller = fggp.shrink(model, whole)
+    assert difference(smaller, masked(model, whole), batch) < 1e-12
+    assert smaller[6].in_channels == 4
+
+
+def test_a_normalization_of_features_that_is_called_twice_is_cut_once() -> None:
+    shared = nn.BatchNorm1d(6)
+    layers = (nn.Linear(3, 6), shared, nn.ReLU(), nn.Linear(6, 6), shared, nn.Linear(6, 2))
+    model = random_statistics(nn.Sequential(*layers))
+    masks = without_channels(model)
+    smaller = fggp.shrink(model, masks)
+    assert smaller[1] is smaller[4]
+    assert smaller[1].num_features == smaller[3].out_features == smaller[5].in_features == 3
+    assert difference(smaller, masked(model, masks), torch.randn(5, 3)) < 1e-12
+
+
+def test_a_channel_that_is_zero_in_one_call_of_a_layer_only_stays() -> None:
+    shared = nn.Linear(4, 4)
+    layers = (nn.Linear(3, 4), shared, nn.ReLU(), shared, nn.ReLU(), nn.Linear(4, 2))
+    model = nn.Sequential(*layers).eval()
+    with torch.no_grad():
+        model[5].weight[:, 0] = 0
+        shared.weight[0], shared.bias[0] = 0, -1.0  # zero behind the ReLU
+    smaller = fggp.shrink(model)
+    assert smaller[1].in_features == 4
+    assert difference(smaller, model, torch.randn(5, 3)) < 1e-12
+
+
+def test_features_of_several_positions_are_shrunk_or_refused() -> None:
+    batch = torch.randn(6, 5, 8)
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)).eval()
+    masks = without_channels(model)
+    smaller = fggp.shrink(model, masks)
+    assert smaller[0].out_features == 8
+    assert difference(smaller, masked(model, masks), batch) < 1e-12
+    flat = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Flatten(), nn.Linear(80, 4))
+    with pytest.raises(ValueError, match=r"3: 80 inputs are 16 features .* at 5 positions"):
+        fggp.shrink(flat)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float32, torch.bfloat16])
+def test_masks_of_zeros_and_ones_of_any_dtype_are_those_of_bool(dtype: torch.dtype) -> None:
+    model = network().eval()
+    masks = without_channels(model)
+    other = {name: mask.to(dtype) for name, mask in masks.items()}
+    found, wanted = fggp.shrink(model, other).state_dict(), fggp.shrink(model, masks).state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
+    counts = zip(live_channels(model, other), live_channels(model, masks), strict=True)
+    assert all(torch.equal(one, another) for one, another in counts)
+
+
+def test_masks_of_biases_and_scales_count_too() -> None:
+    model = random_statistics(network())
+    with torch.no_grad():
+        model[0].weight[:] = 0
+        model[1].running_mean.fill_(10)
+        model[1].weight.fill_(1)
+        model[1].bias.fill_(1)  # behind the ReLU, zero with the scale and 1 without
+    masks = {"1.weight": torch.zeros(6, dtype=torch.bool)}
+    smaller = fggp.shrink(model, masks)
+    assert smaller[3].in_channels == 6
+    assert difference(smaller, masked(model, masks), IMAGES) < 1e-12
+
+
 @pytest.mark.parametrize(
     ("masks", "message"),
     [
         ({"0.wait": torch.ones(1)}, r"no parameter '0\.wait'; did you mean '0\.weight'"),
         ({"0.weight": torch.ones(2, 2, dtype=torch.bool)}, r"shape \(6, 3, 3, 3\), its mask"),
+        (
+            {"0.weight": torch.full((6, 3, 3, 3), 0.5)},
+            r"mask of 0\.weight is torch\.float32 with values other than 0 and 1; .*mask\.bool",
+        ),
+        ({"0.weight": torch.full((6, 3, 3, 3), 2)}, r"is torch\.int64 with values other than 0"),
+        ({"8.bias": torch.full((5,), float("nan"))}, r"mask of 8\.bias is .* with values other"),
     ],
 )
 def test_masks_of_another_network_are_refused(masks: dict[str, Tensor], message: str) -> None:

@@ -81,6 +81,37 @@ def test_a_layer_that_is_called_twice_ties_both_of_its_inputs() -> None:
     assert group == Group(4, ("0", "1"), (), (Member("1"), Member("4")))
 
 
+def convolution(inputs: int = 4, outputs: int = 4) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
+
+
+def test_a_normalization_that_is_called_twice_ties_both_of_its_inputs() -> None:
+    shared = nn.BatchNorm2d(4)
+    layers = (convolution(3), shared, nn.ReLU(), convolution(), shared, convolution(4, 2))
+    (group,) = groups(nn.Sequential(*layers))
+    assert group == Group(4, ("0", "3"), (Member("1"),), (Member("3"), Member("5")))
+
+
+def test_a_normalization_of_the_input_and_of_other_channels_keeps_them_all() -> None:
+    shared = nn.BatchNorm2d(3)
+    model = nn.Sequential(shared, convolution(3, 3), shared, convolution(3, 4), convolution())
+    assert [it.producers for it in groups(model)] == [("3",)]
+
+
+def test_features_at_several_positions_are_followed_until_they_are_flattened() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 5), nn.Flatten())
+    assert groups(model) == (Group(4, ("0",), (), (Member("2"),)),)
+    (group,) = groups(nn.Sequential(nn.Linear(3, 4), nn.Flatten(), nn.Linear(4, 2)))
+    assert group.consumers == (Member("2"),)  # one position
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3])
+def test_flattened_planes_of_any_dimension_have_several_positions(kind: int) -> None:
+    layer = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[kind - 1]
+    (group,) = groups(nn.Sequential(layer(3, 4, 3), nn.Flatten(), nn.Linear(4 * 9, 2)))
+    assert group == Group(4, ("0",), (), (Member("2", 9),))
+
+
 def test_channels_that_are_summed_with_an_input_or_returned_are_in_no_group() -> None:
     class Residual(nn.Sequential):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -95,6 +126,8 @@ class Doing(nn.Module):
     def __init__(self, do) -> None:
         super().__init__()
         self.one, self.do = nn.Conv2d(3, 4, 3), do
+        self.line, self.volume = nn.Conv1d(3, 4, 3), nn.Conv3d(3, 4, 3)
+        self.four, self.five = nn.Linear(3, 4), nn.Linear(20, 2)
         self.free = nn.Parameter(torch.ones(1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -105,6 +138,10 @@ def pruned_by_torch() -> nn.Module:
     model = network()
     torch_pruning.l1_unstructured(model[0], "weight", 0.5)
     return model
+
+
+def twice(layer: nn.Module) -> nn.Module:
+    return nn.Sequential(convolution(3), layer, convolution(), layer, convolution())
 
 
 def tied() -> nn.Module:
@@ -124,6 +161,46 @@ def tied() -> nn.Module:
         (nn.Sequential(nn.Linear(3, 4), nn.Linear(6, 2)), "1: 6 inputs are not a multiple of 4"),
         (pruned_by_torch(), r"0: its weight is not a parameter; .*prune\.remove"),
         (tied(), "1: shares its weight with 0"),
+        (
+            nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Flatten(), nn.Linear(20, 2)),
+            "3: 20 inputs are 4 features of a linear layer at 5 positions",
+        ),
+        (
+            nn.Sequential(nn.Linear(3, 4), nn.Flatten(), nn.BatchNorm1d(20), nn.Linear(20, 2)),
+            "2: 20 inputs are 4 features of a linear layer at 5 positions",
+        ),
+        (
+            Doing(lambda self, x: self.five(self.four(x).view(x.size(0), -1))),
+            "five: 20 inputs are 4 features of a linear layer at 5 positions",
+        ),
+        (
+            nn.Sequential(nn.Linear(3, 4), nn.AvgPool1d(3, 1, 1), nn.Linear(4, 2)),
+            "1: AvgPool1d on features; it takes 1d planes",
+        ),
+        (
+            nn.Sequential(nn.Linear(3, 4), nn.BatchNorm2d(4), nn.Linear(4, 2)),
+            "1: BatchNorm2d on features; it takes 2d planes",
+        ),
+        (
+            nn.Sequential(nn.Conv1d(3, 4, 3), nn.MaxPool2d(3, 1, 1), nn.Conv1d(4, 2, 3)),
+            "1: MaxPool2d on 1d planes; it takes 2d planes",
+        ),
+        (
+            Doing(lambda self, x: self.four(self.line(x).mean((-2, -1)))),
+            "mean on 1d planes; it takes 2d planes",
+        ),
+        (
+            Doing(lambda self, x: self.four(self.volume(x).mean((2, 3)))),
+            "mean on 3d planes; it takes 2d planes",
+        ),
+        (
+            Doing(lambda self, x: self.one(x) + self.four(x)),
+            "joins 2d planes and features; only values of one kind",
+        ),
+        (twice(nn.Conv2d(4, 4, 3, padding=1, groups=4)), "1: groups=4; only groups=1"),
+        (twice(nn.PReLU(4)), "1: PReLU is not known"),
+        (twice(nn.GroupNorm(2, 4)), "1: GroupNorm is not known"),
+        (twice(nn.LayerNorm(4)), "1: LayerNorm is not known"),
         (Doing(lambda self, x: self.one(x) * self.free), "free: a parameter that is used outside"),
         (Doing(lambda self, x: self.one(x) + 1), "1, in place of a tensor"),
         (Doing(lambda self, x: torch.cat([self.one(x), x])), "cat in this form is not known"),

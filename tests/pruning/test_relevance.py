@@ -178,6 +178,17 @@ def test_the_networks_of_the_registry_are_followed_without_a_trace(name: str) ->
     assert model.training
 
 
+@pytest.mark.parametrize("name", ["resnet20", "wrn222"])
+def test_relevance_goes_through_shortcuts_that_add_channels(name: str) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = positive(build(name, width=Fraction(1, 8))).double()
+    layers = [it for it, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    sums = relevances(model, images(3, 32).abs(), torch.arange(3), layers)
+    assert float(sums[layers[0]].sum()) == pytest.approx(3, rel=1e-3)  # the stem has all of it
+    assert all(float(it.sum()) > 0 for it in sums.values())
+
+
 def test_the_score_of_a_residual_stream_is_the_sum_over_its_convolutions() -> None:
     model, batch, labels = residual(), images(3, 4), torch.tensor([0, 2, 1])
     judged = Judged(
@@ -187,6 +198,26 @@ def test_the_score_of_a_residual_stream_is_the_sum_over_its_convolutions() -> No
     (score,) = relevance(judged)
     whole = relevances(model, batch, labels, {"one", "two"})
     assert torch.allclose(score, whole["one"] + whole["two"])
+
+
+def test_channels_of_a_linear_layer_are_its_last_dimension() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        layers = (nn.Linear(6, 4), nn.ReLU(), nn.Flatten(), nn.Linear(4, 3))
+    model, x = nn.Sequential(*layers).double(), images(3, 4).reshape(3, -1)[:, :6]
+    labels = torch.tensor([0, 2, 1])
+    wanted = relevances(model, x, labels, {"0"})["0"]
+    assert torch.equal(relevances(model, x[:, None], labels, {"0"})["0"], wanted)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_networks_in_half_precision_are_followed_in_float32(dtype: torch.dtype) -> None:
+    model = network().to(dtype)
+    x = IMAGES.to(dtype)
+    found = relevances(model, x, LABELS, {"0", "8"})
+    wanted = relevances(copy.deepcopy(model).float(), x.float(), LABELS, {"0", "8"})
+    assert all(torch.equal(found[name], it) for name, it in wanted.items())
+    assert {p.dtype for p in model.parameters()} == {dtype}
 
 
 def test_what_cannot_be_followed_is_named() -> None:

@@ -66,11 +66,12 @@ def do(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from fggp.running.essential import dense_cells, levels, lines, measure
-    from fggp.study.essential_file import ESSENTIAL, write_essential
+    from fggp.study.essential_file import ESSENTIAL, read_essential, write_essential
 
     folder = study_folder(options.study)
     if not folder.exists():
         raise Failure(f"{folder}: does not exist; train it with `fggp run`")
+    read_essential(folder / ESSENTIAL)  # a damaged file is refused before the measurement
     cells, sparsities = dense_cells(folder, options.only), levels(options.step)
     total = len(cells) * len(sparsities)
     with tqdm(total=total, unit=" networks", disable=not sys.stderr.isatty(), leave=False) as bar:

@@ -64,7 +64,7 @@ def do(options: argparse.Namespace) -> int:
     from fggp.fast.refusal import CompileError
     from fggp.fast.stopwatch import BATCHES
     from fggp.running.latency import Subject, lines, measure, subjects, thread_counts
-    from fggp.study.latency_file import LATENCY, write_latency
+    from fggp.study.latency_file import LATENCY, read_latency, write_latency
 
     path = Path(options.source)
     if path.is_file() and path.suffix not in {".yaml", ".yml"}:
@@ -75,6 +75,7 @@ def do(options: argparse.Namespace) -> int:
         if not folder.exists():
             raise Failure(f"{folder}: does not exist; train it with `fggp run`")
         measured, out = subjects(folder, options.only), folder / LATENCY
+    read_latency(out)  # a damaged file is refused before the measurement, and not after it
     threads = [1] if options.one_thread else thread_counts()
     problems: list[CompileError] = []
     total = len(measured) * len(threads) * len(BATCHES) * options.rounds

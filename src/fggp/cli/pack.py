@@ -39,7 +39,7 @@ def add(verbs: Any) -> None:
 
 def pack(options: argparse.Namespace) -> int:
     """Pack a file of weights."""
-    _check_distinct(options)
+    check_files(options)
     from fggp.storage.packing import pack
     from fggp.storage.state_dicts import read_weights
 
@@ -52,7 +52,7 @@ def pack(options: argparse.Namespace) -> int:
 
 def unpack(options: argparse.Namespace) -> int:
     """Unpack a packed file."""
-    _check_distinct(options)
+    check_files(options)
     from fggp.storage.packing import unpack
     from fggp.storage.state_dicts import check_suffix, write_weights
 
@@ -67,6 +67,9 @@ def _add_files(parser: argparse.ArgumentParser, source: str, out: str) -> None:
     parser.add_argument("out", metavar="OUT", type=Path, help=out)
 
 
-def _check_distinct(options: argparse.Namespace) -> None:
+def check_files(options: argparse.Namespace) -> None:
+    """Refuse an output that is the input or a folder."""
     if options.source.resolve() == options.out.resolve():
         raise Failure(f"{options.out}: input and output are the same file; give OUT another name")
+    if options.out.is_dir():
+        raise Failure(f"{options.out}: is a folder; give OUT the name of a file")

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fggp.cli.pack import check_files
 from fggp.cli.verbs import verb
-from fggp.foundation.errors import Failure
 
 
 def add(verbs: Any) -> None:
@@ -34,9 +34,8 @@ def add(verbs: Any) -> None:
 
 def do(options: argparse.Namespace) -> int:
     """Write the smaller network and print how much was removed."""
-    if options.source.resolve() == options.out.resolve():
-        raise Failure(f"{options.out}: input and output are the same file; give OUT another name")
-    from fggp.fast.packed import module_of
+    check_files(options)
+    from fggp.fast.packed import LOAD, module_of
     from fggp.fast.shrinking import shrink
     from fggp.storage.packing import pack, unpack
     from fggp.storage.state_dicts import SUFFIXES, check_suffix, read_weights, write_weights
@@ -45,7 +44,8 @@ def do(options: argparse.Namespace) -> int:
     if not packed:
         check_suffix(options.out)
     read = read_weights if options.source.suffix in SUFFIXES else unpack
-    model = module_of(read(options.source), options.source)
+    fix = f"{LOAD}, and call fggp.shrink(module)"
+    model = module_of(read(options.source), options.source, fix=fix)
     before = sum(p.numel() for p in model.parameters())
     smaller = shrink(model)
     if packed:

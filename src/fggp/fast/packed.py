@@ -17,36 +17,42 @@ from fggp.pruning.filters.walk import UnknownNetworkError
 from fggp.storage.packing import unpack
 
 Sizes = dict[str, tuple[int, ...]]
+LOAD = "load them into their module in Python"
+"""The fix for weights of other networks, where a caller cannot name their module."""
 
 
-def read(path: Path, into: nn.Module | None = None) -> nn.Module:
+def read(path: Path, into: nn.Module | None = None, *, fix: str = LOAD) -> nn.Module:
     """Return the network of a packed file in evaluation mode.
 
     Args:
         path: a file written by `fggp.pack`.
         into: the module that its weights are loaded into; None recognizes a network of fggp.
             Weights of `fggp.shrink` give it their smaller sizes.
+        fix: what the caller can do with weights of another network, for the message.
 
     Raises:
         CompileError: where the weights are not those of the module, or of a network of fggp.
         PackError: where the file is absent, damaged or another kind of file.
 
     """
-    return module_of(unpack(path), path, into)
+    return module_of(unpack(path), path, into, fix=fix)
 
 
 def module_of(
-    weights: Mapping[str, Tensor], path: Path, into: nn.Module | None = None
+    weights: Mapping[str, Tensor],
+    path: Path,
+    into: nn.Module | None = None,
+    *,
+    fix: str = LOAD,
 ) -> nn.Module:
-    """Return a network with these weights in evaluation mode; ``path`` is for messages.
+    """Return a network with these weights in evaluation mode; path and fix are for messages.
 
     Raises CompileError where they are not those of ``into``, or of a network of fggp.
     """
     module = into or _recognized(weights)
     if module is None:
         raise CompileError(
-            f"{path}: not the weights of a network of fggp ({', '.join(names())}); name the "
-            "module that they belong to with into="
+            f"{path}: not the weights of a network of fggp ({', '.join(names())}); {fix}"
         )
     own = module.state_dict()
     try:

@@ -88,7 +88,7 @@ def compile(
             raise CompileError("into= belongs to a packed file; give it as the first argument")
         module = model
     else:
-        module = read(Path(model), into)
+        module = read(Path(model), into, fix="name the module that they belong to with into=")
     try:
         return _compiled(module, batched=batched, threads=threads, processor=processor)
     except CompileError:

@@ -16,7 +16,7 @@ from fggp.fast.kernels.side_by_side import gather, scatter, small_convolution, s
 from fggp.fast.layout import Copies, Planes, Window, copies, planes, tile
 from fggp.fast.processor import Processor
 from fggp.fast.shapes import Shape, kernel, shapes, window
-from fggp.fast.steps import Convolve, Flatten, Network, Pointwise, Pool, Step
+from fggp.fast.steps import Convolve, Flatten, Fusable, Network, Pointwise, Pool, Step
 from fggp.fast.weights import by_block, by_tap
 
 SMALL = 16
@@ -196,7 +196,7 @@ class Schedule:
             (rows, columns), step.stride, step.padding,
             source.planes.shape, self.shapes[step.output],
         )  # fmt: skip
-        added = None if step.residual is None else self.values[step.residual]
+        added = self._added(step)
         stride = None if added is None else added.planes.stride
         bias = step.bias.astype(np.float32)
         if self.images > 1 and not geometry.direct:
@@ -226,10 +226,32 @@ class Schedule:
         self._call(make_copies(source.planes, layout), source.buffer, buffer)
         return layout, buffer
 
+    def _added(self, step: Fusable) -> Stored | None:
+        """Return the value that a step adds, laid out as its output; None if it adds none."""
+        if step.residual is None:
+            return None
+        return self._laid_out(step.residual, self.shapes[step.output])
+
+    def _laid_out(self, value: int, shape: Shape) -> Stored:
+        """Return a value in the layout of a shape: flattened planes as one feature after the other.
+
+        They are copied if there are gaps between the planes.
+        """
+        stored = self.values[value]
+        if stored.planes.shape == shape:
+            return stored
+        before, layout = stored.planes, Planes(shape, self.images, self.images)
+        numbers = before.shape.pixels * self.images
+        if before.stride == numbers:
+            return Stored(layout, stored.buffer)
+        buffer = self._buffer(layout.size)
+        function = move(before.shape.channels, numbers, before.stride, numbers)
+        self._call(function, stored.buffer, buffer)
+        return Stored(layout, buffer)
+
     def _pointwise(self, step: Pointwise) -> None:
-        source = self.values[step.source]
-        added = None if step.residual is None else self.values[step.residual]
         shape = self.shapes[step.output]
+        source, added = self._laid_out(step.source, shape), self._added(step)
         numbers = shape.pixels * self.images
         lanes = self._lanes(numbers)
         stored = self._store(step.output, ceil(numbers / lanes) * lanes)

@@ -63,6 +63,8 @@ def shapes(network: Network, image: tuple[int, ...]) -> dict[int, Shape]:
                     f"{step.name}: a sum of {found[value].seen} and {shape.seen}; only tensors of "
                     "one shape can be added"
                 )
+            if found[value] != shape:  # flattened planes, which lie differently in memory
+                shape = Shape(prod(shape.seen), 1, 1, flat=True)
         found[step.output] = shape
     return found
 

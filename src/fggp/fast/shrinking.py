@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -33,48 +33,39 @@ def shrink(model: nn.Module, masks: Mapping[str, Tensor] | None = None) -> nn.Mo
     Args:
         model: network of convolutions, linear layers, batch normalization, pointwise functions,
             pooling, sums and products; see `fggp.pruning.filters.groups.groups`.
-        masks: bool, by parameter name, True where a weight is kept, as in `Pruner.masks`. Weights
+        masks: by parameter name, True or 1 where a weight is kept, as in `Pruner.masks`. Weights
             off the masks count as zero; by default only those that are zero do.
 
     Raises:
         UnknownNetworkError: a ValueError that names the unknown part of the model.
-        ValueError: for a mask without a parameter, or of another shape.
+        ValueError: for a mask without a parameter, of another shape, or with other values.
 
     """
-    model = unwrapped(model)
-    found = layout(model)
-    masks = masks or {}
-    _check(model, masks)
-    kept = live_channels(model, masks, found)
-    smaller = copy.deepcopy(model)
-    for name, mask in masks.items():
-        weight = smaller.get_parameter(name)
-        weight.copy_(weight.where(mask.to(weight.device), 0.0))
-    for group, channels in zip(found.groups, kept, strict=True):
+    smaller = _masked(unwrapped(model), masks or {})
+    found = layout(smaller)
+    for group, channels in zip(found.groups, _live(found), strict=True):
         _cut(smaller, group, channels.nonzero().squeeze(1))
     return smaller
 
 
 @torch.no_grad()
-def live_channels(
-    model: nn.Module, masks: Mapping[str, Tensor], found: Layout | None = None
-) -> list[Tensor]:
+def live_channels(model: nn.Module, masks: Mapping[str, Tensor]) -> list[Tensor]:
     """Return which channels of each group `shrink` keeps, ``(channels,)`` bool.
 
     Args:
         model: the network.
         masks: as in `shrink`.
-        found: its layout, if known.
 
     """
-    found = layout(model) if found is None else found
-    live = _connections(model, masks, found)
+    return _live(layout(_masked(unwrapped(model), masks)))
+
+
+def _live(found: Layout) -> list[Tensor]:
+    """Return the channels of each group that have an effect; one of each group at least."""
+    live = _connections(found)
     kept = [next(iter(live.values())).new_ones(group.channels) for group in found.groups]
     while True:
-        values = constants(found, live)
-        seen = {
-            step.name: values[step.sources[0]] for step in found.steps if step.kind == "weights"
-        }
+        seen = _read_values(found, constants(found, live))
         before = [it.clone() for it in kept]
         # From the end: a removed layer also removes the channels that only it reads.
         for group, channels in reversed(list(zip(found.groups, kept, strict=True))):
@@ -86,7 +77,18 @@ def live_channels(
             return kept
 
 
-def _check(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
+def _masked(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
+    """Return a copy of a model with zeros off the masks."""
+    checked = _checked(model, masks)
+    model = copy.deepcopy(model)
+    for name, mask in checked.items():
+        parameter = model.get_parameter(name)
+        parameter.copy_(parameter.where(mask.to(parameter.device), 0.0))
+    return model
+
+
+def _checked(model: nn.Module, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return masks as bool; refuse those that do not belong to the model or are not masks."""
     parameters = dict(model.named_parameters())
     for name, mask in masks.items():
         if name not in parameters:
@@ -98,28 +100,42 @@ def _check(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
                 f"masks: {name} has the shape {tuple(parameters[name].shape)}, "
                 f"its mask {tuple(mask.shape)}"
             )
+        if mask.dtype != torch.bool and not bool(((mask == 0) | (mask == 1)).all()):
+            raise ValueError(
+                f"masks: the mask of {name} is {mask.dtype} with values other than 0 and 1; give a "
+                "bool mask, such as mask.bool()"
+            )
+    return {name: mask.bool() for name, mask in masks.items()}
 
 
-def _connections(model: nn.Module, masks: Mapping[str, Tensor], found: Layout) -> dict[str, Tensor]:
+def _connections(found: Layout) -> dict[str, Tensor]:
     """Return ``(outputs, inputs)`` by module, True where a weight between the two is not zero."""
     live = {}
     for step in found.steps:
         if step.kind == "weights":
             nonzero = step.module.weight != 0
-            mask = masks.get(f"{step.name}.weight" if step.name else "weight")
-            if mask is not None:
-                nonzero &= mask.to(nonzero.device)
             live[step.name] = nonzero.flatten(2).any(2) if nonzero.ndim > 2 else nonzero
     return live
 
 
-def _needed(group: Group, live: Mapping[str, Tensor], seen: Mapping[str, Tensor | None]) -> Tensor:
-    """Return the channels that have an effect on a layer that reads them."""
+def _read_values(found: Layout, values: Sequence[Tensor | None]) -> dict[str, list[Tensor | None]]:
+    """Return the constant values that each layer reads, one tensor for each of its calls."""
+    seen: dict[str, list[Tensor | None]] = {}
+    for step in found.steps:
+        if step.kind == "weights":
+            seen.setdefault(step.name, []).append(values[step.sources[0]])
+    return seen
+
+
+def _needed(
+    group: Group, live: Mapping[str, Tensor], seen: Mapping[str, Sequence[Tensor | None]]
+) -> Tensor:
+    """Return the channels that have an effect on a layer that reads them, in any of its calls."""
     needed = torch.zeros(group.channels, dtype=torch.bool, device=next(iter(live.values())).device)
     for it in group.consumers:
         read = live[it.name].any(0).view(group.channels, it.repeat).any(1)
-        value = seen[it.name]
-        needed |= read if value is None else read & (value != 0)
+        for value in seen[it.name]:
+            needed |= read if value is None else read & (value != 0)
     return needed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import zipfile
 import zlib
@@ -38,6 +39,8 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: if the file cannot be written; it names ``path``.
 
     """
+    if path.name in {"", ".."}:  # a folder, such as . and /, which has no name for a partial file
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:

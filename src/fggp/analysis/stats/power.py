@@ -31,6 +31,9 @@ class Grid(NamedTuple):
 LARGEST = 100.0
 """The largest possible difference of two accuracies, in points."""
 
+FARTHEST = 2.0**23
+"""Standard errors beyond which scipy's noncentral t distribution takes minutes, or is wrong."""
+
 LEVELS = {
     "setting": "one setting, its own variance",
     "pooled": "one setting, variance pooled over settings",
@@ -62,22 +65,23 @@ def smallest_difference(se: float, df: float, alpha: float, power: float) -> flo
     Raises Failure where it cannot be computed, as for a very small ``alpha`` with few ``df``.
     """
     from scipy.optimize import brentq
+    from scipy.stats import t
 
     if df < 1 or not se > 0:
         return np.nan
 
     def lacking(shift: float) -> float:
         found = power_of(shift, 1, df, alpha) - power
-        if not np.isfinite([found, shift]).all():
+        if shift > FARTHEST or not np.isfinite([found, t.isf(alpha / 2, df)]).all():
             raise Failure(
-                f"no smallest difference can be computed at level alpha = {alpha:.3g} with "
-                f"{df:.3g} degrees of freedom; choose a larger alpha or more seeds"
+                f"the smallest difference at level alpha = {alpha:.3g} with {df:.4g} degrees of "
+                "freedom cannot be computed; choose a larger alpha or more seeds"
             )
         return found
 
     high = 1.0
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of scipy, before the result is NaN
+        warnings.simplefilter("ignore", RuntimeWarning)  # of scipy, which then returns NaN
         while lacking(high) < 0:
             high *= 2
         return se * float(brentq(lacking, 0, high, xtol=1e-10))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from fggp.pruning.filters.forms import PLANES, Form, after_linear, flattened, joined, planes
 from fggp.pruning.filters.walk import Step, UnknownNetworkError, walk
 
 ELSEWHERE = "torch-pruning removes filters of more networks (pip install 'fggp[foreign]')"
@@ -86,6 +87,10 @@ def groups(model: nn.Module) -> tuple[Group, ...]:
     next; ResNet-50 has 37: the stem, two per block, and the residual stream of each of its four
     stages.
 
+    The network is read without an input. Features behind a linear layer may have positions, (N,
+    positions, features), up to the next linear layer, but not if they are flattened. Batch
+    normalization behind a linear layer is taken for that of (N, features).
+
     Args:
         model: a network of convolutions, linear layers, batch normalization, pointwise functions,
             pooling, sums and products, in any mode.
@@ -143,8 +148,8 @@ class _Reading:
     def __init__(self) -> None:
         self._places: list[int] = []  # value → its channels, by index
         self._channels: list[_Channels] = []
-        self._flat: list[bool] = []
-        self._called: dict[str, tuple[int, int]] = {}
+        self._forms: list[Form] = []
+        self._called: dict[str, tuple[int, int]] = {}  # source and value of the first call
         self._owners: dict[int, str] = {}
 
     def channels_of(self, place: int) -> _Channels:
@@ -154,22 +159,39 @@ class _Reading:
     def read(self, step: Step) -> None:
         """Add a step; its value has the same place."""
         if step.kind == "input":
-            self._new(_Channels(fixed=True), flat=False)
+            self._new(_Channels(fixed=True), "unknown")
         elif step.kind == "weights":
             self._weights(step)
         elif step.kind in {"sum", "product"}:
-            one, other = step.sources
-            self._tie(one, other, step.name)
-            self._same(one)
-        elif step.kind == "pad":
-            (source,) = step.sources
-            self.channels_of(source).fixed = True
-            self._new(_Channels(step.module.outputs, fixed=True), flat=False)
+            self._join(step)
         else:
-            (source,) = step.sources
-            if step.kind == "norm":
-                self._norm(step, source)
-            self._same(source, flat=step.kind == "flatten")
+            self._of_one(step)
+
+    def _of_one(self, step: Step) -> None:
+        """Add a step without weights that reads one value."""
+        (source,) = step.sources
+        form = self._forms[source]
+        if step.kind in {"pool", "pad"}:
+            self._check_planes(step, form)
+        if step.kind == "pad":
+            self.channels_of(source).fixed = True
+            self._new(_Channels(step.module.outputs, fixed=True), planes(2))
+            return
+        if step.kind == "norm":
+            self._norm(step, source)
+        self._same(source, flattened(form) if step.kind == "flatten" else form)
+
+    def _join(self, step: Step) -> None:
+        """Add a sum or a product, which ties the channels of both values."""
+        one, other = step.sources
+        form = joined(self._forms[one], self._forms[other])
+        if form is None:
+            kinds = " and ".join(_words(self._forms[it]) for it in step.sources)
+            raise UnknownNetworkError(
+                f"{step.name}: joins {kinds}; only values of one kind are known here"
+            )
+        self._tie(one, other, step.name)
+        self._same(one, form)
 
     def _weights(self, step: Step) -> None:
         (source,) = step.sources
@@ -179,46 +201,76 @@ class _Reading:
         owner = self._owners.setdefault(id(step.module.weight), step.name)
         if owner != step.name:
             raise UnknownNetworkError(f"{step.name}: shares its weight with {owner}")
-        before = self.channels_of(source)
-        if before.channels is not None and linear != self._flat[source]:
-            raise UnknownNetworkError(
-                f"{step.name}: {type(step.module).__name__} on "
-                f"{'features' if self._flat[source] else 'planes'}; flatten(x, 1) goes between "
-                "convolutions and linear layers"
-            )
-        repeat = self._repeat(step, before, inputs)
+        form = self._after_weights(step, self._forms[source])
+        repeat = self._repeat(step, source, inputs)
         if step.name in self._called:
             earlier, place = self._called[step.name]
             self._tie(source, earlier, step.name)
-            self._same(place)
+            self._same(place, form)
             return
-        before.consumers.append(Member(step.name, repeat))
-        self._new(_Channels(outputs, producers=[step.name]), flat=linear)
+        self.channels_of(source).consumers.append(Member(step.name, repeat))
+        self._new(_Channels(outputs, producers=[step.name]), form)
         self._called[step.name] = source, len(self._places) - 1
 
+    def _after_weights(self, step: Step, form: Form) -> Form:
+        """Return the form of the output of a convolution or linear layer; refuse a wrong input."""
+        linear = isinstance(step.module, nn.Linear)
+        if form != "unknown" and linear == (form in PLANES):
+            raise UnknownNetworkError(
+                f"{step.name}: {type(step.module).__name__} on {_kind(form)}; flatten(x, 1) goes "
+                "between convolutions and linear layers"
+            )
+        if linear:
+            return after_linear(form)
+        self._check_planes(step, form)
+        return planes(*step.dimensions)
+
+    def _check_planes(self, step: Step, form: Form) -> None:
+        """Refuse planes of another number of dimensions: torch may take channels for positions."""
+        known = [planes(it) for it in step.dimensions]
+        if form != "unknown" and form not in known:
+            called = step.name if step.module is None else type(step.module).__name__
+            raise UnknownNetworkError(
+                f"{step.name}: {called} on {_words(form)}; it takes {' or '.join(known)} planes"
+            )
+
     def _norm(self, step: Step, source: int) -> None:
+        form = self._forms[source]
+        if form in PLANES or step.dimensions != (1,):
+            self._check_planes(step, form)
+        # Its scale, shift and statistics are cut once, so that all calls lose the same channels.
+        earlier, _ = self._called.setdefault(step.name, (source, source))
+        self._tie(source, earlier, step.name)
         values = self.channels_of(source)
-        member = Member(step.name, self._repeat(step, values, step.module.num_features))
+        member = Member(step.name, self._repeat(step, source, step.module.num_features))
         if member not in values.norms:
             values.norms.append(member)
 
-    def _repeat(self, step: Step, values: _Channels, features: int) -> int:
-        if values.channels is None:
+    def _repeat(self, step: Step, source: int, features: int) -> int:
+        """Return the features per channel of a layer that reads a value."""
+        channels = self.channels_of(source).channels
+        if channels is None:
             return 1  # an input of the network
-        if features % values.channels:
+        if features % channels:
             raise UnknownNetworkError(
-                f"{step.name}: {features} inputs are not a multiple of {values.channels} channels"
+                f"{step.name}: {features} inputs are not a multiple of {channels} channels"
             )
-        return features // values.channels
+        if features > channels and self._forms[source] in {"positions first", "channels last"}:
+            raise UnknownNetworkError(
+                f"{step.name}: {features} inputs are {channels} features of a linear layer at "
+                f"{features // channels} positions; only flattened planes of convolutions may have "
+                "several"
+            )
+        return features // channels
 
-    def _new(self, channels: _Channels, *, flat: bool) -> None:
+    def _new(self, channels: _Channels, form: Form) -> None:
         self._channels.append(channels)
         self._places.append(len(self._channels) - 1)
-        self._flat.append(flat)
+        self._forms.append(form)
 
-    def _same(self, source: int, *, flat: bool = False) -> None:
+    def _same(self, source: int, form: Form) -> None:
         self._places.append(self._places[source])
-        self._flat.append(flat or self._flat[source])
+        self._forms.append(form)
 
     def _tie(self, one: int, other: int, name: str) -> None:
         a, b = self.channels_of(one), self.channels_of(other)
@@ -236,3 +288,11 @@ class _Reading:
         self._places = [
             len(self._channels) - 1 if place in old else place for place in self._places
         ]
+
+
+def _kind(form: Form) -> str:
+    return "planes" if form in PLANES else "features"
+
+
+def _words(form: Form) -> str:
+    return f"{form} planes" if form in PLANES else _kind(form)

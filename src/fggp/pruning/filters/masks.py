@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fggp.pruning.filters.groups import Group, groups
-from fggp.pruning.filters.positions import output_positions
+from fggp.pruning.filters.positions import LAYERS, output_positions
 
 Flags = list[Tensor]
 """``(channels,)`` bool for each group, True where a channel is kept."""
@@ -24,8 +25,8 @@ class FilterMasks:
     Args:
         model: the network.
         parameters: its pruned tensors by name, in layer order.
-        image: shape of one input without the batch, to count multiply-accumulates; None if only
-            weights are counted.
+        image: shape of one input without the batch, to count multiply-accumulates if they are asked
+            for; None if only weights are counted.
 
     Attributes:
         groups: the groups that can be pruned.
@@ -52,17 +53,22 @@ class FilterMasks:
         for index, group in enumerate(self.groups):
             self._rows |= {f"{name}.weight": index for name in group.producers}
             self._columns |= {f"{it.name}.weight": (index, it.repeat) for it in group.consumers}
-        self._positions = None if image is None else output_positions(model, image)
+        self._image = None if image is None else tuple(image)
 
     def _whole(self, group: Group) -> bool:
         """Whether all layers of a group are pruned."""
         names = (*group.producers, *(it.name for it in group.consumers))
         return all(f"{name}.weight" in self._shapes for name in names)
 
-    def scales(self) -> list[list[Tensor]]:
+    def scales(self, *, change: bool = False) -> list[list[Tensor]]:
         """Return the scale γ of each batch normalization of each group, the parameters themselves.
 
-        Raises ValueError if a group has none.
+        Args:
+            change: whether the caller changes them, which a frozen one refuses.
+
+        Raises:
+            ValueError: if a group has none, or a frozen one that would be changed.
+
         """
         found = []
         for group in self.groups:
@@ -72,6 +78,12 @@ class FilterMasks:
                     f"slimming acts on scales of batch normalization, which {group.producers[0]} "
                     "does not have; use another method"
                 )
+            for it, module in zip(group.norms, modules, strict=True):
+                if change and not module.weight.requires_grad:
+                    raise ValueError(
+                        f"slimming changes {it.name}.weight, which is frozen; set its "
+                        "requires_grad to True, or use another method, such as bn-filter"
+                    )
             found.append([it.weight for it in modules])
         return found
 
@@ -110,13 +122,28 @@ class FilterMasks:
 
     def work(self, counts: Sequence[int]) -> int:
         """Return the multiply-accumulates of one image with these numbers of channels."""
-        if self._positions is None:
+        return sum(self.positions[name] * left for name, left in self._left(counts).items())
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """The output positions of each pruned tensor for one image.
+
+        Raises ValueError without the shape of an image, and for a tensor whose multiplications are
+        not counted.
+        """
+        if self._image is None:
             raise ValueError(
                 "budget: work counts multiplications of an image: give "
                 "Pruner(..., batches=[(inputs, targets)])"
             )
-        positions = self._positions
-        return sum(positions.get(name, 0) * left for name, left in self._left(counts).items())
+        found = output_positions(self._model, self._image, LAYERS)
+        for name in sorted(self._shapes.keys() - found.keys()):
+            raise ValueError(
+                f"budget: work: {name} is not the weight of a convolution or linear layer that is "
+                "used, so its multiplications cannot be counted; leave it out with params=, or set "
+                "budget: weights"
+            )
+        return found
 
     def _left(self, counts: Sequence[int]) -> dict[str, int]:
         left = {}

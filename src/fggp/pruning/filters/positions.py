@@ -9,9 +9,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+Kinds = tuple[type[nn.Module], ...]
+CONVOLUTIONS: Kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+LAYERS: Kinds = (*CONVOLUTIONS, nn.Linear)
+OF_STUDIES: Kinds = (nn.Conv2d, nn.Linear)
+"""The layers of networks of studies, in which others are refused."""
+
 
 @torch.no_grad()
-def output_positions(model: nn.Module, shape: Sequence[int]) -> dict[str, int]:
+def output_positions(
+    model: nn.Module, shape: Sequence[int], kinds: Kinds = OF_STUDIES
+) -> dict[str, int]:
     """Return the number of output positions of each convolution or linear layer's weight.
 
     They are counted on a copy without values, or if the network needs values, on a copy on the CPU:
@@ -20,30 +28,32 @@ def output_positions(model: nn.Module, shape: Sequence[int]) -> dict[str, int]:
     Args:
         model: the network.
         shape: shape of one image, without the batch, e.g. (3, 32, 32).
+        kinds: layers to count, of `LAYERS`.
 
     Returns:
         Positions by name of the weight, such as 1024 for a 3×3 convolution of 32×32 pixels.
 
     """
     try:
-        return _counted(copy.deepcopy(model).to("meta").eval(), shape, "meta")
+        return _counted(copy.deepcopy(model).to("meta").eval(), shape, kinds, "meta")
     except (NotImplementedError, RuntimeError, TypeError):
         if any(p.is_meta for p in model.parameters()):
             raise
         with torch.random.fork_rng(devices=[]):
-            return _counted(copy.deepcopy(model).cpu().eval(), shape, "cpu")
+            return _counted(copy.deepcopy(model).cpu().eval(), shape, kinds, "cpu")
 
 
-def _counted(shadow: nn.Module, shape: Sequence[int], device: str) -> dict[str, int]:
+def _counted(shadow: nn.Module, shape: Sequence[int], kinds: Kinds, device: str) -> dict[str, int]:
     names = {module: f"{name}.weight" for name, module in shadow.named_modules()}
     positions: Counter[str] = Counter()
 
     def count(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        channel = 1 if isinstance(module, nn.Conv2d) else -1
+        channel = 1 if isinstance(module, CONVOLUTIONS) else -1
         positions[names[module]] += output.numel() // output.shape[channel]
 
     for module in names:
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, kinds):
             module.register_forward_hook(count)
-    shadow(torch.zeros(1, *shape, device=device))
+    dtype = next((p.dtype for p in shadow.parameters() if p.is_floating_point()), None)
+    shadow(torch.zeros(1, *shape, dtype=dtype, device=device))
     return dict(positions)

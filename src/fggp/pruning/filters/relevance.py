@@ -15,6 +15,7 @@ from torch import Tensor, fx, nn
 from torch.func import functional_call, vjp
 from torch.nn import functional
 
+from fggp.models.zero_padded_shortcut import ZeroPaddedShortcut
 from fggp.pruning.filters.walk import (
     CONVOLUTIONS,
     IN_PLACE,
@@ -32,6 +33,9 @@ from fggp.pruning.filters.walk import (
 
 EPSILON = 1e-6
 """Keeps the denominators of linear layers, sums and pooling away from zero."""
+POOL_LIKE = POOLS | {ZeroPaddedShortcut}
+"""Modules whose relevance is divided as that of a pooling."""
+HALF = {torch.float16, torch.bfloat16}
 IMAGES = 10
 """The number of images that are processed at once; each keeps all of its activations."""
 
@@ -45,7 +49,8 @@ def relevances(
     R is 1 at the output of the true class. A convolution divides it by positive contributions alone
     (α = 1, β = 0), without its bias; linear layers, sums and pooling divide by all contributions
     (ε = 10⁻⁶); functions of single values pass it on. A batch normalization is folded into the
-    layer before it.
+    layer before it. Networks in half precision are computed in float32, as ratios to ε would
+    overflow.
 
     Args:
         model: the network, called in evaluation mode; it stays unchanged.
@@ -61,7 +66,10 @@ def relevances(
         ValueError: if the network does not return a number per class.
 
     """
-    modules, graph = traced(copy.deepcopy(model).eval(), MODULES, UnknownNetworkError)
+    model = copy.deepcopy(model).eval()
+    if any(p.dtype in HALF for p in model.parameters()):
+        model, images = model.float(), images.float()
+    modules, graph = traced(model, MODULES, UnknownNetworkError)
     found: dict[str, Tensor] = {}
     for first in range(0, len(images), IMAGES):
         x, y = images[first : first + IMAGES], labels[first : first + IMAGES]
@@ -72,7 +80,8 @@ def relevances(
         start = torch.zeros_like(outputs).scatter_(1, y[:, None], 1)
         for name, relevance in _backward(forward, start):
             if name in layers:
-                places = [dim for dim in range(relevance.ndim) if dim != 1]
+                channel = relevance.ndim - 1 if isinstance(modules[name], nn.Linear) else 1
+                places = [dim for dim in range(relevance.ndim) if dim != channel]
                 total = relevance.double().abs().sum(places)
                 found[name] = found[name] + total if name in found else total
     return found
@@ -133,7 +142,7 @@ def _shares(node: fx.Node, forward: _Forward, read: list[Tensor], own: Tensor) -
     if node.target in SUMS:
         ratio = own / _off_zero(read[0] + read[1])
         return [(value * ratio).sum_to_size(value.shape) for value in read]
-    if type(module) in POOLS or node.target in POOLING or is_mean(node):
+    if type(module) in POOL_LIKE or node.target in POOLING or is_mean(node):
         product: Any = vjp(_function(node, module), read[0])
         output, back = product
         return [read[0] * back(own / _off_zero(output))[0]]

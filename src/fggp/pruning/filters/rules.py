@@ -11,7 +11,7 @@ from fggp.pruning.filters.counts import UNIFORM, FilterCounts, Scope
 from fggp.pruning.mask_update import Read, Score, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from torch import Tensor, nn
 
@@ -137,7 +137,7 @@ class Slim:
 
         filters = update.filters
         assert filters is not None  # the pruner gives them to such a rule
-        scales = filters.scales()
+        scales = filters.scales(change=update.window < 1)
         if update.window < 1:
             step = update.lr * float(self.penalty)
             with torch.no_grad():
@@ -170,15 +170,20 @@ def filters_for(
     batches: Iterable[tuple[Tensor, Tensor]] | None,
 ) -> FilterMasks | None:
     """Return the filters of a network if a rule prunes them; None for other rules."""
-    if not _whole_filters(rule):
+    if not any(getattr(it, "whole_filters", False) for it in _parts(rule)):
         return None
     from fggp.pruning.filters.masks import FilterMasks, image_shape
 
-    return FilterMasks(model, parameters, image_shape(batches))
+    image = image_shape(batches)
+    filters = FilterMasks(model, parameters, image)
+    if image is not None and any(getattr(it, "budget", None) == "work" for it in _parts(rule)):
+        _ = filters.positions  # before the training, when a model can be copied
+    return filters
 
 
-def _whole_filters(part: object) -> bool:
-    if isinstance(part, tuple):
-        return any(map(_whole_filters, part))
-    inner = vars(part).values() if is_dataclass(part) else ()
-    return bool(getattr(part, "whole_filters", False)) or any(map(_whole_filters, inner))
+def _parts(part: object) -> Iterator[object]:
+    """Yield a part of a method and all parts inside it."""
+    yield part
+    inner = part if isinstance(part, tuple) else vars(part).values() if is_dataclass(part) else ()
+    for it in inner:
+        yield from _parts(it)

@@ -139,42 +139,55 @@ def taylor(judged: Judged) -> list[Tensor]:
         judged.data("taylor-filter")
         raise ValueError("taylor-filter scores by the loss: give Pruner(..., loss=...)")
     layers = [[*_gates(judged.model, group)] for group in judged.groups]
-    own = [p for found in layers for _, tensors in found for p in tensors]
-    scores = [torch.zeros(it.channels, dtype=torch.float64, device=own[0].device)
-              for it in judged.groups]  # fmt: skip
+    own = _with_gradient(judged.model, [name for it in layers for _, names in it for name in names])
+    device = next(iter(own.values())).device
+    scores = [torch.zeros(it.channels, dtype=torch.float64, device=device) for it in judged.groups]
     batches = judged.data("taylor-filter")
     for x, y in batches:
-        with apart(judged.model, _seed(judged), training=True) as outputs:
-            value = judged.loss(outputs(x.to(own[0].device)), y.to(own[0].device))
-            slopes = dict(zip(map(id, own), torch.autograd.grad(value, own), strict=True))
+        buffers = {name: buffer.clone() for name, buffer in judged.model.named_buffers()}
+        with apart(judged.model, _seed(judged), training=True, tensors=buffers | own) as outputs:
+            value = judged.loss(outputs(x.to(device)), y.to(device))
+            slopes = dict(zip(own, torch.autograd.grad(value, list(own.values())), strict=True))
         for score, found in zip(scores, layers, strict=True):
-            for repeat, tensors in found:
-                products = _sum(
-                    (p.detach().double() * slopes[id(p)].double()).flatten(1).sum(1)
-                    if p.ndim > 1
-                    else (p.detach().double() * slopes[id(p)].double()).view(-1, repeat).sum(1)
-                    for p in tensors
-                )
-                score.add_(products**2, alpha=1 / len(batches))
+            for repeat, names in found:
+                slope = _sum(_gate(own[name], slopes[name], repeat) for name in names)
+                score.add_(slope**2, alpha=1 / len(batches))
     return scores
 
 
-def _gates(model: nn.Module, group: Group) -> Iterator[tuple[int, list[nn.Parameter]]]:
+def _gates(model: nn.Module, group: Group) -> Iterator[tuple[int, list[str]]]:
     """Yield the parameters of each layer that a channel's gate would multiply, and its repeat."""
     places = [(it.name, it.repeat) for it in group.norms] or [(it, 1) for it in group.producers]
-    for name, repeat in places:
-        module: Any = model.get_submodule(name)
-        tensors = [it for it in (module.weight, module.bias) if it is not None]
-        if not tensors:
-            raise ValueError(f"taylor-filter: {name} has no scale; use another method")
-        yield repeat, tensors
+    for layer, repeat in places:
+        module: Any = model.get_submodule(layer)
+        names = [it for it in ("weight", "bias") if getattr(module, it) is not None]
+        if not names:
+            raise ValueError(f"taylor-filter: {layer} has no scale; use another method")
+        yield repeat, [f"{layer}.{it}" for it in names]
+
+
+def _with_gradient(model: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:
+    """Return parameters by name; in place of frozen ones, tensors that require a gradient."""
+    parameters = {name: model.get_parameter(name) for name in names}
+    # One tensor for each parameter, since a layer may share it with another one.
+    tensors = {
+        id(p): p if p.requires_grad else p.detach().requires_grad_() for p in parameters.values()
+    }
+    return {name: tensors[id(p)] for name, p in parameters.items()}
+
+
+def _gate(parameter: Tensor, slope: Tensor, repeat: int) -> Tensor:
+    """Return w·g, summed over a filter, or over the positions of a channel."""
+    products = parameter.detach().double() * slope.double()
+    return products.flatten(1).sum(1) if products.ndim > 1 else products.view(-1, repeat).sum(1)
 
 
 def rank(judged: Judged) -> list[Tensor]:
     """Score by the mean rank of a channel's map behind batch normalization and ReLU (HRank).
 
     The map is that of each batch normalization of the group, or of its convolution where it has
-    none, through a ReLU; the network is called in evaluation mode.
+    none, through a ReLU; the network is called in evaluation mode. The rank of a feature is 1 where
+    it is above zero.
     """
     import torch
 
@@ -192,9 +205,8 @@ def rank(judged: Judged) -> list[Tensor]:
     total = sum(len(x) for x, _ in batches)
 
     def see(index: int) -> Callable[[Any, Any, Tensor], None]:
-        def add(_module: Any, _inputs: Any, output: Tensor) -> None:
-            maps = output.detach().relu().double()
-            maps = maps.reshape(len(maps), judged.groups[index].channels, -1, maps.shape[-1])
+        def add(module: Any, _inputs: Any, output: Tensor) -> None:
+            maps = _maps(module, output.detach(), judged.groups[index].channels).relu().double()
             scores[index] += torch.linalg.matrix_rank(maps).sum(0) / total
 
         return add
@@ -211,6 +223,15 @@ def rank(judged: Judged) -> list[Tensor]:
         for handle in handles:
             handle.remove()
     return scores
+
+
+def _maps(module: nn.Module, output: Tensor, channels: int) -> Tensor:
+    """Return the maps of channels, ``(N, channels, rows, columns)``; of features, one column."""
+    from torch import nn
+
+    planes = output.movedim(-1, 1) if isinstance(module, nn.Linear) else output
+    columns = planes.shape[-1] if planes.ndim > 2 else 1
+    return planes.reshape(len(planes), channels, -1, columns)
 
 
 def relevance(judged: Judged) -> list[Tensor]:

@@ -38,6 +38,8 @@ class Step:
         module: its module, if it has one.
         function: function of a pointwise step without a module.
         in_place: whether it overwrites its first source.
+        dimensions: the numbers of dimensions that its planes may have, such as (2,) of a 2d
+            pooling; empty if it takes any.
 
     """
 
@@ -47,6 +49,7 @@ class Step:
     module: Any = None
     function: Callable[[Tensor], Tensor] | None = None
     in_place: bool = False
+    dimensions: tuple[int, ...] = ()
 
 
 class _Value(fx.Proxy):
@@ -180,8 +183,11 @@ class _Reader:
                 f"{name}: {type(module).__name__} is not known; known are {known}"
             )
         check(name, module)
-        in_place = bool(getattr(module, "inplace", False))
-        self._add(node, Step(kind, name, self._sources(node), module, in_place=in_place))
+        step = Step(
+            kind, name, self._sources(node), module,
+            in_place=bool(getattr(module, "inplace", False)), dimensions=_dimensions(module),
+        )  # fmt: skip
+        self._add(node, step)
 
     def _function(self, node: fx.Node) -> None:
         call, name = node.target, node.name
@@ -196,12 +202,14 @@ class _Reader:
             function = FUNCTIONS[call]
             step = Step("pointwise", name, self._sources(node), None, function, in_place)
         elif call in POOLING:
-            step = Step("pool", name, self._sources(node))
+            step = Step("pool", name, self._sources(node), dimensions=(2,))
         elif is_flatten(node):
             step = Step("flatten", name, self._sources(node))
         elif is_mean(node):
-            self._add(node, Step("pool", name, self._sources(node)))
-            if node.kwargs.get("keepdim"):
+            kept = bool(node.kwargs.get("keepdim"))
+            dimensions = (2, 3) if kept else (2,)  # without them, a volume has a dimension left
+            self._add(node, Step("pool", name, self._sources(node), dimensions=dimensions))
+            if kept:
                 return
             step = Step("flatten", name, (len(self.steps) - 1,))
         else:
@@ -224,6 +232,15 @@ class _Reader:
     def _add(self, node: fx.Node, step: Step) -> None:
         self._places[node] = len(self.steps)
         self.steps.append(step)
+
+
+def _dimensions(module: nn.Module) -> tuple[int, ...]:
+    """Return the dimensions of the planes that a module takes, by its class; empty for any."""
+    if type(module) is ZeroPaddedShortcut:
+        return (2,)
+    if type(module) in CONVOLUTIONS | NORMS | POOLS:
+        return (int(type(module).__name__[-2]),)  # such as that of MaxPool2d
+    return ()
 
 
 def is_flatten(node: fx.Node) -> bool:
