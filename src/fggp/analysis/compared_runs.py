@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations
 from typing import Any, NamedTuple
 
-import pandas as pd
-from pandas import DataFrame, Series
+from pandas import DataFrame, MultiIndex, Series
 
 from fggp.analysis.collect.runs_csv import is_partial
 from fggp.analysis.complete_grids import FAMILIES
@@ -44,14 +43,7 @@ def compared(runs: DataFrame, plan: Plan) -> DataFrame:
     are returned.
     """
     grid = None if runs.empty or not is_partial(runs) else _largest(runs, plan)
-    if grid is None:
-        return runs
-    rows = grid.rows()
-    keep = Series(data=False, index=runs.index)
-    for starts, by in FAMILIES.items():
-        family = runs.loc[runs["starts"] == starts]
-        keep |= runs.index.isin(family.index[_inside(family, rows, by)])
-    return runs[keep]
+    return runs if grid is None else _within(runs, grid)
 
 
 def coverage(runs: DataFrame, plan: Plan, labels: Iterable[str] = ()) -> str:
@@ -64,7 +56,7 @@ def coverage(runs: DataFrame, plan: Plan, labels: Iterable[str] = ()) -> str:
     grid = _largest(runs, plan)
     if grid is None:
         return "Nothing can be compared yet: no setting has a result of every label."
-    left_out = len(runs) - len(compared(runs, plan))
+    left_out = len(runs) - len(_within(runs, grid))
     others = (
         f", and leaves {count(left_out, 'other result')} out"
         if left_out
@@ -114,18 +106,25 @@ def _complete_blocks(runs: DataFrame) -> tuple[list[str], DataFrame]:
     finest = next(starts for starts in FAMILIES if (runs["starts"] == starts).any())
     by = FAMILIES[finest]
     blocks = runs.loc[runs["starts"] == finest, [*by, "seed"]].drop_duplicates()
-    for starts, part_of in FAMILIES.items():
-        family = runs[runs["starts"] == starts]
-        levels = [*part_of, "seed"]
+    for levels, family in _families(runs):
         labels = family.groupby(levels)["label"].nunique()
         whole = labels[labels == family["label"].nunique()].reset_index()[levels]
-        if not family.empty:
-            blocks = blocks.merge(whole.drop_duplicates(), on=[it for it in levels if it in blocks])
+        blocks = blocks.merge(whole, on=levels)
     return by, blocks
 
 
-def _inside(family: DataFrame, rows: DataFrame, by: list[str]) -> Series[bool]:
-    """Return which trainings of a family belong to the rows of a grid."""
-    levels = [name for name in (*by, "seed") if name in rows]
-    found = family[levels].merge(rows[levels].drop_duplicates(), how="left", indicator=True)
-    return pd.Series((found["_merge"] == "both").to_numpy(), index=family.index)
+def _within(runs: DataFrame, grid: Grid) -> DataFrame:
+    """Return the trainings that belong to a grid, in their order."""
+    rows, keep = grid.rows(), Series(data=False, index=runs.index)
+    for levels, family in _families(runs):
+        inside = MultiIndex.from_frame(family[levels]).isin(MultiIndex.from_frame(rows[levels]))
+        keep[family.index[inside]] = True
+    return runs[keep]
+
+
+def _families(runs: DataFrame) -> Iterator[tuple[list[str], DataFrame]]:
+    """Yield the labels with as many starts that have trainings, and the columns of their blocks."""
+    for starts, by in FAMILIES.items():
+        family = runs[runs["starts"] == starts]
+        if not family.empty:
+            yield [*by, "seed"], family

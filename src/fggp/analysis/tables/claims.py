@@ -118,8 +118,8 @@ def claims(runs: DataFrame, plan: Plan, expected: Sequence[Cell] = ()) -> DataFr
 
     Takes the trainings that `fggp.analysis.compared_runs.compared` returns, and the cells that
     the study should have, if these are known. Without results of one of their labels, no claim
-    about ranks is decided. In a ranking, the label of a claim is compared with
-    other methods, not with its own variants.
+    about ranks is decided. In a ranking, the label of a claim is compared with other methods, not
+    with its own variants.
 
     Raises:
         ResultError: if the claims cannot be read or a table cannot be made.
@@ -163,15 +163,13 @@ def claims_table(runs: DataFrame, plan: Plan, study_folder: Path | None = None) 
     holds or fails "so far".
     """
     data = claims(runs, plan, _expected(study_folder))
-    so_far = " so far" if is_partial(runs) else ""
+    partial = is_partial(runs)
     columns = [
         text("claim", "says"),
-        Column(
-            "verdict", lambda row: row["verdict"] + so_far * (row["verdict"] in DECIDED), left=True
-        ),
+        Column("verdict", lambda row: verdict_in_words(row["verdict"], partial=partial), left=True),
         text("figure", "figure"),
-        Column("settings", lambda row: _of(row, "settings")),
-        Column("seeds", lambda row: _of(row, "seeds")),
+        Column("settings", lambda row: of_planned(row["settings"], row["planned_settings"])),
+        Column("seeds", lambda row: of_planned(row["seeds"], row["planned_seeds"])),
         text("decided by", "rule"),
         text("decisive study", "study"),
         *remarks(data),
@@ -212,14 +210,16 @@ def _planned(cells: Sequence[Cell], row: Row) -> Row:
     return {"planned_settings": len(settings), "planned_seeds": seeds}
 
 
-def _of(row: Row, name: str) -> str:
-    """Write a number of settings or seeds, with the planned one if that is larger: "6 of 12"."""
-    if missing(row[name]):
+def verdict_in_words(verdict: str, *, partial: bool) -> str:
+    """Write a verdict; that of a partial study holds or fails only "so far"."""
+    return f"{verdict} so far" if partial and verdict in DECIDED else verdict
+
+
+def of_planned(number: Any, planned: Any) -> str:
+    """Write a number of settings or seeds, with the planned one if that is another: "6 of 12"."""
+    if missing(number):
         return "-"
-    planned = row[f"planned_{name}"]
-    return (
-        f"{row[name]}" if missing(planned) or planned == row[name] else f"{row[name]} of {planned}"
-    )
+    return f"{number}" if missing(planned) or planned == number else f"{number} of {planned}"
 
 
 def _primary_test(runs: DataFrame, plan: Plan) -> str:

@@ -19,7 +19,7 @@ from fggp.analysis.fggp_variants import apart
 from fggp.analysis.page import environment
 from fggp.analysis.plan import read_plan
 from fggp.analysis.study_tables import Material as Tables
-from fggp.analysis.tables.claims import DECIDED, read_claims
+from fggp.analysis.tables.claims import of_planned, read_claims, verdict_in_words
 from fggp.foundation.errors import Failure
 from fggp.foundation.files import write_text
 from fggp.foundation.quantities import count, duration, size
@@ -64,8 +64,6 @@ FULL_STUDY = "paper"
 """The study of the whole grid at full size."""
 MEASURED = Path("docs/measured.json")
 AUTHORS = Path("docs/authors-comparison.md")
-NUMBERS = ("settings", "seeds", "planned_settings", "planned_seeds")
-"""The columns of numbers in the table of claims."""
 Material = dict[str, Any]
 
 
@@ -171,7 +169,7 @@ def _verdicts(studies: list[Material]) -> Material:
                 "so_far": "",
                 **dict.fromkeys(("verdict", "shown"), "no results yet"),
                 "figure": "",
-                **dict.fromkeys(NUMBERS, ""),
+                **dict.fromkeys(("settings", "seeds"), ""),
             }
         decided.append(row | {"says": claim.says, "study": claim.study or ""})
     return {"decided": decided, "leading": list(leading.values())}
@@ -195,13 +193,7 @@ def one(noun: str, number: int) -> str:
     return count(number, noun)
 
 
-def of_planned(claim: Material, name: str) -> str:
-    """Write a number of settings or seeds, with the planned one if that is larger: 6 of 12."""
-    number, planned = claim[name], claim[f"planned_{name}"]
-    return f"{number} of {planned}" if planned not in ("", number) else str(number)
-
-
-WORDS = (of_planned, duration, megabytes, one, told, places, smallest, points, shown)
+WORDS = (duration, megabytes, one, told, places, smallest, points, shown)
 """The filters of templates, which put numbers and tables into words."""
 
 
@@ -282,9 +274,13 @@ def _study(report: Report, root: Path) -> Material:
 
 
 def _claim(row: dict[str, str], so_far: str) -> dict[str, str]:
-    """Return a row of the table of claims, with its verdict as ``shown``."""
-    early = " so far" * bool(so_far and row["verdict"] in DECIDED)
-    return row | {"so_far": so_far, "shown": row["verdict"] + early}
+    """Return a row of the table of claims with its texts: the verdict is ``shown``."""
+    numbers = {
+        name: of_planned(row[name], row[f"planned_{name}"] or None)
+        for name in ("settings", "seeds")
+    }
+    words = verdict_in_words(row["verdict"], partial=bool(so_far))
+    return row | numbers | {"so_far": so_far, "shown": words}
 
 
 def _so_far(report: Report) -> str:

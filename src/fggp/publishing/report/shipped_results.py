@@ -104,14 +104,14 @@ def headline(folders: Sequence[Path], decisive: Sequence[str] = ()) -> str:
     (``decisive``) with enough seeds for intervals comes before the most complete one.
     """
     fewest = read_plan()[0].interval_seeds
-    places = {name: -place for place, name in enumerate(decisive, start=-len(decisive))}
+    urgency = {name: len(decisive) - place for place, name in enumerate(decisive)}
 
     def key(folder: Path) -> tuple[int, bool, int]:
         counts = all_entries(Material(folder).compared)
         several = counts is not None and len(counts.settings) > 1 and len(counts.seeds) > 1
         enough = counts is not None and len(counts.seeds) >= fewest
-        place = places.get(folder.name, 0) if several and enough else 0
-        return place, several, completeness(folder)
+        first = urgency.get(folder.name, 0) if several and enough else 0
+        return first, several, completeness(folder)
 
     return max(folders, key=key).name
 
