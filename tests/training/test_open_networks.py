@@ -73,6 +73,22 @@ def test_the_digest_of_the_code_has_the_file_of_a_network(own: Cell, digits: Dat
     assert code_digest() != before
 
 
+def test_a_training_ends_with_its_result_if_the_file_of_its_network_is_deleted(
+    own: Cell, digits: Dataset
+) -> None:
+    train(own, digits, device=CPU, store=small.Forgetful())
+    before = code_digest()
+    path = open_networks.network_files()[-1]
+    kept = path.read_bytes()
+    try:
+        path.unlink()
+        assert code_digest() == before
+        path.write_text("raise SystemExit")
+        assert code_digest() == before
+    finally:
+        path.write_bytes(kept)
+
+
 def test_a_network_that_is_zero_for_a_constant_image_is_not_taken_for_cut() -> None:
     model = nn.Sequential(nn.LayerNorm(4), nn.Flatten(), nn.Linear(48, 2))
     whole = {"2.weight": torch.ones(2, 48, dtype=torch.bool)}

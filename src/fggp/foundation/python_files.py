@@ -9,6 +9,8 @@ from types import ModuleType
 
 from fggp.foundation.errors import Failure
 
+_SOURCES: dict[Path, bytes] = {}
+
 
 def import_file(path: Path, name: str, absent: str) -> ModuleType:
     """Import a file as a module with its own name.
@@ -28,11 +30,21 @@ def import_file(path: Path, name: str, absent: str) -> ModuleType:
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
+        source = path.read_bytes()
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         raise Failure(f"{path}: cannot be imported ({in_one_line(error)})") from error
+    _SOURCES[path] = source
     return module
+
+
+def source_of(path: Path) -> bytes:
+    """Return the content of a file when it was imported; it may be changed or gone since.
+
+    That of another file is its content now. Raises OSError if that cannot be read.
+    """
+    return _SOURCES[path] if path in _SOURCES else path.read_bytes()
 
 
 def in_one_line(error: Exception) -> str:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fggp.foundation.errors import Failure
-from fggp.foundation.python_files import import_file, in_one_line
+from fggp.foundation.python_files import import_file, in_one_line, source_of
 from fggp.foundation.validation import nearest
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ _FILES: dict[str, list[Path | None]] = {}
 """The files of networks by the name that results record, the latest last; None is the installed
 module of that name."""
 _IMPORTED: dict[Path, Any] = {}
-_DIGESTS: dict[Path, str] = {}
 
 
 class Source(NamedTuple):
@@ -226,8 +225,7 @@ def origin(name: str, source: str) -> dict[str, str]:
     if found.library:
         return {"source": str(found), "version": version(found.module)}
     path = _path(found.module) or Path(str(import_module(found.module).__file__))
-    digest = _DIGESTS.get(path) or _digest(path)
-    return {"source": str(found), "sha256": digest}
+    return {"source": str(found), "sha256": hashlib.sha256(source_of(path)).hexdigest()}
 
 
 def network_files() -> list[Path]:
@@ -314,12 +312,6 @@ def _import_installed(module: str) -> Any:
 def _import(path: Path) -> Any:
     """Import a file as a separate module, once."""
     if path not in _IMPORTED:
-        digest = _digest(path) if path.is_file() else ""
         name = f"fggp_network_{len(_IMPORTED)}_{path.stem}"
         _IMPORTED[path] = import_file(path, name, "no such file of networks")
-        _DIGESTS[path] = digest
     return _IMPORTED[path]
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

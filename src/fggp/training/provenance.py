@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from fggp.foundation.python_files import source_of
 from fggp.methods.plugins import plugin_files
 from fggp.models.open_networks import network_files
 
@@ -89,7 +90,8 @@ def provenance(
 def code_digest() -> str:
     """Return the digest of the source files that determine the result of a training.
 
-    These include files of methods and networks from outside the package, if a study names any.
+    These include files of methods and networks from outside the package, if a study names any, as
+    they were when this process imported them.
     """
     digest = hashlib.sha256()
     root = Path(__file__).parents[1]
@@ -99,7 +101,7 @@ def code_digest() -> str:
         if relative.parts[0] in TRAINS and not beside:
             digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes())
     for path in (*plugin_files(), *network_files()):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        digest.update(path.name.encode() + b"\0" + source_of(path))
     return digest.hexdigest()
 
 
