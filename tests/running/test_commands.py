@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from gpu_machine import is_running
+from gpu_machine import ends
 
 from fggp.running.commands import NOT_RUN, TIMED_OUT, if_killed, run
 
@@ -45,7 +45,7 @@ def test_a_command_that_takes_too_long_is_killed_with_its_children(tmp_path: Pat
         script = f"sleep 600 & echo $! $$ > {noted}.new; mv {noted}.new {noted}; wait"
         assert run(["sh", "-c", script], patience).status == TIMED_OUT
         patience *= 2
-    assert not any(is_running(int(number)) for number in noted.read_text().split())
+    assert all(ends(int(number)) for number in noted.read_text().split())
 
 
 def test_one_that_cannot_be_killed_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_an_interruption_ends_the_command_too(tmp_path: Path) -> None:
             run(["sh", "-c", f"echo $$ > {noted}; kill -USR1 $PPID; exec sleep 600"], 600)
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert not is_running(int(noted.read_text()))
+    assert ends(int(noted.read_text()))
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_a_command() -> None:

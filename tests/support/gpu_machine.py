@@ -4,6 +4,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -61,8 +62,9 @@ class Machine:
         return [note for note in self.noted() if is_running(note.pid)]
 
     def left(self) -> list[object]:
-        """The stand-ins that run still, and the folders of their sockets."""
-        return [*self.running(), *self.sockets.iterdir()]
+        """The stand-ins that do not end, and the folders of their sockets."""
+        notes = [note for note in self.running() if not ends(note.pid)]
+        return [*notes, *self.sockets.iterdir()]
 
     def end(self) -> None:
         for note in self.running():
@@ -77,6 +79,14 @@ def is_running(pid: int) -> bool:
     except OSError:
         return False
     return state not in "ZX"
+
+
+def ends(pid: int, seconds: float = 10) -> bool:
+    """Whether a process ends within some seconds: a killed one does so at its next time slice."""
+    deadline = time.monotonic() + seconds
+    while is_running(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not is_running(pid)
 
 
 @contextmanager
