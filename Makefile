@@ -115,7 +115,7 @@ test-optimizers: ## test the optimizers of four libraries, and shrink against to
 	$(OPTIMIZERS)/bin/python -m pytest -n $(JOBS) tests/pruning/test_optimizers.py \
 	    tests/pruning/test_optimizer_libraries.py tests/fast/test_against_torch_pruning.py
 
-test-extending: $(READY) ## add a network, a data set and a figure as one file each, and try every command (a minute)
+test-extending: $(READY) ## add a method, a network, a data set and a figure as one file each (a minute)
 	pytest -n $(JOBS) tests/promises/test_extensions.py tests/promises/test_new_figure.py \
 	    tests/promises/test_contributing.py tests/promises/test_plugins.py \
 	    tests/promises/test_everything_of_ones_own.py

@@ -293,7 +293,7 @@ def test_continuing_from_a_saved_state_is_bit_equal(after: int, optimizer: Any) 
         ),
         (
             lambda masks: masks.update({"8.weight": torch.ones(5, 9, dtype=torch.bool)}),
-            r"layer 8\.weight of shape \(5, 8\) found a mask of shape \(5, 9\)",
+            r"a mask of shape \(5, 9\) for 8\.weight of shape \(5, 8\)",
         ),
     ],
 )
