@@ -1,4 +1,4 @@
-# Every target sets up the environment; the first time, this takes a minute or two.
+# Most targets set up the environment; the first time, this takes a minute or two.
 VENV := .venv
 JOBS ?= 2
 GRANET ?=
@@ -83,16 +83,16 @@ report: paper ## rewrite docs/*.md, the pages of shipped studies and the result 
 release: $(READY) ## build dist/fggp-VERSION.tar.gz from the last commit, and check it unpacked
 	envs/release.sh
 
-measure: release ## time each step of docs/steps.yaml in the unpacked release (8 minutes; quiet machine)
+measure: release ## time each step of docs/steps.yaml in the unpacked release (8 minutes on a quiet machine)
 	python benchmarks/steps.py dist/fggp-$$(python -c 'import fggp; print(fggp.__version__)').tar.gz
 
 bench: $(READY) ## compare speed and memory with other tools, on the CPU (about 20 minutes)
 	python benchmarks/run.py $(if $(GRANET),--granet "$(GRANET)")
 
-bench-peers: $(READY) ## install the peers of `make bench` that are packages, into .venv
+bench-peers: $(READY) ## install rigl-torch, one of the tools that `make bench` compares with, into .venv
 	"$(UV)" pip install --python "$(VENV)/bin/python" --no-deps rigl-torch==0.5.2
 
-test: $(READY) ## run the tests that take minutes at most
+test: $(READY) ## run the short tests (6 to 7 minutes)
 	pytest -n $(JOBS) --dist worksteal -m $(QUICK)
 
 test-long: $(READY) ## test Snakemake, stopped trainings, the stand-in GPU, pages and examples (7 minutes)
@@ -115,12 +115,12 @@ test-optimizers: ## test the optimizers of four libraries, and shrink against to
 	$(OPTIMIZERS)/bin/python -m pytest -n $(JOBS) tests/pruning/test_optimizers.py \
 	    tests/pruning/test_optimizer_libraries.py tests/fast/test_against_torch_pruning.py
 
-test-extending: $(READY) ## add a network, a data set and a figure as one file each, and try every command (a minute)
+test-extending: $(READY) ## add a method, a network, a data set and a figure as one file each (a minute)
 	pytest -n $(JOBS) tests/promises/test_extensions.py tests/promises/test_new_figure.py \
 	    tests/promises/test_contributing.py tests/promises/test_plugins.py \
 	    tests/promises/test_everything_of_ones_own.py
 
-test-docs: $(READY) ## run the command blocks of all pages in a copy, and list those not run with the reason (a minute)
+test-docs: $(READY) ## run the command blocks of all pages in a copy, and list skipped ones with the reason (a minute)
 	pytest -n $(JOBS) -m docs tests/docs
 
 gpu-check: $(READY) ## check a GPU before a grid is trained there, in five minutes [STUDY=paper] [DEVICE=cpu]

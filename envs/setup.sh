@@ -46,8 +46,8 @@ unset PYTHONDONTWRITEBYTECODE
 VIRTUAL_ENV=$(cd "$venv" && pwd)
 export VIRTUAL_ENV
 if [ "$build" = cpu ] && [ "$(uname)" = Linux ]; then
-    # Only PyTorch's own index has builds without CUDA; their hashes are not in the lock, their
-    # versions are. Elsewhere the builds on PyPI have no CUDA.
+    # Only PyTorch's own index has builds without CUDA. The lock has their versions, but not their
+    # hashes. On other systems the builds on PyPI have no CUDA.
     echo "Setting up $venv from $lock, with the PyTorch for CPUs (a minute or two)"
     others=$(mktemp)
     trap 'rm -f "$others"' EXIT

@@ -132,7 +132,7 @@ REFUSED = {
         "config/papr.yaml: no such study; did you mean 'config/paper.yaml'?",
     ),
     "unknown folder": (["status", "results/nothing"], "results/nothing: no such study; "),
-    "another file": (["plan", "Snakefile"], "Snakefile: not a study, which is a .yaml file"),
+    "another file": (["plan", "Snakefile"], "Snakefile: not a study; give a .yaml file"),
     "unknown cell": (
         ["train", "demo", "vgg19/s95/i50/fggp/seed7"],
         "has no cell 'vgg19/s95/i50/fggp/seed7'; did you mean 'vgg19/s95/i50/fggp/seed",

@@ -56,7 +56,7 @@ def test_a_lack_of_memory_is_one_line_that_names_what_to_make_smaller(error: Exc
     line = explained(error)
     assert line is not None
     assert line.startswith("not enough memory (")
-    assert "take a smaller training.batch_size or fewer trainings at once" in line
+    assert "use a smaller training.batch_size or fewer trainings at once" in line
     assert "\n" not in line
 
 

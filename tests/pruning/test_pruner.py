@@ -289,11 +289,11 @@ def test_continuing_from_a_saved_state_is_bit_equal(after: int, optimizer: Any) 
     [
         (
             lambda masks: masks.pop("3.weight"),
-            r"layer 3\.weight of shape \(8, 6, 3, 3\) found nothing",
+            r"the state has no mask for 3\.weight of shape \(8, 6, 3, 3\)",
         ),
         (
             lambda masks: masks.update({"8.weight": torch.ones(5, 9, dtype=torch.bool)}),
-            r"layer 8\.weight of shape \(5, 8\) found a mask of shape \(5, 9\)",
+            r"a mask of shape \(5, 9\) for 8\.weight of shape \(5, 8\)",
         ),
     ],
 )

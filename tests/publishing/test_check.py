@@ -406,7 +406,7 @@ def test_a_damaged_list_of_cells_is_found(folder: Path, how: Damage, words: str)
 def test_a_hidden_copy_that_differs_is_found(folder: Path) -> None:
     copy = kept(path_of(folder))
     copy.write_text(copy.read_text().replace("60.5", "61.5"))
-    assert [(p.path, p.kind) for p in found(folder)] == [(copy, "files beside")]
+    assert [(p.path, p.kind) for p in found(folder)] == [(copy, "neighbouring files")]
 
 
 def flip(path: Path) -> None:
@@ -426,7 +426,7 @@ def test_a_damaged_file_beside_a_result_is_found(
 ) -> None:
     path = where(path_of(folder))
     how(path)
-    assert [(p.path, p.kind) for p in found(folder)] == [(path, "files beside")]
+    assert [(p.path, p.kind) for p in found(folder)] == [(path, "neighbouring files")]
 
 
 def test_logits_of_another_training_are_found_and_ties_are_not_held_against_them(
@@ -456,7 +456,7 @@ def test_packed_weights_of_another_network_are_found(folder: Path, change: str) 
     elif change == "shape":
         state["conv1.weight"] = replace(raw, shape=(raw.words.size,))
     path.write_bytes(to_bytes(state))
-    assert [(p.path, p.kind) for p in found(folder)] == [(path, "files beside")]
+    assert [(p.path, p.kind) for p in found(folder)] == [(path, "neighbouring files")]
 
 
 def test_dense_weights_are_compared_by_their_checksum(folder: Path) -> None:

@@ -205,7 +205,7 @@ def test_preemption_that_cancels_is_a_warning_with_the_partition(at: At) -> None
     rows = said.PARTITION.format(name="cheap", mode="CANCEL") + said.PARTITIONS
     found = at(cluster(scontrol={"'show partition'*": (0, rows, "")}))["preemption"]
     assert found.state == "warning"
-    assert "cancelled for good (cheap)" in found.found
+    assert "cancelled and not requeued (cheap)" in found.found
     everywhere = cluster(scontrol={"'show config'": config(PreemptMode="CANCEL")})
     assert "by default" in at(everywhere)["preemption"].found
     off = cluster(
@@ -315,7 +315,7 @@ REFUSALS = {
         {"*--gpus=*": (1, "", said.NO_GPUS), "*--gres=gpu:1*": (0, "", said.ACCEPTED)},
         'set-resources: {train: {gpu: 0, gres: "gpu:1"}}',
     ),
-    "too much": ({"*": (1, "", said.TOO_MANY)}, "ask for less by set-resources"),
+    "too much": ({"*": (1, "", said.TOO_MANY)}, "request less with set-resources"),
     "no such partition": ({"*": (1, "", said.NO_PARTITION)}, "set slurm_partition"),
     "no account": (
         {"*": (1, "", "sbatch: error: Invalid account or account/partition combination\n")},

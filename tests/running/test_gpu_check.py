@@ -115,8 +115,8 @@ def test_equal_trainings_are_ok_and_their_energy_is_told(
     [
         ({"plain": trained_way("bb")}, "", "the weights of the plain training differ"),
         ({"resumed": trained_way("bb", 38)}, "", "the weights of the resumed training differ"),
-        ({"resumed": trained_way(first=1)}, "", "to stop after step 37, but resumed at step 1"),
-        ({"stopped": trained_way("aa")}, "", "it was to stop after step 37"),
+        ({"resumed": trained_way(first=1)}, "", "not stop after step 37, but resumed at step 1"),
+        ({"stopped": trained_way("aa")}, "", "did not stop after step 37"),
         ({"failure": "CUDA error: out of memory"}, "", "training fails: CUDA error: out of memory"),
         ({}, "x\nfggp: no CUDA graph is used (not permitted); slower", "no CUDA graph is used"),
     ],

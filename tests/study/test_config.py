@@ -326,7 +326,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "dense layers with more weights than the target": (
         {"pruning": {"end_epoch": 3, "dense": ["conv5_1", "conv5_2", "conv5_3", "conv5_4"]}},
-        ["pruning.dense: these layers of vgg19 hold", "remove a layer from the list"],
+        ["pruning.dense: these layers of vgg19 have", "remove a layer from the list"],
     ),
     "smoothing everything": ({"training": {"label_smoothing": 1}}, ["training.label_smoothing: 1"]),
     "an unknown padding": (

@@ -181,7 +181,7 @@ def test_measured_costs_are_those_on_record(name: str, monkeypatch: pytest.Monke
         ),
         (
             {"backbones": {"mine": {"source": "mine:two"}}},
-            "backbones.mine: returns tuple in training; return logits (B, classes) alone",
+            "backbones.mine: returns tuple in training; return only logits (B, classes)",
         ),
         (
             {"backbones": {"mine": {"source": "mine:wide"}}},

@@ -103,7 +103,7 @@ def test_halves_of_one_image_are_refused_for_the_method_that_makes_them(
 ) -> None:
     few = {"training": {"batch_size": images}}
     said = refused(images, methods={"grasp": {}}, **few)
-    assert f"data.train: {images} images make halves of one for grasp" in said
+    assert f"data.train: of {images} images, grasp halves the batch to one image" in said
     assert not refused(images, methods={"snip": {}}, **few)
     assert not refused(4, methods={"grasp": {}}, training={"batch_size": 4})
 

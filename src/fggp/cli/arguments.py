@@ -48,7 +48,7 @@ def study_file(name: str) -> Path:
     if example.exists():
         return example
     if given.is_file():
-        raise Failure(f"{given}: not a study, which is a .yaml file")
+        raise Failure(f"{given}: not a study; give a .yaml file")
     known = {study.stem for folder in (CONFIG, EXAMPLES) for study in studies(folder)}
     shown = path if name == given.name else name
     raise Failure(f"{shown}: no such study{nearest(given.name, sorted(known), str(CONFIG))}")

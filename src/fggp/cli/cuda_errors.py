@@ -13,7 +13,7 @@ BLOCKING = "CUDA_LAUNCH_BLOCKING"
 
 _CONTINUES = "the same command continues from the last checkpoint"
 _BUILD = "`fggp doctor` on that machine prints the command"
-_NODE = f"take another GPU or node (sbatch --exclude), and report this one; {_CONTINUES}"
+_NODE = f"use another GPU or node (sbatch --exclude), and report this one; {_CONTINUES}"
 
 FIXES = {
     (

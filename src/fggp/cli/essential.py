@@ -25,7 +25,7 @@ def add(verbs: Any) -> None:
     parser.epilog = (
         "For each dense network of a study whose weights are available, the weights with the\n"
         "smallest magnitude over all layers are removed at once, for one sparsity after another,\n"
-        "and the test images that it still classifies correctly are counted. Nothing is trained.\n"
+        "and the test images that are still classified correctly are counted. Nothing is trained.\n"
         "The knee is the last sparsity before accuracy first falls more than one point below that\n"
         "of the dense network (essential sparsity, arXiv 2306.03805). The numbers are stored in\n"
         "results/STUDY/essential.json; the table and the figure 'essential' show them. Measuring\n"

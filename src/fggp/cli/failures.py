@@ -34,8 +34,8 @@ def explained(error: BaseException) -> str | None:
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or any(words in text.lower() for words in NO_MEMORY):
         return (
-            f"not enough memory ({text[:120] or 'Python has none left'}); take a smaller "
-            "training.batch_size or fewer trainings at once, or ask for more memory"
+            f"not enough memory ({text[:120] or 'Python has none left'}); use a smaller "
+            "training.batch_size or fewer trainings at once, or request more memory"
         )
     return cuda_error(text)
 

@@ -64,7 +64,7 @@ def compile(
             faster for many images, but the last bits of an output depend on whether its image is in
             such a group.
         threads: number of threads among which the images of a call are divided; one image uses one.
-        otherwise: ``"dense"`` returns the model as it is where it cannot be compiled.
+        otherwise: ``"dense"`` returns the model unchanged if it cannot be compiled.
         processor: name in LLVM of another processor to generate code for
             (`fggp.fast.processor.NAMED`), to test narrower vectors. Default: this machine.
 

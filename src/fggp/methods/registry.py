@@ -196,7 +196,7 @@ def method(
     except ValidationError as error:
         raise ValueError(f"{name}: {explain(error, definition.settings)}") from None
     if recipe.narrow:
-        raise ValueError(f"{name} is another network, not a method that prunes this one: build it")
+        raise ValueError(f"{name} is a narrower network, which does not prune this one; train that")
     if timing is None:
         timing = _default(recipe, steps, target)
     else:

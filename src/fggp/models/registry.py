@@ -78,7 +78,7 @@ def check_file(name: Any) -> Any:
     """Return a name unchanged; raises ValueError if it is not a valid network name."""
     if isinstance(name, str) and not NAME.fullmatch(name) and (FOLDER / f"{name}.py").is_file():
         raise ValueError(
-            f"fggp/models/{name}.py cannot be named in studies; rename it, in a to z and 0 to 9"
+            f"fggp/models/{name}.py cannot be named in studies; use only a to z and 0 to 9"
         )
     return name
 

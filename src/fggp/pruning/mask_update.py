@@ -89,7 +89,7 @@ class Update:
             raise RuntimeError(
                 "a prunable parameter has no .grad at a mask update: "
                 "call pruner.step() after optimizer.step() and before optimizer.zero_grad(), "
-                "and exclude parameters that the loss does not use with params="
+                "and use params= to exclude parameters that the loss does not use"
             )
         return self.dense_gradient
 

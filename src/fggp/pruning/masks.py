@@ -84,8 +84,8 @@ class Masks:
         for name, mask in self.by_name.items():
             other = saved.get(name)
             if other is None or other.shape != mask.shape:
-                found = "nothing" if other is None else f"a mask of shape {tuple(other.shape)}"
-                raise ValueError(f"layer {name} of shape {tuple(mask.shape)} found {found}")
+                found = "no mask" if other is None else f"a mask of shape {tuple(other.shape)}"
+                raise ValueError(f"the state has {found} for {name} of shape {tuple(mask.shape)}")
 
     def load(self, saved: Mapping[str, Tensor]) -> None:
         """Take over saved masks that have passed `check`."""

@@ -48,7 +48,7 @@ class Found:
         if self.late:
             yield (
                 f"{_listed(self.late)}: unfrozen or added after the pruner was made, and not "
-                f"pruned; {again}, or name what to prune in params="
+                f"pruned; {again}, or name the parameters to prune in params="
             )
         for name, fix in self.derived.items():
             yield f"{name}: its layer computes another weight from it now; {fix}"

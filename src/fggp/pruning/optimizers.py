@@ -111,7 +111,7 @@ class Nest:
             if isinstance(each, torch.optim.LBFGS):
                 raise ValueError(
                     f"{type(each).__name__}: its history mixes the gradients of all weights, so "
-                    "that masks break it; use an optimizer with one state for each weight, as AdamW"
+                    "that masks break it; use an optimizer with one state per weight, such as AdamW"
                 )
         if soft and self.exchanges_weights:
             raise ValueError(

@@ -11,10 +11,10 @@ from typing import Any
 def whole_number(value: Any) -> int:
     """Return a whole number, also one of numpy or in a tensor, as an int.
 
-    Raises TypeError for anything else, and for a truth value.
+    Raises TypeError for anything else, including booleans.
     """
     if isinstance(value, bool) or "bool" in str(getattr(value, "dtype", "")):
-        raise TypeError(f"{value!r} is a truth value")
+        raise TypeError(f"{value!r} is a boolean, not a number")
     return index(value)
 
 

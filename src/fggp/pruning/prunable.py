@@ -230,5 +230,5 @@ def warn_of_left_out(
         reasons = ", ".join(sorted({left_out[name] for name in out}))
         warn(
             f"{count:,} weights are left out, more than are prunable: {out[0]} and others "
-            f"({reasons}); pruner.left_out lists them, and params= names what to prune"
+            f"({reasons}); pruner.left_out lists them; to prune others, name them in params="
         )

@@ -69,7 +69,7 @@ def unpack(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     No code is run, and a damaged file is refused.
 
     Raises:
-        PackError: where the file is absent, damaged or another kind of file.
+        PackError: if the file is missing, damaged or of another kind.
 
     """
     path = Path(path)

@@ -107,7 +107,10 @@ def _single(cell: Cell, images: int, side: int) -> Iterator[str]:
         return
     why = f"on which {backbone.name} cannot train: its batch normalization sees one value there"
     if not alone:
-        yield f"data.train: {images} images make halves of one for {cell.label}, {why}; take 4"
+        yield (
+            f"data.train: of {images} images, {cell.label} halves the batch to one image, {why}; "
+            "the nearest valid is 4"
+        )
         return
     valid = next((it for it in range(max(size, 2), images + 1) if images % it != 1), None)
     fix = f"the nearest valid is {valid}" if valid else "train on more images"

@@ -115,7 +115,7 @@ def _tried(model: nn.Module, device: str, side: int) -> str:
 
     found = model.train()(torch.zeros(BATCH, 3, side, side, device=device))
     if not isinstance(found, torch.Tensor):
-        return f"returns {type(found).__name__} in training; return logits (B, classes) alone"
+        return f"returns {type(found).__name__} in training; return only logits (B, classes)"
     if found.shape != (BATCH, CLASSES):
         return (
             f"returns {tuple(found.shape)} for {BATCH} images of {side}×{side} pixels and "

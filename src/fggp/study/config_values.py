@@ -21,7 +21,7 @@ def unsound(study: Study) -> Iterator[str]:
     yield from _data(study)
     yield from _dense(study)
     if study.training.nesterov and not study.training.momentum:
-        yield "training.momentum: 0 leaves nothing for nesterov; set that to false"
+        yield "training.momentum: nesterov needs more than 0; set training.nesterov to false"
     if study.reference is not None and study.reference not in study.methods:
         hint = nearest(study.reference, study.methods)
         yield f"reference: {study.reference!r} is not a label of this study{hint}"
@@ -44,7 +44,7 @@ def _grid(study: Study) -> Iterator[str]:
             yield f"{key}: {_listed(values)} must be decimals, because they name folders"
     lowest, start = min(study.sparsities), max(study.initial_sparsities)
     if max(study.sparsities) >= 1:
-        yield "sparsities: 1 leaves no weight; the nearest valid is below 1, as 0.99"
+        yield "sparsities: 1 leaves no weight; the nearest valid is below 1, such as 0.99"
     elif start >= lowest:
         yield (
             f"initial_sparsities: {plain(start)} is not below the lowest target; "
@@ -98,7 +98,7 @@ def _dense(study: Study) -> Iterator[str]:
         sparsity = max(study.sparsities)
         if layers.weights > (kept := kept_count(layers.total, sparsity)):
             yield (
-                f"pruning.dense: these layers of {name} hold {layers.weights} weights, and a "
+                f"pruning.dense: these layers of {name} have {layers.weights} weights, and a "
                 f"sparsity of {plain(sparsity)} keeps {kept}; remove a layer from the list"
             )
 

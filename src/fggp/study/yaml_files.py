@@ -19,7 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
 
 FIXES = {
     r"'\t'": "indent with spaces",
-    "another document": "keep one of them, in a file of its own",
+    "another document": "keep one of them per file",
     "could not determine a constructor": "remove the tag",
     "undefined alias": "name an anchor (&NAME) defined above it",
 }

@@ -67,7 +67,7 @@ def check(found: Sequence[StoredResult], study: str, *, allow_mixed_device: bool
     if len(data) > 1:
         raise ResultError(
             f"data checksums are mixed: {_tally(data)}; delete the results of the wrong data and "
-            "their copies (.NAME.kept.json beside them), and run "
+            "their copies (.NAME.kept.json next to them), and run "
             f"`fggp run {quote(study)}`"
         )
     devices = _groups(found, lambda item: item.provenance.device)
@@ -128,7 +128,7 @@ def _refuse_off_target(found: Sequence[StoredResult], study: str) -> None:
     if off:
         raise ResultError(
             f"{len(off)} of {len(found)} results are off their target ({_some(off, '; ')}); delete "
-            "them and their copies (.NAME.kept.json beside them), and run "
+            "them and their copies (.NAME.kept.json next to them), and run "
             f"`fggp run {quote(study)}`"
         )
 

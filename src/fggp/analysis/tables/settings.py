@@ -268,8 +268,8 @@ def _note(data: DataFrame, plan: Plan) -> str:
     seeds = counts(data["n"], "seed")
     parts = [
         f"Test accuracy at the last epoch: mean ± sample standard deviation over n = {seeds}. The "
-        "gap to dense is in points and paired by seed; its interval has the variance of its own "
-        "setting alone, because settings share dense runs. Bold: best of its setting; underlined: "
+        "gap to dense is in points and paired by seed; its interval uses only the variance of the "
+        "setting, because settings share dense runs. Bold: best of its setting; underlined: "
         f"not separable from the best (the paired {plan.confidence} interval of the difference "
         "contains 0; not corrected for multiple comparisons; variance pooled over settings, or "
         "that of the setting if the check of the plan rejects one for all)."

@@ -140,7 +140,7 @@ def pairing(runs: DataFrame, plan: Plan) -> Iterator[Row]:
         spread = pooled(list(pair.differences))
         rho = correlation(own, other)
         least = worthwhile_correlation(spread.df, plan.alpha)
-        note = f"pairing pays above {least:.2f}" if spread.df else "not computable: 1 seed"
+        note = f"pairing helps above {least:.2f}" if spread.df else "not computable: 1 seed"
         if spread.df and np.isnan(rho):
             note = "not computable: no spread between seeds"
         yield _row(

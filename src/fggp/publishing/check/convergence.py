@@ -19,7 +19,7 @@ def convergence(item: Item) -> Iterator[Problem]:
     outcome = item.outcome
     if not item.completed:
         text = f"its verdict after {len(outcome.epochs)} epochs is {outcome.verdict}"
-        yield item.problem(KIND, text, "it counts as it is; see its log", "warning")
+        yield item.problem(KIND, text, "it counts as a result; see its log", "warning")
         return
     images, classes = outcome.images.test, outcome.layers[-1].shape[0]
     last = outcome.accuracy.last.correct

@@ -68,4 +68,4 @@ class Item(StoredResult):
 
 def again(path: Path) -> str:
     """Return the fix for a result that cannot be trusted."""
-    return f"delete it and {kept(path).name} beside it, and train the cell again"
+    return f"delete it and {kept(path).name} next to it, and train the cell again"

@@ -14,7 +14,7 @@ from fggp.storage.logits import read_logits
 from fggp.storage.packed_file import Raw, from_bytes
 from fggp.study.result_file import kept, logits_path, weights_path
 
-KIND = "files beside"
+KIND = "neighbouring files"
 
 
 def beside(item: Item) -> Iterator[Problem]:

@@ -172,7 +172,7 @@ def _orphans(runs: Path) -> Iterator[Problem]:
             result = path.with_name(path.name.removesuffix(suffix) + ".json")
             if not result.exists() and not kept(result).exists():
                 text = f"its result {result.name} is missing"
-                yield Problem(path, "files beside", text, "restore that, or delete this file")
+                yield Problem(path, beside.KIND, text, "restore that, or delete this file")
 
 
 def _missing(path: Path, folder: Path) -> Problem:

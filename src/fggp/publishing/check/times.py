@@ -55,5 +55,5 @@ def _devices(item: Item) -> Iterator[Problem]:
         yield item.problem(DEVICES, f"{provenance.device_name} ended it, and {names[-1]} is listed")
     if provenance.moved:
         text = f"it was trained on several types of devices: {provenance.devices}"
-        fix = "to have the bits of one, delete it and train the cell again there"
+        fix = "to get the bits of one type, delete it and train the cell again there"
         yield item.problem(DEVICES, text, fix, "warning")

@@ -111,7 +111,7 @@ def room(place: Place) -> Iterator[Finding]:
             "disk", f"room for {files.f_favail} files, {FILES * len(ahead)} are needed", fix
         )
     elif 2 * need > free:
-        yield warning("disk", found, "free more space: the need is an estimate")
+        yield warning("disk", found, "free more space: the required space is an estimate")
     else:
         yield ok("disk", found)
 

@@ -64,10 +64,16 @@ def status_checks(place: Place) -> Iterator[Finding]:
     elif accounting:
         yield ok("job status", f"{found}; Snakemake asks sacct")
     elif not by_squeue:
-        fix = f"put `{STATUS}: squeue` into {place.profile_file}: with sacct it would wait forever"
+        fix = (
+            f"put `{STATUS}: squeue` into {place.profile_file}: with sacct, Snakemake would wait "
+            "forever"
+        )
         yield wrong("job status", found, fix)
     elif age >= 3:
-        fix = f"put `{FIRST_POLL}: {age // 3}` into {place.profile_file}, or it will wait forever"
+        fix = (
+            f"put `{FIRST_POLL}: {age // 3}` into {place.profile_file}, or Snakemake will wait "
+            "forever"
+        )
         yield wrong("job status", found, fix)
     else:
         fix = "ask the administrators for a MinJobAge of 120 or more, or for accounting"
@@ -100,7 +106,7 @@ def preemption(place: Place) -> Iterator[Finding]:
     if cancelled or "CANCEL" in config.get("PreemptMode", "").upper():
         names = ", ".join(cancelled) or "by default"
         fix = "use another partition, or run the same command again until all is done"
-        yield warning("preemption", f"preempted jobs are cancelled for good ({names})", fix)
+        yield warning("preemption", f"preempted jobs are cancelled and not requeued ({names})", fix)
     else:
         yield ok("preemption", f"preempted jobs: {config.get('PreemptMode', 'unknown')}")
 

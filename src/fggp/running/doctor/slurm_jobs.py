@@ -49,7 +49,7 @@ def partition(place: Place) -> Iterator[Finding]:
     job = largest(place)
     limit = "no time limit" if chosen.minutes is None else f"{chosen.minutes:.0f} min at most"
     found = f"{chosen.name}: {chosen.gpus} GPUs per node, {limit}"
-    others = ", ".join(it.name for it in known if it.gpus and it is not chosen) or "none has"
+    others = ", ".join(it.name for it in known if it.gpus and it is not chosen) or "none"
     if not chosen.up:
         yield wrong("partition", f"{chosen.name} is down", "wait, or name another one")
     elif job is None:
@@ -58,7 +58,7 @@ def partition(place: Place) -> Iterator[Finding]:
         yield wrong("partition", found, f"{NAME_ONE}; with GPUs: {others}")
     elif chosen.minutes is not None and job.minutes > chosen.minutes:
         fix = f"use a longer one, or `set-resources: {{train: {{runtime: {chosen.minutes:.0f}}}}}`"
-        asked = f"{found}; {job.minutes} are requested, and the job would wait forever"
+        asked = f"{found}; {job.minutes} min are requested, so the job would wait forever"
         yield wrong("partition", asked, fix)
     else:
         yield ok("partition", found)
@@ -160,4 +160,4 @@ def _fix(said: str) -> str:
         return "set slurm_account in default-resources of slurm/config.yaml"
     if "partition" in lowered:
         return NAME_ONE
-    return "ask for less by set-resources in slurm/config.yaml, or name another partition there"
+    return "request less with set-resources in slurm/config.yaml, or name another partition there"

@@ -116,7 +116,7 @@ def _equal(bench: Bench, name: str, cell: Cell, folder: Path) -> Finding:
         return wrong(name, f"a stopped training does not resume: {second.failure}", "fix that")
     resumed, recorded = second.facts["stopped"], first.facts["recorded"]
     if first.facts["stopped"]["weights"] is not None or resumed["first"] != stop + 1:
-        found = f"it was to stop after step {stop}, but resumed at step {resumed['first']}"
+        found = f"did not stop after step {stop}, but resumed at step {resumed['first']}"
         return wrong(name, found, "check what handles SIGTERM in this process")
     if NO_GRAPH in first.said:
         line = next(it for it in first.said.splitlines() if NO_GRAPH in it)
