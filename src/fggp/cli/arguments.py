@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Collection
+import sys
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
@@ -16,10 +17,10 @@ from fggp.running.progress.finished_cells import Done
 from fggp.running.progress.pace import with_measured_power
 from fggp.running.summary_writers import VARIABLE
 from fggp.study import costs
-from fggp.study.cell import Training
+from fggp.study.cell import Cell, Training
 from fggp.study.config import Study, load
 from fggp.study.costs import Device
-from fggp.study.study_folder import folder
+from fggp.study.study_folder import folder, others_words, results_of_others
 from fggp.study.yaml_files import studies
 
 CONFIG = Path("config")
@@ -67,6 +68,12 @@ def load_study(name: str) -> tuple[Path, Study]:
     """Return the configuration file of a study, and the study."""
     path = study_file(name)
     return path, load(path)
+
+
+def warn_of_others(home: Path, listed: Iterable[Cell]) -> None:
+    """Report on stderr the results of cells that have other settings, which training replaces."""
+    if number := results_of_others(home, listed):
+        print(f"fggp: warning: {others_words(home, number)}", file=sys.stderr)
 
 
 def add_partial(parser: argparse.ArgumentParser) -> None:

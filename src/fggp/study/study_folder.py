@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
@@ -19,7 +19,7 @@ from fggp.methods.plugins import load_plugins
 from fggp.models.open_networks import register_files
 from fggp.study.cell import Cell, MethodSettings
 from fggp.study.config import Data, Study, cells, check_size
-from fggp.study.stored_results import filled_method, stored_cell, with_earlier
+from fggp.study.stored_results import StoredResult, filled_method, stored_cell, with_earlier
 
 RESULTS = Path("results")
 RUNS = "runs"
@@ -35,6 +35,29 @@ def folder(study_file: Path) -> Path:
 def run_path(study_folder: Path, cell: Cell) -> Path:
     """Return the path of a cell's result file."""
     return study_folder / RUNS / f"{cell.id}.json"
+
+
+def results_of_others(study_folder: Path, listed: Iterable[Cell]) -> int:
+    """Return the number of cells whose result file has other settings; damaged files not counted.
+
+    Training such a cell replaces the file.
+    """
+    return sum(_has_other_settings(run_path(study_folder, cell), cell) for cell in listed)
+
+
+def _has_other_settings(path: Path, cell: Cell) -> bool:
+    try:
+        return not StoredResult.read(path).belongs_to(cell)
+    except ResultError:
+        return False
+
+
+def others_words(study_folder: Path, number: int) -> str:
+    """Return a sentence about a number of results with other settings."""
+    return (
+        f"results in {study_folder} with other settings than the study now has: {number}; their "
+        "cells are trained again"
+    )
 
 
 def log_path(run: Path) -> Path:
