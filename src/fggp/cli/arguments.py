@@ -122,17 +122,17 @@ def chosen(
 
 def positive(text: str) -> float:
     """Read a number above 0 from the command line."""
-    return _number(text, lambda it: 0 < it < inf, "a number above 0")
+    return number(text, lambda it: 0 < it < inf, "a number above 0")
 
 
 def not_negative(text: str) -> float:
     """Read a number of at least 0 from the command line."""
-    return _number(text, lambda it: 0 <= it < inf, "a number of at least 0")
+    return number(text, lambda it: 0 <= it < inf, "a number of at least 0")
 
 
 def share(text: str) -> float:
     """Read a number between 0 and 1, both excluded, from the command line."""
-    return _number(text, lambda it: 0 < it < 1, "a number between 0 and 1")
+    return number(text, lambda it: 0 < it < 1, "a number between 0 and 1")
 
 
 def positive_count(text: str) -> int:
@@ -142,7 +142,8 @@ def positive_count(text: str) -> int:
     return int(text)
 
 
-def _number(text: str, fits: Callable[[float], bool], kind: str) -> float:
+def number(text: str, fits: Callable[[float], bool], kind: str) -> float:
+    """Read a number that fits from the command line; ``kind`` describes these in an error."""
     try:
         value = float(text)
     except ValueError:

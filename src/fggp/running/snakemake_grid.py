@@ -227,7 +227,7 @@ class Grid:
         home = Path(self.home)
         listing = home / "cells.json"
         _date([listing, *map(Path, self.run_files)])
-        known = listing.read_text(errors="replace") if listing.exists() else None
+        known = listing.read_text(encoding="utf-8", errors="replace") if listing.exists() else None
         if known == expected_text(self.study, self.name) or not (known or (home / RUNS).exists()):
             return
         outdated = 0
