@@ -90,6 +90,8 @@ def aggregate(
     try:
         for file, text in texts.items():
             write_text(target / file, text)
+        for file in {LATENCY, ESSENTIAL} - texts.keys() if apart else ():
+            (target / file).unlink(missing_ok=True)  # a copy of measurements that were deleted
     except OSError as error:
         raise ResultError(f"{target}: cannot be written to ({error.strerror})") from None
     return [target / file for file in texts]
