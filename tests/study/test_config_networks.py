@@ -144,6 +144,17 @@ def test_measured_costs_are_those_on_record(name: str, monkeypatch: pytest.Monke
         ({"backbones": {"resnet18": {}}}, "'resnet18' is not valid; did you mean 'resnet"),
         ({"backbones": {"resnet18": {}}}, "(another network needs its `source`)"),
         ({"backbones": {"My_Net": {"source": "mine:build"}}}, "'My_Net' is used in file names"),
+        # In the columns of a ranking, these are parts of the settings.
+        (
+            {"backbones": {"s4": {"source": "mine:build"}}},
+            "'s4' names a sparsity in tables, 4 %; use another name, such as nets4",
+        ),
+        ({"backbones": {"i50": {"source": "mine:build"}}}, "'i50' names a start in tables"),
+        (
+            {"backbones": {"iany": {"source": "mine:build"}}},
+            "'iany' names a start in tables, any % start",
+        ),
+        ({"initial_sparsities": [0.0000001]}, "must be decimals, because they name folders"),
         ({"backbones": {"mine": {"source": "keras"}}}, "source: 'keras' is not a source of"),
         ({"backbones": {"mine": {"source": "other:build"}}}, "backbones.mine.source: "),
         ({"backbones": {"mine": {"source": "mine:built"}}}, "did you mean 'build'?"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from fggp.study.cell import MethodSettings
 from fggp.study.config_records import Study
 from fggp.study.dependencies import DENSE, from_trained
 from fggp.study.networks import shapes_alone
+
+DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
+"""A number as in the name of a folder: neither a fraction nor 1e-05."""
 
 
 def unsound(study: Study) -> Iterator[str]:
@@ -40,7 +44,7 @@ def _grid(study: Study) -> Iterator[str]:
         values = getattr(study, key)
         if len(set(values)) < len(values):
             yield f"{key}: {_listed(values)} has duplicate values; keep one of each"
-        if key != "seeds" and any("/" in percent(value) for value in values):
+        if key != "seeds" and not all(DECIMAL.fullmatch(percent(value)) for value in values):
             yield f"{key}: {_listed(values)} must be decimals, because they name folders"
     lowest, start = min(study.sparsities), max(study.initial_sparsities)
     if max(study.sparsities) >= 1:
