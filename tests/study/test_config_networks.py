@@ -55,6 +55,10 @@ def two(classes):
             return self.body(x), x
     return Two()
 
+def flat(classes, side):
+    first = nn.Conv2d(3, 4, 3, padding=1, bias=False)
+    return nn.Sequential(first, nn.Flatten(), nn.Linear(4 * side * side, classes))
+
 def wide(classes):
     return build(classes + 1)
 
@@ -215,6 +219,17 @@ def test_what_does_not_apply_is_refused_when_the_study_is_read(
 def test_a_network_that_needs_numbers_in_its_forward_is_tried_on_the_cpu(read: Load) -> None:
     study = read(backbones={"mine": {"source": "mine:numbers"}})
     assert cells(study)
+
+
+def test_layers_that_stay_dense_are_counted_for_the_side_of_the_images(read: Load) -> None:
+    """For images of 32 pixels, the network would have four times as many weights."""
+    said = refusal(
+        read,
+        backbones={"mine": {"source": "mine:flat"}},
+        pruning=STUDY["pruning"] | {"dense": ["0"]},
+        sparsities=[0.99],
+    )
+    assert "these layers of mine hold 108 weights, and a sparsity of 0.99 keeps 103" in said
 
 
 def test_images_that_are_prepared_later_are_compared_then(read: Load) -> None:
