@@ -120,7 +120,7 @@ def opener(name: str) -> Callable[[Place], Writer]:
         raise Failure(
             f"{VARIABLE}: {name!r} is not a writer; use tensorboard, wandb or module:function"
         )
-    if os.getcwd() not in sys.path:  # the script `fggp` finds what `python -m fggp` finds
+    if os.getcwd() not in sys.path:  # as `python -m` has it and the script has not
         sys.path.append(os.getcwd())
     try:
         make = getattr(import_module(module), function)
