@@ -9,6 +9,8 @@ from fabricate import fabricate, grid
 from fggp.analysis import figure_style as style
 from fggp.analysis.collect.aggregate import aggregate
 from fggp.cli import main
+from fggp.study.essential_file import ESSENTIAL
+from fggp.study.latency_file import LATENCY
 
 pytestmark = pytest.mark.long
 
@@ -60,6 +62,22 @@ def test_a_folder_may_be_written_to_again(analysed_once: Analysed, tmp_path: Pat
     before = files(out)
     aggregate(analysed_once.study, out)
     assert files(out) == before
+
+
+def test_measurements_that_were_deleted_are_not_shown_elsewhere(
+    study: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    for name, key in ((LATENCY, "latency"), (ESSENTIAL, "essential")):
+        (study / name).write_text(f'{{"{key}": []}}')
+    aggregate(study, out)
+    assert (out / LATENCY).exists()
+    assert (out / ESSENTIAL).exists()
+    (study / LATENCY).unlink()
+    (study / ESSENTIAL).unlink()
+    aggregate(study, out)
+    assert not (out / LATENCY).exists()
+    assert not (out / ESSENTIAL).exists()
 
 
 def test_the_parts_of_an_analysis_made_elsewhere_can_be_made_anew(

@@ -26,6 +26,7 @@ from fggp.cli import main
 from fggp.foundation.errors import ResultError
 from fggp.study.essential_file import ESSENTIAL, Essential, write_essential
 from fggp.study.latency_file import LATENCY, Latency, write_latency
+from fggp.study.stored_results import StoredResult
 
 FORMS = ("pdf", "png", "svg", "csv", "rst")
 RATES = (0.2, 0.4, 0.6, 0.8)
@@ -70,7 +71,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         methods={"random": {}, "granet": {}, **ARMS, **rates},
     )
     write_latency(folder / LATENCY, list(latencies()))
-    write_essential(folder / ESSENTIAL, list(one_shot()))
+    write_essential(folder / ESSENTIAL, list(one_shot(folder)))
     return folder
 
 
@@ -87,11 +88,13 @@ def latencies() -> Iterator[Latency]:
         )  # fmt: skip
 
 
-def one_shot() -> Iterator[Essential]:
+def one_shot(folder: Path) -> Iterator[Essential]:
     """The dense networks of both backbones without a share of their weights."""
     for backbone, seed, tenth in product(("vgg19", "resnet50"), (1, 2), range(10)):
+        cell = f"{backbone}/s0/i0/dense/seed{seed}"
+        trained = StoredResult.read(folder / f"runs/{cell}.json")
         yield Essential(
-            cell=f"{backbone}/s0/i0/dense/seed{seed}", weights_sha256="0" * 64,
+            cell=cell, weights_sha256=trained.outcome.weights_sha256,
             sparsity=tenth / 10, kept=1000 - 100 * tenth, weights=1000,
             correct=950 - tenth**3 - seed, images=1000, device="cpu", device_name="a processor",
             torch="2.15.0", measured="2026-11-28T12:00:00+00:00",

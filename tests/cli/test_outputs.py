@@ -1,6 +1,10 @@
 """Outputs of commands: a folder in place of a file, and a damaged file of measurements."""
 
 import json
+import os
+import subprocess
+import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -52,6 +56,59 @@ def test_a_folder_cannot_be_packed_to(out: str, place: Path) -> None:
         write_text(Path(out), "text")
     assert refusal.value.filename == str(Path(out))
     assert sorted(place.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize("out", ["", "nothing", "folder"])
+def test_a_schema_is_written_whole_or_not_at_all(
+    out: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "README.md: no such file" in line("schema", "--write", out, capsys=capsys)
+    assert [path.name for path in place.rglob("*")] == ["folder"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["analyse", "demo", "--out", ""], "'' is not the name of a folder"),
+        (["figure", "forest", "demo", "--width", "0.01"], "'0.01' is not a number from 1 to 40"),
+        (["figure", "forest", "demo", "--width", "1e9"], "'1e9' is not a number from 1 to 40"),
+    ],
+)
+def test_an_output_that_cannot_be_made_is_a_wrong_use(
+    arguments: list[str], message: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_a_terminal_without_unicode_gets_other_characters(place: Path) -> None:
+    """Half the pages of the methods have signs that Latin-1, or ASCII, does not have."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "fggp", "methods", "fggp"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "?" in ran.stdout
+    assert not ran.stderr
+
+
+@pytest.mark.parametrize(("verb", "status"), [("train", 75), ("run", 75), ("methods", 0)])
+def test_only_a_training_whose_output_is_closed_is_not_done(
+    verb: str, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``fggp run … | head`` must not look like a study that is trained."""
+
+    def closed(options: Namespace) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(f"fggp.cli.{verb}.do", closed)
+    monkeypatch.setattr(os, "dup2", lambda *numbers: None)
+    monkeypatch.setattr(sys.stdout, "fileno", lambda: -1, raising=False)
+    assert main([verb, *["demo"] * (verb != "methods")]) == status
+    assert ("the same command continues" in capsys.readouterr().err) == (status == 75)
 
 
 def test_weights_of_another_network_are_refused_without_an_option_that_a_command_lacks(

@@ -205,3 +205,20 @@ def test_it_estimates_by_what_was_measured_on_a_gpu(
     assert "at 350 W per GPU (the board's limit by its driver)" in text
     assert hours(text) > 10 * before
     assert "GPU hours (h200)" in plan(capsys, "--device", "h200")
+
+
+def test_a_study_that_was_changed_says_how_many_results_will_be_replaced(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = {"kind": "digits", "name": "digits", "validation": 147}
+    study(data=data, sparsities=[0.9], seeds=[1], methods={"dense": {}, "gmp": {}})
+    for cell in listed():
+        write(result_of(cell, 90), run_path(Path("results/small"), cell))
+    assert main(["plan", "small"]) == 0
+    assert not capsys.readouterr().err
+    made = sum(cell.label == "gmp" for cell in listed())
+    study(data=data | {"train": 900}, sparsities=[0.9], seeds=[1, 2], methods={"gmp": {}})
+    words = "fggp: warning: results in results/small with other settings than the study now has: "
+    for arguments, status in ((["plan", "small"], 0), (["run", "small", "--minutes", "0"], 75)):
+        assert main(arguments) == status
+        assert f"{words}{made}; their cells are trained again\n" in capsys.readouterr().err

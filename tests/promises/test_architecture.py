@@ -206,6 +206,16 @@ def functions(path: Path) -> Iterator[tuple[str, int]]:
             yield node.name, lines_of_code(node, text.splitlines())
 
 
+def test_text_is_read_as_utf_8_whatever_the_locale() -> None:
+    """Else a page made where the locale is Latin-1 has other characters, without a message."""
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                known = {keyword.arg for keyword in node.keywords}
+                reads = node.func.attr == "read_text" or "newline" in known
+                assert "encoding" in known or not reads, f"{module}, line {node.lineno}"
+
+
 def test_files_stay_below_300_lines_and_functions_below_60() -> None:
     assert [module_of(path) for path in FILES if size(path) > 300] == []
     long = [

@@ -140,17 +140,31 @@ def test_a_record_that_cannot_be_read_is_a_failure_of_the_writer_alone() -> None
         ("board", "'board' is not a writer; use tensorboard, wandb or module:function"),
         ("nowhere:Writer", "nowhere:Writer cannot be imported"),
         ("fakeboard:Nothing", "fakeboard:Nothing cannot be imported"),
+        (":Writer", ":Writer cannot be imported"),
+        ("brokenboard:Writer", "brokenboard:Writer cannot be imported"),
         ("wandb", "wandb needs the package wandb: pip install wandb"),
     ],
 )
 def test_a_writer_that_cannot_be_is_refused_in_one_line(
-    text: str, message: str, monkeypatch: pytest.MonkeyPatch
+    text: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    (tmp_path / "brokenboard.py").write_text("def Writer(:")
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("fggp.running.summary_writers.find_spec", lambda package: None)
     with pytest.raises(Failure, match=f"^FGGP_WRITERS: {message}"):
         named(text)
     assert named("") == []
     assert named(" fakeboard:Writer, fakeboard:Writer ,") == ["fakeboard:Writer"]
+
+
+def test_a_writer_in_this_folder_is_found_by_the_script_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """``python -m fggp`` searches this folder; the script ``fggp`` searches its own instead."""
+    (tmp_path / "board_of_this_folder.py").write_text("Writer = print")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [it for it in sys.path if it])
+    assert named("board_of_this_folder:Writer") == ["board_of_this_folder:Writer"]
 
 
 STUDY = """

@@ -1,6 +1,7 @@
 """``fggp essential``: dense networks without their smallest weights, in a file of their own."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from fggp.analysis.figures import draw
 from fggp.analysis.page import page
 from fggp.analysis.study_tables import Material
 from fggp.cli import main
-from fggp.data import Dataset, load
+from fggp.data import Dataset, load, save
 from fggp.running.essential import dense_cells, levels
 from fggp.running.run_cell import run_cell
 from fggp.storage.packing import unpack
@@ -140,6 +141,61 @@ def test_measuring_again_replaces_the_numbers_and_leaves_those_of_others(
     assert [it.sparsity for it in rows if it.cell.endswith("seed1")] == [0, 0.5]
     assert len([it for it in rows if it.cell.endswith("seed2")]) == 1
     path.write_text(before)
+
+
+def test_numbers_of_a_network_that_was_trained_again_are_refused(
+    measured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else its table, figure and page would show a network that is no longer there."""
+    out = tmp_path / "out"
+    assert main(["analyse", str(measured), "--partial", "--out", str(out)]) == 0
+    path = out / ESSENTIAL
+    rows = json.loads(path.read_text())["essential"]
+    path.write_text(json.dumps({"essential": [it | {"weights_sha256": "0" * 64} for it in rows]}))
+    capsys.readouterr()
+    assert main(["table", "essential", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert "dense/seed1 was measured on another training than that in runs.csv" in error
+    assert "fggp essential out" in error
+
+
+def test_networks_of_other_settings_or_images_are_not_measured(
+    study: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells_file, images = study / "cells.json", Path("data/digits.npz")
+    before = cells_file.read_text()
+    cells_file.write_text(before.replace('"batch_size": 32', '"batch_size": 40'))
+    assert main(["essential", str(study), "--step", "0.5"]) == 1
+    assert "was trained with other settings than the study now has" in capsys.readouterr().err
+    cells_file.write_text(before)
+    save(replace(load(data), mean=(0.5, 0.5, 0.5)), images)
+    assert main(["essential", str(study), "--step", "0.5"]) == 1
+    assert "has other images than those that vgg19" in capsys.readouterr().err
+    images.write_bytes(data.read_bytes())
+
+
+def test_a_network_that_depends_on_the_side_of_an_image_is_measured(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    Path("data/digits.npz").write_bytes(data.read_bytes())
+    Path("flat_for_essential.py").write_text(
+        "from torch import nn\n\n\ndef build(classes, side):\n"
+        "    layers = nn.Conv2d(3, 2, 3, padding=1), nn.Flatten()\n"
+        "    return nn.Sequential(*layers, nn.Linear(2 * side * side, classes))\n"
+    )
+    text = STUDY.replace(
+        f"width: {BACKBONE['width']}, lr: 0.2", "source: 'flat_for_essential:build'"
+    )
+    Path("flat.yaml").write_text(text.replace("vgg19", "flat").replace("epochs: 4", "epochs: 2"))
+    described, folder = load_study(Path("flat.yaml")), Path("results/flat")
+    write_expected(described, folder / "cells.json")
+    (first, *_) = cells(described)
+    assert run_cell(first, data, run_path(folder, first), device="cpu")
+    assert main(["essential", str(folder), "--step", "0.5", "--device", "cpu"]) == 0
+    outcome = read(run_path(folder, first))["outcome"]
+    assert read_essential(folder / ESSENTIAL)[0].correct == outcome["epochs"][-1]["test_correct"]
 
 
 def test_a_study_without_it_says_how_to_measure(study: Path, tmp_path: Path) -> None:

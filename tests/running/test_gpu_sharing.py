@@ -17,7 +17,8 @@ from gpu_machine import NEVER_MET, Machine, gpu_machine
 
 from fggp.running.gpu_sharing import cores_of, has_gpu, share
 from fggp.running.mps import CONTROL
-from fggp.running.workers import STOPPED, Task
+from fggp.running.signals import STOPPED
+from fggp.running.workers import Task
 from fggp.study.config import cells
 
 CELLS = cells(grid())[:3]

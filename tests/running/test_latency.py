@@ -109,6 +109,22 @@ def test_table_figure_and_page_show_it_where_it_is(measured: Path, tmp_path: Pat
     assert (tmp_path / "out/tables/latency.md").read_text() == table
 
 
+def test_times_of_a_network_that_was_trained_again_are_refused(
+    measured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else a figure would show the accuracy of one network at the time of another."""
+    out = tmp_path / "out"
+    assert main(["analyse", str(measured), "--partial", "--out", str(out)]) == 0
+    rows = json.loads((out / LATENCY).read_text())["latency"]
+    former = [it | {"measured": "2024-12-31T00:00:00+00:00"} for it in rows]
+    (out / LATENCY).write_text(json.dumps({"latency": former}))
+    capsys.readouterr()
+    assert main(["table", "latency", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert "was measured on another training than that in runs.csv" in error
+    assert "fggp latency out" in error
+
+
 def test_a_study_without_it_says_how_to_measure(study: Path, tmp_path: Path) -> None:
     folder = tmp_path / "other"
     fabricate(folder, grid(sparsities=[0.9], initial_sparsities=[0], seeds=[1]))

@@ -408,6 +408,23 @@ def test_a_results_folder_elsewhere_is_known_by_its_own_list(look: Look, tmp_pat
     assert look("config/small.yaml")["counts"]["waiting"] == 22
 
 
+@pytest.mark.parametrize("key", ["data", "training"])
+def test_a_list_with_a_damaged_configuration_is_refused_in_one_line(
+    key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_expected(load(Path("config/small.yaml")), tmp_path / "kept/cells.json")
+    content = json.loads((tmp_path / "kept/cells.json").read_text())
+    for broken in (None, {}, {"epochs": -1, "kind": 3}):
+        content["configuration"][key] = broken
+        (tmp_path / "kept/cells.json").write_text(json.dumps(content))
+        if key == "training" and broken == {}:
+            continue  # every key has a default
+        for verb in ("status", "latency"):
+            capsys.readouterr()
+            assert main([verb, str(tmp_path / "kept")]) == 1
+            assert "kept/cells.json: not the list of a study's cells" in capsys.readouterr().err
+
+
 def test_an_unknown_study_is_refused_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "smalls"]) == 1
     complaint = capsys.readouterr().err

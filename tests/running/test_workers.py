@@ -12,7 +12,8 @@ import pytest
 from fabricate import grid, result_of
 
 from fggp.running.progress.traces import read_log
-from fggp.running.workers import STOPPED, Task, Workers
+from fggp.running.signals import STOPPED
+from fggp.running.workers import Task, Workers
 from fggp.study.cell import Cell
 from fggp.study.config import cells
 from fggp.study.result_file import write

@@ -55,6 +55,10 @@ def two(classes):
             return self.body(x), x
     return Two()
 
+def flat(classes, side):
+    first = nn.Conv2d(3, 4, 3, padding=1, bias=False)
+    return nn.Sequential(first, nn.Flatten(), nn.Linear(4 * side * side, classes))
+
 def wide(classes):
     return build(classes + 1)
 
@@ -144,6 +148,17 @@ def test_measured_costs_are_those_on_record(name: str, monkeypatch: pytest.Monke
         ({"backbones": {"resnet18": {}}}, "'resnet18' is not valid; did you mean 'resnet"),
         ({"backbones": {"resnet18": {}}}, "(another network needs its `source`)"),
         ({"backbones": {"My_Net": {"source": "mine:build"}}}, "'My_Net' is used in file names"),
+        # In the columns of a ranking, these are parts of the settings.
+        (
+            {"backbones": {"s4": {"source": "mine:build"}}},
+            "'s4' names a sparsity in tables, 4 %; use another name, such as nets4",
+        ),
+        ({"backbones": {"i50": {"source": "mine:build"}}}, "'i50' names a start in tables"),
+        (
+            {"backbones": {"iany": {"source": "mine:build"}}},
+            "'iany' names a start in tables, any % start",
+        ),
+        ({"initial_sparsities": [0.0000001]}, "must be decimals, because they name folders"),
         ({"backbones": {"mine": {"source": "keras"}}}, "source: 'keras' is not a source of"),
         ({"backbones": {"mine": {"source": "other:build"}}}, "backbones.mine.source: "),
         ({"backbones": {"mine": {"source": "mine:built"}}}, "did you mean 'build'?"),
@@ -204,6 +219,17 @@ def test_what_does_not_apply_is_refused_when_the_study_is_read(
 def test_a_network_that_needs_numbers_in_its_forward_is_tried_on_the_cpu(read: Load) -> None:
     study = read(backbones={"mine": {"source": "mine:numbers"}})
     assert cells(study)
+
+
+def test_layers_that_stay_dense_are_counted_for_the_side_of_the_images(read: Load) -> None:
+    """For images of 32 pixels, the network would have four times as many weights."""
+    said = refusal(
+        read,
+        backbones={"mine": {"source": "mine:flat"}},
+        pruning=STUDY["pruning"] | {"dense": ["0"]},
+        sparsities=[0.99],
+    )
+    assert "these layers of mine hold 108 weights, and a sparsity of 0.99 keeps 103" in said
 
 
 def test_images_that_are_prepared_later_are_compared_then(read: Load) -> None:

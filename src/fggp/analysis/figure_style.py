@@ -146,7 +146,7 @@ def _rendered(figure: Figure, form: str) -> bytes:
 def _listed() -> dict[str, dict[str, str]]:
     """Return the entries of the map, each checked to be a look with an optional name."""
     try:
-        raw = yaml.safe_load(COLOURS.read_text()) or {}
+        raw = yaml.safe_load(COLOURS.read_text(encoding="utf-8")) or {}
         listed = {label: {key: str(it[key]) for key in it} for label, it in raw.items()}
         for it in listed.values():
             Look(**{key: text for key, text in it.items() if key != "name"})

@@ -8,7 +8,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from fggp.analysis.collect.rows import keys
-from fggp.analysis.measured_cells import cells_behind
+from fggp.analysis.measured_cells import cells_behind, refuse_former
 from fggp.study.latency_file import LATENCY, read_latency
 
 CONTENDERS = (
@@ -26,7 +26,7 @@ def latencies(study_folder: Path | None) -> DataFrame:
     Without a file there are no rows.
 
     Raises:
-        ResultError: if the file is damaged.
+        ResultError: if the file is damaged, or has rows of other cells or of other trainings.
 
     """
     found = [] if study_folder is None else read_latency(study_folder / LATENCY)
@@ -36,5 +36,9 @@ def latencies(study_folder: Path | None) -> DataFrame:
     found.sort(key=lambda it: (cells[it.cell][0], it.batch, it.threads))
     rows = [keys(cells[it.cell][1]) | it.model_dump() for it in found]
     data = DataFrame(rows)
+    # The checksum in a row is that of a file, which results do not record.
+    refuse_former(
+        study_folder / LATENCY, data, "latency", lambda both: both["measured"] < both["finished"]
+    )
     data["place"] = pd.Categorical(data["contender"], CONTENDERS).codes
     return data

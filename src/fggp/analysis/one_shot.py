@@ -8,7 +8,7 @@ from typing import Any
 from pandas import DataFrame
 
 from fggp.analysis.collect.rows import keys
-from fggp.analysis.measured_cells import cells_behind
+from fggp.analysis.measured_cells import cells_behind, refuse_former
 from fggp.study.essential_file import ESSENTIAL, knee, read_essential
 
 ADVICE = "no one-shot accuracy was measured; run `fggp essential STUDY`"
@@ -21,7 +21,7 @@ def one_shot(study_folder: Path | None) -> DataFrame:
     without its sparsity, and ``accuracy_percent``. Without a file there are no rows.
 
     Raises:
-        ResultError: if the file is damaged, or has rows of other cells.
+        ResultError: if the file is damaged, or has rows of other cells or of other trainings.
 
     """
     found = [] if study_folder is None else read_essential(study_folder / ESSENTIAL)
@@ -30,6 +30,12 @@ def one_shot(study_folder: Path | None) -> DataFrame:
     cells = cells_behind(study_folder / ESSENTIAL, found, "essential")
     found.sort(key=lambda it: (cells[it.cell][0], it.sparsity))
     data = DataFrame([keys(cells[it.cell][1]) | it.model_dump() for it in found])
+    refuse_former(
+        study_folder / ESSENTIAL,
+        data,
+        "essential",
+        lambda both: both["weights_sha256"] != both["trained_sha256"],
+    )
     return data.assign(
         width=[float(cells[it.cell][1].backbone.width) for it in found],
         accuracy_percent=(100 * data["correct"] / data["images"]).round(10),

@@ -99,7 +99,7 @@ def built_in(name: str) -> Path:
 def plain(path: Path) -> Any:
     """Read a YAML file without duplicate keys; raises ResultError with one line."""
     try:
-        return yaml.load(path.read_text(), Loader=UniqueKeys)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
     except (yaml.YAMLError, ConfigError, ValueError, OSError) as error:
         raise ResultError(f"{path}: {' '.join(str(error).split())}") from None
 

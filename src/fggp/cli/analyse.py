@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fggp.analysis.catalogue import FIGURES, FORMATS, TABLES
-from fggp.cli.arguments import add_partial, positive, study_argument, study_folder
+from fggp.cli.arguments import add_partial, number, study_argument, study_folder
 from fggp.cli.verbs import verb
 from fggp.foundation.validation import nearest
 
@@ -31,7 +31,7 @@ def add(verbs: Any) -> None:
     add_partial(parser)
     parser.add_argument(
         "--out",
-        type=Path,
+        type=_folder,
         metavar="DIR",
         help="write into this folder and leave the study unchanged",
     )
@@ -131,9 +131,10 @@ def _add_drawing(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--width",
-        type=positive,
+        type=_inches,
         metavar="INCHES",
-        help="width of the figure (default: 5.5; one column of a two-column page: 3.25)",
+        help="width of the figure, from 1 to 40 (default: 5.5; one column of a two-column page: "
+        "3.25)",
     )
     parser.add_argument(
         "--format",
@@ -142,6 +143,17 @@ def _add_drawing(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help="formats to write, such as pdf,svg (default: pdf,png,svg)",
     )
+
+
+def _inches(text: str) -> float:
+    return number(text, lambda it: 1 <= it <= 40, "a number from 1 to 40")
+
+
+def _folder(text: str) -> Path:
+    """Read a folder; an empty name, such as an unset variable, does not mean this folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' is not the name of a folder")
+    return Path(text)
 
 
 def _formats(text: str) -> list[str]:

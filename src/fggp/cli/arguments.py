@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Collection
+import sys
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
@@ -16,10 +17,10 @@ from fggp.running.progress.finished_cells import Done
 from fggp.running.progress.pace import with_measured_power
 from fggp.running.summary_writers import VARIABLE
 from fggp.study import costs
-from fggp.study.cell import Training
+from fggp.study.cell import Cell, Training
 from fggp.study.config import Study, load
 from fggp.study.costs import Device
-from fggp.study.study_folder import folder
+from fggp.study.study_folder import folder, others_words, results_of_others
 from fggp.study.yaml_files import studies
 
 CONFIG = Path("config")
@@ -69,6 +70,12 @@ def load_study(name: str) -> tuple[Path, Study]:
     return path, load(path)
 
 
+def warn_of_others(home: Path, listed: Iterable[Cell]) -> None:
+    """Report on stderr the results of cells that have other settings, which training replaces."""
+    if number := results_of_others(home, listed):
+        print(f"fggp: warning: {others_words(home, number)}", file=sys.stderr)
+
+
 def add_partial(parser: argparse.ArgumentParser) -> None:
     """Add the options that accept studies refused by default, and mark the output."""
     parser.add_argument(
@@ -115,17 +122,17 @@ def chosen(
 
 def positive(text: str) -> float:
     """Read a number above 0 from the command line."""
-    return _number(text, lambda it: 0 < it < inf, "a number above 0")
+    return number(text, lambda it: 0 < it < inf, "a number above 0")
 
 
 def not_negative(text: str) -> float:
     """Read a number of at least 0 from the command line."""
-    return _number(text, lambda it: 0 <= it < inf, "a number of at least 0")
+    return number(text, lambda it: 0 <= it < inf, "a number of at least 0")
 
 
 def share(text: str) -> float:
     """Read a number between 0 and 1, both excluded, from the command line."""
-    return _number(text, lambda it: 0 < it < 1, "a number between 0 and 1")
+    return number(text, lambda it: 0 < it < 1, "a number between 0 and 1")
 
 
 def positive_count(text: str) -> int:
@@ -135,7 +142,8 @@ def positive_count(text: str) -> int:
     return int(text)
 
 
-def _number(text: str, fits: Callable[[float], bool], kind: str) -> float:
+def number(text: str, fits: Callable[[float], bool], kind: str) -> float:
+    """Read a number that fits from the command line; ``kind`` describes these in an error."""
     try:
         value = float(text)
     except ValueError:

@@ -65,6 +65,6 @@ def _decide(folder: Path) -> int:
     from fggp.analysis.tables.claims import status
 
     paths = {path.suffix: path for path in write_table("claims", folder)}
-    print(paths[".md"].read_text(), end="")
-    with paths[".csv"].open(newline="") as file:
+    print(paths[".md"].read_text(encoding="utf-8"), end="")
+    with paths[".csv"].open(newline="", encoding="utf-8") as file:
         return status([row["verdict"] for row in csv.DictReader(file)])

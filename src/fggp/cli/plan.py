@@ -7,7 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fggp.cli.arguments import add_costs, chosen, load_study, positive_count, study_argument
+from fggp.cli.arguments import (
+    add_costs,
+    chosen,
+    load_study,
+    positive_count,
+    study_argument,
+    warn_of_others,
+)
 from fggp.cli.units import hours, kwh
 from fggp.cli.verbs import verb
 from fggp.data.registry import size_of
@@ -57,6 +64,7 @@ def do(options: argparse.Namespace) -> int:
         for cell in listed
         if (result := there.done(cell, run_path(home, cell))) is not None
     }
+    warn_of_others(home, [cell for cell in listed if cell.id not in results])
     if options.write:
         write_expected(study, home / "cells.json")
     if options.cells:

@@ -43,13 +43,13 @@ def do(options: argparse.Namespace) -> int:
     if options.write is None:
         print(text, end="")
         return 0
-    write_text(options.write / NAME, text)
     page = options.write / "README.md"
     found, places = TABLE.subn(lambda _: key_table(schema), page.read_text(encoding="utf-8"))
     if places != 1:
         raise Failure(
             f"{page}: has no place for the table; add <!-- keys --> … <!-- end of keys -->"
         )
+    write_text(options.write / NAME, text)
     write_text(page, found)
     return 0
 

@@ -25,8 +25,7 @@ from fggp.data.registry import size_of
 from fggp.running.progress.finished_cells import FinishedCells, expected
 from fggp.running.progress.pace import device_of
 from fggp.running.progress.status import Progress, finished, progress
-from fggp.running.workers import STOPPED
-from fggp.study.cell import Training
+from fggp.running.signals import STOPPED
 from fggp.study.study_folder import data_path, folder
 
 CLEAR = "\x1b[H\x1b[2J\x1b[3J"
@@ -105,11 +104,10 @@ def status_of(found: Progress) -> int:
 def _look(options: argparse.Namespace, known: FinishedCells) -> Progress:
     home, configuration = _place(options.study)
     wanted = expected(home, configuration)
-    data = wanted.configuration["data"]
-    size = size_of(data["kind"], data_path(data["name"]))
+    size = size_of(wanted.data.kind, data_path(wanted.data.name))
     results = finished(home, wanted, known)
-    training = Training(**wanted.configuration["training"])
-    device = chosen(options, device_of(training, results.values()), training, results.values())
+    device = device_of(wanted.training, results.values())
+    device = chosen(options, device, wanted.training, results.values())
     return progress(home, wanted, results, size, device)
 
 

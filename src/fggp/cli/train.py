@@ -24,10 +24,10 @@ from fggp.methods import METHODS
 from fggp.methods.registry import LIST
 from fggp.pruning.timing import epochs_of
 from fggp.running.epoch_writers import EpochWriters
-from fggp.running.signals import ending_at_once
+from fggp.running.signals import STOPPED, ending_at_once
 from fggp.running.slurm_allocation import Allocation
 from fggp.running.summary_writers import VARIABLE, named
-from fggp.running.workers import STOPPED, Task
+from fggp.running.workers import Task
 from fggp.study.cell import Cell, MethodSettings
 from fggp.study.config import cells
 from fggp.study.result_file import read

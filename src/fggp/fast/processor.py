@@ -74,8 +74,8 @@ def host(llvm: Any) -> Processor:
 def _first_cache() -> int:
     """Return the size of the first-level data cache, if the system reports it."""
     try:
-        kind = (CACHES / "type").read_text().strip()
-        size = re.fullmatch(r"(\d+)K", (CACHES / "size").read_text().strip())
+        kind = (CACHES / "type").read_text(encoding="utf-8").strip()
+        size = re.fullmatch(r"(\d+)K", (CACHES / "size").read_text(encoding="utf-8").strip())
     except OSError:
         return Processor.cache
     return 1024 * int(size[1]) if size and kind == "Data" else Processor.cache

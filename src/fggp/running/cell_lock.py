@@ -68,7 +68,7 @@ def holder(out: Path) -> str | None:
 
 def _owner(out: Path) -> str:
     try:
-        return _owner_path(out).read_text().strip()
+        return _owner_path(out).read_text(encoding="utf-8").strip()
     except (OSError, ValueError):  # it may just have ended
         return "another process"
 

@@ -119,7 +119,7 @@ class _Recorded:
         if epoch == 1:
             shutil.rmtree(self._folder, ignore_errors=True)
         elif path.exists():
-            return dict(json.loads(path.read_text()))
+            return dict(json.loads(path.read_text(encoding="utf-8")))
         self._folder.mkdir(parents=True, exist_ok=True)
         return {"run": uuid.uuid4().hex[:12], "epoch": 0}
 

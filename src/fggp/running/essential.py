@@ -19,7 +19,8 @@ from fggp.storage.packing import unpack
 from fggp.study.cell import Cell
 from fggp.study.dependencies import DENSE
 from fggp.study.essential_file import Essential, knee
-from fggp.study.result_file import read, weights_path
+from fggp.study.result_file import weights_path
+from fggp.study.stored_results import StoredResult
 from fggp.study.study_folder import data_path, read_expected, run_path
 from fggp.training.build import in_order, network_of
 from fggp.training.device import choose_device
@@ -82,18 +83,29 @@ def measure(
         tick: called after each sparsity.
 
     Raises:
-        Failure: if the images or weights are missing, or the weights belong to another result.
+        Failure: if the images or weights are missing, or the weights belong to another result, or
+            the result to other settings or images.
 
     """
-    result = read(run_path(study_folder, cell))
-    path, known = weights_path(run_path(study_folder, cell)), result["outcome"]["weights_sha256"]
+    stored = StoredResult.read(run_path(study_folder, cell))
+    path, known = weights_path(stored.path), stored.outcome.weights_sha256
+    if not stored.belongs_to(cell):
+        raise Failure(
+            f"{stored.path}: was trained with other settings than the study now has; "
+            f"train {cell.id} again"
+        )
     chosen, name = choose_device(device)
     dataset, state = load(data_path(cell.data.name)), unpack(path)
     if digest(state) != known:
         raise Failure(f"{path}: does not belong to the result next to it; train {cell.id} again")
+    if stored.data_sha256 not in (None, dataset.sha256):
+        raise Failure(
+            f"{data_path(cell.data.name)}: has other images than those that {cell.id} was trained "
+            "on; train it again"
+        )
     found = []
     with arithmetic(cell.training):
-        model = network_of(cell, len(dataset.classes), chosen)
+        model = network_of(cell, len(dataset.classes), chosen, dataset.size.side)
         model.load_state_dict(state)
         for sparsity in sparsities:
             with warnings.catch_warnings():

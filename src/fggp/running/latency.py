@@ -23,7 +23,7 @@ from fggp.study.cell import Backbone
 from fggp.study.latency_file import Latency
 from fggp.study.networks import build
 from fggp.study.result_file import weights_path
-from fggp.study.study_folder import data_path, read_expected, run_path
+from fggp.study.study_folder import data_path, read_expected, read_protocol, run_path
 from fggp.training.device import choose_device
 from fggp.training.provenance import now
 
@@ -58,10 +58,9 @@ def subjects(study_folder: Path, only: str = "") -> list[Subject]:
 
     """
     found: dict[tuple[str, ...], Subject] = {}
-    configuration, cells = read_expected(study_folder)
-    data = configuration["data"]
-    side = size_of(data["kind"], data_path(data["name"])).side
-    for cell in cells:
+    data, _ = read_protocol(study_folder)
+    side = size_of(data.kind, data_path(data.name)).side
+    for cell in read_expected(study_folder)[1]:
         path = weights_path(run_path(study_folder, cell))
         if only in cell.id and path.exists():
             foreign = cell.backbone if cell.backbone.source else None

@@ -167,7 +167,9 @@ def _logged(own: Mapping[str, str]) -> str:
     """Return the last line that the service logged, to be appended to a reason."""
     for name in ("server.log", "control.log"):
         with suppress(OSError, IndexError):
-            last = Path(own[LOGS], name).read_text(errors="replace").splitlines()[-1]
+            last = (
+                Path(own[LOGS], name).read_text(encoding="utf-8", errors="replace").splitlines()[-1]
+            )
             return f"; {name}: {last.rpartition('] ')[2][:200]}"
     return ""
 

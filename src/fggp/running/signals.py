@@ -10,6 +10,8 @@ from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 """Sent by schedulers, by Ctrl-C, by Slurm on demand, and by a closing terminal."""
+STOPPED = 75
+"""Exit status of a training that stopped and can continue."""
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from fggp.study.study_folder import (
     data_path,
     expected_text,
     folder,
+    others_words,
     run_path,
     source_changes,
     write_expected,
@@ -226,7 +227,7 @@ class Grid:
         home = Path(self.home)
         listing = home / "cells.json"
         _date([listing, *map(Path, self.run_files)])
-        known = listing.read_text(errors="replace") if listing.exists() else None
+        known = listing.read_text(encoding="utf-8", errors="replace") if listing.exists() else None
         if known == expected_text(self.study, self.name) or not (known or (home / RUNS).exists()):
             return
         outdated = 0
@@ -239,11 +240,7 @@ class Grid:
                 restore(cell, path)
         write_expected(self.study, listing)
         if outdated:
-            print(
-                f"fggp: results in {home} with other settings than the study now has: "
-                f"{outdated}; their cells are trained again",
-                file=sys.stderr,
-            )
+            print(f"fggp: {others_words(home, outdated)}", file=sys.stderr)
 
     def _look_at_images(self) -> None:
         """Have images prepared again if they changed since; else check them against the study.

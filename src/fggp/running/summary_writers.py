@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -119,10 +120,13 @@ def opener(name: str) -> Callable[[Place], Writer]:
         raise Failure(
             f"{VARIABLE}: {name!r} is not a writer; use tensorboard, wandb or module:function"
         )
+    if os.getcwd() not in sys.path:  # as `python -m` has it and the script has not
+        sys.path.append(os.getcwd())
     try:
         make = getattr(import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise Failure(f"{VARIABLE}: {name} cannot be imported ({error})") from None
+    except Exception as error:  # any error of a foreign module
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise Failure(f"{VARIABLE}: {name} cannot be imported ({reason})") from None
     return lambda place: Scalars(make(str(place.folder)))
 
 

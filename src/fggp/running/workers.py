@@ -15,15 +15,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fggp.foundation.quantities import duration, size
-from fggp.running.signals import uninterrupted
+from fggp.running.signals import STOPPED, uninterrupted
 from fggp.running.slurm_allocation import REQUEUE
 from fggp.study.cell import Cell
 from fggp.study.stored_results import finished
 from fggp.study.study_folder import log_path
 
 POLL_SECONDS = 0.2
-STOPPED = 75
-"""Exit status of a training that stopped with a checkpoint."""
 
 
 @dataclass(frozen=True)

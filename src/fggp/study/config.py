@@ -48,7 +48,7 @@ def load(path: Path) -> Study:
         size = SOURCES[study.data.kind].size
         wrong = [*unsound_networks(study, methods, size)]
         # Layers of networks are looked up only if the networks can be made.
-        wrong += [*([] if wrong else unsound(study)), *unsound_starts(study, methods)]
+        wrong += [*([] if wrong else unsound(study, size)), *unsound_starts(study, methods)]
         if wrong:
             raise ConfigError(*wrong)
         study = study.model_copy(update={"methods": methods})

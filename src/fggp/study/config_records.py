@@ -29,6 +29,7 @@ from fggp.study.cell import (
     Training,
     Width,
 )
+from fggp.study.cell_name import Level
 
 # «fggp:» with nothing after it is the usual way to write a method without settings.
 Settings = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
@@ -123,6 +124,11 @@ def _name_problem(name: str, block: BackboneBlock) -> ValueError | None:
         )
     if not NAME.fullmatch(name):
         return ValueError(f"{name!r} is used in file names: only a to z and 0 to 9 are allowed")
+    if Level.parse(name).kind != "backbone":
+        return ValueError(
+            f"{name!r} names a {Level.parse(name).kind} in tables, {Level.parse(name).words}; "
+            f"use another name, such as net{name}"
+        )
     return None
 
 

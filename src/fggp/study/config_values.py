@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fggp.data import SOURCES
+from fggp.data.sizes import Size
 from fggp.foundation.exact import kept_count, percent, plain
 from fggp.foundation.validation import nearest
 from fggp.study.cell import MethodSettings
@@ -13,13 +15,19 @@ from fggp.study.config_records import Study
 from fggp.study.dependencies import DENSE, from_trained
 from fggp.study.networks import shapes_alone
 
+DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
+"""A number as in the name of a folder: neither a fraction nor 1e-05."""
 
-def unsound(study: Study) -> Iterator[str]:
-    """Yield the problems in the values of a study, except those of its methods."""
+
+def unsound(study: Study, size: Size) -> Iterator[str]:
+    """Yield the problems in the values of a study, except those of its methods.
+
+    ``size`` is that of its images, if known.
+    """
     yield from _grid(study)
     yield from _window(study)
     yield from _data(study)
-    yield from _dense(study)
+    yield from _dense(study, size.side)
     if study.training.nesterov and not study.training.momentum:
         yield "training.momentum: nesterov needs more than 0; set training.nesterov to false"
     if study.reference is not None and study.reference not in study.methods:
@@ -40,7 +48,7 @@ def _grid(study: Study) -> Iterator[str]:
         values = getattr(study, key)
         if len(set(values)) < len(values):
             yield f"{key}: {_listed(values)} has duplicate values; keep one of each"
-        if key != "seeds" and any("/" in percent(value) for value in values):
+        if key != "seeds" and not all(DECIMAL.fullmatch(percent(value)) for value in values):
             yield f"{key}: {_listed(values)} must be decimals, because they name folders"
     lowest, start = min(study.sparsities), max(study.initial_sparsities)
     if max(study.sparsities) >= 1:
@@ -82,14 +90,14 @@ def _data(study: Study) -> Iterator[str]:
         yield f"data.path: {data.kind} has a fixed source; remove the key"
 
 
-def _dense(study: Study) -> Iterator[str]:
+def _dense(study: Study, side: int) -> Iterator[str]:
     """Check the names of layers in every backbone; needs PyTorch if there are any but `first`."""
     if not set(study.pruning.dense) - {"first"}:
         return
     from fggp.pruning.dense_layers import DenseLayers, named_layers
 
     for name, block in study.backbones.items():
-        model = shapes_alone(block.backbone(name))
+        model = shapes_alone(block.backbone(name), side=side)
         try:
             layers = DenseLayers(model, None, named_layers(model, study.pruning.dense))
         except ValueError as error:

@@ -39,7 +39,7 @@ def read_rows(path: Path, kind: type[Row], key: str, content: str) -> list[Row]:
     if not path.exists():
         return []
     try:
-        return [kind.model_validate(it) for it in json.loads(path.read_text())[key]]
+        return [kind.model_validate(it) for it in json.loads(path.read_text(encoding="utf-8"))[key]]
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ResultError(

@@ -100,11 +100,11 @@ def restore(cell: Cell, path: Path) -> bool:
     """
     if finished(cell, path):
         if not finished(cell, kept(path)):
-            write_text(kept(path), path.read_text())
+            write_text(kept(path), path.read_text(encoding="utf-8"))
         return True
     if not finished(cell, kept(path)):
         return False
-    write_text(path, kept(path).read_text())
+    write_text(path, kept(path).read_text(encoding="utf-8"))
     return True
 
 

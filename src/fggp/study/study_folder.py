@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
@@ -17,9 +17,9 @@ from fggp.foundation.files import write_text
 from fggp.foundation.validation import of_file
 from fggp.methods.plugins import load_plugins
 from fggp.models.open_networks import register_files
-from fggp.study.cell import Cell, MethodSettings
+from fggp.study.cell import Cell, MethodSettings, Training
 from fggp.study.config import Data, Study, cells, check_size
-from fggp.study.stored_results import filled_method, stored_cell, with_earlier
+from fggp.study.stored_results import StoredResult, filled_method, stored_cell, with_earlier
 
 RESULTS = Path("results")
 RUNS = "runs"
@@ -35,6 +35,29 @@ def folder(study_file: Path) -> Path:
 def run_path(study_folder: Path, cell: Cell) -> Path:
     """Return the path of a cell's result file."""
     return study_folder / RUNS / f"{cell.id}.json"
+
+
+def results_of_others(study_folder: Path, listed: Iterable[Cell]) -> int:
+    """Return the number of cells whose result file has other settings; damaged files not counted.
+
+    Training such a cell replaces the file.
+    """
+    return sum(_has_other_settings(run_path(study_folder, cell), cell) for cell in listed)
+
+
+def _has_other_settings(path: Path, cell: Cell) -> bool:
+    try:
+        return not StoredResult.read(path).belongs_to(cell)
+    except ResultError:
+        return False
+
+
+def others_words(study_folder: Path, number: int) -> str:
+    """Return a sentence about a number of results with other settings."""
+    return (
+        f"results in {study_folder} with other settings than the study now has: {number}; their "
+        "cells are trained again"
+    )
 
 
 def log_path(run: Path) -> Path:
@@ -113,7 +136,7 @@ def expected_text(study: Study, name: str) -> str:
 def write_expected(study: Study, path: Path) -> None:
     """Write ``cells.json``; an equal file is left untouched."""
     text = expected_text(study, path.parent.name)
-    if not path.exists() or path.read_text(errors="replace") != text:
+    if not path.exists() or path.read_text(encoding="utf-8", errors="replace") != text:
         write_text(path, text)
 
 
@@ -121,6 +144,13 @@ def read_expected(study_folder: Path) -> tuple[dict[str, Any], list[Cell]]:
     """Return the configuration and the cells of ``cells.json``, with newer settings filled in."""
     with listing(study_folder) as content:
         return _filled(content["configuration"]), [stored_cell(it) for it in content["cells"]]
+
+
+def read_protocol(study_folder: Path) -> tuple[Data, Training]:
+    """Return the data set and the training protocol of the configuration in ``cells.json``."""
+    with listing(study_folder) as content:
+        found = _filled(content["configuration"])
+        return Data.model_validate(found["data"]), Training.model_validate(found["training"])
 
 
 def read_configuration(study_folder: Path) -> dict[str, Any]:
@@ -158,7 +188,7 @@ def listing(study_folder: Path) -> Iterator[dict[str, Any]]:
     """Provide the content of ``cells.json``; errors in it become a ResultError."""
     path = study_folder / CELLS
     try:
-        yield json.loads(path.read_text())
+        yield json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ResultError(

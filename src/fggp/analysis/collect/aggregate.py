@@ -86,10 +86,12 @@ def aggregate(
     texts = {file: it.to_csv(index=False, lineterminator="\n") for file, it in frames.items()}
     if apart:
         beside = [CELLS, *(it for it in (LATENCY, ESSENTIAL) if (study_folder / it).exists())]
-        texts = {file: (study_folder / file).read_text() for file in beside} | texts
+        texts = {file: (study_folder / file).read_text(encoding="utf-8") for file in beside} | texts
     try:
         for file, text in texts.items():
             write_text(target / file, text)
+        for file in {LATENCY, ESSENTIAL} - texts.keys() if apart else ():
+            (target / file).unlink(missing_ok=True)  # a copy of measurements that were deleted
     except OSError as error:
         raise ResultError(f"{target}: cannot be written to ({error.strerror})") from None
     return [target / file for file in texts]

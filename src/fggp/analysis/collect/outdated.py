@@ -24,7 +24,7 @@ def outdated(study_folder: Path) -> str:
     cells = read_expected(study_folder)[1]
     found = (stored_path(run_path(study_folder, cell), cell) for cell in cells)
     results = [path for path in found if path is not None]
-    with table.open() as lines:
+    with table.open(encoding="utf-8") as lines:
         rows = sum(1 for _ in lines) - 1
     if rows != len(results):
         reason = f"{table} has {count(rows, 'training')} and the study {len(results)}"

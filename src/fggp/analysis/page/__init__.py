@@ -54,7 +54,7 @@ def page(study_folder: Path) -> str:
     material, name = Material(study_folder), study_name(study_folder)
     runs, some = material.runs, material.compared
     cautions = [material.coverage, few_seeds(some, plan)]
-    style, script = ((HERE / it).read_text() for it in ("page.css", "page.js"))
+    style, script = ((HERE / it).read_text(encoding="utf-8") for it in ("page.css", "page.js"))
     return (
         environment(HERE, html=True)
         .get_template("page.html")

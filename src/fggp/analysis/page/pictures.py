@@ -42,7 +42,7 @@ def _picture(folder: Path, figure: Declaration) -> Picture:
     form, content = min(_forms(folder, name).items(), key=lambda it: len(it[1]))
     source = f"data:{TYPES[form]};base64,{b64encode(content).decode()}"
     text = folder / f"{name}.rst"
-    written = text.read_text() if text.exists() else ""
+    written = text.read_text(encoding="utf-8") if text.exists() else ""
     lines = [it.strip() for it in written.replace("``", "").replace("*", "").split("\n\n")][1:]
     declared = len(figure.docstring.text)
     kinds = ", ".join(f".{it.suffix[1:]}" for it in sorted(folder.glob(f"{name}.*")))

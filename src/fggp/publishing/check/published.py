@@ -19,7 +19,9 @@ TABLE = "published.yaml"
 
 def comparisons() -> list[dict[str, Any]]:
     """Return ``published.yaml``: rows by source, each with the protocol that they apply to."""
-    content = yaml.safe_load(files("fggp.publishing.check").joinpath(TABLE).read_text())
+    content = yaml.safe_load(
+        files("fggp.publishing.check").joinpath(TABLE).read_text(encoding="utf-8")
+    )
     found: list[dict[str, Any]] = content["comparisons"]
     return found
 

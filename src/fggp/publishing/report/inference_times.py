@@ -56,7 +56,7 @@ def inference_times(root: Path, measured: Path = MEASURED) -> list[Inference]:
     """
     path = root / measured
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
         cases = dict.fromkeys(it["case"] for it in lines)
         return [_one(case, [it for it in lines if it["case"] == case]) for case in cases]
@@ -69,7 +69,7 @@ def inference_times(root: Path, measured: Path = MEASURED) -> list[Inference]:
 
 def measured_on(root: Path) -> dict[str, str]:
     """Return the machine and the versions that the measurement names."""
-    lines = (root / MEASURED).with_suffix(".md").read_text().splitlines()
+    lines = (root / MEASURED).with_suffix(".md").read_text(encoding="utf-8").splitlines()
     pairs = (it.removeprefix("- ").partition(": ") for it in lines if it.startswith("- "))
     return {name: value for name, _, value in pairs}
 

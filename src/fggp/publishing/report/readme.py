@@ -41,7 +41,7 @@ def write_result(templates: Environment, study: Path, facts: Mapping[str, Any], 
 
     """
     path = root / README
-    before, begin, rest = path.read_text().partition(BEGIN)
+    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise Failure(f"{path}: the comments around the result are missing; restore them")

@@ -82,7 +82,7 @@ def write_reports(root: Path = Path()) -> list[Path]:
     written = [root / TEMPLATES.parent / path for path in drawn.values()]
     templates = environment(root / TEMPLATES, html=False)
     templates.filters |= {word.__name__: word for word in WORDS}
-    notes = yaml.safe_load((root / NOTES).read_text())
+    notes = yaml.safe_load((root / NOTES).read_text(encoding="utf-8"))
     for name, path, facts in _pages(templates.list_templates(["j2"]), known, notes, root):
         try:
             text = templates.get_template(name).render(facts)
@@ -125,7 +125,7 @@ def material(root: Path = Path()) -> Material:
             "`fggp report` must be run in the root of the repository: there is no pyproject.toml "
             f"in {root.resolve()}"
         )
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     reports = [check(path) for path in studies(root / REFERENCE)]
     labels = _labels(root)
     known: Material = {
@@ -208,7 +208,7 @@ def _labels(root: Path) -> Material:
 
 def _measured(path: Path) -> Material:
     try:
-        content: Material = json.loads(path.read_text())
+        content: Material = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise Failure(f"{path}: no measurements; make them with `make measure`") from None
     return content | {"by_id": {step["id"]: step for step in content["steps"]}}
@@ -216,7 +216,7 @@ def _measured(path: Path) -> Material:
 
 def _authors(path: Path) -> dict[str, str]:
     """Return the shares for `fggp` in the comparison with the authors' code."""
-    for line in path.read_text().splitlines() if path.exists() else ():
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if cells[0] == "`fggp`" and len(cells) == 6:
             return {"counts": cells[3], "stepped": cells[5]}
@@ -314,5 +314,5 @@ def _first(path: Path) -> str:
 
 def _table(path: Path) -> str:
     """Return the table of a page without its caption; empty where it has none."""
-    lines = [line for line in path.read_text().splitlines() if line.startswith("|")]
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
     return "\n".join(lines)

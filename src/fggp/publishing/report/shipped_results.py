@@ -238,7 +238,7 @@ def _drawn(name: str, material: Material) -> Drawn:
 def rows(path: Path) -> Iterator[dict[str, str]]:
     """Yield the rows of a table; raises ResultError where it is missing."""
     try:
-        file = path.open(newline="")
+        file = path.open(newline="", encoding="utf-8")
     except OSError:
         raise ResultError(f"{path}: missing; make it with `make paper`") from None
     with file:

@@ -61,7 +61,7 @@ def _free(place: Place) -> tuple[str, float, float]:
         least = min(gpus, key=lambda gpu: gpu.memory)
         return "the GPU", least.free, least.memory
     try:
-        lines = MEMINFO.read_text().splitlines()
+        lines = MEMINFO.read_text(encoding="utf-8").splitlines()
     except OSError:
         return "this machine", 0, 0
     kilobytes = {line.partition(":")[0]: line.split()[1] for line in lines if ":" in line}

@@ -42,4 +42,8 @@ def gpu_tests(bench: Bench) -> Iterator[Finding]:
 
 def marked(folder: Path) -> list[Path]:
     """Return the test files with a test that needs a GPU; the others need not be importable."""
-    return [path for path in sorted(folder.rglob("test_*.py")) if MARK in path.read_text()]
+    return [
+        path
+        for path in sorted(folder.rglob("test_*.py"))
+        if MARK in path.read_text(encoding="utf-8")
+    ]

@@ -60,5 +60,9 @@ def pair(cell: Cell, data: Path, folder: Path, device: str, alone: str | None) -
 
 def _reason(said: str, folder: Path) -> str:
     """Return the last line of a log of the job, or what the job itself printed."""
-    lines = [line for log in sorted(folder.glob("*.log")) for line in log.read_text().splitlines()]
+    lines = [
+        line
+        for log in sorted(folder.glob("*.log"))
+        for line in log.read_text(encoding="utf-8").splitlines()
+    ]
     return (lines[-1] if lines else said)[-300:]

@@ -6,21 +6,22 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from fggp.study.cell import Cell
-from fggp.study.config import cells, load
+from fggp.study.cell import Cell, Training
+from fggp.study.config import Data, cells, load
 from fggp.study.result_file import kept
 from fggp.study.stored_results import StoredResult, matching
-from fggp.study.study_folder import read_expected
+from fggp.study.study_folder import read_expected, read_protocol
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The expected cells of a study, by name in training order, and its configuration."""
+    """The expected cells of a study, by name in training order, its data set and its protocol."""
 
     study: str
-    configuration: dict[str, Any]
+    description: str
+    data: Data
+    training: Training
     cells: Mapping[str, Cell]
 
 
@@ -94,7 +95,8 @@ def expected(home: Path, configuration: Path | None) -> Expected:
     """
     if configuration is None:
         content, listed = read_expected(home)
-        return Expected(home.name, content, {cell.id: cell for cell in listed})
+        about = str(content.get("description", ""))
+        return Expected(home.name, about, *read_protocol(home), {cell.id: cell for cell in listed})
     study = load(configuration)
     named = {cell.id: cell for cell in cells(study)}
-    return Expected(home.name, study.model_dump(mode="json"), named)
+    return Expected(home.name, study.description, study.data, study.training, named)

@@ -15,7 +15,7 @@ from fggp.running.progress.finished_cells import Done, Expected, FinishedCells
 from fggp.running.progress.pace import Pace
 from fggp.running.progress.slurm_endings import Ending, endings
 from fggp.running.progress.traces import Trace, Traces
-from fggp.study.cell import Cell, Training
+from fggp.study.cell import Cell
 from fggp.study.costs import Device
 
 STATES = ("done", "running", "waiting", "stalled", "failed")
@@ -185,11 +185,11 @@ def progress(
     ]
     return Progress(
         study=wanted.study,
-        description=str(wanted.configuration.get("description", "")),
+        description=wanted.description,
         cells=_with_endings(standings),
         pace=pace,
         basis=pace.basis(wanted.cells.values()),
-        units=device.count(Training(**wanted.configuration["training"])),
+        units=device.count(wanted.training),
         now=now,
     )
 

@@ -161,7 +161,7 @@ def _owner(path: str) -> Owner | None:
     if since is None:
         return None
     try:
-        found = OWNER.match(Path(path).read_text(errors="replace"))
+        found = OWNER.match(Path(path).read_text(encoding="utf-8", errors="replace"))
     except OSError:
         found = None
     return Owner(since, int(found[1]), found[2], found[3] or "") if found else Owner(since)
@@ -221,10 +221,10 @@ def _error(text: bytes) -> str:
 
 def _alive(pid: int, since: float) -> bool:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         boot = next(
             int(line.split()[1])
-            for line in Path("/proc/stat").read_text().splitlines()
+            for line in Path("/proc/stat").read_text(encoding="utf-8").splitlines()
             if line.startswith("btime")
         )
     except FileNotFoundError:

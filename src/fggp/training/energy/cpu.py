@@ -33,7 +33,9 @@ class Packages:
 
     def __init__(self, zones: list[Path], stat: Path = STAT) -> None:
         self._zones, self._stat = zones, stat
-        self._ranges = [int((zone / "max_energy_range_uj").read_text()) for zone in zones]
+        self._ranges = [
+            int((zone / "max_energy_range_uj").read_text(encoding="utf-8")) for zone in zones
+        ]
         self._before = self._state()
 
     def since(self) -> Reading | None:
@@ -55,8 +57,8 @@ class Packages:
 
     def _state(self) -> _State | None:
         try:
-            counts = [int((zone / "energy_uj").read_text()) for zone in self._zones]
-            _, *ticks = self._stat.read_text().partition("\n")[0].split()
+            counts = [int((zone / "energy_uj").read_text(encoding="utf-8")) for zone in self._zones]
+            _, *ticks = self._stat.read_text(encoding="utf-8").partition("\n")[0].split()
             user, nice, system, _, _, interrupts, soft = map(int, ticks[:7])
         except (OSError, ValueError):
             return None
@@ -70,7 +72,7 @@ def packages(root: Path = POWERCAP, stat: Path = STAT) -> Packages | None:
         zones = [
             folder
             for folder in sorted(root.glob("intel-rapl:*"))
-            if (folder / "name").read_text().startswith("package")
+            if (folder / "name").read_text(encoding="utf-8").startswith("package")
         ]
         found = Packages(zones, stat) if zones else None
     except (OSError, ValueError):
