@@ -20,7 +20,7 @@ from fggp.study import costs
 from fggp.study.cell import Cell, Training
 from fggp.study.config import Study, load
 from fggp.study.costs import Device
-from fggp.study.study_folder import folder, others_words, results_of_others
+from fggp.study.study_folder import count_with_other_settings, folder, other_settings_message
 from fggp.study.yaml_files import studies
 
 CONFIG = Path("config")
@@ -70,10 +70,10 @@ def load_study(name: str) -> tuple[Path, Study]:
     return path, load(path)
 
 
-def warn_of_others(home: Path, listed: Iterable[Cell]) -> None:
+def warn_of_other_settings(home: Path, listed: Iterable[Cell]) -> None:
     """Report on stderr the results of cells that have other settings, which training replaces."""
-    if number := results_of_others(home, listed):
-        print(f"fggp: warning: {others_words(home, number)}", file=sys.stderr)
+    if number := count_with_other_settings(home, listed):
+        print(f"fggp: warning: {other_settings_message(home, number)}", file=sys.stderr)
 
 
 def add_partial(parser: argparse.ArgumentParser) -> None:

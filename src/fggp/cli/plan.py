@@ -13,7 +13,7 @@ from fggp.cli.arguments import (
     load_study,
     positive_count,
     study_argument,
-    warn_of_others,
+    warn_of_other_settings,
 )
 from fggp.cli.units import hours, kwh
 from fggp.cli.verbs import verb
@@ -64,7 +64,7 @@ def do(options: argparse.Namespace) -> int:
         for cell in listed
         if (result := there.done(cell, run_path(home, cell))) is not None
     }
-    warn_of_others(home, [cell for cell in listed if cell.id not in results])
+    warn_of_other_settings(home, [cell for cell in listed if cell.id not in results])
     if options.write:
         write_expected(study, home / "cells.json")
     if options.cells:

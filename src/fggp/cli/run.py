@@ -18,7 +18,7 @@ from fggp.cli.arguments import (
     not_negative,
     positive_count,
     study_argument,
-    warn_of_others,
+    warn_of_other_settings,
 )
 from fggp.cli.failures import complain
 from fggp.cli.prepare import prepare_data
@@ -77,7 +77,7 @@ def do(options: argparse.Namespace) -> int:
     prepare_data(path, study)
     with _alone(home, options.only), stopping() as stop:
         tasks = _unfinished(study, home, options.only)
-        warn_of_others(home, [task.cell for task in tasks])
+        warn_of_other_settings(home, [task.cell for task in tasks])
         workers = Workers(
             *(options.jobs, deadline, device),
             stop=stop,

@@ -33,7 +33,7 @@ from fggp.study.study_folder import (
     data_path,
     expected_text,
     folder,
-    others_words,
+    other_settings_message,
     run_path,
     source_changes,
     write_expected,
@@ -240,7 +240,7 @@ class Grid:
                 restore(cell, path)
         write_expected(self.study, listing)
         if outdated:
-            print(f"fggp: {others_words(home, outdated)}", file=sys.stderr)
+            print(f"fggp: {other_settings_message(home, outdated)}", file=sys.stderr)
 
     def _look_at_images(self) -> None:
         """Have images prepared again if they changed since; else check them against the study.

@@ -37,7 +37,7 @@ def run_path(study_folder: Path, cell: Cell) -> Path:
     return study_folder / RUNS / f"{cell.id}.json"
 
 
-def results_of_others(study_folder: Path, listed: Iterable[Cell]) -> int:
+def count_with_other_settings(study_folder: Path, listed: Iterable[Cell]) -> int:
     """Return the number of cells whose result file has other settings; damaged files not counted.
 
     Training such a cell replaces the file.
@@ -52,7 +52,7 @@ def _has_other_settings(path: Path, cell: Cell) -> bool:
         return False
 
 
-def others_words(study_folder: Path, number: int) -> str:
+def other_settings_message(study_folder: Path, number: int) -> str:
     """Return a sentence about a number of results with other settings."""
     return (
         f"results in {study_folder} with other settings than the study now has: {number}; their "
