@@ -126,4 +126,4 @@ def _checked(images: Tensor) -> Tensor:
             "images require a gradient, which is not computed; call it with images.detach() or "
             "under torch.no_grad()"
         )
-    return images.detach().contiguous()
+    return images.detach().resolve_neg().contiguous()
