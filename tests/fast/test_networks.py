@@ -1,7 +1,9 @@
 """Whole networks compute what torch computes, and as exactly; nothing is dense in silence."""
 
 import copy
+import os
 import pickle
+import signal
 import threading
 
 import numpy as np
@@ -157,6 +159,17 @@ def test_several_threads_may_call_at_once():
     for thread in threads:
         thread.join()
     assert found == dict.fromkeys(range(4), True)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own():
+    compiled, batch = fggp.compile(backbone("vgg19"), threads=2), images(4, 3, 16, 16)
+    wanted = compiled(batch).numpy().tobytes()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)  # which ends it where it waits for threads of its parent
+        os._exit(compiled(batch).numpy().tobytes() != wanted)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_weights_are_those_of_the_moment_of_compiling():
