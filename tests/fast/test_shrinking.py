@@ -123,6 +123,19 @@ def test_a_value_that_is_overwritten_later_counts_as_what_was_read() -> None:
     assert difference(fggp.shrink(model), model, torch.randn(5, 3)) < 1e-12
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_channel_that_a_hook_changes_stays(place: int) -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
+    with torch.no_grad():
+        model[0].weight[1], model[0].bias[1] = 0, 0
+    assert fggp.shrink(model)[0].out_features == 3
+    if place:
+        model[place].register_forward_pre_hook(lambda _, inputs: inputs[0] + 1)
+    else:
+        model[place].register_forward_hook(lambda _, inputs, output: output + 1)
+    assert difference(fggp.shrink(model), model, torch.randn(5, 3)) < 1e-12
+
+
 class Optional(nn.Module):
     """Reads another layer where it gets a second input."""
 

@@ -22,7 +22,8 @@ def constants(layout: Layout, live: Mapping[str, Tensor]) -> list[list[Tensor | 
 
     Values are those at the time of reading: a later step may overwrite them in place. In evaluation
     mode a batch normalization turns a constant into another one. In training mode, and at borders
-    of padding, only zeros are followed.
+    of padding, only zeros are followed. The result of a module with hooks, which may change it, is
+    taken to vary.
 
     Args:
         layout: layout of the network.
@@ -40,6 +41,8 @@ def constants(layout: Layout, live: Mapping[str, Tensor]) -> list[list[Tensor | 
         sources = [found[it] for it in step.sources]
         read.append(sources)
         value = _value(step, sources, live)
+        if value is not None and _hooked(step):
+            value = torch.full_like(value, UNKNOWN)
         shares = step.in_place or step.kind == "flatten" or _passes(step)
         memory.append(memory[step.sources[0]] if shares and step.sources else place)
         found.append(value)
@@ -64,6 +67,11 @@ def _value(step: Step, sources: list[Tensor | None], live: Mapping[str, Tensor])
     if step.kind == "product":
         return (first * other).where((first != 0) & (other != 0), 0.0)
     return first if step.kind == "flatten" or _passes(step) else _pointwise(step, first)
+
+
+def _hooked(step: Step) -> bool:
+    module: Any = step.module
+    return module is not None and bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def _passes(step: Step) -> bool:
