@@ -1,7 +1,9 @@
 """Whole networks compute what torch computes, and as exactly; nothing is dense in silence."""
 
 import copy
+import os
 import pickle
+import signal
 import threading
 
 import numpy as np
@@ -109,6 +111,40 @@ def test_no_images_are_no_logits():
     assert fggp.compile(backbone("vgg19"))(images(0, 3, 32, 32)).shape == (0, 10)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_normalization_has_the_scale_and_the_shift_that_torch_uses(bias):
+    norm = nn.BatchNorm2d(4)
+    model = prune(nn.Sequential(nn.Conv2d(3, 4, 3), norm), 0.5)
+    norm.affine = False  # torch does not look at it
+    if not bias:
+        norm.register_parameter("bias", None)
+    batch = images(2, 3, 8, 8)
+    assert_as_good_as_torch(fggp.compile(model)(batch), model, batch)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [lambda: torch.set_default_dtype(torch.float64), lambda: torch.set_default_device("meta")],
+    ids=["dtype", "device"],
+)
+def test_the_defaults_of_torch_change_nothing(elsewhere):
+    compiled, batch = fggp.compile(backbone("vgg19")), images(2, 3, 16, 16)
+    wanted = compiled(batch)
+    try:
+        elsewhere()
+        found = compiled(batch)
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, wanted)
+
+
+def test_images_that_torch_negates_when_it_reads_them_are_read_negated():
+    compiled, batch = fggp.compile(backbone("vgg19")), images(2, 3, 16, 16)
+    assert torch.equal(compiled(batch._neg_view()), compiled(-batch))
+
+
 def test_several_threads_may_call_at_once():
     model, batch = backbone("resnet50"), images(8, 3, 16, 16)
     compiled = fggp.compile(model)
@@ -123,6 +159,17 @@ def test_several_threads_may_call_at_once():
     for thread in threads:
         thread.join()
     assert found == dict.fromkeys(range(4), True)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own():
+    compiled, batch = fggp.compile(backbone("vgg19"), threads=2), images(4, 3, 16, 16)
+    wanted = compiled(batch).numpy().tobytes()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)  # which ends it where it waits for threads of its parent
+        os._exit(compiled(batch).numpy().tobytes() != wanted)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_weights_are_those_of_the_moment_of_compiling():

@@ -69,12 +69,16 @@ def test_a_function_that_is_not_known_is_named(do, message):
         fggp.compile(Doing(do).eval())
 
 
-def test_work_in_place_on_a_view_that_is_read_later_is_refused():
+@pytest.mark.parametrize("flat_first", [False, True])
+@pytest.mark.parametrize("times", [1, 2])
+def test_work_in_place_on_a_view_that_is_read_later_is_refused(times, flat_first):
     def do(self, x):
         made = self.one(x)
-        flat = torch.flatten(made, 1)
-        torch.relu_(made)
-        return flat
+        flat = made
+        for _ in range(times):
+            flat = torch.flatten(flat, 1)
+        torch.relu_(flat if flat_first else made)
+        return made if flat_first else flat
 
     with pytest.raises(CompileError, match="in place on a tensor that is used flattened too"):
         fggp.compile(Doing(do).eval())

@@ -100,6 +100,72 @@ def test_a_value_that_was_overwritten_counts_as_what_it_became(
     assert difference(smaller, model, torch.randn(5, 3)) < 1e-12
 
 
+class OverwrittenLater(nn.Module):
+    """Reads a value before and after a ReLU that works in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.relu = nn.Linear(3, 2), nn.ReLU(inplace=True)
+        self.before, self.after = nn.Linear(2, 2), nn.Linear(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value = self.one(x)
+        before = self.before(value)
+        total: Tensor = before + self.after(self.relu(value))
+        return total
+
+
+def test_a_value_that_is_overwritten_later_counts_as_what_was_read() -> None:
+    model = OverwrittenLater().eval()
+    with torch.no_grad():
+        model.one.weight[0] = 0
+        model.one.bias[0] = -1
+    assert difference(fggp.shrink(model), model, torch.randn(5, 3)) < 1e-12
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_channel_that_a_hook_changes_stays(place: int) -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
+    with torch.no_grad():
+        model[0].weight[1], model[0].bias[1] = 0, 0
+    assert fggp.shrink(model)[0].out_features == 3
+    if place:
+        model[place].register_forward_pre_hook(lambda _, inputs: inputs[0] + 1)
+    else:
+        model[place].register_forward_hook(lambda _, inputs, output: output + 1)
+    assert difference(fggp.shrink(model), model, torch.randn(5, 3)) < 1e-12
+
+
+class Optional(nn.Module):
+    """Reads another layer where it gets a second input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.other = nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor, more: Tensor | None = None) -> Tensor:
+        layer = self.two if more is None else self.other
+        found: Tensor = layer(self.one(x))
+        return found
+
+
+def test_an_input_that_may_be_left_out_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"more: an argument of forward with a default.*; remove"):
+        fggp.shrink(Optional())
+
+
+class WithSize(nn.Sequential):
+    """Returns the size of its batch too."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, int]:
+        return super().forward(x), x.size(0)
+
+
+def test_an_output_that_is_not_a_tensor_of_the_network_is_refused() -> None:
+    with pytest.raises(ValueError, match="size, in place of a tensor, is not known"):
+        fggp.shrink(WithSize(nn.Linear(3, 4), nn.Linear(4, 2)))
+
+
 def test_a_network_without_any_weight_keeps_a_channel_of_each_group() -> None:
     model = backbone("resnet50", density=0)
     smaller = fggp.shrink(model)

@@ -40,6 +40,19 @@ def test_a_file_is_imported_once_and_named_for_the_trainings(here: Path) -> None
     assert os.environ[plugins.VARIABLE] == str(here / "own.py")
 
 
+def test_a_folder_may_have_a_colon_in_its_name(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "12:30").mkdir()
+    files = [here / "12:30" / f"{name}.py" for name in ("own_early", "own_late")]
+    for file in files:
+        file.write_text(METHOD.format(name=file.stem))
+    plugins.load_plugins(files)
+    monkeypatch.setattr(plugins, "_LOADED", [])  # as in a process that this one starts
+    for file in files:
+        del METHODS[file.stem.replace("_", "-")]
+    plugins.load_given_plugins()
+    assert plugins.plugin_files() == files
+
+
 @pytest.mark.parametrize(
     "text",
     [

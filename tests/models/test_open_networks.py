@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from fggp.foundation.errors import Failure
+from fggp.foundation.python_files import SEPARATOR
 from fggp.models import open_networks
 from fggp.models.open_networks import locate, make, origin, recorded, takes_width
 from fggp.study.cell import Backbone
@@ -30,6 +31,9 @@ def plain(classes):
 
 def broken(classes):
     raise ValueError("no such luck")
+
+def ends(classes):
+    raise SystemExit("no such luck")
 
 def without():
     return nn.Identity()
@@ -163,13 +167,26 @@ def test_an_installed_module_is_found_where_no_file_is(own: Path) -> None:
         ("mine:without", "mine:without takes no `classes`; write def without(classes)"),
         ("mine:broken", "mine:broken cannot be made (ValueError: no such luck)"),
         ("syntax:build", "nets/syntax.py: cannot be imported (SyntaxError: "),
+        ("script:build", "nets/script.py: cannot be imported (SystemExit: 2)"),
+        ("mine:ends", "mine:ends cannot be made (SystemExit: no such luck)"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(own: Path, source: str, said: str) -> None:
     (own / "syntax.py").write_text("def (")
+    (own / "script.py").write_text("raise SystemExit(2)")
     with pytest.raises(Failure, match=re.escape(said)) as caught:
         made("mine", recorded(locate(source, own)))
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_may_have_a_colon_in_its_name(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (own / "12:30").mkdir()
+    (own / "12:30/late.py").write_text(OWN)
+    source = locate("late:build", own / "12:30")
+    assert recorded(source) == "late:build"
+    assert shape(made("aa", source)) == (2, 7)
+    monkeypatch.setattr(open_networks, "_FILES", {})  # as in a process that this one starts
+    assert shape(made("aa", recorded(source))) == (2, 7)
 
 
 def folders_with_net(place: Path) -> list[Path]:
@@ -250,7 +267,7 @@ def test_links_to_one_file_are_networks_of_different_names(own: Path) -> None:
     (own / "linked.py").symlink_to(one)
     for source in ("x/net.py:build", "linked:build"):
         assert made("aa", recorded(locate(source, own))).in_features == 1
-    assert {Path(it).stem for it in os.environ[open_networks.VARIABLE].split(os.pathsep)} == {
+    assert {Path(it).stem for it in os.environ[open_networks.VARIABLE].split(SEPARATOR)} == {
         "net",
         "linked",
     }

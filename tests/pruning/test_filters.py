@@ -256,6 +256,15 @@ def test_scores_by_batch_normalization_name_a_layer_without_one() -> None:
         activation(judged(*FOUR))
 
 
+def test_a_normalization_without_a_shift_is_scored_by_its_scale() -> None:
+    model = network()
+    with torch.no_grad():
+        model[1].weight.copy_(torch.arange(6))
+    wanted = activation(of(model))[0]
+    model[1].register_parameter("bias", None)
+    assert torch.equal(activation(of(model))[0], wanted)
+
+
 class Gated(nn.Module):
     """The network with a gate of ones behind its first batch normalization."""
 

@@ -62,6 +62,9 @@ def flat(classes, side):
 def wide(classes):
     return build(classes + 1)
 
+def lazy(classes):
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(classes))
+
 def numbers(classes):
     model = Strange(classes)
     del model.lost
@@ -205,6 +208,10 @@ def test_measured_costs_are_those_on_record(name: str, monkeypatch: pytest.Monke
         (
             {"backbones": {"mine": {"source": "mine:Strange"}}},
             "backbones.mine: lost.weight is not the weight of an nn.Conv2d or nn.Linear that",
+        ),
+        (
+            {"backbones": {"mine": {"source": "mine:lazy"}}},
+            "'1.weight' has no shape yet, as its layer is lazy",
         ),
         ({"pruning": STUDY["pruning"] | {"dense": ["stem"]}}, "pruning.dense: in mine, 'stem'"),
     ],

@@ -167,6 +167,15 @@ def test_a_single_path_is_found_and_a_broken_one_is_not() -> None:
     assert not connected(model, masks, (3, 16, 16))
 
 
+def test_a_weight_that_layers_share_is_empty_in_all_of_them() -> None:
+    model = torch.nn.Sequential(*(torch.nn.Conv2d(3, 3, 3, padding=1) for _ in range(2)))
+    model[1].weight = model[0].weight
+    masks = masks_of(model)
+    assert connected(model, masks, (3, 8, 8))
+    masks["0.weight"].zero_()
+    assert not connected(model, masks, (3, 8, 8))
+
+
 def test_a_kernel_that_looks_only_past_the_edge_of_a_map_leads_nowhere() -> None:
     model = build("vgg19", width=Fraction(1, 32), classes=10)
     masks = masks_of(model)

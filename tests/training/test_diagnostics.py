@@ -90,6 +90,12 @@ def test_positions_follow_strides_the_size_of_the_image_and_repeated_calls() -> 
     assert output_positions(Twice(), (3, 6, 10)) == expected
 
 
+def test_layers_that_share_a_weight_add_their_positions() -> None:
+    model = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1, stride=step) for step in (1, 2, 1)))
+    model[2].weight = model[0].weight
+    assert output_positions(model, (3, 6, 6)) == {"0.weight": 36 + 9, "1.weight": 9}
+
+
 def test_counting_positions_leaves_the_network_and_the_random_state() -> None:
     model = network().train()
     model[1].eval()

@@ -154,12 +154,12 @@ class _Reader:
 
     def _overwrite(self, node: fx.Node, source: int) -> None:
         """Let everything that shares the memory of a value read the value written in its place."""
-        views = {
-            value
-            for step in self.steps
-            if isinstance(step, Flatten) and source in {step.source, step.output}
-            for value in (step.source, step.output)
-        }
+        flattened = {it.output: it.source for it in self.steps if isinstance(it, Flatten)}
+
+        def whole(value: int) -> int:
+            return whole(flattened[value]) if value in flattened else value
+
+        views = {it for it in self.values.values() if whole(it) == whole(source)}
         for other, value in self.values.items():
             if value in views - {source} and any(it not in self.values for it in other.users):
                 raise CompileError(

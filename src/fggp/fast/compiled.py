@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from threading import Lock
@@ -45,7 +46,7 @@ class CompiledNetwork:
         self._processor = processor
         self._plans: dict[tuple[tuple[int, ...], int], Plan] = {}
         self._lock = Lock()
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._pools: dict[int, ThreadPoolExecutor] = {}
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the outputs of the model for images.
@@ -64,11 +65,12 @@ class CompiledNetwork:
         edge = len(images) // grouped.group * grouped.group
         parts = [(grouped, it) for it in self._parts(0, edge, grouped.group)]
         parts += [(single, it) for it in self._parts(edge, len(images), 1)]
-        if self._pool is None or len(parts) < 2:
+        if self.threads == 1 or len(parts) < 2:
             for plan, part in parts:
                 plan.run(images[part], logits[part])
         else:
-            tasks = [self._pool.submit(plan.run, images[it], logits[it]) for plan, it in parts]
+            pool = self._pool()
+            tasks = [pool.submit(plan.run, images[it], logits[it]) for plan, it in parts]
             for task in tasks:
                 task.result()
         return logits
@@ -100,6 +102,14 @@ class CompiledNetwork:
         edges = [start + group * (groups * it // count) for it in range(count + 1)] if count else []
         return [slice(*it) for it in pairwise(edges)]
 
+    def _pool(self) -> ThreadPoolExecutor:
+        """Return the threads of this process; after a fork, those of its parent do not exist."""
+        process = os.getpid()
+        with self._lock:
+            if process not in self._pools:
+                self._pools = {process: ThreadPoolExecutor(self.threads)}
+            return self._pools[process]
+
     def _plan(self, image: tuple[int, ...], group: int) -> Plan:
         with self._lock:
             if (image, group) not in self._plans:
@@ -126,4 +136,4 @@ def _checked(images: Tensor) -> Tensor:
             "images require a gradient, which is not computed; call it with images.detach() or "
             "under torch.no_grad()"
         )
-    return images.detach().contiguous()
+    return images.detach().resolve_neg().contiguous()

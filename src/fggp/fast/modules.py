@@ -70,8 +70,10 @@ def _batch_norm(name: str, module: nn.BatchNorm2d, source: int, output: int) -> 
         )
     scale = 1 / np.sqrt(array(module.running_var) + module.eps)
     shift = -array(module.running_mean) * scale
-    if module.affine:
+    # Not by `affine`: torch uses the tensors that are there, and a scale may have no shift.
+    if module.weight is not None:
         scale, shift = scale * array(module.weight), shift * array(module.weight)
+    if module.bias is not None:
         shift = shift + array(module.bias)
     return Pointwise(name, source, output, scale=scale, shift=shift)
 

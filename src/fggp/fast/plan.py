@@ -53,7 +53,8 @@ class Plan:
 
     def empty(self, images: int) -> Tensor:
         """Return an empty tensor for the logits of a number of images."""
-        return torch.empty(images, *self.logits)
+        # As the code writes it, whatever the default type and device of torch are.
+        return torch.empty(images, *self.logits, dtype=torch.float32, device="cpu")
 
     @contextmanager
     def _memory(self) -> Iterator[Memory]:

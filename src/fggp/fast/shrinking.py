@@ -118,12 +118,14 @@ def _connections(found: Layout) -> dict[str, Tensor]:
     return live
 
 
-def _read_values(found: Layout, values: Sequence[Tensor | None]) -> dict[str, list[Tensor | None]]:
+def _read_values(
+    found: Layout, read: Sequence[Sequence[Tensor | None]]
+) -> dict[str, list[Tensor | None]]:
     """Return the constant values that each layer reads, one tensor for each of its calls."""
     seen: dict[str, list[Tensor | None]] = {}
-    for step in found.steps:
+    for step, values in zip(found.steps, read, strict=True):
         if step.kind == "weights":
-            seen.setdefault(step.name, []).append(values[step.sources[0]])
+            seen.setdefault(step.name, []).append(values[0])
     return seen
 
 

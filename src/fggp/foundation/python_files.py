@@ -9,6 +9,8 @@ from types import ModuleType
 
 from fggp.foundation.errors import Failure
 
+SEPARATOR = "\n"
+"""Between the paths of files in an environment variable: a folder may have a colon in its name."""
 _SOURCES: dict[Path, bytes] = {}
 
 
@@ -32,7 +34,7 @@ def import_file(path: Path, name: str, absent: str) -> ModuleType:
     try:
         source = path.read_bytes()
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script ends where its arguments are not given
         del sys.modules[name]
         raise Failure(f"{path}: cannot be imported ({in_one_line(error)})") from error
     _SOURCES[path] = source
@@ -47,6 +49,6 @@ def source_of(path: Path) -> bytes:
     return _SOURCES[path] if path in _SOURCES else path.read_bytes()
 
 
-def in_one_line(error: Exception) -> str:
+def in_one_line(error: BaseException) -> str:
     """Return the type and the text of an error on one line of limited length."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

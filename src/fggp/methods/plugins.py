@@ -14,7 +14,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from fggp.foundation.errors import Failure
-from fggp.foundation.python_files import import_file, in_one_line
+from fggp.foundation.python_files import SEPARATOR, import_file, in_one_line
 from fggp.methods.registry import METHODS
 
 GROUP = "fggp.methods"
@@ -43,7 +43,7 @@ def load_plugins(files: Iterable[str | Path]) -> None:
                 raise Failure(f"{path}: {EMPTY}")
             _LOADED.append(path)
     if _LOADED:
-        os.environ[VARIABLE] = os.pathsep.join(map(str, _LOADED))
+        os.environ[VARIABLE] = SEPARATOR.join(map(str, _LOADED))
 
 
 def load_given_plugins() -> None:
@@ -51,11 +51,11 @@ def load_given_plugins() -> None:
     for entry in entry_points(group=GROUP):
         try:
             entry.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise Failure(
                 f"{entry.value}, an entry point {GROUP}: cannot be imported ({in_one_line(error)})"
             ) from error
-    load_plugins(filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)))
+    load_plugins(filter(None, os.environ.get(VARIABLE, "").split(SEPARATOR)))
 
 
 def plugin_files() -> list[Path]:

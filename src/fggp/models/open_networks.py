@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fggp.foundation.errors import Failure
-from fggp.foundation.python_files import import_file, in_one_line, source_of
+from fggp.foundation.python_files import SEPARATOR, import_file, in_one_line, source_of
 from fggp.foundation.validation import nearest
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Source(NamedTuple):
     @classmethod
     def of(cls, name: str, source: str) -> Source:
         """Return the source of the network that a study calls ``name``."""
-        module, _, function = source.partition(":")
+        module, function = divided(source)
         return cls(module, function or name)
 
     @property
@@ -63,6 +63,12 @@ class Source(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.module}:{self.function}"
+
+
+def divided(source: str) -> tuple[str, str]:
+    """Return the module and the function of a source; the path of a module may have colons."""
+    module, colon, function = source.rpartition(":")
+    return (module, function) if colon else (source, "")
 
 
 def check_source(source: str) -> str:
@@ -86,7 +92,7 @@ def locate(source: str, folder: Path) -> str:
             the network under the same name as one from another file; one line.
 
     """
-    module, _, function = source.partition(":")
+    module, function = divided(source)
     if module in INSTALL:
         return source
     inside = module if module.endswith(".py") else f"{module.replace('.', '/')}.py"
@@ -104,8 +110,9 @@ def locate(source: str, folder: Path) -> str:
 
 def recorded(source: str) -> str:
     """Return a source without the folder of its file: ``mine:build`` for ``work/mine.py:build``."""
-    module, colon, function = source.partition(":")
-    return f"{Path(module).stem if module.endswith('.py') else module}{colon}{function}"
+    module, function = divided(source)
+    name = Path(module).stem if module.endswith(".py") else module
+    return f"{name}:{function}" if function else name
 
 
 def register_files(files: Iterable[Path]) -> None:
@@ -129,7 +136,7 @@ def register_files(files: Iterable[Path]) -> None:
         _FILES[name] = [*_others(name, path), path]
     if _FILES:
         latest = [found[-1] for found in _FILES.values()]
-        os.environ[VARIABLE] = os.pathsep.join(str(it) for it in latest if it is not None)
+        os.environ[VARIABLE] = SEPARATOR.join(str(it) for it in latest if it is not None)
 
 
 def _absolute(path: Path) -> Path:
@@ -197,7 +204,7 @@ def make(
             offered: dict[str, Any] = {"classes": classes, "width": width, "side": side}
             taken = _keywords(function)
             made = function(**{key: it for key, it in offered.items() if key in taken})
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Failure(f"{found} cannot be made ({in_one_line(error)})") from error
     return use_small_stem(made, str(found)) if stem == "small" else made
 
@@ -288,7 +295,7 @@ def _path(module: str) -> Path | None:
         for other in _others(name, latest):
             raise _ambiguous(name, other, latest)
         return latest
-    given = map(Path, filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)))
+    given = map(Path, filter(None, os.environ.get(VARIABLE, "").split(SEPARATOR)))
     return {path.stem: path for path in given}.get(name)
 
 
@@ -302,7 +309,7 @@ def _installed(module: str) -> bool:
 def _import_installed(module: str) -> Any:
     try:
         return import_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Failure(
             f"the module {module!r} of a network cannot be imported ({in_one_line(error)}); put "
             "its file next to the study, and name the study by its file"

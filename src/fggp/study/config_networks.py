@@ -113,6 +113,7 @@ def _tried(model: nn.Module, device: str, side: int) -> str:
     from fggp.pruning.filters.positions import output_positions
     from fggp.pruning.prunable import prunable
 
+    pruned = prunable(model)  # before a layer without a shape gets one from the images
     found = model.train()(torch.zeros(BATCH, 3, side, side, device=device))
     if not isinstance(found, torch.Tensor):
         return f"returns {type(found).__name__} in training; return only logits (B, classes)"
@@ -122,7 +123,7 @@ def _tried(model: nn.Module, device: str, side: int) -> str:
             f"{CLASSES} classes; return logits (B, classes)"
         )
     counted = output_positions(model, (3, side, side))
-    for name in prunable(model):
+    for name in pruned:
         if name not in counted:
             return f"{name} is not the weight of an nn.Conv2d or nn.Linear that is used"
     return ""

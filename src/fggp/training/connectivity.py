@@ -33,14 +33,13 @@ def connected(model: nn.Module, masks: Mapping[str, Tensor], shape: Sequence[int
 
 def _leads(model: nn.Module, masks: Mapping[str, Tensor], shape: Sequence[int]) -> bool:
     shadow = copy.deepcopy(model).cpu().double().eval()
-    for path, module in shadow.named_modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            mask = masks.get(f"{path}.{name}" if path else name)
-            parameter.fill_(0 if name == "bias" else 1)
-            if mask is not None:
-                parameter.copy_(mask)
-            if parameter.ndim > 1:
-                parameter.div_(parameter[0].numel())
-        for name, buffer in module.named_buffers(recurse=False):
-            buffer.fill_(1 if name == "running_var" else 0)
+    # One that layers share comes once, by its first name, as in the masks.
+    for name, parameter in shadow.named_parameters():
+        parameter.fill_(0 if name.rpartition(".")[2] == "bias" else 1)
+        if name in masks:
+            parameter.copy_(masks[name])
+        if parameter.ndim > 1:
+            parameter.div_(parameter[0].numel())
+    for name, buffer in shadow.named_buffers():
+        buffer.fill_(1 if name.rpartition(".")[2] == "running_var" else 0)
     return bool(shadow(torch.ones(1, *shape, dtype=torch.float64)).any())

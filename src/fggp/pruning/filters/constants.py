@@ -17,26 +17,32 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 @torch.no_grad()
-def constants(layout: Layout, live: Mapping[str, Tensor]) -> list[Tensor | None]:
-    """Return the constant value of each channel, float64, by step; NaN where it varies.
+def constants(layout: Layout, live: Mapping[str, Tensor]) -> list[list[Tensor | None]]:
+    """Return the constant value of each channel that a step reads, float64; NaN where it varies.
 
-    In evaluation mode a batch normalization turns a constant into another one. In training mode,
-    and at borders of padding, only zeros are followed.
+    Values are those at the time of reading: a later step may overwrite them in place. In evaluation
+    mode a batch normalization turns a constant into another one. In training mode, and at borders
+    of padding, only zeros are followed. The result of a module with hooks, which may change it, is
+    taken to vary.
 
     Args:
         layout: layout of the network.
         live: ``(outputs, inputs)`` bool by module, False where all weights between two are zero.
 
     Returns:
-        ``(channels,)`` for each step, None if channels are not followed (inputs of the network, and
-        steps after added channels of zeros).
+        For each step and each of its sources ``(channels,)``, None if channels are not followed
+        (inputs of the network, and steps after added channels of zeros).
 
     """
+    read: list[list[Tensor | None]] = []
     found: list[Tensor | None] = []
     memory: list[int] = []  # steps with equal numbers share their storage
     for place, step in enumerate(layout.steps):
         sources = [found[it] for it in step.sources]
+        read.append(sources)
         value = _value(step, sources, live)
+        if value is not None and _hooked(step):
+            value = torch.full_like(value, UNKNOWN)
         shares = step.in_place or step.kind == "flatten" or _passes(step)
         memory.append(memory[step.sources[0]] if shares and step.sources else place)
         found.append(value)
@@ -44,7 +50,7 @@ def constants(layout: Layout, live: Mapping[str, Tensor]) -> list[Tensor | None]
             for earlier in range(place):
                 if memory[earlier] == memory[place] and earlier != place:
                     found[earlier] = value
-    return found
+    return read
 
 
 def _value(step: Step, sources: list[Tensor | None], live: Mapping[str, Tensor]) -> Tensor | None:
@@ -61,6 +67,11 @@ def _value(step: Step, sources: list[Tensor | None], live: Mapping[str, Tensor])
     if step.kind == "product":
         return (first * other).where((first != 0) & (other != 0), 0.0)
     return first if step.kind == "flatten" or _passes(step) else _pointwise(step, first)
+
+
+def _hooked(step: Step) -> bool:
+    module: Any = step.module
+    return module is not None and bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def _passes(step: Step) -> bool:

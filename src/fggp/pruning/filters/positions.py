@@ -22,6 +22,8 @@ def output_positions(
 ) -> dict[str, int]:
     """Return the number of output positions of each convolution or linear layer's weight.
 
+    Those of layers that share a weight are added, under its first name.
+
     They are counted on a copy without values, or if the network needs values, on a copy on the CPU:
     weights, statistics and random states stay unchanged.
 
@@ -34,17 +36,26 @@ def output_positions(
         Positions by name of the weight, such as 1024 for a 3×3 convolution of 32×32 pixels.
 
     """
+    first: dict[int, str] = {}
+    names = [
+        first.setdefault(id(module._parameters.get("weight", module)), f"{name}.weight")
+        for name, module in model.named_modules()
+    ]
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
+    image = torch.zeros(1, *shape, dtype=dtype)
     try:
-        return _counted(copy.deepcopy(model).to("meta").eval(), shape, kinds, "meta")
+        return _counted(copy.deepcopy(model).to("meta"), image.to("meta"), kinds, names)
     except (NotImplementedError, RuntimeError, TypeError):
         if any(p.is_meta for p in model.parameters()):
             raise
         with torch.random.fork_rng(devices=[]):
-            return _counted(copy.deepcopy(model).cpu().eval(), shape, kinds, "cpu")
+            return _counted(copy.deepcopy(model).cpu(), image.cpu(), kinds, names)
 
 
-def _counted(shadow: nn.Module, shape: Sequence[int], kinds: Kinds, device: str) -> dict[str, int]:
-    names = {module: f"{name}.weight" for name, module in shadow.named_modules()}
+def _counted(
+    shadow: nn.Module, image: Tensor, kinds: Kinds, weights: Sequence[str]
+) -> dict[str, int]:
+    names = dict(zip(shadow.modules(), weights, strict=True))
     positions: Counter[str] = Counter()
 
     def count(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -54,6 +65,5 @@ def _counted(shadow: nn.Module, shape: Sequence[int], kinds: Kinds, device: str)
     for module in names:
         if isinstance(module, kinds):
             module.register_forward_hook(count)
-    dtype = next((p.dtype for p in shadow.parameters() if p.is_floating_point()), None)
-    shadow(torch.zeros(1, *shape, dtype=dtype, device=device))
+    shadow.eval()(image)
     return dict(positions)

@@ -59,9 +59,11 @@ class Judged:
             module: Any = self.model.get_submodule(it.name)
             if module.weight is None:
                 raise ValueError(f"{method}: {it.name} has no scale; use another method")
+            weight: Tensor = module.weight
+            shift = weight.new_zeros(len(weight)) if module.bias is None else module.bias
             yield (
-                module.weight.detach().double().view(-1, it.repeat),
-                module.bias.detach().double().view(-1, it.repeat),
+                weight.detach().double().view(-1, it.repeat),
+                shift.detach().double().view(-1, it.repeat),
             )
 
     def data(self, method: str) -> Sequence[tuple[Tensor, Tensor]]:

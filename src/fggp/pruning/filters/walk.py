@@ -161,9 +161,14 @@ class _Reader:
     def read(self, node: fx.Node) -> None:
         """Add the step of a node."""
         if node.op == "placeholder":
+            if node.args:  # its default
+                raise UnknownNetworkError(
+                    f"{node.target}: an argument of forward with a default, with and without which "
+                    "it may compute something else; remove it from forward"
+                )
             self._add(node, Step("input", node.name))
         elif node.op == "output":
-            self.outputs = tuple(self._places[it] for it in node.all_input_nodes)
+            self.outputs = tuple(self._place(it) for it in node.all_input_nodes)
         elif node.op == "call_module":
             self._module(node)
         elif node.op in {"call_function", "call_method"}:
