@@ -230,8 +230,11 @@ class Blend:
 @reads()
 def random_score(update: Update) -> Tensor:
     """Score at random, drawn on the CPU so that a seed gives the same scores on every device."""
+    import torch
+
+    # In 32 bits also for weights in 16, where many scores would be equal, and the later ones win.
     drawn = update.random.random(len(update.weight), dtype=np.float32)
-    return update.weight.new_tensor(drawn)
+    return torch.from_numpy(drawn).to(update.weight.device)
 
 
 Loss = Callable[["Tensor", "Tensor"], "Tensor"]
