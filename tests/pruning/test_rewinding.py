@@ -161,6 +161,21 @@ def test_a_learning_rate_that_the_loop_has_set_is_not_rewound() -> None:
     assert loop.optimizer.param_groups[0]["lr"] == 0.01
 
 
+def test_settings_that_a_schedule_has_added_after_the_pruner_was_made_stay() -> None:
+    loop, rates = Loop(steps=12), []
+    schedule = torch.optim.lr_scheduler.OneCycleLR(loop.optimizer, 0.1, total_steps=13)
+    for _ in range(12):
+        rates.append(schedule.get_last_lr()[0])
+        loop.step()
+        schedule.step()
+    optimizer = torch.optim.SGD([torch.ones(1)], lr=0.1, momentum=0.9)
+    alone = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=13)
+    for rate in rates:
+        assert rate == alone.get_last_lr()[0]
+        optimizer.step()
+        alone.step()
+
+
 @pytest.mark.parametrize(
     ("recipe", "expected"),
     [
