@@ -27,7 +27,7 @@ from fggp.pruning.progress import Handle, below_target, listed, metrics
 from fggp.pruning.prunable import check_in_place, check_present, warn_of_left_out
 from fggp.pruning.rewinding import Rewinding
 from fggp.pruning.rules import grows
-from fggp.pruning.saved_state import check_same, described, extended
+from fggp.pruning.saved_state import check_same, check_total, described, extended
 from fggp.pruning.timing import Method
 from fggp.pruning.warning import warn
 
@@ -310,6 +310,7 @@ class Pruner:
             "method": self.method.identity,
             "settings": described(self.method),
             "end": self._end,
+            "total": self.total,
             "seed": self.seed,
             "steps": self.steps,
             "waiting": self._waiting,
@@ -330,6 +331,7 @@ class Pruner:
         """
         check_same(state, self.method)
         self._masking.masks.check(state["masks"])
+        check_total(state, self.total)
         self._end = max(self._end, index(state.get("end", 0)))
         self.seed, self.steps = index(state["seed"]), state["steps"]
         self._waiting = state["waiting"]
