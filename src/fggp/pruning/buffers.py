@@ -141,12 +141,11 @@ def _outline(value: Any) -> Any:
     """
     if not isinstance(value, Mapping | list):
         return None
-    first = next(iter(value), None)
-    if isinstance(value, Mapping):
-        inner = value.values() if isinstance(first, Tensor) else ()
-    else:
-        inner = value if isinstance(first, Tensor | list) else ()
-    return id(value), len(inner), [_outline(it) for it in inner]
+    inner = [*value.values()] if isinstance(value, Mapping) else value
+    read = (Tensor,) if isinstance(value, Mapping) else (Tensor, list)
+    if not isinstance(next(iter(value), None), read):
+        return id(value)
+    return id(value), [_outline(it) for it in inner]
 
 
 def _table(value: Any, trained: Sequence[Tensor]) -> list[tuple[Tensor, Any]]:
