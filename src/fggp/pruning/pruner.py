@@ -399,6 +399,8 @@ class Pruner:
     def _seen(self, update: int, gradient: Tensor | None) -> Update:
         """Return the input of an update's rule."""
         mask, own = self._masking.masks.flat, list(self.parameters.values())
+        lr_of = self._nest.learning_rates()
+        lrs = tuple(map(lr_of, own))
         return Update(
             weight=self._masking.flat_weights,
             dense_gradient=gradient,
@@ -410,11 +412,13 @@ class Pruner:
             training=Fraction(self.steps, self.method.timing.steps),
             random=stream(self.seed, "update", update),
             shapes=tuple(tuple(p.shape) for p in own),
-            lr=self._nest.lr,
+            lr=lrs[0],
             seed=self.seed,
             weight_before=self._forward.weight,
             filters=self._filters,
             round_start=None if self._rewinding is None else self._rewinding.flat(own),
+            lrs=lrs,
+            lr_of=lr_of,
         )
 
     def _warn_of_emptied(self) -> None:
