@@ -17,7 +17,7 @@ from fggp.pruning.attachment import Attachment
 from fggp.pruning.dense_layers import DenseLayers
 from fggp.pruning.filters.rules import filters_for
 from fggp.pruning.forward_pass import ForwardPass
-from fggp.pruning.initial_masks import Beginning
+from fggp.pruning.initial_masks import Beginning, everything
 from fggp.pruning.mask_update import Loss, Read, Update
 from fggp.pruning.masking import Masking
 from fggp.pruning.model_counts import Found, compared, counted, structure
@@ -61,7 +61,8 @@ class Pruner:
             stay in the base of the sparsity, so that a sparsity keeps as many weights as without
             them.
         state: the result of `state_dict`, if model and optimizer have already been restored, for
-            example by a framework that continues a training; no weight is masked then.
+            example by a framework that continues a training; no weight is masked then, and none is
+            scored.
         extend: whether ``state`` is of a shorter training that is continued. Updates are made at
             the steps planned there; after the last one the masks stay unchanged. ``method`` is the
             same method with the steps of the longer training.
@@ -111,7 +112,9 @@ class Pruner:
             shapes, keep, stream(seed, "initial-mask"), self.model, self.parameters, batches, loss
         )
         self._forward = ForwardPass(own, self._nest)
-        initial, soft = method.recipe.initial(beginning), method.recipe.soft
+        # The masks of a state replace the initial ones, which may need data, and an unpruned model.
+        initial = (method.recipe.initial if state is None else everything)(beginning)
+        soft = method.recipe.soft
         # Its hooks run before those of soft masking, which puts other weights into the model.
         self._attachment = Attachment(self._nest, self._forward, self)
         self._masking = Masking(own, self._nest, soft, initial)
