@@ -238,6 +238,8 @@ def test_a_state_of_another_share_is_written_as_it_was_given() -> None:
 
 
 def test_a_number_of_weights_that_would_rise_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"shares: the second is larger .* nearest valid is 0\.5"):
+    with pytest.raises(
+        ValueError, match=r"shares: 0\.9 comes after 0\.5, .* nearest valid is 0\.5"
+    ):
         fggp.method("mest", sparsity=0.9, steps=16, memory="soft-bound", shares=(0.5, 0.9))
     fggp.method("mest", sparsity=0.9, steps=16, shares=(0.5, 0.9))

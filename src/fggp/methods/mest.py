@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from fggp.foundation.exact import NonNegative, Share, plain
+from fggp.foundation.exact import NonNegative, Share
 from fggp.methods.registry import register
 from fggp.pruning import (
     SHARES,
@@ -47,13 +47,7 @@ def mest(
         gradient_weight: λ in the pruning score |w| + λ·|g|.
 
     """
-    first, second = shares or SHARES[memory]
-    if memory == "soft-bound" and second > first:
-        raise ValueError(
-            "shares: the second is larger than the first, and with memory soft-bound the number of "
-            f"weights would rise in training; the nearest valid is {plain(first)}"
-        )
-    stages = Staged((first, second, Fraction(0)), switches)
+    stages = Staged((*(shares or SHARES[memory]), Fraction(0)), switches)
     share = RateSchedule(stages, "training" if memory == "bound" else "window")
     rule = PruneGrow(Blend(gradient_weight), random_score, share)
     sparsity = held if memory == "bound" else Surplus(stages)
