@@ -21,7 +21,7 @@ from plain_loop import (
     same_bits,
     sgd,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
 import fggp
 from fggp.pruning.recipe import Soft
@@ -263,6 +263,17 @@ def test_a_framework_may_restore_model_and_optimizer_before_there_is_a_pruner(
     resumed.update = whole.update
     assert same_bits(whole, resumed)
     assert same_bits(whole.run(BATCHES[after:]), resumed.run(BATCHES[after:]))
+
+
+@pytest.mark.parametrize("name", ["snip", "grasp", "synflow", "ecoflap", "taylor-filter"])
+def test_a_state_needs_no_data_of_a_method_that_scored_weights_before_training(name: str) -> None:
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    optimizer, made = sgd(model), fggp.method(name, sparsity=0.5, steps=10)
+    data = {"batches": [(torch.rand(8, 4), torch.arange(8) % 2)], "loss": nn.CrossEntropyLoss()}
+    state = fggp.Pruner(model, optimizer, made, **data).state_dict()
+    again = fggp.Pruner(model, optimizer, made, state=state)
+    assert again.masks.keys() == state["masks"].keys()
+    assert all(torch.equal(again.masks[name], mask) for name, mask in state["masks"].items())
 
 
 def test_a_state_of_another_method_is_refused_before_anything_is_masked() -> None:

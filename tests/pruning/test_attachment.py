@@ -181,6 +181,31 @@ def test_a_layer_that_is_never_used_is_named_with_the_fix(name: str) -> None:
     assert abs(alternating(name, True, used).sparsity - 0.9) < 0.01
 
 
+@pytest.mark.filterwarnings("ignore:.*training ends below the target:RuntimeWarning")
+@pytest.mark.parametrize("to_none", [True, False])
+def test_an_update_that_waits_for_a_layer_frozen_since_then_says_so(to_none: bool) -> None:
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.Linear(16, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    pruner = fggp.Pruner(model, optimizer, fggp.method("fggp", sparsity=0.9, steps=112))
+
+    def train(steps: int) -> None:
+        for _ in range(steps):
+            nn.functional.cross_entropy(model(torch.randn(16, 8)), torch.arange(16) % 2).backward()
+            optimizer.step()
+            pruner.step()
+            optimizer.zero_grad(set_to_none=to_none)
+
+    train(10)
+    model[0].requires_grad_(False)
+    kept = pruner.layers("masks")
+    with pytest.warns(RuntimeWarning, match=r"gradient of 0\.weight, which is frozen now; .*"):
+        train(30)
+    assert pruner.layers("masks") == kept
+    model[0].requires_grad_(True)
+    train(72)
+    assert abs(pruner.sparsity - 0.9) < 0.01
+
+
 COPIES: list[Callable[[Any], Any]] = [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))]
 
 

@@ -109,3 +109,10 @@ def test_products_that_32_bit_floats_cannot_tell_apart_are_told_apart() -> None:
         state = replace(state, keep=len(active) - int(cut))
         kept = Largest(RankProduct(magnitude, gradient))(state).numpy()
         assert np.array_equal(kept.nonzero()[0], np.sort(active[order[cut:]]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_product_of_16_bits_is_not_rounded_to_zero(dtype: torch.dtype) -> None:
+    small = (1e-2 * WEIGHT.to(dtype), 1e-6 * SLOPE.to(dtype))
+    found = Product(magnitude, gradient)(update(*small, MASK, 4))
+    assert torch.equal(found, (small[0].float() * small[1].float() * MASK).abs())

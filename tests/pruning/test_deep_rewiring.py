@@ -263,3 +263,25 @@ def test_a_dense_network_has_nobody_to_wake_but_those_that_fell_asleep() -> None
         pruner.step()
         optimizer.zero_grad()
         assert pruner.sparsity == 0
+
+
+def test_drift_and_noise_of_a_weight_have_the_learning_rate_of_its_parameter_group() -> None:
+    moved = []
+    for rates in ((0.1, 0.1), (0.1, 0.0), (0.0, 0.1)):
+        model = network()
+        first, *others = [p for p in model.parameters() if p.requires_grad]
+        groups = [{"params": [first], "lr": rates[0]}, {"params": others, "lr": rates[1]}]
+        pruner = pruner_of(model, torch.optim.SGD(groups), drift=1, noise=0, scope="layer")
+        before = [p.detach().clone() for p in pruner.parameters.values()]
+        for p in model.parameters():
+            p.grad = torch.full_like(p, 1e-12)
+        pruner.optimizer.step()
+        pruner.step()
+        after = pruner.parameters.values()
+        moved.append(
+            [float((p.detach() - b).abs().max()) for p, b in zip(after, before, strict=True)]
+        )
+    both, head, tail = moved
+    assert min(both) > 0.05
+    assert head == [both[0], *(0 for _ in both[1:])]
+    assert tail == [0, *both[1:]]

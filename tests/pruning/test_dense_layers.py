@@ -109,6 +109,18 @@ def test_what_cannot_be_dense_is_one_line(options: dict[str, Any], words: str) -
         fggp.Pruner(model, optimizer, method, **options)
 
 
+@pytest.mark.parametrize("name", ["fggp", "rigl", "dpf"])
+def test_a_state_with_other_dense_layers_is_refused(name: str) -> None:
+    saved = pruned(network(), name).state_dict()
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    method, pruned_layers = pruned(network(), name).method, [*saved["masks"]]
+    with pytest.raises(
+        ValueError, match=rf"of {TOTAL} weights, .* of {TOTAL - SIZES[0]}; .*dense="
+    ):
+        fggp.Pruner(model, optimizer, method, params=pruned_layers, state=saved)
+
+
 def test_named_layers_are_first_a_layer_or_its_weight() -> None:
     model = network()
     assert named_layers(model, ["first", "8", "3.weight"]) == [FIRST, LAST, "3.weight"]

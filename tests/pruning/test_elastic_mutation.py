@@ -235,3 +235,11 @@ def test_a_state_of_another_share_is_written_as_it_was_given() -> None:
     assert written["shares"] == [0.25, 0.125]
     assert written["switches"] == [0.5, "2/3"]
     assert METHODS["mest"].recipe(**written) == METHODS["mest"].recipe(**dict(settings))
+
+
+def test_a_number_of_weights_that_would_rise_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"shares: 0\.9 comes after 0\.5, .* nearest valid is 0\.5"
+    ):
+        fggp.method("mest", sparsity=0.9, steps=16, memory="soft-bound", shares=(0.5, 0.9))
+    fggp.method("mest", sparsity=0.9, steps=16, shares=(0.5, 0.9))

@@ -194,6 +194,21 @@ def test_slimming_takes_the_penalty_from_scales_until_the_window_ends() -> None:
         pruner.step()
 
 
+def test_slimming_subtracts_by_the_learning_rate_of_the_scales() -> None:
+    model = Training("slimming").model
+    scales = [p for p in model.parameters() if p.ndim == 1]
+    others = [p for p in model.parameters() if p.ndim > 1]
+    groups = [{"params": others, "lr": 0.1}, {"params": scales, "lr": 0.5}]
+    optimizer = torch.optim.SGD(groups)
+    pruner = fggp.Pruner(model, optimizer, method("slimming", sparsity=0.5, steps=8))
+    before = model[1].weight.detach().clone()
+    for p in model.parameters():
+        p.grad = torch.full_like(p, 1e-12)
+    optimizer.step()
+    pruner.step()
+    assert torch.allclose(model[1].weight, before - 0.5 * 1e-3, atol=1e-9)
+
+
 @pytest.mark.parametrize("name", [it.name for it in FILTERS if it.name != "slimming"])
 def test_without_sparsity_training_is_that_of_the_dense_network_to_the_bit(name: str) -> None:
     pruned, dense = Training(name, "0"), Training("dense", "0")

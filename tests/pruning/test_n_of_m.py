@@ -126,6 +126,15 @@ def test_the_initial_mask_is_that_of_the_initial_weights(layout: torch.memory_fo
         assert mask.tolist() == slow(score, shape, group, keep)
 
 
+@pytest.mark.parametrize("name", STRUCTURED)
+def test_a_parameter_of_one_dimension_is_named_with_the_fix(name: str) -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    method = fggp.method(name, sparsity=0.5, steps=10)
+    with pytest.raises(ValueError, match=r"1\.weight has one dimension, .* with params="):
+        fggp.Pruner(model, optimizer, method, params=["0.weight", "1.weight"])
+
+
 def group_counts(mask: Tensor, group: int) -> set[int]:
     parts = mask.view(mask.shape[0], mask.shape[1] // group, group, -1)
     return set(parts.sum(2).flatten().tolist())

@@ -202,6 +202,14 @@ def test_matrices_that_happen_to_have_the_shape_of_a_layer_are_left_alone() -> N
     assert off(pruner, [optimizer.state[p]["momentum"] for p in own]) == 0
 
 
+@pytest.mark.parametrize("kind", ["mapping", "states", "list", "groups"])
+def test_momenta_in_an_attribute_that_is_filled_at_the_first_step_are_masked(kind: str) -> None:
+    pruner, optimizer = trained("rigl", lambda p: optimizers.OwnMomenta(p, kind), steps=8)
+    own = {id(p) for p in pruner.parameters.values()}
+    pairs = zip(optimizer.own, optimizer.read(), strict=True)
+    assert off(pruner, [momentum for p, momentum in pairs if id(p) in own]) == 0
+
+
 @pytest.mark.parametrize("wrong", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("name", ["rigl", "gmp", "sr-ste"])
 def test_numbers_that_are_not_finite_become_zero_off_the_mask(name: str, wrong: float) -> None:

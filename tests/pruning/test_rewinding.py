@@ -161,6 +161,21 @@ def test_a_learning_rate_that_the_loop_has_set_is_not_rewound() -> None:
     assert loop.optimizer.param_groups[0]["lr"] == 0.01
 
 
+def test_settings_that_a_schedule_has_added_after_the_pruner_was_made_stay() -> None:
+    loop, rates = Loop(steps=12), []
+    schedule = torch.optim.lr_scheduler.OneCycleLR(loop.optimizer, 0.1, total_steps=13)
+    for _ in range(12):
+        rates.append(schedule.get_last_lr()[0])
+        loop.step()
+        schedule.step()
+    optimizer = torch.optim.SGD([torch.ones(1)], lr=0.1, momentum=0.9)
+    alone = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=13)
+    for rate in rates:
+        assert rate == alone.get_last_lr()[0]
+        optimizer.step()
+        alone.step()
+
+
 @pytest.mark.parametrize(
     ("recipe", "expected"),
     [
@@ -192,3 +207,15 @@ def test_shares_that_make_no_rounds_are_refused(settings, message: str) -> None:
 def test_steps_that_do_not_divide_go_into_the_first_round() -> None:
     timing = fggp.method("imp", sparsity="3/4", share="1/2", steps=14).timing
     assert (timing.steps, timing.begin, timing.every, timing.end) == (14, 2, 4, 10)
+
+
+@pytest.mark.parametrize(("rewind", "least"), [(0, 15), ("1/2", 16), ("2/3", 17)])
+def test_too_few_steps_for_all_rounds_are_refused_with_the_least_number(rewind, least: int) -> None:
+    with pytest.raises(ValueError, match=f"too few for 15 trainings; the nearest valid is {least}"):
+        fggp.method("imp", sparsity=0.95, steps=least - 1, rewind=rewind)
+    assert fggp.method("imp", sparsity=0.95, steps=least, rewind=rewind).timing.updates == 14
+
+
+def test_rounds_without_anything_to_prune_are_refused() -> None:
+    with pytest.raises(ValueError, match="use the method dense"):
+        fggp.method("imp", sparsity=0, steps=100)

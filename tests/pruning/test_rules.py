@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fggp.methods import METHODS
 from fggp.pruning.annealing import RateSchedule
-from fggp.pruning.mask_update import Score, Update, gradient, magnitude
+from fggp.pruning.mask_update import Score, Update, gradient, magnitude, random_score
 from fggp.pruning.rules import DropGrow, PruneTo, Rule, Sequence
 from fggp.pruning.schedules import Constant, Linear
 from fggp.pruning.selections import Largest, TwoStage
@@ -335,3 +335,11 @@ def test_a_rule_leaves_what_it_was_given_as_it_was(name: str) -> None:
         copies, (state.weight, state.gradient, state.mask, state.survived), strict=True
     ):
         assert torch.equal(before, now)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_random_growth_finds_the_same_places_in_every_precision(dtype: torch.dtype) -> None:
+    rule = DropGrow(magnitude, random_score, Constant(Fraction(1, 2)))
+    plain = update(np.arange(4096) < 64, None, range(64), 64)
+    coarse = replace(plain, weight=plain.weight.to(dtype), random=np.random.default_rng(0))
+    assert positions(rule(coarse).mask) == positions(rule(plain).mask)

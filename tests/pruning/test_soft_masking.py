@@ -314,6 +314,18 @@ def test_the_model_is_masked_whenever_the_loop_looks_at_it(name: str) -> None:
         assert same(training.shown, [w * factor for w, factor in pairs])
 
 
+@pytest.mark.parametrize("name", SOFT)
+def test_weights_that_the_loop_changes_after_the_pruner_are_lost_with_a_warning(name: str) -> None:
+    training = Training(name)
+    training.run(3)
+    training.model.load_state_dict(copy.deepcopy(training.model.state_dict()))
+    training.run(2)  # nothing is lost where the weights are those of the pruner
+    with torch.no_grad():
+        training.model[3].weight.clamp_(-0.01, 0.01)
+    with pytest.warns(RuntimeWarning, match="changed in the model .* the pruner keeps the full"):
+        training.run(1)
+
+
 def scaled(training: Training, scaler: torch.amp.GradScaler, *, spoil: bool = False) -> None:
     """One step with a gradient scaler; a spoilt one overflows and comes from no batch."""
     training.at += not spoil

@@ -201,6 +201,14 @@ def test_scores_that_are_no_numbers_are_kept_as_they_were_before() -> None:
     assert largest_on_gpu(score, count, among, LARGE) is None  # left to the same look at all
 
 
+def test_scores_that_are_no_numbers_count_as_infinite_and_the_count_stays_exact() -> None:
+    score = torch.tensor([1.0, torch.nan, 3.0, torch.inf, torch.nan, 0.0])
+    orders = [[4], [3, 4], [1, 3, 4], [1, 2, 3, 4], [0, 1, 2, 3, 4]]
+    for count, kept in enumerate(orders, 1):
+        found = keep_largest(score, count, torch.ones(6, dtype=torch.bool))
+        assert found.nonzero().squeeze(1).tolist() == kept
+
+
 def test_a_gpu_sorts_a_sample_and_the_few_scores_that_may_be_the_smallest_kept() -> None:
     size = 2_000_000
     score = torch.from_numpy(np.random.default_rng(4).normal(size=size).astype(np.float32))

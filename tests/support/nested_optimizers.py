@@ -163,6 +163,51 @@ class Preconditioned(torch.optim.Optimizer):
             p.sub_(state["momentum"], alpha=0.1)
 
 
+class OwnMomenta(torch.optim.Optimizer):
+    """Keeps momentum in an attribute, which is filled at the first step.
+
+    Args:
+        parameters: the parameters to train.
+        kind: "mapping" by parameter, "states" with a mapping for each, "list" in parameter order,
+            or "groups" with such a list for each parameter group.
+
+    """
+
+    def __init__(self, parameters: Any, kind: str) -> None:
+        super().__init__(parameters, {})
+        self.kind, self.own = kind, [*self.param_groups[0]["params"]]
+        self.momenta: Any = {"mapping": {}, "states": {}, "list": [], "groups": [[]]}[kind]
+
+    def read(self) -> list[Tensor]:
+        """Return the momentum of each parameter."""
+        if self.kind == "mapping":
+            return [self.momenta[p] for p in self.own]
+        if self.kind == "states":
+            return [self.momenta[p]["momentum"] for p in self.own]
+        found: list[Tensor] = self.momenta[0] if self.kind == "groups" else self.momenta
+        return found
+
+    def _fill(self) -> None:
+        zeros = [torch.zeros_like(p) for p in self.own]
+        if self.kind == "mapping":
+            self.momenta.update(zip(self.own, zeros, strict=True))
+        elif self.kind == "states":
+            self.momenta.update(
+                {p: {"momentum": zero} for p, zero in zip(self.own, zeros, strict=True)}
+            )
+        else:
+            (self.momenta[0] if self.kind == "groups" else self.momenta).extend(zeros)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        """Step with a momentum of 0.9."""
+        if not self.momenta or self.momenta == [[]]:
+            self._fill()
+        for p, momentum in zip(self.own, self.read(), strict=True):
+            momentum.mul_(0.9).add_(p.grad)
+            p.sub_(momentum, alpha=0.1)
+
+
 Make = Callable[[Any], Any]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from math import floor
+from math import ceil, floor
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -210,6 +210,13 @@ def _default(recipe: Recipe, steps: int, sparsity: Fraction) -> Timing:
     if recipe.rounds is None:
         return Timing.default(steps)
     rounds, rewind = recipe.rounds.number(sparsity), recipe.rounds.rewind
+    if rounds < 2:
+        raise ValueError("sparsity: 0 leaves no round that prunes; use the method dense")
+    least = ceil(rounds + rewind / (1 - rewind))
+    if steps < least:
+        raise ValueError(
+            f"steps: {steps} is too few for {rounds} trainings; the nearest valid is {least}"
+        )
     every = floor(steps * (1 - rewind) / (rewind + rounds * (1 - rewind)))
     begin = steps - rounds * every
-    return Timing(steps, begin, begin + (rounds - 1) * every, max(1, every))
+    return Timing(steps, begin, begin + (rounds - 1) * every, every)

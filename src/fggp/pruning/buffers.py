@@ -88,12 +88,13 @@ class Buffers:
 
     def _layout_now(self) -> list[Any]:
         """Return a value that stays equal as long as buffers are found in the same places."""
-        return [
+        entries: list[Any] = [
             (id(entry), len(entry))
             for state in self._nest.states
             for p in self._parameters
             if (entry := state.get(p)) is not None
         ]
+        return entries + [_outline(value) for value, _ in self._elsewhere()]
 
     def _search(self) -> Iterator[tuple[int, Place]]:
         number = {id(p): index for index, p in enumerate(self._parameters)}
@@ -116,16 +117,35 @@ class Buffers:
         """Yield the entries of every mapping by parameter, and of lists in parameter order."""
         for state in self._nest.states:
             yield [(p, entry) for p, entry in state.items() if isinstance(p, Tensor)]
+        for value, trained in self._elsewhere():
+            yield _table(value, trained)
+
+    def _elsewhere(self) -> Iterator[tuple[Any, Sequence[Tensor]]]:
+        """Yield the attributes and settings of the optimizers, with the parameters of each."""
         for each in self._nest.every:
             groups = getattr(each, "param_groups", None) or ()
             trained = [p for group in groups for p in group["params"]]
             for name, value in getattr(each, "__dict__", {}).items():
                 if name not in {"state", "param_groups", "defaults"}:
-                    yield _table(value, trained)
+                    yield value, trained
             for group in groups:
                 for name, value in group.items():
                     if name != "params":
-                        yield _table(value, group["params"])
+                        yield value, group["params"]
+
+
+def _outline(value: Any) -> Any:
+    """Return a value that changes when a container gets or loses buffers; None for other values.
+
+    Only containers that `_table` reads are searched, as an attribute may be a long list of numbers.
+    """
+    if not isinstance(value, Mapping | list):
+        return None
+    inner = [*value.values()] if isinstance(value, Mapping) else value
+    read = (Tensor,) if isinstance(value, Mapping) else (Tensor, list)
+    if not isinstance(next(iter(value), None), read):
+        return id(value)
+    return id(value), [_outline(it) for it in inner]
 
 
 def _table(value: Any, trained: Sequence[Tensor]) -> list[tuple[Tensor, Any]]:

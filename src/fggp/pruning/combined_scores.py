@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+LEAST_BYTES = 4  # of the numbers that are multiplied
+
+
 @dataclass(frozen=True)
 class Product:
     """Score by the product of two scores.
@@ -30,8 +33,9 @@ class Product:
     second: Score
 
     def __call__(self, update: Update) -> Tensor:
-        """Return the (N,) scores."""
-        return self.first(update) * self.second(update)
+        """Return the (N,) scores, of at least 32 bits: in 16 most products would be zero."""
+        first, second = self.first(update), self.second(update)
+        return first * second if first.itemsize >= LEAST_BYTES else first.float() * second.float()
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Rewire:
     With the sign s of a weight, its θ = s·w becomes θ + lr·(noise·z − drift) with Gaussian z; it
     is deactivated if that is not above zero. The new active weights are drawn from all inactive
     ones, including those just deactivated (Bellec et al. 2018, algorithm 1). The learning rate is
-    that of the preceding step.
+    that of the preceding step, in the parameter group of the weight.
 
     Attributes:
         drift: drift toward zero, as of an L1 penalty.
@@ -44,10 +44,12 @@ class Rewire:
     def __call__(self, update: Update) -> Update:
         """Return the update with the same number of active weights."""
         signs, active = signs_of(update), update.mask.nonzero().squeeze(1)
-        theta = (update.weight * signs)[active] - update.lr * float(self.drift)
+        lr = update.lr_of_weights
+        lr = lr if isinstance(lr, int | float) else lr[active]
+        theta = (update.weight * signs)[active] - lr * float(self.drift)
         if self.noise:
             drawn = update.random.standard_normal(len(active), dtype=np.float32)
-            theta += theta.new_tensor(drawn) * (update.lr * float(self.noise))
+            theta += theta.new_tensor(drawn) * (lr * float(self.noise))
         awake = active[theta > 0]
         weight = update.weight.new_zeros(update.weight.shape)
         mask = update.mask.new_zeros(update.mask.shape)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil
 from typing import ClassVar, Literal
 
+from fggp.foundation.exact import plain
 from fggp.pruning.mask_update import Score, Update
 from fggp.pruning.schedules import Schedule, Staged
 from fggp.pruning.topk import keep_largest
@@ -61,6 +63,14 @@ class Surplus:
     """
 
     shares: Staged
+
+    def __post_init__(self) -> None:
+        for earlier, later in pairwise(self.shares.values):
+            if later > earlier:
+                raise ValueError(
+                    f"shares: {plain(later)} comes after {plain(earlier)}, and the number of "
+                    f"weights would rise in training; the nearest valid is {plain(earlier)}"
+                )
 
     def __call__(self, start: Fraction, end: Fraction) -> Schedule:
         """Return the sparsity over the window for the target ``end``, never below 0."""

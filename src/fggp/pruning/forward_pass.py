@@ -22,6 +22,11 @@ from fggp.pruning.warning import warn
 
 PATIENCE = 10
 """Updates that may become due while one waits for a layer that no step has used."""
+UNUSED = "no step has used yet; if the loss never uses it, leave it out through params="
+FROZEN = (
+    "is frozen now; freeze it after the last mask update (pruner.settled), or use a method that "
+    "reads no gradient"
+)
 
 
 class ForwardPass:
@@ -77,17 +82,17 @@ class ForwardPass:
         """Whether an update has to wait for the gradient of a layer; call `gradient` first.
 
         If an update is ``due`` while the one before still waits for layers that no step has used,
-        a warning names them. RuntimeError is raised after `PATIENCE` such updates.
+        or that are frozen now, a warning names them. RuntimeError is raised after `PATIENCE` such
+        updates if no step has used them.
         """
-        unused = sorted(self._waits_for & self._unused)
-        self._late += due and bool(unused)
-        if due and unused and self._late > 1:
-            names = ", ".join(self._names[i] for i in unused)
-            message = (
-                f"a mask update waits for the gradient of {names}, which no step has used yet; if "
-                "the loss never uses it, leave it out through params="
-            )
-            if self._late > PATIENCE:
+        frozen = {i for i in self._waits_for if not self.parameters[i].requires_grad}
+        unused = (self._waits_for & self._unused) - frozen
+        self._late += due and bool(unused or frozen)
+        if due and (unused or frozen) and self._late > 1:
+            names = ", ".join(self._names[i] for i in sorted(unused or frozen))
+            reason = UNUSED if unused else FROZEN
+            message = f"a mask update waits for the gradient of {names}, which {reason}"
+            if self._late > PATIENCE and unused:
                 raise RuntimeError(message)
             if self._late == 2:
                 warn(message)
@@ -178,7 +183,12 @@ class ForwardPass:
         After a step that no hook has ``seen``, all may have been cleared.
         """
         self._gradient = self._some = None
-        found = {i: p.grad.to_dense() for i, p in enumerate(self.parameters) if p.grad is not None}
+        # That of a frozen layer is zero, or of an earlier step.
+        found = {
+            i: p.grad.to_dense()
+            for i, p in enumerate(self.parameters)
+            if p.grad is not None and p.requires_grad
+        }
         self._unused -= found.keys()
         if len(found) == len(self.parameters):
             gradient = flat(found.values())

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fggp.pruning.integer_masks import zero_off
 from fggp.pruning.optimizers import Nest
 from fggp.pruning.recipe import Soft
 from fggp.pruning.soft_masking import SoftMasking
@@ -53,8 +52,12 @@ class FrozenWeights(SoftMasking):
     def show(self, masks: Sequence[Tensor], leak: float) -> None:
         """Give the model its weights on the masks; ``leak`` is 0."""
         self._masks = list(masks)
-        torch._foreach_copy_(list(self.parameters), self.weights)
-        zero_off([p.data for p in self.parameters], self._masks)
+        self._write(self.weights, list(self.parameters))
+        self._shown = self._versions()
+
+    @property
+    def _model_weights(self) -> Sequence[Tensor]:
+        return self.weights
 
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         super()._before(optimizer, args, kwargs)

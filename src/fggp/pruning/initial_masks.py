@@ -87,7 +87,13 @@ class InitialGroups:
         assert beginning.parameters is not None  # the pruner gives them
         density = Fraction(beginning.keep, sum(prod(shape) for shape in beginning.shapes))
         masks = []
-        for shape, weight in zip(beginning.shapes, beginning.parameters.values(), strict=True):
+        for name, weight in beginning.parameters.items():
+            shape = tuple(weight.shape)
+            if len(shape) < 2:
+                raise ValueError(
+                    f"{name} has one dimension, and N:M needs input channels; exclude it "
+                    "with params="
+                )
             keep, group = n_of_m(shape, self.group, density)
             score = weight.detach().abs().reshape(-1)
             masks.append(keep_largest_in_groups(score, shape, group, keep).cpu().numpy())

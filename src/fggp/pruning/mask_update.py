@@ -37,7 +37,7 @@ class Update:
         training: progress through the whole training, from 0 to 1.
         random: the random stream of this update.
         shapes: shapes of the layers, in layer order; empty if the rule was given none.
-        lr: learning rate of the preceding step.
+        lr: learning rate of the preceding step, for the first layer.
         seed: seed of the training, for draws that stay the same from update to update.
         reserved: (N,) bool, places that are already assigned; None if there are none.
         weight_before: (N,) weights of the forward pass at which the gradient was computed, before
@@ -45,6 +45,9 @@ class Update:
         filters: filters of the network, for a rule that prunes whole ones; None for all others.
         round_start: (N,) weights from which a round of several trainings starts, before its mask;
             None for methods that train once. Read it as `origin`.
+        lrs: learning rate of each layer, in layer order; empty if all have ``lr``.
+        lr_of: function from a parameter of the network to its learning rate; None if all have
+            ``lr``.
 
     """
 
@@ -64,6 +67,18 @@ class Update:
     weight_before: Tensor | None = None
     filters: FilterMasks | None = None
     round_start: Tensor | None = None
+    lrs: tuple[float, ...] = ()
+    lr_of: Callable[[Tensor], float] | None = None
+
+    @property
+    def lr_of_weights(self) -> float | Tensor:
+        """The learning rate of all weights, or (N,) that of each if layers have different ones."""
+        if len(set(self.lrs)) <= 1:
+            return self.lr
+        import torch
+
+        layers = zip(self.lrs, self.by_layer(self.weight), strict=True)
+        return torch.cat([torch.full_like(weight, lr) for lr, weight in layers])
 
     @property
     def origin(self) -> Tensor:
@@ -125,6 +140,8 @@ class Update:
                 round_start=cut(self.round_start),
                 sizes=[(size,) for size in self.sizes],
                 shapes=[self.shapes[i : i + 1] for i in range(len(self.sizes))],
+                lr=self.lrs or [self.lr for _ in self.sizes],
+                lrs=[() for _ in self.sizes],
                 keep=keeps,
             )
         ]
@@ -230,8 +247,11 @@ class Blend:
 @reads()
 def random_score(update: Update) -> Tensor:
     """Score at random, drawn on the CPU so that a seed gives the same scores on every device."""
+    import torch
+
+    # In 32 bits also for weights in 16, where many scores would be equal, and the later ones win.
     drawn = update.random.random(len(update.weight), dtype=np.float32)
-    return update.weight.new_tensor(drawn)
+    return torch.from_numpy(drawn).to(update.weight.device)
 
 
 Loss = Callable[["Tensor", "Tensor"], "Tensor"]

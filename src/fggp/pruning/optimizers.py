@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -97,11 +97,16 @@ class Nest:
             for worker in _without_delegates(self.every)
         )
 
-    @property
-    def lr(self) -> float:
-        """The learning rate of the first parameter group; NaN if it has none."""
-        rate = self.inmost.param_groups[0].get("lr")
-        return float("nan") if rate is None else float(rate)
+    def learning_rates(self) -> Callable[[Tensor], float]:
+        """Return a function from a parameter to the learning rate of its group now.
+
+        NaN if the group has none. A parameter without a group has the rate of the first one.
+        """
+        groups = [it for each in self.every for it in getattr(each, "param_groups", None) or ()]
+        rates = [float("nan") if it.get("lr") is None else float(it["lr"]) for it in groups]
+        # Those of the inner optimizers count, which come last.
+        found = {id(p): x for it, x in zip(groups, rates, strict=True) for p in it["params"]}
+        return lambda parameter: found.get(id(parameter), rates[0])
 
     def check(self, parameters: Mapping[str, nn.Parameter], *, soft: bool) -> None:
         """Raise ValueError, with the fix, if the parameters cannot be pruned with these."""

@@ -17,7 +17,7 @@ from fggp.pruning.attachment import Attachment
 from fggp.pruning.dense_layers import DenseLayers
 from fggp.pruning.filters.rules import filters_for
 from fggp.pruning.forward_pass import ForwardPass
-from fggp.pruning.initial_masks import Beginning
+from fggp.pruning.initial_masks import Beginning, everything
 from fggp.pruning.mask_update import Loss, Read, Update
 from fggp.pruning.masking import Masking
 from fggp.pruning.model_counts import Found, compared, counted, structure
@@ -27,7 +27,7 @@ from fggp.pruning.progress import Handle, below_target, listed, metrics
 from fggp.pruning.prunable import check_in_place, check_present, warn_of_left_out
 from fggp.pruning.rewinding import Rewinding
 from fggp.pruning.rules import grows
-from fggp.pruning.saved_state import check_same, described, extended
+from fggp.pruning.saved_state import check_same, check_total, described, extended
 from fggp.pruning.timing import Method
 from fggp.pruning.warning import warn
 
@@ -61,7 +61,8 @@ class Pruner:
             stay in the base of the sparsity, so that a sparsity keeps as many weights as without
             them.
         state: the result of `state_dict`, if model and optimizer have already been restored, for
-            example by a framework that continues a training; no weight is masked then.
+            example by a framework that continues a training; no weight is masked then, and none is
+            scored.
         extend: whether ``state`` is of a shorter training that is continued. Updates are made at
             the steps planned there; after the last one the masks stay unchanged. ``method`` is the
             same method with the steps of the longer training.
@@ -111,7 +112,9 @@ class Pruner:
             shapes, keep, stream(seed, "initial-mask"), self.model, self.parameters, batches, loss
         )
         self._forward = ForwardPass(own, self._nest)
-        initial, soft = method.recipe.initial(beginning), method.recipe.soft
+        # The masks of a state replace the initial ones, which may need data, and an unpruned model.
+        initial = (method.recipe.initial if state is None else everything)(beginning)
+        soft = method.recipe.soft
         # Its hooks run before those of soft masking, which puts other weights into the model.
         self._attachment = Attachment(self._nest, self._forward, self)
         self._masking = Masking(own, self._nest, soft, initial)
@@ -310,6 +313,7 @@ class Pruner:
             "method": self.method.identity,
             "settings": described(self.method),
             "end": self._end,
+            "total": self.total,
             "seed": self.seed,
             "steps": self.steps,
             "waiting": self._waiting,
@@ -330,6 +334,7 @@ class Pruner:
         """
         check_same(state, self.method)
         self._masking.masks.check(state["masks"])
+        check_total(state, self.total)
         self._end = max(self._end, index(state.get("end", 0)))
         self.seed, self.steps = index(state["seed"]), state["steps"]
         self._waiting = state["waiting"]
@@ -397,6 +402,8 @@ class Pruner:
     def _seen(self, update: int, gradient: Tensor | None) -> Update:
         """Return the input of an update's rule."""
         mask, own = self._masking.masks.flat, list(self.parameters.values())
+        lr_of = self._nest.learning_rates()
+        lrs = tuple(map(lr_of, own))
         return Update(
             weight=self._masking.flat_weights,
             dense_gradient=gradient,
@@ -408,11 +415,13 @@ class Pruner:
             training=Fraction(self.steps, self.method.timing.steps),
             random=stream(self.seed, "update", update),
             shapes=tuple(tuple(p.shape) for p in own),
-            lr=self._nest.lr,
+            lr=lrs[0],
             seed=self.seed,
             weight_before=self._forward.weight,
             filters=self._filters,
             round_start=None if self._rewinding is None else self._rewinding.flat(own),
+            lrs=lrs,
+            lr_of=lr_of,
         )
 
     def _warn_of_emptied(self) -> None:

@@ -38,14 +38,23 @@ class Rewinding:
         return flat(self.kept["model"][names[id(p)]].to(p.device) for p in parameters)
 
     def restore(self) -> None:
-        """Restore the kept state, except learning rates, whose schedule is that of the loop."""
-        groups = self._nest.inmost.param_groups
-        rates = [group.get("lr") for group in groups]
+        """Restore the kept state, except learning rates, whose schedule is that of the loop.
+
+        Settings that a schedule has added to parameter groups since then stay.
+        """
+        groups = [dict(group) for group in self._groups()]
         self.model.load_state_dict(self.kept["model"])
         # The optimizers would take over the tensors themselves.
         states = copy.deepcopy([self.kept["optimizer"], *self.kept.get("others", [])])
         for each, state in zip(reversed(self._nest.every), states, strict=True):
             each.load_state_dict(state)
-        for group, rate in zip(self._nest.inmost.param_groups, rates, strict=True):
-            if rate is not None:
-                group["lr"] = rate
+        for group, before in zip(self._groups(), groups, strict=True):
+            for name, value in before.items():
+                group.setdefault(name, value)
+            if before.get("lr") is not None:
+                group["lr"] = before["lr"]
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Return the parameter groups of all optimizers; wrappers may share those inside."""
+        every = self._nest.every
+        return [group for each in every for group in getattr(each, "param_groups", None) or ()]

@@ -39,6 +39,16 @@ def check_same(state: Mapping[str, Any], method: Method) -> None:
     )
 
 
+def check_total(state: Mapping[str, Any], total: int) -> None:
+    """Raise ValueError if the sparsity of a state is a share of another number of weights."""
+    theirs = state.get("total", total)  # older states have none
+    if theirs != total:
+        raise ValueError(
+            f"the state has a sparsity of {theirs} weights, this pruner of {total}; give the same "
+            "params= and dense= as then"
+        )
+
+
 def extended(method: Method, state: Mapping[str, Any] | None) -> tuple[Method, int]:
     """Return the method of a state, and the steps of the longer training that continues it.
 

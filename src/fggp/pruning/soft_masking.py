@@ -13,6 +13,7 @@ from torch.utils.hooks import RemovableHandle
 from fggp.pruning.integer_masks import zero_off, zeroed
 from fggp.pruning.optimizers import Nest
 from fggp.pruning.recipe import Soft
+from fggp.pruning.warning import warn
 
 
 class SoftMasking:
@@ -34,11 +35,13 @@ class SoftMasking:
         self._factors: list[Tensor] | None = None
         self._masks: list[Tensor] | None = None
         self._inside = False
+        self._shown: list[int] | None = None  # versions of the parameters when they were shown
         self._hooks: list[RemovableHandle] = []
         self.bind()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_hooks": []}  # a copied optimizer has lost its hooks
+        # A copied optimizer has lost its hooks, and copied tensors restart their versions.
+        return self.__dict__ | {"_hooks": [], "_shown": None}
 
     def bind(self) -> None:
         """Follow the steps of the optimizers, which do not keep this object alive."""
@@ -63,16 +66,45 @@ class SoftMasking:
     def show(self, masks: Sequence[Tensor], leak: float) -> None:
         """Give the model the full weights on the masks and the share ``leak`` of them off them."""
         self._factors = self._masks = None
-        torch._foreach_copy_(list(self.parameters), self.values)
-        if leak == 1:
-            return
-        self._masks = list(masks)
-        if leak == 0:
-            zero_off([p.data for p in self.parameters], self._masks)
-        else:
+        if leak != 1:
+            self._masks = list(masks)
+        if leak not in {0, 1}:
             pairs = zip(self.values, masks, strict=True)
             self._factors = [torch.full_like(v, leak).masked_fill_(mask, 1) for v, mask in pairs]
-            torch._foreach_mul_(list(self.parameters), self._factors)
+        self._write(self.values, list(self.parameters))
+        self._shown = self._versions()
+
+    def _write(self, full: Sequence[Tensor], to: Sequence[Tensor]) -> None:
+        """Write full weights into tensors as the model sees them."""
+        torch._foreach_copy_(list(to), list(full))
+        if self._factors is not None:
+            torch._foreach_mul_(list(to), self._factors)
+        elif self._masks is not None:
+            zero_off([it.data for it in to], self._masks)
+
+    def _versions(self) -> list[int]:
+        return [0 if p.is_inference() else p._version for p in self.parameters]
+
+    @property
+    def _model_weights(self) -> Sequence[Tensor]:
+        """The weights that the model sees where the masks keep them."""
+        return self.values
+
+    def _warn_if_changed(self) -> None:
+        """Warn if the loop has written weights into the model since they were shown."""
+        # A wrapper writes other weights before the step inside, and writes them back.
+        if self._shown in (None, self._versions()) or self.nest.wrappers:
+            return
+        shown = [torch.empty_like(p) for p in self.parameters]
+        self._write(self._model_weights, shown)
+        pairs = zip(shown, self.parameters, strict=True)
+        if not all(torch.allclose(a, b, equal_nan=True) for a, b in pairs):
+            warn(
+                "weights that were changed in the model after pruner.step(), as by clamping or "
+                "loading them, are lost: with soft masking the pruner keeps the full weights; "
+                "change them between optimizer.step() and pruner.step(), or load the pruner's "
+                "state too"
+            )
 
     def close(self) -> None:
         """Remove the hooks: the parameters are no longer changed."""
@@ -89,6 +121,8 @@ class SoftMasking:
             )
         # If `show` was not called since the last step, the model is not masked at all.
         masks = None if self._inside else self._masks
+        if not self._inside:
+            self._warn_if_changed()
         self.take()
         for index, (parameter, value) in enumerate(zip(self.parameters, self.values, strict=True)):
             if parameter.grad is not None and masks is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from fggp.pruning.topk_cpu import write_largest
@@ -55,11 +55,13 @@ def keep_largest(score: Tensor, count: int, among: Tensor) -> Tensor:
 def keep_largest_plainly(score: Tensor, count: int, among: Tensor) -> Tensor:
     """Return the mask of `keep_largest`, found from the order of all marked scores.
 
-    For short vectors, where it is faster, and for scores with NaN; ``count`` is at least 1.
+    For short vectors, where it is faster, and for scores with NaN, which count as infinite;
+    ``count`` is at least 1.
     """
     positions = among.nonzero().squeeze(1)
     kept = among.new_zeros(among.shape)
     values = score[positions]
+    values = values.masked_fill(values.isnan(), inf) if values.is_floating_point() else values
     smallest_kept = _ascending(values, len(positions) - count)
     chosen = values > smallest_kept
     ties = (values == smallest_kept).nonzero().squeeze(1)

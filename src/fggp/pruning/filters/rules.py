@@ -118,7 +118,7 @@ class Slim:
     """Pull the scales of batch normalization to zero, and prune by them when the window ends.
 
     Before that, every update subtracts lr·λ from each |γ|, not below zero: the proximal step of the
-    penalty λ·Σ|γ|.
+    penalty λ·Σ|γ|, with the learning rate of its parameter group.
 
     Attributes:
         penalty: λ.
@@ -139,9 +139,10 @@ class Slim:
         assert filters is not None  # the pruner gives them to such a rule
         scales = filters.scales(change=update.window < 1)
         if update.window < 1:
-            step = update.lr * float(self.penalty)
             with torch.no_grad():
                 for gamma in (it for group in scales for it in group):
+                    lr = update.lr if update.lr_of is None else update.lr_of(gamma)
+                    step = lr * float(self.penalty)
                     gamma.copy_(gamma.sign() * (gamma.abs() - step).clamp(min=0))
             return update
         columns = [

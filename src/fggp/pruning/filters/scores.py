@@ -123,8 +123,11 @@ def mean_of_relu(gamma: Tensor, beta: Tensor) -> Tensor:
 
 def random_channels(judged: Judged) -> list[Tensor]:
     """Score at random, drawn on the CPU so that a seed gives the same scores on every device."""
-    weight = next(judged.model.parameters())
-    return [weight.new_tensor(judged.random.random(it.channels)).double() for it in judged.groups]
+    import torch
+
+    device = next(judged.model.parameters()).device
+    drawn = [judged.random.random(it.channels).astype("float32") for it in judged.groups]
+    return [torch.from_numpy(it).to(device).double() for it in drawn]
 
 
 def taylor(judged: Judged) -> list[Tensor]:
