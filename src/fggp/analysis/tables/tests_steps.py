@@ -113,21 +113,21 @@ def inside_settings(runs: DataFrame, plan: Plan) -> Iterator[Row]:
     for (blocks, reference, rival), part in table.groupby(
         ["blocks", "reference", "rival"], sort=False
     ):
-        sure = part[part["p_holm"] < plan.alpha]
-        computed = part["p_holm"].notna().all()
+        computed = part[part["p_holm"].notna()]
+        sure = computed[computed["p_holm"] < plan.alpha]
+        better, worse = ((sign * sure["difference_points"] > 0).sum() for sign in (1, -1))
+        without = len(part) - len(computed)
+        note = f"better in {better}, worse in {worse} of {count(len(computed), 'setting')}"
+        if without:
+            note += f"; no p in {count(without, 'setting')}: no spread between seeds"
         yield _row(
             "paired t inside settings, Holm",
             str(blocks),
             f"{reference} - {rival}",
             measure="settings better",
-            value=float((sure["difference_points"] > 0).sum()) if computed else np.nan,
+            value=np.nan if computed.empty else float(better),
             df=_degrees(part),
-            note=(
-                f"better in {(sure['difference_points'] > 0).sum()}, worse in "
-                f"{(sure['difference_points'] < 0).sum()} of {count(len(part), 'setting')}"
-                if computed
-                else part["note"].iloc[0]
-            ),
+            note=part["note"].iloc[0] if computed.empty else note,
         )
 
 
