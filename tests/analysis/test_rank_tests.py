@@ -227,6 +227,23 @@ def test_spreads_that_differ_are_found() -> None:
     assert table.loc["one spread for every start", "p_adjusted"] == 1
 
 
+def test_an_approximate_p_below_the_smallest_possible_one_is_noted() -> None:
+    labels = ["fggp", "b", "c", "d", "e", "f"]
+
+    def accuracy(cell: Cell) -> int:
+        place = labels.index(cell.label)
+        if cell.initial_sparsity:  # the last two change places
+            place = {4: 5, 5: 4}.get(place, place)
+        return 900 - 10 * place
+
+    methods = {label: {"method": "fggp"} for label in labels}
+    table = all_tests(runs_of(grid(sparsities=[0.9], methods=methods, seeds=[1, 2, 3]), accuracy))
+    rows = table[table["test"].isin(["Friedman, tie-corrected", "Iman-Davenport"])]
+    below = rows["p"] < rows["smallest_p"]
+    assert set(rows.loc[below, "test"]) == {"Iman-Davenport"}
+    assert (rows["note"].str.contains("below the smallest possible p") == below).all()
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
