@@ -305,6 +305,16 @@ def test_what_a_small_study_cannot_tell_is_said_in_words(
     assert words in " | ".join(table.shown["note"])
 
 
+def test_a_difference_that_is_zero_but_for_rounding_reads_zero() -> None:
+    def accuracy(cell: Cell) -> int:
+        return 800 + (cell.label == "fggp") * [3, -1, -2][cell.seed - 1]
+
+    methods = {"gmp": {}, "fggp": {}}
+    table = all_tests_table(runs_of(grid(methods=methods, seeds=[1, 2, 3]), accuracy), plan())
+    differences = table.shown["measure"] == "difference (points)"
+    assert set(table.shown.loc[differences, "value"]) == {"0"}
+
+
 def test_a_study_without_the_reference_has_an_omnibus_test_and_says_so() -> None:
     runs = study()
     table = all_tests_table(runs, plan(reference="snip"))

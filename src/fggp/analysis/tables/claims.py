@@ -19,6 +19,7 @@ from fggp.analysis.tables.formats import Column, Row, Table, missing, records, r
 from fggp.analysis.tables.ranking import ranking
 from fggp.analysis.tables.settings import settings
 from fggp.foundation.errors import ResultError
+from fggp.foundation.quantities import count
 from fggp.foundation.validation import explain
 from fggp.study.cell import Cell, Name, Record
 from fggp.study.study_folder import read_expected
@@ -247,8 +248,8 @@ def _primary_test(runs: DataFrame, plan: Plan) -> str:
     p = float(best["smallest_p_holm"])
     reach = "can" if p < plan.alpha else "cannot"
     return (
-        f"The primary test, Wilcoxon over {best['settings']} settings, {reach} reach a p below "
-        f"{plan.alpha:g}: its smallest is {best['smallest_p']:.2g}, and {p:.2g} after Holm."
+        f"The primary test, Wilcoxon over {count(best['settings'], 'setting')}, {reach} reach a p "
+        f"below {plan.alpha:g}: its smallest is {best['smallest_p']:.2g}, and {p:.2g} after Holm."
     )
 
 

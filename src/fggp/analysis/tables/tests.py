@@ -15,9 +15,9 @@ from fggp.analysis.tables.formats import (
     Table,
     interval,
     missing,
-    number,
     p_value,
     remarks,
+    shown,
     text,
 )
 from fggp.analysis.tables.tests_steps import (
@@ -91,7 +91,7 @@ def all_tests_table(runs: DataFrame, plan: Plan) -> Table:
         text("test", "test"),
         text("compared", "compared"),
         text("measure", "measure"),
-        number("value", "value", ".4g"),
+        Column("value", lambda row: shown(round(row["value"], 9) + 0.0, ".4g")),
         interval(f"{plan.confidence} interval", "low", "high", "+.2f"),
         text("df", "df"),
         p_value("p", "p"),
