@@ -27,6 +27,7 @@ from fggp.analysis.tables.ranking import ranking
 from fggp.cli import main
 from fggp.foundation.errors import ResultError
 from fggp.study.cell import Cell
+from fggp.study.config import cells
 
 ROOT = Path(__file__).parents[2]
 PLAN = default_plan()
@@ -243,6 +244,32 @@ def test_a_claim_of_several_rivals_holds_where_every_one_is_beaten(declare: Any)
     assert row["verdict"] == FAILS
     assert row["figure"].startswith("-4.")
     assert "some grid_high below 0" in row["rule"]
+
+
+def test_a_rival_with_one_start_is_compared_with_each_start_of_the_label(declare: Any) -> None:
+    declare(rivals=["gmp", "random"])
+    methods = {"dense": {}, "gmp": {}, "random": {}, "fggp": {}}
+    row = claims(study(methods=methods, fggp=50, random=80), PLAN).iloc[0]
+    assert [row["verdict"], row["settings"]] == [FAILS, 2]
+    assert row["figure"].startswith("-2.8")
+    row = claims(study(methods=methods, fggp=50), PLAN).iloc[0]
+    assert row["verdict"] == HOLDS
+
+
+def test_a_claim_holds_only_with_a_comparison_of_every_rival_in_the_study(declare: Any) -> None:
+    declare(rivals=["gmp", "granet", "snip"])
+    listed = cells(grid(methods={"gmp": {}, "granet": {}, "fggp": {}}))
+    found = study(methods={"gmp": {}, "fggp": {}}, fggp=50)
+    row = claims(found, PLAN, listed).iloc[0]
+    assert [row["verdict"], row["note"]] == [UNDECIDED, "no comparison with granet"]
+    assert claims(found, PLAN).iloc[0]["verdict"] == HOLDS  # a study without granet
+    assert claims(study(gmp=50), PLAN, listed).iloc[0]["verdict"] == FAILS
+
+
+def test_a_claim_is_about_its_label_whatever_the_reference_of_the_study(declare: Any) -> None:
+    declare()
+    table = claims(study(fggp=50), PLAN.model_copy(update={"reference": "gradient"}))
+    assert table.iloc[0]["verdict"] == HOLDS
 
 
 @pytest.mark.parametrize(

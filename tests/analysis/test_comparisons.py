@@ -87,6 +87,25 @@ def test_ties_are_ties_and_count_half_in_runs() -> None:
     assert row["wilcoxon_p"] == row["smallest_p"] == 1
 
 
+def test_a_rival_with_ties_has_no_holm_p_below_the_smallest_that_is_shown_beside_it() -> None:
+    study = grid(
+        backbones={"vgg19": {}, "resnet50": {}},
+        sparsities=[0.9, 0.95, 0.98],
+        seeds=[1, 2, 3],
+        methods={"gmp": {}, "granet": {}, "kept": {"method": "fggp", "pool": "kept"}, "fggp": {}},
+    )
+
+    def accuracy(cell: Cell) -> int:
+        tied = cell.label == "kept" and cell.backbone.name == "vgg19"
+        return 900 if tied or cell.label == "fggp" else 890
+
+    table = comparisons(runs_of(study, accuracy)).set_index("rival")
+    # The other p are 2 / 2**12, so that Holm leaves that of six untied settings as it is.
+    assert table.loc["kept", ["ties", "wilcoxon_p_holm"]].to_list() == [6, 2 / 2**6]
+    assert table["wilcoxon_p_holm"].to_list() == table["smallest_p_holm"].to_list()
+    assert not table["note"].str.contains("cannot give a Holm p").any()
+
+
 def test_the_order_of_the_rows_does_not_matter() -> None:
     runs = five_seeds(random={})
     mixed = runs.sample(frac=1, random_state=3)

@@ -100,11 +100,22 @@ def test_wilcoxon_is_exact_with_ties_and_zeros(differences: list[int], p: float)
     assert paired.wilcoxon(-np.array(differences)[::-1]) == pytest.approx(p, rel=1e-9)
 
 
-def test_wilcoxon_of_many_ties_is_approximate_and_near() -> None:
-    values = np.array([1, 1, 2, 2, 3, 3, 4, -4, 5, -5, 6, 6, -7, 7, 8, 8])
-    exact = paired.wilcoxon(values)
-    assert paired.wilcoxon(np.append(values, [0, 0])) == exact
-    assert 0.5 * exact < paired.wilcoxon(np.append(values, 8)) < exact
+def test_wilcoxon_is_exact_with_ties_in_more_settings_than_signs_could_be_enumerated() -> None:
+    pairs = np.repeat(np.arange(1, 21), 2)
+    assert paired.wilcoxon(pairs) == pytest.approx(2 / 2**40, rel=1e-9, abs=0)
+    pairs[0] *= -1  # as small are the sums of no rank, and of each of the two smallest
+    assert paired.wilcoxon(pairs) == pytest.approx(2 * 3 / 2**40, rel=1e-9, abs=0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_wilcoxon_with_ties_is_that_of_all_signs(seed: int) -> None:
+    values = default_rng(seed).integers(-4, 9, 14)
+    ranks = stats.rankdata(np.abs(values[values != 0]))
+    signs = np.array(np.meshgrid(*[[0, 1]] * len(ranks))).reshape(len(ranks), -1)
+    sums, found = ranks @ signs, ranks[values[values != 0] > 0].sum()
+    p = min(1, 2 * min((sums <= found).mean(), (sums >= found).mean()))
+    assert paired.wilcoxon(values) == pytest.approx(p, rel=1e-9)
+    assert paired.wilcoxon(np.append(values, [0, 0])) == paired.wilcoxon(values)
 
 
 def test_the_smallest_p_are_those_of_the_tables() -> None:

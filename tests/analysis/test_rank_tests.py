@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from fabricate import grid, likely, runs_of
 from numpy.random import default_rng
 from pandas.testing import assert_frame_equal
+from scipy.optimize import minimize
 
 from fggp.analysis.complete_grids import Counts, both_starts
 from fggp.analysis.plan import Plan, default_plan
@@ -131,6 +133,47 @@ def test_the_mixed_model_takes_settings_for_the_units_and_not_seeds() -> None:
     assert other.mean == pytest.approx(-contrast.mean, abs=1e-4)
 
 
+def test_the_mixed_model_does_not_depend_on_how_far_settings_are_apart() -> None:
+    counts = simulated(6)
+    far = replace(counts, correct=counts.correct - 1500 * np.arange(6)[:, None, None])
+    one, other = (mixed_model(it, plan(reference="a")) for it in (counts, far))
+    assert set(other.contrasts) == {"b", "c"}
+    for rival in other.contrasts:
+        assert other.contrasts[rival] == pytest.approx(one.contrasts[rival])
+
+
+@pytest.mark.parametrize("interaction", [0.0, 0.3])
+def test_the_mixed_model_has_the_largest_restricted_likelihood(interaction: float) -> None:
+    counts = simulated(4, 3, interaction)
+    correct = counts.correct / 100
+    setting, seed, method = (it.reshape(-1) for it in np.indices(correct.shape))
+    of_seed, of_method = (
+        (setting[:, None] == setting) & (it[:, None] == it) for it in (seed, method)
+    )
+    design = np.column_stack([*(setting == it for it in range(4)), method == 1, method == 2])
+
+    def fitted(logs: np.ndarray) -> tuple[float, float]:
+        run, *more = np.exp(logs)
+        inverse = np.linalg.inv(
+            run * np.eye(setting.size) + more[0] * of_seed + more[1] * of_method
+        )
+        precision = design.T @ inverse @ design
+        residual = inverse - inverse @ design @ np.linalg.solve(precision, design.T @ inverse)
+        fit = correct.reshape(-1) @ residual @ correct.reshape(-1)
+        likelihood = np.linalg.slogdet(inverse)[1] - np.linalg.slogdet(precision)[1] - fit
+        return -likelihood, float(np.sqrt(np.linalg.inv(precision)[4, 4]))
+
+    starts = [np.log([0.01, one, other]) for one in (0.01, 1e-8) for other in (0.01, 1e-8)]
+    found = min(
+        (minimize(lambda it: fitted(it)[0], it, method="Nelder-Mead") for it in starts),
+        key=lambda it: float(it.fun),
+    )
+    contrasts, note = mixed_model(counts, plan(reference="a"))
+    error = (contrasts["b"].high - contrasts["b"].low) / 2 / 1.959964
+    assert error == pytest.approx(fitted(found.x)[1], rel=1e-3)
+    assert bool(note) == (min(found.x) < np.log(1e-7))
+
+
 @pytest.mark.parametrize(("shape", "why"), [((12, 1), "1 seed"), ((1, 5), "1 setting")])
 def test_the_mixed_model_says_in_words_what_it_lacks(shape: tuple[int, int], why: str) -> None:
     assert mixed_model(simulated(*shape), plan(reference="a")) == ({}, f"not computable: {why}")
@@ -227,6 +270,23 @@ def test_spreads_that_differ_are_found() -> None:
     assert table.loc["one spread for every start", "p_adjusted"] == 1
 
 
+def test_an_approximate_p_below_the_smallest_possible_one_is_noted() -> None:
+    labels = ["fggp", "b", "c", "d", "e", "f"]
+
+    def accuracy(cell: Cell) -> int:
+        place = labels.index(cell.label)
+        if cell.initial_sparsity:  # the last two change places
+            place = {4: 5, 5: 4}.get(place, place)
+        return 900 - 10 * place
+
+    methods = {label: {"method": "fggp"} for label in labels}
+    table = all_tests(runs_of(grid(sparsities=[0.9], methods=methods, seeds=[1, 2, 3]), accuracy))
+    rows = table[table["test"].isin(["Friedman, tie-corrected", "Iman-Davenport"])]
+    below = rows["p"] < rows["smallest_p"]
+    assert set(rows.loc[below, "test"]) == {"Iman-Davenport"}
+    assert (rows["note"].str.contains("below the smallest possible p") == below).all()
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -243,6 +303,16 @@ def test_what_a_small_study_cannot_tell_is_said_in_words(
     table = all_tests_table(runs, plan())
     assert words in " | ".join(table.data["note"])
     assert words in " | ".join(table.shown["note"])
+
+
+def test_a_difference_that_is_zero_but_for_rounding_reads_zero() -> None:
+    def accuracy(cell: Cell) -> int:
+        return 800 + (cell.label == "fggp") * [3, -1, -2][cell.seed - 1]
+
+    methods = {"gmp": {}, "fggp": {}}
+    table = all_tests_table(runs_of(grid(methods=methods, seeds=[1, 2, 3]), accuracy), plan())
+    differences = table.shown["measure"] == "difference (points)"
+    assert set(table.shown.loc[differences, "value"]) == {"0"}
 
 
 def test_a_study_without_the_reference_has_an_omnibus_test_and_says_so() -> None:

@@ -156,6 +156,27 @@ def test_with_spreads_of_their_own_settings_have_their_own_t_test() -> None:
     assert "no pooled variance" in power["note"]
 
 
+def test_a_sparsity_at_which_all_networks_collapse_lends_no_certainty_to_the_others() -> None:
+    def correct(cell: Cell) -> int:
+        return 100 if cell.sparsity > 0.97 else EQUAL(cell) + cell.seed * len(cell.label) % 3
+
+    methods = {"gmp": {}, "fggp": {}}
+    runs = runs_of(
+        study(seeds=[1, 2, 3, 4], sparsities=[0.9, 0.95, 0.98], methods=methods), correct
+    )
+    table = per_setting(runs)
+    assert set(table["spread"]) == {"per setting"}
+    collapsed = table["sparsity"] == 0.98
+    assert table.loc[collapsed, "low"].isna().all()
+    assert (table.loc[collapsed, "note"] == "not computable: no spread between seeds").all()
+    assert table.loc[~collapsed, "low"].notna().all()
+    tests = all_tests(runs, default_plan()).set_index("test")
+    check = tests.loc["one spread for every sparsity"]
+    assert (check["value"], check["p_adjusted"]) == (np.inf, 0)
+    told = tests.loc["paired t inside settings, Holm", "note"]
+    assert told.endswith("of 4 settings; no p in 2 settings: no spread between seeds")
+
+
 def test_an_example_whose_claim_a_pooled_variance_overstates_is_not_decided() -> None:
     # Half of the settings have nearly no noise, and lend their degrees of freedom to the others.
     differences = [np.array([5.0, 5.1, 5.2])] * 3 + [np.array([-20.0, 30.0, 50.0])]

@@ -160,6 +160,7 @@ def text_of(name: str, folder: Path) -> str:
 
 def test_numbers_that_are_equal_but_for_rounding_read_the_same() -> None:
     assert shown(3.2650000000000006, "+.2f") == shown(3.265, "+.2f")
+    assert shown(-5e-17, "+.2f") == shown(0.0, "+.2f")
     assert shown(float("nan"), ".2f") == "-"
     column = p_value("p", "p")
     assert [column.text({"p": p}) for p in (0.00048828, 0.05, 1e-20)] == [

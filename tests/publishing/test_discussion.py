@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+from fggp.analysis.page import environment
+from fggp.analysis.plan import default_plan
 from fggp.publishing.report.discussion import across, scales
+from fggp.publishing.report.report import WORDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,3 +41,15 @@ def test_the_page_has_the_figure_of_every_claim_of_the_deciding_study() -> None:
     rows = [line.split(" | ") for line in study.splitlines() if "| small-ablation-folder |" in line]
     assert len(rows) == 3
     assert all(row[2] in page for row in rows)
+
+
+def test_the_page_names_the_studies_in_which_fggp_has_other_settings_than_today() -> None:
+    templates = environment(ROOT / "docs/templates", html=False)
+    templates.filters |= {word.__name__: word for word in WORDS}
+    older = {"old": {"fggp": "pool kept"}, "new": {}, "older": {"fggp": "weights stepped"}}
+    page = templates.get_template("discussion.md.j2").render(
+        studies=[{"name": name, "apart": words} for name, words in older.items()],
+        plan=default_plan(), decided=[], deciders=[], scales=[],
+    )  # fmt: skip
+    told = "settings in old (pool kept),\nolder (weights stepped).\nThe studies small-folder"
+    assert told in page

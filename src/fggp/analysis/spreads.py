@@ -41,7 +41,7 @@ class SpreadCheck(NamedTuple):
 
     Attributes:
         kind: backbone, sparsity or start.
-        ratio: the largest standard deviation of a level over the smallest.
+        ratio: the largest standard deviation of a level over the smallest; infinite if that is 0.
         df: degrees of freedom of the two.
         p: of the F test of the two, adjusted by Bonferroni for all pairs of levels.
         sds: the standard deviation of each level by its name.
@@ -96,9 +96,10 @@ def margins(settings: DataFrame) -> list[Part]:
 
 
 def spread_checks(parts: Sequence[Part], differences: Sequence[Numbers]) -> Iterator[SpreadCheck]:
-    """Yield the check of every kind whose levels all have a spread between seeds.
+    """Yield the check of every kind whose levels all have two seeds, and one of them a spread.
 
-    Takes the `margins` of the settings, and the differences of each setting over its seeds.
+    Takes the `margins` of the settings, and the differences of each setting over its seeds. A level
+    without a spread, such as a sparsity at which all networks collapse, has p = 0.
     """
     from scipy.stats import f
 
@@ -107,10 +108,10 @@ def spread_checks(parts: Sequence[Part], differences: Sequence[Numbers]) -> Iter
         chosen = [it for it, inside in zip(differences, part, strict=True) if inside]
         kinds.setdefault(level.kind, {})[str(level)] = pooled(chosen)
     for kind, levels in kinds.items():
-        if not all(it.df and it.sd > 0 for it in levels.values()):
-            continue
         low, high = (end(levels.values(), key=lambda it: it.sd) for end in (min, max))
-        largest = high.sd / low.sd
+        if not (all(it.df for it in levels.values()) and high.sd > 0):
+            continue
+        largest = high.sd / low.sd if low.sd else np.inf
         number = len(list(combinations(levels, 2)))
         p = min(1.0, 2 * number * float(f.sf(largest**2, high.df, low.df)))
         sds = {name: it.sd for name, it in levels.items()}

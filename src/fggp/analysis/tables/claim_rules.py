@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from fggp.analysis.plan import Plan
 from fggp.analysis.tables.formats import Row, missing, shown
+from fggp.foundation.quantities import count
 
 COMPARE = {
     "at least": operator.ge, "at most": operator.le, "above": operator.gt, "below": operator.lt,
@@ -103,8 +104,7 @@ def _points(row: Row, middle: str, low: str, high: str) -> str:
 
 
 def _wins(row: Row) -> str:
-    wins, settings = shown(row["wins"], "d"), shown(row["settings"], "d")
-    found = f"best in {wins} of {settings} settings"
+    found = f"best in {row['wins']} of {count(row['settings'], 'setting')}"
     if missing(row["p_most"]):
         return found
     return f"{found}; best in most settings in {row['p_most']:.1%} of resamples"

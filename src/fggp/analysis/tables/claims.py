@@ -19,6 +19,7 @@ from fggp.analysis.tables.formats import Column, Row, Table, missing, records, r
 from fggp.analysis.tables.ranking import ranking
 from fggp.analysis.tables.settings import settings
 from fggp.foundation.errors import ResultError
+from fggp.foundation.quantities import count
 from fggp.foundation.validation import explain
 from fggp.study.cell import Cell, Name, Record
 from fggp.study.study_folder import read_expected
@@ -41,7 +42,8 @@ FRAMES: dict[str, Callable[[DataFrame, Plan], DataFrame]] = {
 class Claim(Record):
     """A statement about a label, and the rule that decides it.
 
-    ``rivals`` are the labels that the rule "better" compares with; those that the study has count.
+    ``rivals`` are the labels that the rule "better" compares with; those that the study has count,
+    one with a single start once for each start of ``label``.
     ``study`` is the study that decides the claim; without one, each study decides for itself.
     """
 
@@ -66,7 +68,9 @@ class Claim(Record):
     def chooses(self, row: Row) -> bool:
         """Whether a row of the rule's table is about this claim."""
         if self.rivals:
-            return row["reference"] == self.label and row["rival"] in self.rivals
+            return (
+                label_of(row["reference"]) == self.label and label_of(row["rival"]) in self.rivals
+            )
         return bool(row["label"] == self.label)
 
 
@@ -118,8 +122,9 @@ def claims(runs: DataFrame, plan: Plan, expected: Sequence[Cell] = ()) -> DataFr
 
     Takes the trainings that `fggp.analysis.compared_runs.compared` returns, and the cells that
     the study should have, if these are known. Without results of one of their labels, no claim
-    about ranks is decided. In a ranking, the label of a claim is compared with other methods, not
-    with its own variants.
+    about ranks is decided, and no claim holds without a comparison with each of its rivals in the
+    study. In a ranking, the label of a claim is compared with other methods, not with its own
+    variants.
 
     Raises:
         ResultError: if the claims cannot be read or a table cannot be made.
@@ -127,19 +132,31 @@ def claims(runs: DataFrame, plan: Plan, expected: Sequence[Cell] = ()) -> DataFr
     """
     known = set(runs["label"])
     frames: dict[tuple[str, str], DataFrame] = {}
-    lacking = sorted({cell.label for cell in expected} - known - {DENSE})
+    there = known | {cell.label for cell in expected}
+    lacking = sorted(there - known - {DENSE})
     rows = []
     for name, claim in read_claims()[0].claims.items():
         source = claim.decided_by.table
-        label = claim.label if source == "ranking" else ""
-        if (source, label) not in frames:
-            frames[source, label] = FRAMES[source](_among_methods(runs, label), plan)
-        row = _decided(claim, frames[source, label], known, plan)
+        if (source, claim.label) not in frames:
+            among = _among_methods(runs, claim.label) if source == "ranking" else runs
+            about = plan.model_copy(update={"reference": claim.label})
+            frames[source, claim.label] = FRAMES[source](among, about)
+        frame = frames[source, claim.label]
+        row = _decided(claim, frame, known, plan)
         if source == "ranking" and row["verdict"] in DECIDED and lacking:
             row |= {"verdict": UNDECIDED, "note": f"no results of {', '.join(lacking)}"}
+        compared = {label_of(it["rival"]) for it in records(frame)} if claim.rivals else set()
+        alone = [it for it in claim.rivals if it in there - compared]
+        if row["verdict"] == HOLDS and alone:
+            row |= {"verdict": UNDECIDED, "note": f"no comparison with {', '.join(alone)}"}
         own = [cell for cell in expected if cell.label == claim.label]
         rows.append({"claim": name, **row, **_planned(own, row)})
     return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def label_of(entry: str) -> str:
+    """Return the label of an entry, which is a label, or a label and a start."""
+    return entry.partition(", ")[0]
 
 
 def status(verdicts: list[str]) -> int:
@@ -231,8 +248,8 @@ def _primary_test(runs: DataFrame, plan: Plan) -> str:
     p = float(best["smallest_p_holm"])
     reach = "can" if p < plan.alpha else "cannot"
     return (
-        f"The primary test, Wilcoxon over {best['settings']} settings, {reach} reach a p below "
-        f"{plan.alpha:g}: its smallest is {best['smallest_p']:.2g}, and {p:.2g} after Holm."
+        f"The primary test, Wilcoxon over {count(best['settings'], 'setting')}, {reach} reach a p "
+        f"below {plan.alpha:g}: its smallest is {best['smallest_p']:.2g}, and {p:.2g} after Holm."
     )
 
 

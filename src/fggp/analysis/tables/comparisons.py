@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -46,8 +47,11 @@ def comparisons(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
     found, compared = pairs(runs, plan), list[Compared]()
     for blocks in (STARTS, NO_STARTS):
         family = [pair for pair in found if pair.blocks == blocks]
-        adjusted = holm([wilcoxon(pair.images.sum(axis=1)) for pair in family])
-        rows = [Compared(it, plan, p, len(family)) for it, p in zip(family, adjusted, strict=True)]
+        images = [pair.images.sum(axis=1) for pair in family]
+        adjusted = holm([wilcoxon(it) for it in images])
+        # Rivals may have different numbers of ties, and Holm compares their p with one another.
+        smallest = holm([smallest_p(int((it != 0).sum())) for it in images])
+        rows = [Compared(*it) for it in zip(family, repeat(plan), adjusted, smallest)]
         compared += sorted(rows, key=lambda row: (row.grid.mean, row.pair.rival))
     return frame(FIELDS, compared)
 
@@ -80,12 +84,12 @@ class Ranks(NamedTuple):
 
 @dataclass(frozen=True)
 class Compared:
-    """The subject of a row: a pair, and its Wilcoxon p adjusted over ``rivals`` rivals."""
+    """The subject of a row: a pair, and its Wilcoxon p after Holm with the smallest possible."""
 
     pair: Pair
     plan: Plan
     adjusted_p: float
-    rivals: int
+    smallest_adjusted_p: float
 
     @cached_property
     def noise(self) -> Noise:
@@ -118,7 +122,7 @@ class Compared:
             wilcoxon(self.images),
             smallest_p(self.untied),
             self.adjusted_p,
-            smallest_p(self.untied, self.rivals),
+            self.smallest_adjusted_p,
         )
 
     @cached_property
@@ -146,7 +150,7 @@ class Compared:
         if missing(self.over.low):
             why = "1 setting" if settings < 2 else "no spread between settings"
             parts.append(f"interval over settings not computable: {why}")
-        if smallest_p(self.untied, self.rivals) >= self.plan.alpha:
+        if self.smallest_adjusted_p >= self.plan.alpha:
             settings_there = count(self.untied, "untied setting")
             parts.append(f"{settings_there} cannot give a Holm p below {self.plan.alpha:g}")
         return "; ".join(parts)

@@ -97,11 +97,11 @@ def shown(value: Any, form: str) -> str:
     """Return a number as text, "-" if there is none.
 
     For fixed decimals, the number is first rounded to nine of them, so that equal numbers that were
-    computed in two ways read the same.
+    computed in two ways read the same, and a zero has no minus.
     """
     if missing(value):
         return "-"
-    return format(round(value, 9) if form.endswith("f") else value, form)
+    return format(round(value, 9) + 0.0 if form.endswith("f") else value, form)
 
 
 def missing(value: Any) -> bool:

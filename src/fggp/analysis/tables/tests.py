@@ -15,9 +15,9 @@ from fggp.analysis.tables.formats import (
     Table,
     interval,
     missing,
-    number,
     p_value,
     remarks,
+    shown,
     text,
 )
 from fggp.analysis.tables.tests_steps import (
@@ -91,7 +91,7 @@ def all_tests_table(runs: DataFrame, plan: Plan) -> Table:
         text("test", "test"),
         text("compared", "compared"),
         text("measure", "measure"),
-        number("value", "value", ".4g"),
+        Column("value", lambda row: shown(round(row["value"], 9) + 0.0, ".4g")),
         interval(f"{plan.confidence} interval", "low", "high", "+.2f"),
         text("df", "df"),
         p_value("p", "p"),
@@ -133,8 +133,8 @@ def _note(plan: Plan) -> str:
         "reach, after adjustment if there is one; a larger p of a test that cannot reach "
         f"{plan.alpha:g} is no evidence. Nemenyi's p, and that of ratios of sds "
         "(of differences between paired runs), are adjusted for all pairs. The mixed model has "
-        "random effects of setting, setting and seed, and setting and method, and one variance for "
-        "all settings: a check, not a verdict. If a check of one spread for every backbone, "
-        f"sparsity or start has p below {plan.alpha:g}, all intervals of that pair inside settings "
-        "and over the grid take a variance per setting."
+        "fixed effects of method and setting, random effects of setting and seed and of setting "
+        "and method, and one variance for all settings: a check, not a verdict. If a "
+        f"check of one spread for every backbone, sparsity or start has p below {plan.alpha:g}, "
+        "all intervals of that pair inside settings and over the grid take a variance per setting."
     )

@@ -27,6 +27,8 @@ from fggp.analysis.tables.leave_out import leave_out, verdict
 from fggp.analysis.tables.per_setting import per_setting
 from fggp.foundation.quantities import count
 
+BELOW = "an approximation, below the smallest possible p"
+
 
 def omnibus(runs: DataFrame, plan: Plan) -> Iterator[Row]:
     """Test whether the methods differ at all, once for each grid."""
@@ -40,10 +42,9 @@ def omnibus(runs: DataFrame, plan: Plan) -> Iterator[Row]:
             why = "not computable: 2 methods, see the rivals"
         elif np.isnan(chi2.statistic):
             why = "not computable: ties everywhere"
-        below = "an approximation, below the smallest possible p" if chi2.p < smallest else ""
         alike = "not computable: 1 setting" if settings < 2 else "all settings rank alike: no bound"
         for name, measure, found, note in (
-            ("Friedman, tie-corrected", "chi squared", chi2, why or below),
+            ("Friedman, tie-corrected", "chi squared", chi2, why),
             ("Iman-Davenport", "F", f, why or (alike if np.isnan(f.statistic) else "")),
         ):
             yield _row(
@@ -55,7 +56,7 @@ def omnibus(runs: DataFrame, plan: Plan) -> Iterator[Row]:
                 df=", ".join(map(str, found.df)),
                 p=found.p,
                 smallest_p=np.nan if methods < 3 else smallest,
-                note=note,
+                note=note or (BELOW if found.p < smallest else ""),
             )
 
 
@@ -113,21 +114,21 @@ def inside_settings(runs: DataFrame, plan: Plan) -> Iterator[Row]:
     for (blocks, reference, rival), part in table.groupby(
         ["blocks", "reference", "rival"], sort=False
     ):
-        sure = part[part["p_holm"] < plan.alpha]
-        computed = part["p_holm"].notna().all()
+        computed = part[part["p_holm"].notna()]
+        sure = computed[computed["p_holm"] < plan.alpha]
+        better, worse = ((sign * sure["difference_points"] > 0).sum() for sign in (1, -1))
+        without = len(part) - len(computed)
+        note = f"better in {better}, worse in {worse} of {count(len(computed), 'setting')}"
+        if without:
+            note += f"; no p in {count(without, 'setting')}: no spread between seeds"
         yield _row(
             "paired t inside settings, Holm",
             str(blocks),
             f"{reference} - {rival}",
             measure="settings better",
-            value=float((sure["difference_points"] > 0).sum()) if computed else np.nan,
+            value=np.nan if computed.empty else float(better),
             df=_degrees(part),
-            note=(
-                f"better in {(sure['difference_points'] > 0).sum()}, worse in "
-                f"{(sure['difference_points'] < 0).sum()} of {count(len(part), 'setting')}"
-                if computed
-                else part["note"].iloc[0]
-            ),
+            note=part["note"].iloc[0] if computed.empty else note,
         )
 
 
