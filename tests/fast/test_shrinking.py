@@ -1,13 +1,15 @@
 """`fggp.shrink`: a smaller network that computes what the masked one does."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 import torch
 from networks import IMAGES, LABELS, network
 from sparse_networks import backbone, exact, images, prune, without_channels
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 import fggp
 from fggp.fast.shrinking import live_channels
@@ -164,6 +166,24 @@ class WithSize(nn.Sequential):
 def test_an_output_that_is_not_a_tensor_of_the_network_is_refused() -> None:
     with pytest.raises(ValueError, match="size, in place of a tensor, is not known"):
         fggp.shrink(WithSize(nn.Linear(3, 4), nn.Linear(4, 2)))
+
+
+@pytest.mark.parametrize("wrapper", [AveragedModel, nn.DataParallel, torch.compile])
+def test_networks_inside_wrappers_are_shrunk_and_compiled(
+    wrapper: Callable[[nn.Module], nn.Module],
+) -> None:
+    model = prune(backbone("vgg19"), 0.1)
+    batch = images(2, 3, 32, 32)
+    smaller = fggp.shrink(wrapper(model))
+    assert type(smaller) is type(model)
+    assert difference(smaller, model, batch) < 1e-5
+    assert torch.equal(fggp.compile(wrapper(model))(batch), fggp.compile(model)(batch))
+
+
+@pytest.mark.parametrize("work", [fggp.shrink, fggp.compile])
+def test_what_is_not_a_network_is_refused(work: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError, match=r"^\[1\] is n.* a torch\.nn\.Module"):
+        work([1])
 
 
 def test_a_network_without_any_weight_keeps_a_channel_of_each_group() -> None:

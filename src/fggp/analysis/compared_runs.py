@@ -39,8 +39,9 @@ def compared(runs: DataFrame, plan: Plan) -> DataFrame:
     complete study are compared. Of a partial one, only settings and seeds with a result of every
     label are, so that every mean, rank and test is over the same seeds. Of several such grids, one
     with enough seeds for intervals (``plan.interval_seeds``) is preferred, then the one with most
-    settings × seeds. Accuracies do not affect the choice. If there is no such grid, all trainings
-    are returned.
+    settings × seeds. With more than `MOST_SEEDS` seeds, only combinations of the most frequent ones
+    are tried. Accuracies do not affect the choice. If there is no such grid, all trainings are
+    returned.
     """
     grid = None if runs.empty or not is_partial(runs) else _largest(runs, plan)
     return runs if grid is None else _within(runs, grid)

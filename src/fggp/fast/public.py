@@ -17,6 +17,7 @@ from fggp.fast.compiled import CompiledNetwork
 from fggp.fast.packed import read
 from fggp.fast.processor import NAMED, Processor, host, named
 from fggp.fast.refusal import CompileError
+from fggp.pruning.parameters import network_inside
 
 DENSE = 0.6
 """Share of kept weights above which dense code is expected to be as fast."""
@@ -57,7 +58,8 @@ def compile(
     for each size of image, and kept in memory only.
 
     Args:
-        model: a module in evaluation mode, or a file written by `fggp.pack`.
+        model: a module in evaluation mode, also inside torch.compile, DataParallel or
+            AveragedModel, or a file written by `fggp.pack`.
         into: for a file, the module that its weights belong to; not needed for networks of fggp,
             which are recognized by the shapes of their weights.
         batched: process whole groups of 16 images together in layers with small planes. This is
@@ -74,6 +76,7 @@ def compile(
     Raises:
         CompileError: for a model that cannot be compiled to the same function; the message names
             the problem and the fix.
+        TypeError: for anything but a module or a path.
 
     Warns:
         RuntimeWarning: if dense code would be as fast, because most weights are kept.
@@ -87,8 +90,10 @@ def compile(
         if into is not None:
             raise CompileError("into= belongs to a packed file; give it as the first argument")
         module = model
-    else:
+    elif isinstance(model, str | os.PathLike):
         module = read(Path(model), into, fix="name the module that they belong to with into=")
+    else:
+        raise TypeError(f"{model!r} is neither a torch.nn.Module nor the path of a packed file")
     try:
         return _compiled(module, batched=batched, threads=threads, processor=processor)
     except CompileError:
@@ -112,7 +117,7 @@ def _processor(llvm: Any, name: str | None) -> Processor:
 def _compiled(
     module: nn.Module, *, batched: bool, threads: int, processor: str | None
 ) -> CompiledNetwork:
-    network = capture(module)
+    network = capture(network_inside(module))
     llvm = machine_code.llvm()
     chosen = _processor(llvm, processor)
     if network.kept > DENSE * network.weights:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fggp.foundation.validation import nearest
 from fggp.pruning.filters.constants import constants
 from fggp.pruning.filters.groups import Group, Layout, Member, layout
-from fggp.pruning.parameters import unwrapped
+from fggp.pruning.parameters import network_inside
 
 VECTORS = ("weight", "bias", "running_mean", "running_var")
 """The tensors of a batch normalization with one number per channel."""
@@ -32,16 +32,18 @@ def shrink(model: nn.Module, masks: Mapping[str, Tensor] | None = None) -> nn.Mo
 
     Args:
         model: network of convolutions, linear layers, batch normalization, pointwise functions,
-            pooling, sums and products; see `fggp.pruning.filters.groups.groups`.
+            pooling, sums and products; see `fggp.pruning.filters.groups.groups`. It may be inside
+            torch.compile, DataParallel or AveragedModel.
         masks: by parameter name, True or 1 where a weight is kept, as in `Pruner.masks`. Weights
             off the masks count as zero; by default only those that are zero do.
 
     Raises:
         UnknownNetworkError: a ValueError that names the unknown part of the model.
         ValueError: for a mask without a parameter, of another shape, or with other values.
+        TypeError: for anything but a module.
 
     """
-    smaller = _masked(unwrapped(model), masks or {})
+    smaller = _masked(network_inside(model), masks or {})
     found = layout(smaller)
     for group, channels in zip(found.groups, _live(found), strict=True):
         _cut(smaller, group, channels.nonzero().squeeze(1))
@@ -57,7 +59,7 @@ def live_channels(model: nn.Module, masks: Mapping[str, Tensor]) -> list[Tensor]
         masks: as in `shrink`.
 
     """
-    return _live(layout(_masked(unwrapped(model), masks)))
+    return _live(layout(_masked(network_inside(model), masks)))
 
 
 def _live(found: Layout) -> list[Tensor]:

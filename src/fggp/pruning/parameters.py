@@ -8,6 +8,7 @@ from math import ceil
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from fggp.pruning.timing import Method
 
@@ -32,6 +33,24 @@ def unwrapped(model: nn.Module) -> nn.Module:
         if not isinstance(inner, nn.Module):
             return model
         model = inner
+
+
+def network_inside(model: nn.Module) -> nn.Module:
+    """Return the network inside the wrappers of `unwrapped` and AveragedModel (EMA, SWA).
+
+    For inference: a wrapper computes the same as the network inside.
+
+    Raises:
+        TypeError: for anything but a module.
+
+    """
+    while True:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"{model!r} is not a torch.nn.Module")
+        inner = unwrapped(model)
+        if not isinstance(inner, AveragedModel):
+            return inner
+        model = inner.module
 
 
 def flat(tensors: Iterable[Tensor]) -> Tensor:
