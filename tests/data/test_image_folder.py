@@ -1,5 +1,6 @@
 import hashlib
 import io
+import os
 import re
 import tarfile
 import zipfile
@@ -277,7 +278,16 @@ def test_links_in_archives_are_refused(tmp_path: Path) -> None:
         link = tarfile.TarInfo("some/lead/train/cat/9.png")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
-    assert re.search(r"train/cat/9\.png is a link; put the image itself", refusal(source))
+    assert re.search(r"train/cat/9\.png is a link or a special file; put", refusal(source))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("inside", ["some/lead/train/cat/9.png", "notes.txt", ""])
+def test_a_pipe_is_refused_and_not_waited_for(inside: str, tmp_path: Path) -> None:
+    source = as_folder(tree(), tmp_path) if inside else tmp_path / "images"
+    pipe = source / inside
+    os.mkfifo(pipe)
+    assert refusal(source).startswith(f"{pipe} is ")
 
 
 def test_preparing_an_archive_writes_nothing_but_the_data_file_and_its_listing(

@@ -35,7 +35,7 @@ class Entry:
         source: the folder or archive.
         path: path of the file, inside the source.
         name: name of the file, for messages.
-        is_link: whether it is a link, or anything but a plain file, in an archive.
+        is_file: whether it is a plain file; links are followed in folders only.
         open: opens the file; valid only until the next entry is requested.
 
     """
@@ -43,7 +43,7 @@ class Entry:
     source: Path
     path: str
     name: str
-    is_link: bool
+    is_file: bool
     open: Callable[[], IO[bytes] | None]
 
     def read(self) -> bytes:
@@ -80,6 +80,8 @@ def entries(source: Path) -> Iterator[Entry]:
     with _explained(source):
         if source.is_dir():
             yield from _folder(source)
+        elif not source.is_file():
+            raise DataError(f"{source} is neither a file nor a folder; put the images there")
         elif suffix == ".zip":
             yield from _zip(source)
         elif suffix is not None:
@@ -111,7 +113,8 @@ def _folder(source: Path) -> Iterator[Entry]:
             path = Path(folder, name)
             inside = path.relative_to(source).as_posix()
             # Links on disk are followed: they point to files that their owner can read anyway.
-            yield Entry(source, inside, str(path), False, partial(_open_file, path))
+            is_file = path.is_file() or not path.exists()  # reading a missing one is an error
+            yield Entry(source, inside, str(path), is_file, partial(_open_file, path))
 
 
 def _open_file(path: Path) -> IO[bytes]:
@@ -123,9 +126,9 @@ def _zip(source: Path) -> Iterator[Entry]:
         for info in archive.infolist():
             if info.is_dir():
                 continue
-            is_link = (info.external_attr >> 28) == 0o12  # the file type in a Unix mode
+            is_file = (info.external_attr >> 28) != 0o12  # the file type in a Unix mode
             name = f"{source}: {info.filename}"
-            yield Entry(source, info.filename, name, is_link, partial(archive.open, info))
+            yield Entry(source, info.filename, name, is_file, partial(archive.open, info))
 
 
 def _tar(source: Path, suffix: str) -> Iterator[Entry]:
@@ -136,9 +139,9 @@ def _tar(source: Path, suffix: str) -> Iterator[Entry]:
                 if member.isdir():
                     continue
                 name = f"{source}: {member.name}"
-                is_link = not member.isfile()
+                is_file = member.isfile()
                 content = partial(archive.extractfile, member)
-                yield Entry(source, member.name, name, is_link, content)
+                yield Entry(source, member.name, name, is_file, content)
         blocks.finish()
 
 

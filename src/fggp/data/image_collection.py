@@ -137,8 +137,8 @@ def check_image(entry: Entry) -> None:
         raise DataError(
             f"{entry.name} is not an image ({', '.join(SUFFIXES)}); convert or remove it"
         )
-    if entry.is_link:
-        raise DataError(f"{entry.name} is a link; put the image itself into the archive")
+    if not entry.is_file:
+        raise DataError(f"{entry.name} is a link or a special file; put the image itself there")
 
 
 def _pixels(entry: Entry) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -128,6 +129,8 @@ def _stamp(path: str) -> Entry:
         found = os.stat(path)  # called many thousands of times: a Path would take twice as long
     except OSError as error:
         raise _unreadable(path, error) from error
+    if not stat.S_ISREG(found.st_mode):  # reading a pipe would never end
+        raise DataError(f"{path} is not a file; remove it")
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
