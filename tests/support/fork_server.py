@@ -149,7 +149,8 @@ def _keep(client: socket.socket) -> None:
         return
     for stream in streams:
         os.close(stream)
-    client.sendall(f"{command}\n".encode())
+    with contextlib.suppress(OSError):  # the client may have been killed by now
+        client.sendall(f"{command}\n".encode())
     ended = os.pidfd_open(command)
     if ended not in select.select([client, ended], [], [])[0]:  # the client was killed
         os.kill(command, signal.SIGKILL)
