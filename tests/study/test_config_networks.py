@@ -236,7 +236,7 @@ def test_layers_that_stay_dense_are_counted_for_the_side_of_the_images(read: Loa
         pruning=STUDY["pruning"] | {"dense": ["0"]},
         sparsities=[0.99],
     )
-    assert "these layers of mine hold 108 weights, and a sparsity of 0.99 keeps 103" in said
+    assert "these layers of mine have 108 weights, and a sparsity of 0.99 keeps 103" in said
 
 
 def test_images_that_are_prepared_later_are_compared_then(read: Load) -> None:

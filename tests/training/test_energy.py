@@ -117,10 +117,10 @@ def test_counters_that_only_root_can_read_are_none(
 ) -> None:
     real = Path.read_text
 
-    def refused(self: Path) -> str:
+    def refused(self: Path, encoding: str | None = None) -> str:
         if self.name == "energy_uj":
             raise PermissionError(self)
-        return real(self)
+        return real(self, encoding)
 
     monkeypatch.setattr(Path, "read_text", refused)
     assert packages(machine.root, machine.stat) is None
