@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
@@ -13,6 +14,7 @@ from torch import nn
 
 import fggp
 from fggp.cli import main
+from fggp.cli.arguments import EXAMPLES
 from fggp.foundation.files import write_text
 from fggp.storage.packing import PackError
 
@@ -109,6 +111,20 @@ def test_only_a_training_whose_output_is_closed_is_not_done(
     monkeypatch.setattr(sys.stdout, "fileno", lambda: -1, raising=False)
     assert main([verb, *["demo"] * (verb != "methods")]) == status
     assert ("the same command continues" in capsys.readouterr().err) == (status == 75)
+
+
+def test_a_study_outside_config_is_found_by_its_name_where_its_results_suffice(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("elsewhere").mkdir()
+    shutil.copy(EXAMPLES / "demo.yaml", "elsewhere/own.yaml")
+    assert main(["plan", "elsewhere/own.yaml", "--write"]) == 0
+    assert main(["status", "own"]) == 75
+    capsys.readouterr()
+    said = line("plan", "own", capsys=capsys)
+    assert said.endswith(
+        "own.yaml: no such study; give the path of the .yaml file behind results/own"
+    )
 
 
 def test_weights_of_another_network_are_refused_without_an_option_that_a_command_lacks(

@@ -20,7 +20,13 @@ from fggp.study import costs
 from fggp.study.cell import Cell, Training
 from fggp.study.config import Study, load
 from fggp.study.costs import Device
-from fggp.study.study_folder import count_with_other_settings, folder, other_settings_message
+from fggp.study.study_folder import (
+    CELLS,
+    RESULTS,
+    count_with_other_settings,
+    folder,
+    other_settings_message,
+)
 from fggp.study.yaml_files import studies
 
 CONFIG = Path("config")
@@ -51,16 +57,17 @@ def study_file(name: str) -> Path:
     if given.is_file():
         raise Failure(f"{given}: not a study; give a .yaml file")
     known = {study.stem for folder in (CONFIG, EXAMPLES) for study in studies(folder)}
-    shown = path if name == given.name else name
+    shown, home = path if name == given.name else name, folder(path)
+    if (home / CELLS).exists():
+        raise Failure(f"{shown}: no such study; give the path of the .yaml file behind {home}")
     raise Failure(f"{shown}: no such study{nearest(given.name, sorted(known), str(CONFIG))}")
 
 
 def study_folder(name: str) -> Path:
     """Return the results folder of a study named by file, by stem or by results folder."""
-    given = Path(name)
-    if (given / "cells.json").exists():
-        return given
-
+    for home in (Path(name), RESULTS / name):  # its file may be in any folder
+        if (home / CELLS).exists():
+            return home
     return folder(study_file(name))
 
 
