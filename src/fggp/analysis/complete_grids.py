@@ -96,6 +96,12 @@ def both_starts(runs: DataFrame) -> Counts | None:
     return _complete(chosen.assign(entry=chosen["label"]), SETTING, runs)
 
 
+def label_and_start(entry: str) -> tuple[str, str]:
+    """Return the label of an entry and its start, which is empty for an entry of both starts."""
+    label, _, start = entry.partition(", ")
+    return label, start
+
+
 def all_entries(runs: DataFrame) -> Counts | None:
     """Return every label over backbone and sparsity, one with both starts once per start.
 

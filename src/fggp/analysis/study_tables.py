@@ -14,6 +14,7 @@ from pandas import DataFrame
 from fggp.analysis.collect.rows import EPOCHS, KEYS, LAYERS, UPDATES, keys
 from fggp.analysis.collect.runs_csv import DENSE, RUNS, labels, marks, read_runs, title
 from fggp.analysis.compared_runs import compared, coverage
+from fggp.analysis.complete_grids import label_and_start
 from fggp.analysis.figure_style import Look, display_names, looks
 from fggp.analysis.plan import Plan, read_plan
 from fggp.foundation.errors import ResultError
@@ -115,8 +116,9 @@ class Material:
 
     def name(self, entry: str) -> str:
         """Return the display name of an entry, which is a label, or a label and a start."""
-        label, comma, start = entry.partition(", ")
-        return f"{self.names.get(label, label)}{comma}{start}"
+        label, start = label_and_start(entry)
+        name = self.names.get(label, label)
+        return f"{name}, {start}" if start else name
 
     @cached_property
     def shown(self) -> DataFrame:

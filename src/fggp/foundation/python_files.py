@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +12,7 @@ from types import ModuleType
 from fggp.foundation.errors import Failure
 
 SEPARATOR = "\n"
-"""Between the paths of files in an environment variable: a folder may have a colon in its name."""
+"""Between paths in an environment variable: a folder may have a colon in its name."""
 _SOURCES: dict[Path, bytes] = {}
 
 
@@ -39,6 +41,16 @@ def import_file(path: Path, name: str, absent: str) -> ModuleType:
         raise Failure(f"{path}: cannot be imported ({in_one_line(error)})") from error
     _SOURCES[path] = source
     return module
+
+
+def pass_on(variable: str, files: Iterable[Path]) -> None:
+    """Name files in an environment variable, for the processes that this one starts."""
+    os.environ[variable] = SEPARATOR.join(map(str, files))
+
+
+def passed_on(variable: str) -> list[Path]:
+    """Return the files that an environment variable names."""
+    return [Path(it) for it in os.environ.get(variable, "").split(SEPARATOR) if it]
 
 
 def source_of(path: Path) -> bytes:

@@ -8,13 +8,12 @@ process starts. A package declares a module of methods as an entry point of the 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from fggp.foundation.errors import Failure
-from fggp.foundation.python_files import SEPARATOR, import_file, in_one_line
+from fggp.foundation.python_files import import_file, in_one_line, pass_on, passed_on
 from fggp.methods.registry import METHODS
 
 GROUP = "fggp.methods"
@@ -43,7 +42,7 @@ def load_plugins(files: Iterable[str | Path]) -> None:
                 raise Failure(f"{path}: {EMPTY}")
             _LOADED.append(path)
     if _LOADED:
-        os.environ[VARIABLE] = SEPARATOR.join(map(str, _LOADED))
+        pass_on(VARIABLE, _LOADED)
 
 
 def load_given_plugins() -> None:
@@ -55,7 +54,7 @@ def load_given_plugins() -> None:
             raise Failure(
                 f"{entry.value}, an entry point {GROUP}: cannot be imported ({in_one_line(error)})"
             ) from error
-    load_plugins(filter(None, os.environ.get(VARIABLE, "").split(SEPARATOR)))
+    load_plugins(passed_on(VARIABLE))
 
 
 def plugin_files() -> list[Path]:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fggp.foundation.errors import Failure
-from fggp.foundation.python_files import SEPARATOR, import_file, in_one_line, source_of
+from fggp.foundation.python_files import import_file, in_one_line, pass_on, passed_on, source_of
 from fggp.foundation.validation import nearest
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def register_files(files: Iterable[Path]) -> None:
         _FILES[name] = [*_others(name, path), path]
     if _FILES:
         latest = [found[-1] for found in _FILES.values()]
-        os.environ[VARIABLE] = SEPARATOR.join(str(it) for it in latest if it is not None)
+        pass_on(VARIABLE, (it for it in latest if it is not None))
 
 
 def _absolute(path: Path) -> Path:
@@ -295,8 +295,7 @@ def _path(module: str) -> Path | None:
         for other in _others(name, latest):
             raise _ambiguous(name, other, latest)
         return latest
-    given = map(Path, filter(None, os.environ.get(VARIABLE, "").split(SEPARATOR)))
-    return {path.stem: path for path in given}.get(name)
+    return {path.stem: path for path in passed_on(VARIABLE)}.get(name)
 
 
 def _installed(module: str) -> bool:

@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from fggp.pruning.forward_pass import ForwardPass
 from fggp.pruning.mask_update import Read
-from fggp.pruning.optimizers import Nest
+from fggp.pruning.optimizers import Nest, trained_by
 from fggp.pruning.step_hooks import Arguments, StepHooks
 from fggp.pruning.warning import warn
 
@@ -185,8 +185,7 @@ class Attachment:
         return [0 if p.is_inference() else p._version for p in self._forward.parameters]
 
     def _trained(self) -> list[Tensor]:
-        groups = getattr(self._nest.outermost, "param_groups", None) or ()
-        return [parameter for group in groups for parameter in group["params"]]
+        return trained_by([self._nest.outermost])
 
     def _warn(self, message: str) -> None:
         if not self._warned:

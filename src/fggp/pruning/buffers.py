@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fggp.pruning.integer_masks import INTEGERS, zeroed
-from fggp.pruning.optimizers import Nest
+from fggp.pruning.optimizers import Nest, attributes_of, groups_of, trained_by
 
 PLAIN = {*INTEGERS, torch.complex128}
 PLAIN_CLASSES = (Tensor, nn.Parameter)
@@ -123,12 +123,10 @@ class Buffers:
     def _elsewhere(self) -> Iterator[tuple[Any, Sequence[Tensor]]]:
         """Yield the attributes and settings of the optimizers, with the parameters of each."""
         for each in self._nest.every:
-            groups = getattr(each, "param_groups", None) or ()
-            trained = [p for group in groups for p in group["params"]]
-            for name, value in getattr(each, "__dict__", {}).items():
-                if name not in {"state", "param_groups", "defaults"}:
-                    yield value, trained
-            for group in groups:
+            trained = trained_by([each])
+            for value in attributes_of(each):
+                yield value, trained
+            for group in groups_of([each]):
                 for name, value in group.items():
                     if name != "params":
                         yield value, group["params"]

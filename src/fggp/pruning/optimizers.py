@@ -102,7 +102,7 @@ class Nest:
 
         NaN if the group has none. A parameter without a group has the rate of the first one.
         """
-        groups = [it for each in self.every for it in getattr(each, "param_groups", None) or ()]
+        groups = groups_of(self.every)
         rates = [float("nan") if it.get("lr") is None else float(it["lr"]) for it in groups]
         # Those of the inner optimizers count, which come last.
         found = {id(p): x for it, x in zip(groups, rates, strict=True) for p in it["params"]}
@@ -126,7 +126,7 @@ class Nest:
             )
 
     def _check_trained(self, parameters: Mapping[str, nn.Parameter]) -> None:
-        owned = _trained_by(self.every)
+        owned = set(map(id, trained_by(self.every)))
         untrained = [name for name, own in parameters.items() if id(own) not in owned]
         if not untrained:
             return
@@ -140,9 +140,9 @@ class Nest:
 
     def _check_no_copies(self) -> None:
         """Raise ValueError if a worker trains copies that the wrapper then writes to the model."""
-        outer = _trained_by([self.outermost])
+        outer = set(map(id, trained_by([self.outermost])))
         for worker in self.workers:
-            if outer and _trained_by([worker]) - outer:
+            if outer and not outer.issuperset(map(id, trained_by([worker]))):
                 raise ValueError(
                     f"{type(self.outermost).__name__} trains copies of the model's parameters by "
                     f"the {type(worker).__name__} inside, and masks would not reach them; use the "
@@ -168,9 +168,7 @@ def _is_optimizer(value: object) -> bool:
 
 def _held(optimizer: Any) -> Iterator[Any]:
     """Yield the optimizers in the attributes of one, and in lists and mappings among these."""
-    for name, value in getattr(optimizer, "__dict__", {}).items():
-        if name in {"state", "param_groups", "defaults"}:
-            continue
+    for value in attributes_of(optimizer):
         for each in _items(value):
             if each is not optimizer and _is_optimizer(each):
                 yield each
@@ -187,10 +185,18 @@ def _state(optimizer: Any) -> Mapping[Any, Any] | None:
     return state if isinstance(state, Mapping) else None
 
 
-def _trained_by(optimizers: Iterable[Any]) -> set[int]:
-    return {
-        id(parameter)
-        for each in optimizers
-        for group in getattr(each, "param_groups", None) or ()
-        for parameter in group["params"]
-    }
+def groups_of(optimizers: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return the parameter groups of optimizers; wrappers may share those of the inner ones."""
+    return [group for each in optimizers for group in getattr(each, "param_groups", None) or ()]
+
+
+def trained_by(optimizers: Iterable[Any]) -> list[Tensor]:
+    """Return the parameters in the groups of optimizers."""
+    return [parameter for group in groups_of(optimizers) for parameter in group["params"]]
+
+
+def attributes_of(optimizer: Any) -> Iterator[Any]:
+    """Yield the attributes of an optimizer, except its state, groups and defaults."""
+    for name, value in getattr(optimizer, "__dict__", {}).items():
+        if name not in {"state", "param_groups", "defaults"}:
+            yield value

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fggp.pruning.optimizers import Nest
+from fggp.pruning.optimizers import Nest, groups_of
 from fggp.pruning.parameters import flat
 
 
@@ -42,19 +42,14 @@ class Rewinding:
 
         Settings that a schedule has added to parameter groups since then stay.
         """
-        groups = [dict(group) for group in self._groups()]
+        groups = [dict(group) for group in groups_of(self._nest.every)]
         self.model.load_state_dict(self.kept["model"])
         # The optimizers would take over the tensors themselves.
         states = copy.deepcopy([self.kept["optimizer"], *self.kept.get("others", [])])
         for each, state in zip(reversed(self._nest.every), states, strict=True):
             each.load_state_dict(state)
-        for group, before in zip(self._groups(), groups, strict=True):
+        for group, before in zip(groups_of(self._nest.every), groups, strict=True):
             for name, value in before.items():
                 group.setdefault(name, value)
             if before.get("lr") is not None:
                 group["lr"] = before["lr"]
-
-    def _groups(self) -> list[dict[str, Any]]:
-        """Return the parameter groups of all optimizers; wrappers may share those inside."""
-        every = self._nest.every
-        return [group for each in every for group in getattr(each, "param_groups", None) or ()]

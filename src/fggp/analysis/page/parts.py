@@ -15,6 +15,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from fggp.analysis.collect.runs_csv import DENSE
+from fggp.analysis.complete_grids import label_and_start
 from fggp.analysis.tables.formats import Row, records
 from fggp.foundation.exact import ratio
 from fggp.study.cell_name import ANY, sparsity_level, start_level
@@ -113,7 +114,7 @@ class Choices:
         }
 
     def _starts(self, row: Row) -> tuple[str, ...]:
-        sides = [str(row.get(side, "")).partition(", ")[2] for side in ("reference", "rival")]
+        sides = [label_and_start(str(row.get(side, "")))[1] for side in ("reference", "rival")]
         named = {row.get("start"), *sides}
         return tuple(key for key, words in self.starts.items() if words in named and key != ANY)
 

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from fggp.analysis.catalogue import table
 from fggp.analysis.collect.runs_csv import DENSE, is_partial
+from fggp.analysis.complete_grids import label_and_start
 from fggp.analysis.pairs import STARTS
 from fggp.analysis.plan import Plan, built_in, plain
 from fggp.analysis.tables.claim_rules import RULES, Rule, RuleName
@@ -68,9 +69,8 @@ class Claim(Record):
     def chooses(self, row: Row) -> bool:
         """Whether a row of the rule's table is about this claim."""
         if self.rivals:
-            return (
-                label_of(row["reference"]) == self.label and label_of(row["rival"]) in self.rivals
-            )
+            reference, rival = (label_and_start(row[it])[0] for it in ("reference", "rival"))
+            return reference == self.label and rival in self.rivals
         return bool(row["label"] == self.label)
 
 
@@ -145,18 +145,13 @@ def claims(runs: DataFrame, plan: Plan, expected: Sequence[Cell] = ()) -> DataFr
         row = _decided(claim, frame, known, plan)
         if source == "ranking" and row["verdict"] in DECIDED and lacking:
             row |= {"verdict": UNDECIDED, "note": f"no results of {', '.join(lacking)}"}
-        compared = {label_of(it["rival"]) for it in records(frame)} if claim.rivals else set()
+        compared = {label_and_start(it["rival"])[0] for it in records(frame) if claim.rivals}
         alone = [it for it in claim.rivals if it in there - compared]
         if row["verdict"] == HOLDS and alone:
             row |= {"verdict": UNDECIDED, "note": f"no comparison with {', '.join(alone)}"}
         own = [cell for cell in expected if cell.label == claim.label]
         rows.append({"claim": name, **row, **_planned(own, row)})
     return DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
-
-
-def label_of(entry: str) -> str:
-    """Return the label of an entry, which is a label, or a label and a start."""
-    return entry.partition(", ")[0]
 
 
 def status(verdicts: list[str]) -> int:
