@@ -125,7 +125,7 @@ def test_no_practical_difference_makes_a_claim_of_a_difference_fail() -> None:
 def test_without_enough_seeds_nothing_is_decided_and_it_says_why() -> None:
     table = claims(study(seeds=1, fggp=100, dense=50), PLAN).set_index("claim")
     assert set(table["verdict"]) == {UNDECIDED}
-    assert table.loc["highest-ranking", "note"] == "p_first, rival_p not computable with n = 1"
+    assert table.loc["highest-ranking", "note"] == "no resamples: 1 seed, needs 5"
     assert table.loc["order-essential", "note"] == "no interval and no p: 1 seed"
     assert table.loc["sometimes-above-dense", "note"] == "no interval: 1 seed"
     assert not table["figure"].str.contains(r"resamples| to |Holm| - ", regex=True).any()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fabricate import analysed
+from fabricate import analysed, grid
 from once import made_once
 
 from fggp.analysis.catalogue import FIGURES, TABLES
@@ -22,7 +22,8 @@ from fggp.foundation.errors import Failure
 from fggp.foundation.quantities import duration
 from fggp.publishing.check.study import check
 from fggp.publishing.report import readme, report
-from fggp.publishing.report.training_conditions import conditions
+from fggp.publishing.report.training_conditions import conditions, networks
+from fggp.study.config import cells
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -259,6 +260,15 @@ def test_the_page_of_a_shipped_study_is_of_its_present_results(study: Path) -> N
         assert f"{number} on {machine}" in page
     notes = yaml.safe_load((ROOT / report.NOTES).read_text())
     assert notes["studies"][study.name] in page
+
+
+def test_networks_of_one_width_are_named_together() -> None:
+    narrow = grid(backbones={name: {"width": "1/8"} for name in ("vgg19", "resnet50")})
+    wide = grid(backbones={"vgg19": {}})
+    assert networks(it for study in (wide, narrow) for it in cells(study)) == [
+        "resnet50 and vgg19 at width 1/8",
+        "vgg19 at width 1",
+    ]
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)

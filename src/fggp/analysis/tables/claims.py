@@ -279,7 +279,7 @@ def _decided(claim: Claim, frame: DataFrame, known: set[str], plan: Plan) -> dic
         "settings": len(rows) if rule.table == "settings" else row["settings"],
         "seeds": _seeds(row),
         "blocks": row.get("blocks", STARTS),
-        "note": "both conditions are met" if holds and fails else _why(rule, row, verdict),
+        "note": "both conditions are met" if holds and fails else _why(rule, row, verdict, plan),
     }
 
 
@@ -293,9 +293,11 @@ def _seeds(row: Row) -> Any:
     return row["seeds"] if "seeds" in row else row["n"]
 
 
-def _why(rule: Rule, row: Row, verdict: str) -> str:
-    """Name the deciding numbers that are missing; empty if the result is too close to call."""
+def _why(rule: Rule, row: Row, verdict: str, plan: Plan) -> str:
+    """Return why deciding numbers are missing; empty if the result is too close to call."""
     gone = [column for column in rule.columns if missing(row[column])]
     if not gone or verdict != UNDECIDED:
         return ""
+    if rule.table == "ranking" and _seeds(row) < plan.fewest_seeds:
+        return f"no resamples: {count(_seeds(row), 'seed')}, needs {plan.fewest_seeds}"
     return str(row.get("note") or f"{', '.join(gone)} not computable with n = {_seeds(row)}")

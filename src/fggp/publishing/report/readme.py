@@ -17,7 +17,7 @@ from fggp.foundation.exact import percent, ratio
 from fggp.foundation.files import write_text
 from fggp.foundation.quantities import count
 from fggp.publishing.report.shipped_results import rows
-from fggp.publishing.report.training_conditions import network
+from fggp.publishing.report.training_conditions import networks
 
 README = Path("README.md")
 TEMPLATE = "readme_result.jinja"
@@ -73,7 +73,7 @@ def result(study: Path) -> dict[str, Any]:
         "study": study.name,
         "reference": plan.reference,
         "confidence": plan.confidence,
-        "networks": sorted({network(it) for it in material.cells if it.backbone.name in there}),
+        "networks": networks(it for it in material.cells if it.backbone.name in there),
         "sparsities": [percent(ratio(it)) for it in sorted(set(sparse["sparsity"]))],
         "starts": sparse["initial_sparsity"].nunique(),
         "settings": count(max((int(row["settings"]) for row in compared), default=0), "setting"),

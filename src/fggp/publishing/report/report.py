@@ -46,7 +46,7 @@ from fggp.publishing.report.shipped_results import (
     told,
     widest,
 )
-from fggp.publishing.report.training_conditions import conditions, network
+from fggp.publishing.report.training_conditions import conditions, networks
 from fggp.study.result_file import fingerprint
 from fggp.study.yaml_files import read_study
 from fggp.study.yaml_files import studies as declared
@@ -230,7 +230,7 @@ def _total(items: Sequence[Item]) -> Material:
         "trainings": len(once),
         "hours": _hours(once),
         "gpu_hours": _hours([item for item in once if item.provenance.device == "cuda"]),
-        "networks": sorted({network(item.cell) for item in once}),
+        "networks": networks(item.cell for item in once),
         "data": sorted({item.cell.data.name for item in once}),
     }
 

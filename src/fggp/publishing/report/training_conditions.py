@@ -21,9 +21,14 @@ SLACK = 2
 """Largest error, in seconds, of time stamps that are written to the second."""
 
 
-def network(cell: Cell) -> str:
-    """Return the network of a cell in words."""
-    return f"{cell.backbone.name} at width {cell.backbone.width}"
+def networks(cells: Iterable[Cell]) -> list[str]:
+    """Return the networks of cells in words, those of one width together."""
+    backbones = sorted({(it.backbone.width, it.backbone.name) for it in cells})
+    widths = list(dict.fromkeys(width for width, _ in backbones))
+    return [
+        f"{' and '.join(name for wide, name in backbones if wide == width)} at width {width}"
+        for width in widths
+    ]
 
 
 def conditions(report: Report) -> dict[str, Any]:
@@ -41,7 +46,7 @@ def conditions(report: Report) -> dict[str, Any]:
     starts = {cell.initial_sparsity for cell in cells if cell.sparsity}
     return {
         "data": cells[0].data.name if cells else "",
-        "networks": _distinct(map(network, cells)),
+        "networks": networks(cells),
         "sparsities": [percent(it) for it in sorted({it.sparsity for it in cells}) if it],
         "starts": [percent(it) for it in sorted(it for it in starts if it is not None)],
         "seeds": sorted({cell.seed for cell in cells}),
