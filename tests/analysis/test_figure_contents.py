@@ -21,6 +21,7 @@ from matplotlib.patches import Rectangle
 from fggp.analysis.fggp_variants import mean_amount, variants
 from fggp.analysis.figure_style import styled
 from fggp.analysis.figures import draw
+from fggp.analysis.figures.captions import named
 from fggp.analysis.figures.critical_difference import cliques
 from fggp.analysis.figures.layout import notes
 from fggp.analysis.study_tables import Material
@@ -31,6 +32,13 @@ from fggp.study.result_file import Result
 
 FALLING = {"schedule": "cosine", "start": "1/2", "end": 0.005}
 LATE = "magnitude-first"
+
+
+@pytest.mark.parametrize(
+    ("width", "name"), [(1, "vgg19"), (0.125, "vgg19 at width 1/8"), (1 / 3, "vgg19 at width 1/3")]
+)
+def test_a_width_is_a_fraction_as_on_the_pages(width: float, name: str) -> None:
+    assert named("vgg19", pd.DataFrame({"width": [width]})) == name
 
 
 def words(figure: Figure) -> str:

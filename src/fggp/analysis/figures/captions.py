@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 
 from pandas import DataFrame
 
@@ -65,9 +66,10 @@ def everyone(groups: dict[str, list[str]], names: Mapping[str, str]) -> str:
 
 
 def named(backbone: object, data: DataFrame) -> str:
-    """Return a backbone with its width, if that is not 1."""
+    """Return a backbone with its width as a fraction, as on the pages, if that is not 1."""
     width = float(data["width"].iloc[0])
-    return str(backbone) if width == 1 else f"{backbone} at width {width:.4g}"
+    short = Fraction(width).limit_denominator(1000)
+    return str(backbone) if width == 1 else f"{backbone} at width {short}"
 
 
 def clauses(*parts: str) -> str:
