@@ -50,10 +50,14 @@ def points(folder: Path) -> DataFrame:
     runs = pd.read_csv(folder / "runs.csv")
     both = runs[(runs["starts"] == "both") & runs["ranks"]]
     wide = both.pivot_table(index=[*SETTING, "seed"], columns="label", values="accuracy_last")
-    whole = wide.dropna()
+    found = wide.dropna()
     # A partial study: seeds that some setting lacks are left out of the comparison.
-    settings = whole.groupby("seed").size()
-    return 100 * whole[whole.index.isin(settings.index[settings == settings.max()], level="seed")]
+    settings = found.groupby("seed").size()
+    found = found[found.index.isin(settings.index[settings == settings.max()], level="seed")]
+    seeds = found.reset_index("seed")["seed"]
+    whole = found.groupby(SETTING).size() == seeds.nunique()
+    assert whole.all(), "the grid of labels with both starts is complete"
+    return 100 * found
 
 
 def means(accuracy: DataFrame) -> DataFrame:

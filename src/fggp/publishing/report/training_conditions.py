@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from fggp.analysis.fggp_variants import apart
@@ -24,10 +26,9 @@ SLACK = 2
 def networks(cells: Iterable[Cell]) -> list[str]:
     """Return the networks of cells in words, those of one width together."""
     backbones = sorted({(it.backbone.width, it.backbone.name) for it in cells})
-    widths = list(dict.fromkeys(width for width, _ in backbones))
     return [
-        f"{' and '.join(name for wide, name in backbones if wide == width)} at width {width}"
-        for width in widths
+        f"{' and '.join(name for _, name in alike)} at width {width}"
+        for width, alike in groupby(backbones, key=itemgetter(0))
     ]
 
 
