@@ -77,7 +77,7 @@ paper: $(READY) ## check the shipped results, and make their tables, figures and
 	@echo
 	@echo "Tables and figures are in figures/STUDY/; figures/README.md describes them."
 
-report: paper ## rewrite docs/*.md, the pages of shipped studies and the result in README.md, with numbers from files
+report: paper ## rewrite the pages with a template, those of shipped studies and the result in README.md, from files
 	python -m fggp report
 
 release: $(READY) ## build dist/fggp-VERSION.tar.gz from the last commit, and check it unpacked
@@ -92,7 +92,7 @@ bench: $(READY) ## compare speed and memory with other tools, on the CPU (about 
 bench-peers: $(READY) ## install rigl-torch, one of the tools that `make bench` compares with, into .venv
 	"$(UV)" pip install --python "$(VENV)/bin/python" --no-deps rigl-torch==0.5.2
 
-test: $(READY) ## run the short tests (6 to 7 minutes)
+test: $(READY) ## run the short tests (5 to 7 minutes)
 	pytest -n $(JOBS) --dist worksteal -m $(QUICK)
 
 test-long: $(READY) ## test Snakemake, stopped trainings, the stand-in GPU, pages and examples (7 minutes)
@@ -123,7 +123,7 @@ test-extending: $(READY) ## add a method, a network, a data set and a figure as 
 test-docs: $(READY) ## run the command blocks of all pages in a copy, and list skipped ones with the reason (a minute)
 	pytest -n $(JOBS) -m docs tests/docs
 
-gpu-check: $(READY) ## check a GPU before a grid is trained there, in five minutes [STUDY=paper] [DEVICE=cpu]
+gpu-check: $(READY) ## check a GPU before a grid is trained there, in five minutes [STUDY=paper] [DEVICE=cuda or cpu]
 	python -m fggp doctor "$(STUDY)" --gpu --device "$(DEVICE)"
 
 test-cluster: $(READY) ## run the profile in a one-node Slurm; as root, with slurm-wlm and munge installed

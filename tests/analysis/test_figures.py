@@ -211,6 +211,25 @@ def test_titles_are_one_line_and_the_rest_is_in_the_caption(
     assert data.empty == any("Skipped: " in note for note in notes(figure))
 
 
+def test_a_title_that_is_too_long_loses_clauses_and_the_caption_has_them(
+    analysed_once: Analysed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for title, fitting in (
+        ("Twenty images, 1/8 width, 4 epochs", "Twenty images"),
+        ("Twenty images, thin", "Twenty images, thin"),
+        ("many words without a clause", "many words …"),
+    ):
+        figure = Figure(figsize=(1, 1))
+        layout.entitle(figure, title)
+        assert figure.get_suptitle() == fitting
+    folder = shutil.copytree(analysed_once.out, tmp_path / "out")
+    for words, more in ((1, []), (40, [f"{', '.join(['clause'] * 40)}."])):
+        monkeypatch.setattr(Material, "title", ", ".join(["clause"] * words))
+        write_figures(["run_overview"], folder, formats=["png"])
+        caption = (folder / "figures/run_overview.rst").read_text().strip().split("\n\n")
+        assert [text for text in caption if text.startswith("clause")] == more
+
+
 def test_a_figure_for_a_paper_has_its_width_its_formats_and_no_title(
     analysed_once: Analysed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,8 @@ import hashlib
 import io
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -71,8 +73,12 @@ def test_an_interrupted_save_leaves_the_old_file_and_nothing_else(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_leftover_of_a_killed_save_is_reused_and_goes_away(tmp_path: Path) -> None:
-    (tmp_path / ".data.npz.partial").write_bytes(b"x" * 10**6)
+def test_the_leftover_of_a_killed_save_goes_away(tmp_path: Path) -> None:
+    (tmp_path / ".data.npz.partial").write_bytes(b"x" * 10**6)  # as earlier versions named it
+    killed = "from fggp.foundation.files import replacing as it; from pathlib import Path as P\n"
+    killed += "import os\nwith it(P('data.npz')) as partial: partial.touch(); os._exit(9)"
+    subprocess.run([sys.executable, "-c", killed], cwd=tmp_path, check=False)
+    assert len(list(tmp_path.iterdir())) == 1
     save(small(), tmp_path / "data.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["data.npz"]
     assert load(tmp_path / "data.npz").classes == ("a", "b")

@@ -6,6 +6,7 @@ What they come to has to be, to the byte, what undisturbed ones come to.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -53,8 +54,9 @@ os.replace, pathlib.Path.write_bytes = slowly_replace, slowly_write
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # Good ends: done, stopped with a checkpoint, interrupted, and by the signal itself.
 STATUSES = {0, 75, 130, *(-number for number in SIGNALS)}
-PARTIAL = (".ckpt.partial", ".json.partial", ".npz.partial", ".fggp.partial", ".owner", ".ckpt")
-"""Files whose appearing is waited for, so that kills come while something is written."""
+PARTIAL = tuple(rf"\.{kind}\..*partial" for kind in ("ckpt", "json", "npz", "fggp"))
+PARTIAL += (r"\.owner", r"\.ckpt")
+"""Ends of files whose appearing is waited for, so that kills come while something is written."""
 
 
 def kills(folder: Path, number: int, seed: int, jobs: int) -> Tally:
@@ -139,12 +141,13 @@ class Storm:
 
     def _at_a_file(self, process: subprocess.Popen[str]) -> str:
         suffix = PARTIAL[self.rng.integers(len(PARTIAL))]
-        skip = int(self.rng.integers(4)) if suffix == ".ckpt.partial" else 0
+        skip = int(self.rng.integers(4)) if suffix == PARTIAL[0] else 0
         seen = there = 0
 
         def appeared() -> bool:
             nonlocal seen, there
-            found = self.runs.is_dir() and any(p.name.endswith(suffix) for p in self.runs.iterdir())
+            names = [path.name for path in self.runs.iterdir()] if self.runs.is_dir() else []
+            found = any(re.search(f"{suffix}$", name) for name in names)
             seen, there = seen + (found and not there), int(found)
             return seen > skip
 

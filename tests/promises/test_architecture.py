@@ -29,7 +29,13 @@ ROOMS = (
 DOORS = {"__init__", "__main__"}
 WITH_TORCH = {
     *("models.zero_padded_shortcut", "models.residual_networks", "models.wide_residual_networks"),
-    *("pruning.saliency", "pruning.parameters", "pruning.integer_masks", "pruning.soft_masking"),
+    *(
+        "pruning.saliency",
+        "pruning.parameters",
+        "pruning.integer_masks",
+        "pruning.soft_masking",
+        "pruning.vectors",
+    ),
     "pruning.frozen_weights",
     *("pruning.rewinding", "pruning.pruner", "pruning.sparsify", "pruning.masks"),
     *("pruning.layer_kinds", "pruning.derived_weights", "pruning.prunable"),

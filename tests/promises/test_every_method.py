@@ -255,6 +255,21 @@ def test_continuing_from_any_kind_of_step_is_bit_equal(case: Case, step: int) ->
     assert torch.equal(momentum, seen.momenta[step + steps - 1])
 
 
+@pytest.mark.parametrize("case", [case for case in HARD if case in EXACT], ids=str)
+def test_a_training_goes_on_after_masks_were_pruned_below_the_schedule_by_hand(case: Case) -> None:
+    training = Training(case)
+    for step in range(TIMING.steps):
+        training.step()
+        if step == 4:
+            for mask in training.pruner.masks.values():
+                mask.logical_and_((mask.flatten().cumsum(0) <= case.target // 6).view_as(mask))
+            training.pruner.apply()
+            by_hand = int(training.mask.sum())
+            assert 0 < by_hand < case.target
+    grows_back = case.definition.name == "mest"
+    assert int(training.mask.sum()) == (case.target if grows_back else by_hand)
+
+
 @every_case
 def test_the_global_random_state_is_untouched(case: Case) -> None:
     before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()

@@ -17,8 +17,8 @@ import fggp
 from fggp.data import load
 from fggp.foundation.random_streams import stream
 from fggp.pruning.mask_update import Update
-from fggp.pruning.parameters import extremes
 from fggp.pruning.timing import Timing
+from fggp.pruning.vectors import extremes
 from fggp.training.build import scoring_batches
 from fggp.training.loop import Run
 

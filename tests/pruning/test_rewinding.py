@@ -204,9 +204,21 @@ def test_shares_that_make_no_rounds_are_refused(settings, message: str) -> None:
         fggp.method("imp", sparsity=0.9, steps=100, **settings)
 
 
-def test_steps_that_do_not_divide_go_into_the_first_round() -> None:
-    timing = fggp.method("imp", sparsity="3/4", share="1/2", steps=14).timing
-    assert (timing.steps, timing.begin, timing.every, timing.end) == (14, 2, 4, 10)
+@pytest.mark.parametrize(("rewind", "begin", "every"), [(0, 0, 4), ("1/2", 3, 3), ("1/3", 2, 4)])
+def test_steps_that_do_not_divide_go_into_the_last_round(rewind, begin: int, every: int) -> None:
+    method = fggp.method("imp", sparsity="3/4", share="1/2", steps=14, rewind=rewind)
+    timing = method.timing
+    assert (timing.steps, timing.begin, timing.every) == (14, begin, every)
+    due = [step for step in range(1, 15) if method.update_at(step) is not None]
+    assert due == [begin + every, begin + 2 * every]
+
+
+def test_without_rewind_a_round_begins_at_the_initialization_whatever_the_steps() -> None:
+    loop = Loop(steps=14)
+    start = loop.state()
+    while loop.step() is None:
+        pass
+    assert same(loop.state(), masked(start, loop.pruner.masks))
 
 
 @pytest.mark.parametrize(("rewind", "least"), [(0, 15), ("1/2", 16), ("2/3", 17)])
@@ -219,3 +231,19 @@ def test_too_few_steps_for_all_rounds_are_refused_with_the_least_number(rewind, 
 def test_rounds_without_anything_to_prune_are_refused() -> None:
     with pytest.raises(ValueError, match="use the method dense"):
         fggp.method("imp", sparsity=0, steps=100)
+
+
+@pytest.mark.parametrize("prefix", ["", "_orig_mod.", "module.", "module._orig_mod."])
+def test_a_state_of_a_wrapped_network_is_read_without_the_wrapper(prefix: str) -> None:
+    # Earlier versions saved the names of the wrapper.
+    one, other = Loop(steps=12), Loop(steps=12)
+    one.pruner = fggp.Pruner(nn.DataParallel(one.model), one.optimizer, one.pruner.method)
+    state = copy.deepcopy(one.pruner.state_dict())
+    names = state["rewind"]["model"]
+    assert names.keys() == one.model.state_dict().keys()
+    state["rewind"]["model"] = {f"{prefix}{name}": value for name, value in names.items()}
+    other.pruner.load_state_dict(state)
+    while one.step() is None:
+        assert other.step() is None
+    assert other.step() == 1
+    assert same(one.state(), other.state())

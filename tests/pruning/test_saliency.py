@@ -18,9 +18,9 @@ import fggp
 from fggp.models import build
 from fggp.pruning import saliency
 from fggp.pruning.initial_masks import counts
-from fggp.pruning.parameters import flat
 from fggp.pruning.prunable import prunable
 from fggp.pruning.topk import keep_share
+from fggp.pruning.vectors import flat
 
 BATCH = [(IMAGES, LABELS)]
 METHODS = {"magnitude-init": {"floor": 0}, "snip": {}, "grasp": {}, "synflow": {"rounds": 5}}

@@ -86,7 +86,7 @@ def test_a_training_that_resumes_writes_no_epoch_twice() -> None:
     trained(2, 3, 4)  # and once more, far back
     assert written() == [1, 2, 3, 4]
     assert all(it.closed for it in Fake.made)
-    assert {it.folder for it in Fake.made} == {f"results/tiny/fakeboard/{CELL.id}"}
+    assert {it.folder for it in Fake.made} == {f"results/tiny/fakeboard.Writer/{CELL.id}"}
 
 
 def test_a_training_that_begins_again_replaces_what_was_written() -> None:
@@ -126,8 +126,26 @@ def test_a_writer_that_fails_warns_once_and_the_others_go_on(
     assert [len(it.scalars) for it in Fake.made] == [6, 18]
 
 
+def test_two_writers_of_one_module_keep_what_the_other_has_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.modules["fakeboard"], "Other", Fake, raising=False)
+    writers = EpochWriters(["fakeboard:Writer", "fakeboard:Other"], CELL, OUT)
+    for epoch in (1, 2):
+        writers.write(row(epoch), SIZES)
+        for it in Fake.made:
+            Path(it.folder, str(epoch)).touch(exist_ok=False)
+    writers.close()
+    folders = {f"results/tiny/fakeboard.{name}/{CELL.id}" for name in ("Writer", "Other")}
+    assert {it.folder for it in Fake.made} == folders
+    for folder in folders:
+        names = {path.name for path in Path(folder).iterdir()}
+        assert names == {".written.json", "1", "2"}
+        assert '"epoch": 2' in Path(folder, ".written.json").read_text()
+
+
 def test_a_record_that_cannot_be_read_is_a_failure_of_the_writer_alone() -> None:
-    path = Path(f"results/tiny/fakeboard/{CELL.id}/.written.json")
+    path = Path(f"results/tiny/fakeboard.Writer/{CELL.id}/.written.json")
     path.parent.mkdir(parents=True)
     path.write_text("{")
     with pytest.warns(match="training continues without it"):

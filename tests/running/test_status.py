@@ -172,7 +172,9 @@ def test_a_process_of_this_machine_that_is_gone_has_stalled(look: Look) -> None:
     assert found["status"] == 1
     beside("ckpt").touch()
     log(LINE.format(2))
-    assert "a rerun continues at epoch 3" in look()["cell"]["note"]
+    assert look()["cell"]["note"].endswith("a rerun continues at epoch 3")
+    age(beside("ckpt"), 60)
+    assert look()["cell"]["note"].endswith("a rerun continues at epoch 3 or earlier")
 
 
 def test_a_process_that_only_has_the_number_of_the_one_that_ended_does_not_count(

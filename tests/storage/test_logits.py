@@ -1,4 +1,5 @@
 import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,23 @@ def test_arrays_that_are_no_logits_and_labels_are_neither_written_nor_read(
         read_logits(path)
 
 
+def test_a_file_that_is_missing_or_is_not_given_out_is_not_to_be_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "seed1.logits.npz"
+    with pytest.raises(ResultError, match=r"npz: missing; delete its result and run again"):
+        read_logits(path)
+    write_logits(path, LOGITS, LABELS)
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(zipfile, "ZipFile", refused)
+    message = r"npz: cannot be read \(Permission denied\); check its permissions and the disk"
+    with pytest.raises(ResultError, match=message):
+        read_logits(path)
+
+
 def refusal(path: Path) -> str:
     with pytest.raises(ResultError) as caught:
         read_logits(path)
@@ -101,9 +119,8 @@ def test_a_file_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
         refusal(path)
 
 
-def test_a_foreign_or_absent_file_is_refused_and_no_pickle_is_read(tmp_path: Path) -> None:
+def test_a_foreign_file_is_refused_and_no_pickle_is_read(tmp_path: Path) -> None:
     path = tmp_path / "seed1.logits.npz"
-    assert "No such file" in refusal(path)
     pickled = io.BytesIO()
     np.savez(pickled, logits=np.array([{}], dtype=object), labels=LABELS)
     other = io.BytesIO()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fabricate import grid, result_of
 
-from fggp.foundation.errors import ResultError
+from fggp.foundation.errors import IntactResultError, ResultError
 from fggp.foundation.files import write_text
 from fggp.study import result_file as results
 from fggp.study import stored_results as matching
@@ -15,7 +15,7 @@ from fggp.study.cell import Cell
 from fggp.study.config import cells
 from fggp.study.outcome import Outcome
 from fggp.study.result_file import NUMERICS, fingerprint, kept, make, read, write
-from fggp.study.stored_results import cell_of, finished, restore
+from fggp.study.stored_results import cell_of, finished, holds, restore
 
 CELL, OTHER = cells(grid())[:2]
 RESULT = result_of(CELL, 900)
@@ -176,7 +176,40 @@ def test_a_file_of_a_newer_version_is_not_to_be_deleted(tmp_path: Path, change: 
     with pytest.raises(ResultError, match="; read it with the version that wrote it") as refusal:
         read(path)
     assert "delete" not in str(refusal.value)
-    assert not finished(CELL, path)
+    before = path.read_bytes()
+    for question in (finished, restore):
+        with pytest.raises(IntactResultError, match="read it with the version that wrote it"):
+            question(CELL, path)
+    assert path.read_bytes() == before
+    write(RESULT, tmp_path / "other/seed1.json")
+    kept(path).write_bytes((tmp_path / "other/seed1.json").read_bytes())
+    assert restore(CELL, path)
+    assert finished(CELL, path)
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")]
+)
+def test_a_result_that_the_system_does_not_give_out_is_neither_damaged_nor_missing(
+    tmp_path: Path, error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "seed1.json"
+    write(RESULT, path)
+    allowed, hidden = Path.read_text, {path, kept(path)}
+
+    def guarded(self: Path, **named: Any) -> str:
+        if self in hidden:
+            raise error
+        return allowed(self, **named)
+
+    monkeypatch.setattr(Path, "read_text", guarded)
+    for question in (finished, restore, lambda cell, path: holds(path, cell)):
+        with pytest.raises(IntactResultError) as refusal:
+            question(CELL, path)
+        reason = f"{path}: cannot be read ({error.strerror}); check its permissions and the disk"
+        assert str(refusal.value) == reason
+    hidden.remove(kept(path))
+    assert restore(CELL, path)
 
 
 EDITS = {

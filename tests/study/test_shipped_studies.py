@@ -8,7 +8,7 @@ import pytest
 from fggp.study.config import cells, load
 from fggp.study.result_file import fingerprint, read
 from fggp.study.stored_results import finished
-from fggp.study.study_folder import run_path
+from fggp.study.study_folder import read_expected, run_path
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "results/reference"
@@ -40,12 +40,15 @@ def test_the_canonical_bytes_of_shipped_results_never_change(study: str) -> None
     assert digest.hexdigest() == DIGESTS[study]
 
 
-@pytest.mark.parametrize("name", ["reading-folder", "confirm-folder", "mini-95-folder"])
-def test_the_results_that_are_shipped_are_those_of_the_configuration(name: str) -> None:
-    folder = SHIPPED / name
-    asked = cells(load(ROOT / f"config/{name}.yaml"))
-    assert [cell.id for cell in asked if not finished(cell, run_path(folder, cell))] == []
-    assert len(list((folder / "runs").rglob("seed*.json"))) == len(asked)
+@pytest.mark.parametrize("folder", sorted(SHIPPED.glob("*/")), ids=lambda folder: folder.name)
+def test_the_results_that_are_shipped_are_those_of_the_configuration(folder: Path) -> None:
+    asked = cells(load(ROOT / f"config/{folder.name}.yaml"))
+    _, listed = read_expected(folder)
+    assert [cell.canonical() for cell in listed] == [cell.canonical() for cell in asked]
+    shipped = {path.relative_to(folder) for path in (folder / "runs").rglob("seed*.json")}
+    there = [cell for cell in asked if run_path(folder, cell).relative_to(folder) in shipped]
+    assert len(there) == len(shipped)
+    assert [cell.id for cell in there if not finished(cell, run_path(folder, cell))] == []
 
 
 def test_a_shipped_lottery_ticket_without_the_newer_setting_is_the_one_of_today() -> None:

@@ -51,6 +51,18 @@ def test_it_keeps_the_largest_weights_of_the_trained_network_and_trains_its_last
     assert len(flat.nonzero()) > 0.9 * outcome["target"]
 
 
+def test_a_result_in_a_folder_of_its_own_names_the_dense_network_that_is_missing(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wanted, dense = cell("global-mp"), cell("dense").id
+    with pytest.raises(Failure, match=rf"{dense}\.json is missing .*; train {dense} first"):
+        run_cell(wanted, data, Path("out.json"), device="cpu")
+    monkeypatch.chdir("/")
+    with pytest.raises(Failure, match=rf"{dense}\.json is missing .*; train {dense} first"):
+        run_cell(wanted, data, tmp_path / "out.json", device="cpu")
+
+
 def test_it_starts_with_the_weights_of_the_dense_network(runs: Path, data: Path) -> None:
     state = unpack(weights_path(path(runs, cell("dense"))))
     run = Run(cell("global-mp"), load(data), torch.device("cpu"), state)

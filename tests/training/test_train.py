@@ -463,6 +463,30 @@ def test_a_damaged_or_foreign_checkpoint_is_set_aside_with_a_message(
     assert store.load() is None
 
 
+def test_a_checkpoint_that_cannot_be_read_now_is_not_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")
+
+    def refused(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    store = stored(tmp_path)
+    content = store.path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", no_memory)
+        with pytest.raises(RuntimeError, match="can't allocate memory"):
+            store.load()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refused)
+        message = r"the checkpoint cannot be read \(Permission denied\); check its permissions"
+        with pytest.raises(Failure, match=message):
+            store.load()
+    assert store.path.read_bytes() == content
+    assert store.load() is not None
+
+
 @pytest.mark.parametrize("version", ["NUMERICS", "CONTENT"])
 def test_a_checkpoint_of_another_version_is_set_aside(
     tmp_path: Path,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fggp.data.sizes import Size
 from fggp.foundation.errors import Failure
-from fggp.foundation.files import UNREADABLE, replacing
+from fggp.foundation.files import UNREADABLE, is_refusal, refusal, replacing
 
 FORMAT = "fggp-data-1"
 DESCRIPTION = "description"
@@ -172,8 +172,8 @@ def _check(arrays: Mapping[str, NDArray[Any]], classes: int) -> None:
 def _unusable(path: Path, error: BaseException) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path} does not exist; make it with `fggp prepare`")
-    if isinstance(error, PermissionError | IsADirectoryError):
-        return DataError(f"{path} cannot be read ({error.strerror}); name a readable file")
+    if isinstance(error, IsADirectoryError) or is_refusal(error):
+        return DataError(f"{path} cannot be read ({refusal(error)}); name a readable file")
     reason = str(error) or type(error).__name__
     fix = "delete it and make it again with `fggp prepare`"
     return DataError(f"{path} is damaged or not a data file of fggp ({reason}); {fix}")

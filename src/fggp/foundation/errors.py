@@ -10,3 +10,7 @@ class Failure(Exception):  # noqa: N818 - named for the user, not for the code
 
 class ResultError(Failure):
     """A result file that cannot be used; the message is one line with the fix."""
+
+
+class IntactResultError(ResultError):
+    """A result file that may be intact but cannot be read here; it must not be replaced."""

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+"""Errors of reading a path at which there is no file."""
+_MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
 UNREADABLE = (
     *(EOFError, KeyError, MemoryError, NotImplementedError, OSError, RuntimeError),
     *(TypeError, ValueError, zipfile.BadZipFile, zlib.error),
 )
 """Errors of reading an array archive that is truncated, overwritten or of another program."""
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the system refused to read a file that may be intact, as without permission.
+
+    A damaged archive has errors without a number, or EINVAL for a position outside of it.
+    """
+    if isinstance(error, OSError) and not isinstance(error, ABSENT):
+        return error.errno not in {None, errno.EINVAL}
+    return isinstance(error, MemoryError)
+
+
+def refusal(error: BaseException) -> str:
+    """Return the reason of a refusal, in words of the system."""
+    return getattr(error, "strerror", None) or "too little memory"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -32,8 +52,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Provide a path to write to, which replaces ``path`` once the block ends.
 
-    If the block raises, ``path`` is unchanged. The name of the partial file is fixed, so that the
-    next write overwrites the remains of a killed process.
+    If the block raises, ``path`` is unchanged. The partial file of a killed process is removed by
+    the next write on the same machine; processes that write the same file at once do not meet.
 
     Raises:
         OSError: if the file cannot be written; it names ``path``.
@@ -42,7 +62,8 @@ def replacing(path: Path) -> Iterator[Path]:
     if path.name in {"", ".."}:  # a folder, such as . and /, which has no name for a partial file
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{_MACHINE}-{os.getpid()}.partial")
+    _remove_leftovers(path)
     try:
         yield partial
         os.replace(partial, path)
@@ -52,3 +73,24 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def process_exists(pid: int) -> bool:
+    """Whether a process of this machine is alive."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:  # of another user
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove partial files of ``path`` whose process on this machine was killed."""
+    name = re.compile(rf"\.{re.escape(path.name)}(\.{_MACHINE}-(\d+))?\.partial")
+    with suppress(OSError):  # of a folder that can be written to but not listed
+        for other in path.parent.iterdir():
+            found = name.fullmatch(other.name)
+            if found and not (found[2] and process_exists(int(found[2]))):
+                other.unlink(missing_ok=True)

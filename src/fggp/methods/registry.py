@@ -218,5 +218,5 @@ def _default(recipe: Recipe, steps: int, sparsity: Fraction) -> Timing:
             f"steps: {steps} is too few for {rounds} trainings; the nearest valid is {least}"
         )
     every = floor(steps * (1 - rewind) / (rewind + rounds * (1 - rewind)))
-    begin = steps - rounds * every
+    begin = floor(every * rewind / (1 - rewind))  # steps that do not divide go into the last round
     return Timing(steps, begin, begin + (rounds - 1) * every, every)

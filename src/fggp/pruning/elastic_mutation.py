@@ -48,8 +48,10 @@ class PruneGrow:
         layers = zip(update.layers(), *(update.by_layer(x) for x in (grow, kept, new)), strict=True)
         for layer, grow_score, stay, out in layers:
             grown = min(ceil(share * layer.keep), len(out) - layer.keep)
-            stay.copy_(keep_largest(self.prune(layer), layer.keep - grown, layer.mask))
-            out.copy_(stay | keep_largest(grow_score, grown, ~stay))
+            # Fewer are active than the schedule keeps only after a mask was changed by hand.
+            left = min(layer.keep - grown, int(layer.mask.count_nonzero()))
+            stay.copy_(keep_largest(self.prune(layer), left, layer.mask))
+            out.copy_(stay | keep_largest(grow_score, layer.keep - left, ~stay))
         return replace(update.to(kept), mask=new)
 
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from fggp.pruning.mask_update import Read, read_by
 from fggp.pruning.optimizers import Nest
-from fggp.pruning.parameters import extremes, flat
 from fggp.pruning.step_hooks import Arguments
 from fggp.pruning.timing import Method
+from fggp.pruning.vectors import extremes, flat
 from fggp.pruning.warning import warn
 
 PATIENCE = 10
@@ -98,10 +98,10 @@ class ForwardPass:
                 warn(message)
         return bool(self._waits_for)
 
-    def usable(self, gradient: Tensor | None) -> bool:
-        """Whether an update can be made with a gradient; warns if all of it is zero."""
+    def usable(self, gradient: Tensor | None, method: Method) -> bool:
+        """Whether an update can be made; warns if a gradient that it reads is zero everywhere."""
         condition = condition_of(gradient)
-        if condition == "zero":
+        if condition == "zero" and "gradient" in read_by(method.recipe.rule):
             warn("all gradients are zero at a mask update; call pruner.step() before zero_grad()")
         return condition != "not finite"
 

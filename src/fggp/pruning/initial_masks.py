@@ -84,10 +84,18 @@ class InitialGroups:
 
     def __call__(self, beginning: Beginning) -> list[Mask]:
         """Return the masks."""
-        assert beginning.parameters is not None  # the pruner gives them
+        parameters = beginning.parameters
+        assert parameters is not None  # the pruner gives them
         density = Fraction(beginning.keep, sum(prod(shape) for shape in beginning.shapes))
+        modules = () if beginning.model is None else beginning.model.modules()
+        transposed = {id(it.weight) for it in modules if getattr(it, "transposed", False)}
         masks = []
-        for name, weight in beginning.parameters.items():
+        for name, weight in parameters.items():
+            if id(weight) in transposed:
+                raise ValueError(
+                    f"{name} is of a transposed convolution, where neighbouring weights are of "
+                    "output channels, and N:M needs input channels; exclude it with params="
+                )
             shape = tuple(weight.shape)
             if len(shape) < 2:
                 raise ValueError(
@@ -113,11 +121,11 @@ class LargestWeights:
 
     def __call__(self, beginning: Beginning) -> list[Mask]:
         """Return the masks."""
-        import torch
+        from fggp.pruning.vectors import flat
 
         parameters = beginning.parameters
         assert parameters is not None  # the pruner gives them
-        weights = torch.cat([p.detach().abs().reshape(-1) for p in parameters.values()])
+        weights = flat(parameters.values()).abs()
         every = _everything(parameters)
         reserved = keep_share(weights, self.floor, _sizes(parameters), every)
         places = beginning.keep - int(reserved.count_nonzero())

@@ -14,9 +14,9 @@ from fggp.pruning.initial_masks import Mask
 from fggp.pruning.mask_update import Update
 from fggp.pruning.masks import Masks
 from fggp.pruning.optimizers import Nest
-from fggp.pruning.parameters import flat
 from fggp.pruning.recipe import Soft
 from fggp.pruning.soft_masking import SoftMasking
+from fggp.pruning.vectors import flat
 
 
 class Masking:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from fggp.pruning.buffers import Buffers
 from fggp.pruning.initial_masks import Mask
 from fggp.pruning.integer_masks import IntegerMasks
-from fggp.pruning.parameters import Layer, flat, like
+from fggp.pruning.parameters import Layer
+from fggp.pruning.vectors import flat, like
 
 
 class Masks:

@@ -1,13 +1,11 @@
-"""The parameters that are pruned, and vectors over all of them."""
+"""The parameters that are pruned, and the network that has them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from fggp.pruning.timing import Method
@@ -51,23 +49,6 @@ def network_inside(model: nn.Module) -> nn.Module:
         if not isinstance(inner, AveragedModel):
             return inner
         model = inner.module
-
-
-def flat(tensors: Iterable[Tensor]) -> Tensor:
-    """Concatenate tensors by their logical index, whatever their memory layout."""
-    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
-
-
-def like(vector: Tensor, parameter: Tensor) -> Tensor:
-    """Give a flat mask the shape, device and memory layout of a parameter."""
-    mask = torch.empty_like(parameter, dtype=torch.bool)
-    return mask.copy_(vector.view(parameter.shape))
-
-
-def extremes(vector: Tensor) -> tuple[float, float]:
-    """Return the smallest and the largest number of a vector; NaN if it contains one."""
-    least, most = torch.stack(vector.aminmax()).tolist()
-    return least, most
 
 
 def check_floor(method: Method, sizes: list[int], keep: int) -> None:

@@ -119,7 +119,9 @@ class Pruner:
         self._attachment = Attachment(self._nest, self._forward, self)
         self._masking = Masking(own, self._nest, soft, initial)
         self._filters = filters_for(method.recipe.rule, self.model, own, batches)
-        self._rewinding = None if method.recipe.rounds is None else Rewinding(model, self._nest)
+        self._rewinding = (
+            None if method.recipe.rounds is None else Rewinding(self.model, self._nest)
+        )
         if state is not None:
             self.load_state_dict(state)
         else:
@@ -343,7 +345,7 @@ class Pruner:
         self._masking.masks.load(state["masks"])
         self._last = state.get("last", 0)
         if self._rewinding is not None:
-            self._rewinding.kept = state["rewind"]
+            self._rewinding.load(state["rewind"])
         self._masking.load(state.get("dense"), state.get("frozen"))
         if self._masking.soft:
             self.apply()
@@ -380,7 +382,7 @@ class Pruner:
 
     def _update(self, update: int, gradient: Tensor | None) -> int | None:
         due = self.method.update_at(self.steps) is not None
-        if self._forward.waits(due) or not self._forward.usable(gradient):
+        if self._forward.waits(due) or not self._forward.usable(gradient, self.method):
             return None
         rule = self.method.recipe.rule
         assert rule is not None  # update_at is None without a rule

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fggp.pruning.optimizers import Nest, groups_of
-from fggp.pruning.parameters import flat
+from fggp.pruning.vectors import flat
 
 
 class Rewinding:
@@ -31,6 +31,15 @@ class Rewinding:
         first, *others = [each.state_dict() for each in reversed(self._nest.every)]
         parts = {"model": self.model.state_dict(), "optimizer": first, "others": others}
         self.kept: dict[str, Any] = copy.deepcopy(parts)
+
+    def load(self, kept: dict[str, Any]) -> None:
+        """Take over a saved state, of the same network with or without a wrapper around it."""
+        names = {name.replace("_orig_mod.", ""): name for name in kept["model"]}
+        own = self.model.state_dict()
+        if not names.keys() <= own.keys():  # DistributedDataParallel, DataParallel
+            names = {name.removeprefix("module."): names[name] for name in names}
+        model = {name: kept["model"][saved] for name, saved in names.items()}
+        self.kept = {**kept, "model": model}
 
     def flat(self, parameters: Iterable[nn.Parameter]) -> Tensor:
         """Return the kept values of parameters of the network, (N,) in their order."""

@@ -29,13 +29,17 @@ def grows(part: object) -> bool:
 
 @dataclass(frozen=True)
 class PruneTo:
-    """Prune to exactly the scheduled count; the selection decides what grows."""
+    """Prune to exactly the scheduled count; the selection decides what grows.
+
+    The count stays while it is below the schedule, as after a mask was changed by hand.
+    """
 
     select: Selection
 
     def __call__(self, update: Update) -> Update:
-        """Return the update with K weights active."""
-        return update.to(self.select(update))
+        """Return the update with K weights active, or as many as before if these are fewer."""
+        keep = min(update.keep, int(update.mask.count_nonzero()))
+        return update.to(self.select(replace(update, keep=keep)))
 
 
 @dataclass(frozen=True)

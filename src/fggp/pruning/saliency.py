@@ -19,6 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from fggp.pruning.integer_masks import zeroed
 from fggp.pruning.mask_update import Loss
+from fggp.pruning.vectors import flat
 
 NOISE = 1e-3
 """ε of Sung et al. 2024, the deviation of the noise added to weights."""
@@ -278,7 +279,7 @@ def _add(to: Sequence[Tensor], parts: Sequence[Tensor], weight: float) -> None:
 
 def _products(tensors: Iterable[Tensor], others: Iterable[Tensor]) -> Tensor:
     pairs = zip(tensors, others, strict=True)
-    return torch.cat([(a.detach().double() * b.double()).reshape(-1) for a, b in pairs])
+    return flat(a.detach().double() * b.double() for a, b in pairs)
 
 
 def _check_seen(name: str, seen: int) -> None:

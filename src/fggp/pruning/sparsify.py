@@ -14,6 +14,7 @@ from fggp.pruning.arguments import check_network
 from fggp.pruning.plain_numbers import plain_number
 from fggp.pruning.prunable import check_present, prunable
 from fggp.pruning.topk import keep_largest
+from fggp.pruning.vectors import flat
 from fggp.pruning.warning import warn
 
 
@@ -56,8 +57,8 @@ def sparsify(
     check_present(parameters)
     if scope not in {"global", "layer"}:
         raise ValueError(f"scope {scope!r} is neither 'global' nor 'layer'")
-    scores = [parameter.detach().abs().reshape(-1) for parameter in parameters.values()]
-    groups = [torch.cat(scores)] if scope == "global" else scores
+    scores, sizes = flat(parameters.values()).abs(), [p.numel() for p in parameters.values()]
+    groups = [scores] if scope == "global" else scores.split_with_sizes(sizes)
     kept = torch.cat(
         [
             keep_largest(
@@ -67,9 +68,9 @@ def sparsify(
         ]
     )
     masks = {}
-    cut = kept.split_with_sizes([len(score) for score in scores])
+    cut = kept.split_with_sizes(sizes)
     for (name, parameter), mask in zip(parameters.items(), cut, strict=True):
-        masks[name] = mask.view(parameter.shape)
+        masks[name] = mask.view(parameter.shape).to(parameter.device)
         parameter.masked_fill_(~masks[name], 0)  # a product with an infinite weight is NaN
     emptied = [name for name, mask in masks.items() if not mask.any()]
     if emptied:

@@ -125,7 +125,8 @@ class _Recorded:
 
 
 def _folder_name(name: str) -> str:
-    return name.partition(":")[0]
+    """Return ``tensorboard`` for itself, and ``module.function`` for ``module:function``."""
+    return name.replace(":", ".")
 
 
 def _percent(count: int, total: int) -> float | None:

@@ -119,7 +119,8 @@ def _dense(cell: Cell, out: Path) -> dict[str, Tensor] | None:
     before = origin(cell)
     if before is None:
         return None
-    path = out.parents[4] / f"{before.id}.json"  # next to out in one folder of runs
+    above = out.absolute().parents  # before is next to out in one folder of runs
+    path = (above[4] if len(above) > 4 else above[0]) / f"{before.id}.json"
     if not finished(before.with_data(None), path):
         raise Failure(
             f"{cell.id} starts from the dense network, but {path} is missing or of another cell; "

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fggp.foundation.errors import ResultError
-from fggp.foundation.files import UNREADABLE, write_bytes
+from fggp.foundation.files import UNREADABLE, is_refusal, refusal, write_bytes
 
 Logits = NDArray[np.float16]
 Labels = NDArray[np.integer[Any]]
@@ -46,7 +46,12 @@ def read_logits(path: Path) -> tuple[Logits, Labels]:
         with zipfile.ZipFile(path) as archive:
             logits, labels = (_array(archive, name) for name in ("logits", "labels"))
         _check(logits, labels)
+    except FileNotFoundError:
+        raise ResultError(f"{path}: missing; delete its result and run again") from None
     except UNREADABLE as error:
+        if is_refusal(error):
+            fix = "check its permissions and the disk"
+            raise ResultError(f"{path}: cannot be read ({refusal(error)}); {fix}") from None
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ResultError(
             f"{path}: not the logits of a training ({reason}); delete it and its result, and run "

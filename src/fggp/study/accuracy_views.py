@@ -16,7 +16,8 @@ def views(
     where the network is at its target sparsity; without validation images (``validated`` is false)
     it is left out. ``best_test`` considers the epochs after the pruning window and chooses on the
     test set: it is the optimistic protocol of published tables, and serves only to compare with
-    them. The earlier epoch wins a tie.
+    them. The earlier epoch wins a tie. A trained network that is only fine-tuned may have no epoch
+    after the window; then this is the last epoch.
     """
     full = [row for row in epochs if row.epoch >= first_full]
     after = [row for row in epochs if row.epoch > window_end] or [epochs[-1]]

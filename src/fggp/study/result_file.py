@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from fggp.foundation.errors import ResultError
-from fggp.foundation.files import write_text
+from fggp.foundation.errors import IntactResultError, ResultError
+from fggp.foundation.files import is_refusal, refusal, write_text
 from fggp.foundation.validation import explain
 from fggp.study.cell import Cell, canonical
 from fggp.study.outcome import Outcome, Provenance
@@ -71,7 +71,10 @@ def seal(result: Result) -> str:
 
 
 def read(path: Path) -> Result:
-    """Read a result; raises ResultError where it is damaged or of another version."""
+    """Read a result; raises ResultError where it is damaged.
+
+    Raises IntactResultError where it is of another version, or the system refuses to read it.
+    """
     return read_typed(path)[0]
 
 
@@ -84,11 +87,16 @@ def read_typed(path: Path) -> tuple[Result, Outcome, Provenance]:
         provenance = checked("provenance", Provenance, result)
         if result["provenance"].get(SEAL) not in (None, seal(result)):
             raise ValueError("its numbers were changed after it was written")
-    except (ValueError, RecursionError, OSError) as error:
+    except (ValueError, RecursionError, OSError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200]
         if isinstance(error, _AnotherVersionError):
-            raise ResultError(
-                f"{path}: not a result ({reason}); read it with the version that wrote it"
+            raise IntactResultError(
+                f"{path}: not a result of this version ({reason}); read it with the version that "
+                "wrote it, or move it away to train the cell again"
+            ) from None
+        if is_refusal(error):
+            raise IntactResultError(
+                f"{path}: cannot be read ({refusal(error)}); check its permissions and the disk"
             ) from None
         raise ResultError(
             f"{path}: not a result ({reason}); delete it and run again, which restores it from "

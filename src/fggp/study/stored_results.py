@@ -14,7 +14,7 @@ from typing import Any, Self, get_args
 
 from pydantic import ValidationError
 
-from fggp.foundation.errors import ResultError
+from fggp.foundation.errors import IntactResultError, ResultError
 from fggp.foundation.files import write_text
 from fggp.methods import METHODS
 from fggp.study.cell import Cell, MethodSettings, Record
@@ -77,35 +77,61 @@ def finished(cell: Cell, path: Path) -> bool:
 
 
 def matching(cell: Cell, path: Path) -> StoredResult | None:
-    """Return the result at ``path`` if `finished` is true, else None."""
-    try:
-        found = StoredResult.read(path)
-    except ResultError:
+    """Return the result at ``path`` if `finished` is true, else None.
+
+    Raises IntactResultError if the file may be the result but cannot be read.
+    """
+    found = _undamaged(path)
+    if found is None:
         return None
     return found if found.outcome.numerics == NUMERICS and found.belongs_to(cell) else None
 
 
 def holds(path: Path, cell: Cell) -> bool:
-    """Whether the result of a cell is at ``path``, of whatever numerics version."""
+    """Whether the result of a cell is at ``path``, of whatever numerics version.
+
+    Raises IntactResultError if the file may be the result but cannot be read.
+    """
+    found = _undamaged(path)
+    return found is not None and found.belongs_to(cell)
+
+
+def _undamaged(path: Path) -> StoredResult | None:
+    """Return the result at ``path``; None if it is missing or damaged."""
     try:
-        return StoredResult.read(path).belongs_to(cell)
+        return StoredResult.read(path)
+    except IntactResultError:
+        raise
     except ResultError:
-        return False
+        return None
 
 
 def restore(cell: Cell, path: Path) -> bool:
     """Restore the finished result of a cell at ``path`` from its copy, if needed.
 
     Returns False if there is no finished result, neither there nor in the copy.
+
+    Raises IntactResultError if one of the two may be the result but cannot be read, and the other
+    is not.
     """
-    if finished(cell, path):
-        if not finished(cell, kept(path)):
+    there, copied = _finished_or_error(cell, path), _finished_or_error(cell, kept(path))
+    if True in {there, copied}:
+        if copied is False:
             write_text(kept(path), path.read_text(encoding="utf-8"))
+        elif there is not True:
+            write_text(path, kept(path).read_text(encoding="utf-8"))
         return True
-    if not finished(cell, kept(path)):
-        return False
-    write_text(path, kept(path).read_text(encoding="utf-8"))
-    return True
+    for error in (there, copied):
+        if isinstance(error, IntactResultError):
+            raise error
+    return False
+
+
+def _finished_or_error(cell: Cell, path: Path) -> bool | IntactResultError:
+    try:
+        return finished(cell, path)
+    except IntactResultError as error:
+        return error
 
 
 def cell_of(result: Result) -> Cell:

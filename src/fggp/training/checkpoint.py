@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from fggp.foundation.errors import Failure
 from fggp.foundation.files import write_bytes
 from fggp.study.cell import Cell
 from fggp.study.result_file import NUMERICS
@@ -53,11 +54,22 @@ class Checkpoint:
         """Return the saved state, or None if training starts from the beginning.
 
         A damaged or foreign file is set aside with a message.
+
+        Raises:
+            Failure: if the system refuses to read the file.
+            RuntimeError: if there is too little memory for it.
+
         """
-        if not self.path.exists():
-            return None
         try:
             raw = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Failure(
+                f"{self.path}: the checkpoint cannot be read ({error.strerror}); check its "
+                "permissions and the disk, or delete it to train from the beginning"
+            ) from None
+        try:
             if hashlib.sha256(raw[32:]).digest() != raw[:32]:
                 raise EOFError  # torch itself verifies no checksum
             content = torch.load(io.BytesIO(raw[32:]), map_location="cpu", weights_only=True)
@@ -65,7 +77,9 @@ class Checkpoint:
                 state: dict[str, Any] = content["state"]
                 return state
             reason = "belongs to another cell, device or version"
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, OSError):
+        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
+            if isinstance(error, RuntimeError) and "memory" in str(error):
+                raise
             reason = "is damaged"
         aside = self.path.with_suffix(".rejected")
         os.replace(self.path, aside)

@@ -56,7 +56,8 @@ def write_figures(
     """Write ``figures/NAME`` in each of the ``formats`` from the tables of a study.
 
     Also write the data of each figure (``.csv``) and its caption (``.rst``): the text of its
-    declaration, then the numbers of this study. ``width`` is in inches. Without ``titled``, the
+    declaration, then the numbers of this study, and the name of the study if the figure does not
+    show all of it. ``width`` is in inches. Without ``titled``, the
     study is not named above the panels. Raises ResultError if no figure has that name, or a table
     of the study cannot be read.
     """
@@ -69,7 +70,13 @@ def write_figures(
                 entitle(figure, "")
             paths += save(figure, stem, data, formats)
         paths.append(stem.with_name(f"{name}.rst"))
-        part = [material.coverage] if FIGURES[name].under in COMPARISONS else []
-        caption = filter(None, [FIGURES[name].caption, *part, *notes(figure)])
-        write_text(paths[-1], "\n\n".join(caption) + "\n")
+        write_text(paths[-1], "\n\n".join(_caption(name, figure, material)) + "\n")
     return paths
+
+
+def _caption(name: str, figure: Figure, material: Material) -> list[str]:
+    """Return the paragraphs of the caption of a figure."""
+    part = material.coverage if FIGURES[name].under in COMPARISONS else ""
+    study = f"{material.title}." if figure.get_suptitle() != material.title else ""
+    caption = [FIGURES[name].caption, part, *notes(figure), study]
+    return [paragraph for paragraph in caption if paragraph.strip(".")]

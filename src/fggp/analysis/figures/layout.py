@@ -54,8 +54,14 @@ def head(figure: Figure, title: str, *lines: str) -> None:
 
 
 def entitle(figure: Figure, title: str) -> None:
-    """Write a title above the panels in one line, shortened if it is too long; none if empty."""
-    text = shorten(title, int(SIGNS * figure.get_figwidth()), placeholder=" …")
+    """Write a title above the panels in one line; none if empty.
+
+    A title that is too long loses clauses from its end.
+    """
+    room, text = int(SIGNS * figure.get_figwidth()), title
+    while len(text) > room and ", " in text:
+        text = text.rpartition(", ")[0]
+    text = shorten(text, room, placeholder=" …")
     figure.suptitle(text, fontsize=7).set_in_layout(bool(text))
 
 

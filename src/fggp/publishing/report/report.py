@@ -207,11 +207,16 @@ def _labels(root: Path) -> Material:
 
 
 def _measured(path: Path) -> Material:
+    """Return the measured steps with the titles of `steps.yaml` beside the file, and the dates."""
     try:
         content: Material = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise Failure(f"{path}: no measurements; make them with `make measure`") from None
-    return content | {"by_id": {step["id"]: step for step in content["steps"]}}
+    declared_steps = yaml.safe_load(path.with_name("steps.yaml").read_text(encoding="utf-8"))
+    titles = {step["id"]: step for step in declared_steps}
+    steps = [titles[step["id"]] | step for step in content["steps"]]
+    dates = sorted({step["date"] for step in steps})
+    return content | {"steps": steps, "by_id": {it["id"]: it for it in steps}, "dates": dates}
 
 
 def _authors(path: Path) -> dict[str, str]:
@@ -313,6 +318,6 @@ def _first(path: Path) -> str:
 
 
 def _table(path: Path) -> str:
-    """Return the table of a page without its caption; empty where it has none."""
+    """Return the table of a page without its caption; empty if it has none, or one without rows."""
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
-    return "\n".join(lines)
+    return "\n".join(lines) if len(lines) > len(("head", "rule")) else ""

@@ -14,8 +14,8 @@ from pathlib import Path
 from fggp.foundation.files import write_bytes
 from fggp.running.doctor.context import Place
 from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
+from fggp.running.progress.finished_cells import FinishedCells
 from fggp.study.costs import study_bytes
-from fggp.study.stored_results import finished
 from fggp.study.study_folder import run_path
 
 SKEW_SECONDS = 5
@@ -94,7 +94,8 @@ def room(place: Place) -> Iterator[Finding]:
     if not place.cells:
         yield unchecked("disk", f"{free / 1e9:.1f} GB free; no study was named")
         return
-    ahead = [cell for cell in place.cells if not finished(cell, run_path(place.results, cell))]
+    known = FinishedCells()
+    ahead = [it for it in place.cells if known.done(it, run_path(place.results, it)) is None]
     jobs = place.settings.get("jobs", 1) if place.on_slurm else 1
     jobs = jobs if isinstance(jobs, int) else len(ahead)  # Snakemake takes "unlimited" too
     need = study_bytes(ahead, place.size, min(jobs, len(ahead)))

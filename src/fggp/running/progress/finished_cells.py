@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fggp.foundation.errors import IntactResultError
 from fggp.study.cell import Cell, Training
 from fggp.study.config import Data, cells, load
 from fggp.study.result_file import kept
@@ -77,7 +78,10 @@ class FinishedCells:
             return None
         key = (str(path), cell.canonical(), found.st_mtime_ns, found.st_size)
         if key not in self._known:
-            result = matching(cell, path)
+            try:
+                result = matching(cell, path)
+            except IntactResultError:  # a run names it and stops; here the others count
+                return None
             self._known[key] = None if result is None else Done.of(result)
         return self._known[key]
 

@@ -22,6 +22,8 @@ STATES = ("done", "running", "waiting", "stalled", "failed")
 SILENT_SECONDS = 600
 SILENT_EPOCHS = 5
 """A cell is stalled if nothing changed for the longer of the two times."""
+CHECKPOINT_SECONDS = 5
+"""Time between a checkpoint and the line in the log that a training was stopped."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Standing:
     Attributes:
         name: name of the cell.
         state: one of `STATES`.
-        epoch: finished epochs that a rerun does not repeat.
+        epoch: finished epochs; a rerun may repeat the last ones if it has an older checkpoint.
         epochs: epochs of the whole training.
         seconds: time taken; for an unfinished cell, the estimated time of its finished epochs.
         left: estimated seconds left; None if there is no estimate.
@@ -283,6 +285,9 @@ def _state(trace: Trace, epoch: int, silent: float, limit: float) -> tuple[str, 
     again = "a rerun starts from the beginning"
     if trace.checkpoint is not None:
         again = f"a rerun continues at epoch {epoch + 1}" if epoch else "a rerun continues"
+        # On a fast GPU not every epoch has a checkpoint.
+        if epoch and trace.log and trace.checkpoint + CHECKPOINT_SECONDS < trace.log.changed:
+            again += " or earlier"
     owner, log = trace.owner, trace.log
     error = log.error if log else ""
     if owner is not None:

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from fggp.foundation.files import process_exists
 from fggp.study.study_folder import RUNS
 
 TAIL = 16_384
@@ -228,19 +229,9 @@ def _alive(pid: int, since: float) -> bool:
             if line.startswith("btime")
         )
     except FileNotFoundError:
-        return not Path("/proc/self/stat").exists() and _answers(pid)
+        return not Path("/proc/self/stat").exists() and process_exists(pid)
     except (OSError, ValueError, IndexError, StopIteration):
-        return _answers(pid)
+        return process_exists(pid)
     # The number is reused for another process some time after its owner has ended.
     started = boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     return fields[0] not in "ZX" and started <= since + CLOCKS
-
-
-def _answers(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return True
