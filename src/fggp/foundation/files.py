@@ -6,6 +6,7 @@ import errno
 import os
 import platform
 import re
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from pathlib import Path
 
 ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 """Errors of reading a path at which there is no file."""
+LONGEST_WRITE = 86_400
+"""Seconds after which no process of another machine can still be writing a file."""
 _MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
 UNREADABLE = (
     *(EOFError, KeyError, MemoryError, NotImplementedError, OSError, RuntimeError),
@@ -53,7 +56,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Provide a path to write to, which replaces ``path`` once the block ends.
 
     If the block raises, ``path`` is unchanged. The partial file of a killed process is removed by
-    the next write on the same machine; processes that write the same file at once do not meet.
+    the next write, or a day later on another machine. Processes may write the same file at once.
 
     Raises:
         OSError: if the file cannot be written; it names ``path``.
@@ -87,10 +90,18 @@ def process_exists(pid: int) -> bool:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove partial files of ``path`` whose process on this machine was killed."""
-    name = re.compile(rf"\.{re.escape(path.name)}(\.{_MACHINE}-(\d+))?\.partial")
+    """Remove partial files of ``path`` whose process was killed."""
+    name = re.compile(rf"\.{re.escape(path.name)}(\.([0-9a-f]{{8}})-(\d+))?\.partial")
     with suppress(OSError):  # of a folder that can be written to but not listed
         for other in path.parent.iterdir():
-            found = name.fullmatch(other.name)
-            if found and not (found[2] and process_exists(int(found[2]))):
+            if (found := name.fullmatch(other.name)) and not _is_written(other, found[2], found[3]):
                 other.unlink(missing_ok=True)
+
+
+def _is_written(partial: Path, machine: str | None, pid: str | None) -> bool:
+    """Whether a process may still be writing a partial file."""
+    if machine is None or pid is None:  # of an earlier version
+        return False
+    if machine == _MACHINE:
+        return process_exists(int(pid))
+    return time.time() - partial.stat().st_mtime < LONGEST_WRITE
