@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fggp.methods import find
 from fggp.models import build
-from fggp.pruning.parameters import flat
+from fggp.pruning.vectors import flat
 from fggp.pruning.prunable import prunable
 from fggp.pruning.pruner import Pruner
 from fggp.pruning.timing import Method, Timing
