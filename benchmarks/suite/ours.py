@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from fggp.methods import find
 from fggp.models import build
-from fggp.pruning.vectors import flat
 from fggp.pruning.prunable import prunable
 from fggp.pruning.pruner import Pruner
 from fggp.pruning.timing import Method, Timing
 from fggp.pruning.topk import keep_largest
+from fggp.pruning.vectors import flat
 from fggp.study.cell import Training
 from fggp.training.malloc import keep_freed_memory
 from fggp.training.torch_settings import arithmetic
