@@ -60,7 +60,7 @@ def training(backbone: str, precision: str, device: str, options: Options) -> fl
                 device=torch.device(device),
                 store=Checkpoint(Path(folder) / "ckpt", wanted, device),
                 stop=lambda: len(ends) == (2 if options.tiny else MEASURED),
-                report=lambda row: ends.append(time.monotonic() - began),
+                report=lambda row, sizes: ends.append(time.monotonic() - began),
             )
     release(device)
     return ends[0] + (EPOCHS - 1) * (ends[-1] - ends[0]) / (len(ends) - 1)
