@@ -57,9 +57,8 @@ def write_figures(
 
     Also write the data of each figure (``.csv``) and its caption (``.rst``): the text of its
     declaration, then the numbers of this study, and the name of the study if the figure does not
-    show all of it. ``width`` is in inches. Without ``titled``, the
-    study is not named above the panels. Raises ResultError if no figure has that name, or a table
-    of the study cannot be read.
+    show all of it. ``width`` is in inches. Without ``titled``, the study is not named above the
+    panels. Raises ResultError if no figure has that name, or a table of the study cannot be read.
     """
     material, paths = Material(study_folder), []
     for name in names:
@@ -78,5 +77,4 @@ def _caption(name: str, figure: Figure, material: Material) -> list[str]:
     """Return the paragraphs of the caption of a figure."""
     part = material.coverage if FIGURES[name].under in COMPARISONS else ""
     study = f"{material.title}." if figure.get_suptitle() != material.title else ""
-    caption = [FIGURES[name].caption, part, *notes(figure), study]
-    return [paragraph for paragraph in caption if paragraph.strip(".")]
+    return [it for it in (FIGURES[name].caption, part, *notes(figure), study) if it]
