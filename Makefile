@@ -22,8 +22,8 @@ endif
 ifneq ($(filter-out cuda13 cuda12 cpu,$(ASKED))$(word 2,$(ASKED)),)
     $(error No such build of PyTorch; name one of CUDA=13, CUDA=12 and TORCH=cpu)
 endif
-# A marker has the build in its name, so that another build is another file to make; an interrupted
-# setup leaves the name of its build.
+# envs/setup.sh marks a setup, with the build in the name of the mark, so that another build is another
+# file to make; an interrupted setup leaves the name of its build.
 MARKS := $(wildcard $(VENV)/.ready-* $(VENV)/.unfinished-*)
 BUILD := $(or $(strip $(ASKED)),$(lastword $(subst -, ,$(firstword $(notdir $(MARKS))))),cuda13)
 READY := $(VENV)/.ready-$(BUILD)
@@ -57,9 +57,7 @@ help: ## print this list
 setup: $(READY) ## make the virtual environment .venv [CUDA=12: older drivers, V100; TORCH=cpu: no GPU]
 
 $(READY): requirements.lock requirements-cuda12.lock pyproject.toml envs/setup.sh
-	@mkdir -p $(VENV) && rm -f $(MARKS) && touch $(VENV)/.unfinished-$(BUILD)
 	envs/setup.sh "$(VENV)" $(BUILD)
-	@mv $(VENV)/.unfinished-$(BUILD) $@
 
 demo: $(READY) ## train the demo grid on digits, and make its tables, figures, page and report (5 to 10 minutes)
 	snakemake --cores $(JOBS) --configfile config/demo.yaml --quiet host rules

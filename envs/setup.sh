@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv from a lock file. Called by the Makefile; safe to repeat.
+# Makes .venv from a lock file. Called by the Makefile; safe to repeat, also at the same time.
 # usage: envs/setup.sh [VENV [BUILD]], BUILD is the PyTorch: cuda13, cuda12 or cpu
 set -eu
 venv=${1:-.venv}
@@ -20,6 +20,37 @@ esac
     echo "Name another one: make setup PYTHON=/path/to/python3.12" >&2
     exit 1
 }
+
+# Two `make` in one new folder would install into one environment at once: the second waits for the
+# first. The descriptor keeps the lock until this script ends, however it ends.
+mkdir -p "$venv"
+if [ "${FGGP_SETUP_LOCK:-}" != "$venv" ]; then
+    export FGGP_SETUP_LOCK="$venv"
+    exec "$python" -c '
+import fcntl, os, sys
+
+venv, script, build = sys.argv[1:]
+lock = open(os.path.join(venv, ".lock"), "w")
+os.set_inheritable(lock.fileno(), True)
+try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print(f"Waiting for another setup of {venv}", flush=True)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+except OSError:
+    pass  # a file system without locks
+os.execv("/bin/sh", ["/bin/sh", script, venv, build])
+' "$venv" "$0" "$build"
+fi
+
+# A finished setup that is newer than its files is left alone. The mark of an unfinished one keeps
+# the name of its build for the next `make`.
+ready="$venv/.ready-$build"
+files="requirements.lock requirements-cuda12.lock pyproject.toml envs/setup.sh"
+# shellcheck disable=SC2086 # four words
+[ -f "$ready" ] && [ -z "$(find $files -newer "$ready")" ] && exit
+rm -f "$venv"/.ready-* "$venv"/.unfinished-*
+touch "$venv/.unfinished-$build"
 
 # Debian splits ensurepip off python3-venv, so the environment is made without pip.
 [ -x "$venv/bin/python" ] || "$python" -m venv --without-pip "$venv"
@@ -62,3 +93,4 @@ else
     "$uv" pip sync --quiet --require-hashes --compile-bytecode "$lock"
 fi
 "$uv" pip install --quiet --no-deps --no-build-isolation --compile-bytecode --editable .
+mv "$venv/.unfinished-$build" "$ready"

@@ -44,9 +44,9 @@ def unmeasured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def pytest_collection_finish() -> None:
-    """Leave out of all collections of garbage what is there before the first test.
+    """Exclude the objects that exist before the first test from all garbage collections.
 
-    statsmodels asks for one with every family of p, each over all tests and modules otherwise.
+    statsmodels starts a collection with every family of p; each would cover all tests and modules.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""What every table and figure declares, and that it is found by listing its folder."""
+"""Every table and figure has its declaration, and is found by listing its folder."""
 
 import re
 from importlib import import_module
@@ -20,7 +20,7 @@ def {name}(material):
     """Shows ``fggp``.
 
     The number of seeds n
-    stands above.
+    is above.
 
     Returns:
         A figure, and no data.
@@ -69,7 +69,7 @@ def test_declarations_are_found_by_listing_a_folder(tmp_path: Path) -> None:
     }
     first = found["first"]
     assert (first.alt, first.entry) == ("Shows fggp.", "Shows `fggp`")
-    assert first.caption == "Shows ``fggp``.\n\nThe number of seeds n stands above."
+    assert first.caption == "Shows ``fggp``.\n\nThe number of seeds n is above."
 
 
 def test_two_of_one_name_are_refused(tmp_path: Path) -> None:

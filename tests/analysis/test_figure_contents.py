@@ -1,4 +1,4 @@
-"""What each figure shows, on made-up results whose numbers are known.
+"""The content of each figure, on made-up results whose numbers are known.
 
 `fggp.analysis.figures.draw` returns a figure of matplotlib and the table of what it shows: both are
 its contract. Numbers are read from that table, which is the CSV beside the picture, and sentences
@@ -42,7 +42,7 @@ def test_a_width_is_a_fraction_as_on_the_pages(width: float, name: str) -> None:
 
 
 def words(figure: Figure) -> str:
-    """What the caption says of the figure of this study."""
+    """Return the notes in the caption of a figure."""
     return " ".join(notes(figure))
 
 

@@ -33,7 +33,7 @@ RATES = (0.2, 0.4, 0.6, 0.8)
 
 
 def words(figure: Figure) -> str:
-    """What the caption says of the figure of this study."""
+    """Return the notes in the caption of a figure."""
     return " ".join(notes(figure))
 
 

@@ -103,7 +103,7 @@ def test_wilcoxon_is_exact_with_ties_and_zeros(differences: list[int], p: float)
 def test_wilcoxon_is_exact_with_ties_in_more_settings_than_signs_could_be_enumerated() -> None:
     pairs = np.repeat(np.arange(1, 21), 2)
     assert paired.wilcoxon(pairs) == pytest.approx(2 / 2**40, rel=1e-9, abs=0)
-    pairs[0] *= -1  # as small are the sums of no rank, and of each of the two smallest
+    pairs[0] *= -1  # three sums are as small: of no rank, and of one of the two smallest
     assert paired.wilcoxon(pairs) == pytest.approx(2 * 3 / 2**40, rel=1e-9, abs=0)
 
 

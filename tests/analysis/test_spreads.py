@@ -111,7 +111,7 @@ def test_comparisons_are_those_that_scipy_and_statsmodels_compute_from_the_runs(
     )[["fggp", "gmp", "granet"]].dropna()
     wilcoxon = {}
     for rival in ("gmp", "granet"):
-        # Settings stand in rows and seeds in columns; an image is a tenth of a point.
+        # Settings are rows and seeds are columns; an image is a tenth of a point.
         points = ((images["fggp"] - images[rival]) / 10).to_numpy(dtype=float)
         settings, seeds = points.shape
         variances = points.var(axis=1, ddof=1)

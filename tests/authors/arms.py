@@ -21,7 +21,7 @@ START, END = 0.5, 0.005
 
 
 class Counts(NamedTuple):
-    """What their script counts at an update.
+    """The counts of their script at an update.
 
     Attributes:
         due: how many weights are to be pruned now.

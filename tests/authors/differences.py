@@ -1,4 +1,4 @@
-"""How many positions of the masks differ, and why."""
+"""The number of positions in which the masks differ, and the reasons."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Moment:
 
     @property
     def theirs(self) -> Counts:
-        """What their script counts."""
+        """Return the counts of their script."""
         step, end = self.number * self.plan.every, self.plan.window
         last, first = float(1 - self.sparsity), float(1 - self.start)
         density = last + (first - last) * (1 - step / end) ** 3
@@ -103,7 +103,7 @@ class Moment:
 
     @property
     def keep(self) -> int:
-        """How many prunable weights we keep: K of all, without the dense first convolution."""
+        """Return the number of weights kept: K of all, without the dense first convolution."""
         sparsity = Cubic(self.start, self.sparsity)(Fraction(self.number, self.plan.updates))
         keep = kept_count(self.training.weights, sparsity) - self.training.first
         return min(keep, int(self.state.flat("mask").sum()))

@@ -25,7 +25,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class State:
-    """What an update sees.
+    """The input of an update.
 
     Attributes:
         layers: the prunable layers: the weights of the forward pass, the gradients that were taken
@@ -98,7 +98,7 @@ class Training:
         self._zero()
 
     def steps(self, number: int) -> State:
-        """Train so many steps; returns what an update after the last of them sees."""
+        """Train for a number of steps; returns the input of an update after the last one."""
         for left in range(number - 1, -1, -1):
             images, labels = self._next()
             self._optimizer.zero_grad()

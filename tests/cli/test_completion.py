@@ -20,7 +20,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 
 def completed(script: Path, *words: str) -> list[str]:
-    """What bash offers for the last of the words."""
+    """Return the completions of bash for the last of the words."""
     line = " ".join(f"'{word}'" for word in ("fggp", *words))
     program = COMPLETE.format(line=line, place=len(words))
     ended = subprocess.run(

@@ -1,4 +1,4 @@
-"""What ``plan`` says a study will cost."""
+"""The estimates of ``plan``: hours, energy and disk space."""
 
 import re
 from pathlib import Path
@@ -15,6 +15,7 @@ from fggp.study.config import cells, load
 from fggp.study.result_file import write
 from fggp.study.study_folder import run_path
 
+ROOT = Path(__file__).parents[2]
 PAPER = {
     "data": {"kind": "cifar10", "name": "cifar10", "validation": 5000},
     "training": {"epochs": 160, "precision": "tf32"},
@@ -72,7 +73,7 @@ def test_it_says_hours_energy_and_disk_and_that_they_are_estimates(
     assert not Path("results").exists()
 
 
-def test_a_study_in_full_precision_is_reckoned_for_a_cpu(
+def test_a_study_in_full_precision_is_estimated_for_a_cpu(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     study()
@@ -222,3 +223,14 @@ def test_a_study_that_was_changed_says_how_many_results_will_be_replaced(
     for arguments, status in ((["plan", "small"], 0), (["run", "small", "--minutes", "0"], 75)):
         assert main(arguments) == status
         assert f"{words}{made}; their cells are trained again\n" in capsys.readouterr().err
+
+
+def test_the_page_about_clusters_has_the_estimate_of_the_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("config").symlink_to(ROOT / "config")
+    assert main(["plan", "paper", "--device", "a100"]) == 0
+    said = capsys.readouterr().out
+    hours, disk = re.findall(r"[\d.]+ GPU hours|[\d.]+ GB", said)
+    page = (ROOT / "docs/cluster.md").read_text()
+    assert f"`fggp plan paper --device a100` estimates {hours} and {disk} of results" in page

@@ -1,4 +1,4 @@
-"""What fails in a training: tried again in another job, and named if that does not help."""
+"""A training that fails is tried again in another job, and named if it fails there too."""
 
 import pytest
 from checkout import Checkout

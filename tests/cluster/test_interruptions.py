@@ -1,4 +1,4 @@
-"""What ends a job from outside: nothing of its training is lost, and the bits stay the same."""
+"""A job that is ended from outside loses nothing of its training, and the bits stay the same."""
 
 import pytest
 from checkout import Checkout

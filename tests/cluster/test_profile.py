@@ -1,4 +1,4 @@
-"""What `snakemake --profile slurm` asks Slurm for."""
+"""The requests of `snakemake --profile slurm` to Slurm."""
 
 from pathlib import Path
 

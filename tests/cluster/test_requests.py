@@ -1,4 +1,4 @@
-"""What is asked of Slurm on sites that differ."""
+"""The requests to Slurm on sites that differ."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What every kind of data promises, whatever it is: over all that are registered."""
+"""The contract of every kind of data, tested for all that are registered."""
 
 import re
 from pathlib import Path

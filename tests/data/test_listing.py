@@ -37,7 +37,7 @@ def exchanged(folder: Path) -> None:
     (train / "x").rename(train / "dog")
 
 
-def mended(folder: Path) -> None:
+def edited(folder: Path) -> None:
     write(folder / "train/cat/0.bmp", 77)
 
 
@@ -63,7 +63,7 @@ def renamed_with_its_times(folder: Path) -> None:
 
 CHANGED: dict[str, tuple[Callable[[Path], None], str]] = {
     "classes exchanged": (exchanged, "6 added (train/cat/10.bmp, "),
-    "mended": (mended, "1 changed (train/cat/0.bmp)"),
+    "edited": (edited, "1 changed (train/cat/0.bmp)"),
     "copied with its times": (copied_with_its_times, "1 changed (train/cat/0.bmp)"),
     "exchanged with equal times": (
         renamed_with_its_times,
@@ -96,7 +96,7 @@ def test_a_newer_archive_under_the_old_name_is_noticed(source: Path) -> None:
     shutil.make_archive(str(archive.with_suffix("")), "zip", source)
     out = prepare("folder", source.parent / "d.npz", archive)
     assert changes(archive, out) is None
-    mended(source)
+    edited(source)
     times = archive.stat().st_atime_ns, archive.stat().st_mtime_ns
     shutil.make_archive(str(archive.with_suffix("")), "zip", source)
     os.utime(archive, ns=times)
@@ -128,19 +128,19 @@ def emptied(folder: Path) -> None:
 
 def unlisted(folder: Path) -> None:
     listing_path(folder.parent / "pets.npz").unlink()
-    mended(folder)
+    edited(folder)
 
 
 def of_another_file(folder: Path) -> None:
     other = folder.parent / "other"
     shutil.copytree(folder, other)
-    mended(other)
+    edited(other)
     shutil.copy(prepare("folder", folder.parent / "o.npz", other), folder.parent / "pets.npz")
 
 
 def damaged(folder: Path) -> None:
     listing_path(folder.parent / "pets.npz").write_text('{"format": 3')
-    mended(folder)
+    edited(folder)
 
 
 SAME = (touched, moved_as_a_whole, littered, shutil.rmtree, emptied)

@@ -1,4 +1,4 @@
-"""What the pages tell a reader to type works: their command blocks are run, in order, in a copy."""
+"""The command blocks of the pages work: they are run, in order, in a copy."""
 
 import os
 import re
@@ -44,7 +44,7 @@ def help_of(command: str) -> str:
 
 
 def checked(command: str, check: Check | None) -> str:
-    """Return what is run for a command."""
+    """Return the line that is run for a command."""
     if check is None:
         return command
     if check.kind == "dry run":
@@ -61,7 +61,7 @@ def script(commands: list[str], checks: dict[str, Check]) -> str:
 
 
 def unlisted(commands: dict[str, list[str]], said: dict[str, Listed]) -> list[str]:
-    """Return what is listed and not on its page any more, or listed wrongly."""
+    """Return the entries that are no longer on their page, or are listed wrongly."""
     wrong = [page for page in said if page not in commands]
     for page, it in said.items():
         for command, check in it.commands.items():

@@ -1,4 +1,4 @@
-"""What cannot be compiled is refused by its name with the fix, and never computed otherwise."""
+"""A network that cannot be compiled is refused by name with the fix, never computed wrongly."""
 
 import sys
 

@@ -25,7 +25,7 @@ class Hung(BaseException):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command said; ``status`` is None where it raised, with the traceback in ``err``."""
+    """The answer of a command; ``status`` is None if it raised, with the traceback in ``err``."""
 
     command: str
     status: int | None
@@ -41,7 +41,7 @@ class Answer:
         return self.status == 1
 
     def judge(self, tally: Tally, told: str, *names: str) -> None:
-        """Record what is wrong with the answer: a refusal is one line that holds ``names``."""
+        """Record the faults of the answer: a refusal is one line that contains ``names``."""
         if self.status is None:
             tally.fault(HUNG if "Hung" in self.err else TRACEBACK, f"{told}\n{self}")
         elif self.status not in (0, 1):

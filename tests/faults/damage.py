@@ -185,7 +185,7 @@ class Room:
 
 
 def damages(home: Path, number: int, seed: int, jobs: int) -> Tally:
-    """Damage so many files, one at a time, and run what reads them."""
+    """Damage a number of files, one at a time, and run the commands that read them."""
     tally = Tally("damaged files")
     checkout = Checkout.fresh(home / "whole")
     checkout.study(STUDY, **SMALL)
@@ -206,7 +206,7 @@ def damages(home: Path, number: int, seed: int, jobs: int) -> Tally:
 
 
 def _twin(room: Room, path: Path) -> Path:
-    """Return the file of another cell that stands where ``path`` does for its own."""
+    """Return the file of another cell that has the place of ``path`` for that cell."""
     others = [it for it in HOME.rglob(path.name) if it != path]
     return others[int(room.rng.integers(len(others)))]
 

@@ -97,9 +97,9 @@ class Storm:
         self.told: list[str] = []
 
     def pass_over(self, number: int, start: float) -> None:
-        """Kill so many times, then train to the end and compare; also what ends in between.
+        """Kill a number of times, then train to the end and compare, also if training ends earlier.
 
-        ``start`` is what a process takes before it trains, in seconds.
+        ``start`` is the time that a process takes before it trains, in seconds.
         """
         result = json.loads(self.whole.result(self.cell, STUDY).read_text())
         length, left = start + result["provenance"]["seconds"], number

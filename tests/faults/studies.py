@@ -48,7 +48,7 @@ def studies(home: Path, number: int, seed: int) -> Tally:
 
 
 def mutants(rng: np.random.Generator, number: int) -> Iterator[tuple[str, bytes]]:
-    """Yield so many mutated studies with words about each."""
+    """Yield a number of mutated studies with a description of each."""
     for content in TEXTS[:number]:
         yield f"text {content[:40]!r}", content
     kinds = (_changed, _changed, _removed, _renamed, _flipped, _cut)
@@ -67,7 +67,7 @@ def _read(path: Path, told: str, tally: Tally) -> None:
 
 
 def _unsound(path: Path, out: str) -> str:
-    """Return what is wrong with the cells of an accepted study, or nothing."""
+    """Return the fault of the cells of an accepted study, or nothing."""
     study = load(path)
     ids = [cell.id for cell in cells(study)]
     listed = re.findall(r"^(?:done|to do) +(\S+)", out, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What a part of the campaign did, what was answered, and every promise that was broken."""
+"""The actions of a part of the campaign, the answers, and every promise that was broken."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BROKEN = (LOST, WRONG, TRACEBACK, UNCLEAR, LEFT, HUNG)
 
 @dataclass
 class Tally:
-    """Counts of one part: ``tried`` of something, by what was done and by what came of it."""
+    """Counts of one part: ``tried`` of something, by action and by outcome."""
 
     what: str
     tried: int = 0

@@ -43,7 +43,7 @@ ARMS: dict[str, dict[str, Any]] = {
 
 
 class Seen(NamedTuple):
-    """What an update looks at: |w| and |g|, the active places, K and the share of the training."""
+    """The input of an update: |w| and |g|, the active places, K and the share of the training."""
 
     w: Vector
     g: Vector
@@ -53,7 +53,7 @@ class Seen(NamedTuple):
 
     @property
     def surplus(self) -> int:
-        """How many weights are to be pruned, n − K."""
+        """Return the number of weights to prune, n − K."""
         return len(self.active) - self.keep
 
 

@@ -1,4 +1,4 @@
-"""What every network promises, whatever it is: over all that are registered."""
+"""The contract of every network, tested for all that are registered."""
 
 import re
 from fractions import Fraction

@@ -42,7 +42,7 @@ def without():
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a module of networks; what is known of others is forgotten afterwards."""
+    """A folder with a module of networks; the known modules are forgotten afterwards."""
     monkeypatch.setattr(open_networks, "_FILES", {})
     monkeypatch.setenv(open_networks.VARIABLE, "")
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""What people call from their own code."""
+"""The names that people call from their own code."""
 
 import warnings
 

@@ -177,7 +177,7 @@ def test_rooms_that_need_no_torch_import_without_it() -> None:
 
 
 CORE = {"numpy", "pydantic", "pydantic_core", "safetensors", "torch", "zstandard"}
-"""What ``pip install fggp`` brings."""
+"""The packages that ``pip install fggp`` brings."""
 OPTIONAL = {"fast.machine_code": {"llvmlite"}, "fast.contenders": {"onnxruntime"}}
 
 
@@ -284,7 +284,7 @@ WAITED_FOR = {"running.commands", "running.workers"}
 
 
 def without_limit(module: str, text: str) -> list[str]:
-    """Calls in a file that wait for a command for ever."""
+    """Return the calls in a file that wait for a command without a limit."""
     found = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module == "subprocess":

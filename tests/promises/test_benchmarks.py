@@ -102,7 +102,7 @@ def test_a_benchmark_measures_all_that_is_there_and_says_what_is_not(
     for row in absent:
         assert row["rounds"] == "0"
         assert row["wall_median"] == row["times_ours"] == ""
-    # What is not there has no memory, and takes nothing over dense.
+    # An absent network has no memory, and no ratio to dense.
     for case, most in expected.items():
         there = [row for row in rows if row["case"] == case]
         assert most - len(absent) <= len(there) <= most

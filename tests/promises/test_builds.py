@@ -1,5 +1,6 @@
 """`make setup` and the build of PyTorch: named on the command line, kept until another is."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def make(venv: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What make would do for `setup` with an environment of its own."""
+    """Return what make would do for `setup` with an environment of its own."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(
         ["make", "-n", f"VENV={venv}", "setup", *arguments],
@@ -93,16 +94,25 @@ def calls(tmp_path: Path) -> Path:
 
 def setup(calls: Path, build: str) -> tuple[list[str], str]:
     """Run envs/setup.sh; returns the calls of uv, and the requirements that it was to install."""
+    process = start_setup(calls, build)
+    process.communicate(timeout=600)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    said = [path.read_text().strip() for path in sorted(calls.iterdir())]
+    return said, (calls.parent / "synced").read_text()
+
+
+def start_setup(calls: Path, build: str) -> subprocess.Popen[str]:
+    """Start envs/setup.sh with the stand-ins."""
     folder = calls.parent
-    subprocess.run(
+    return subprocess.Popen(
         [shutil.which("sh") or "sh", "envs/setup.sh", str(folder / "venv"), build],
         cwd=ROOT,
         env=os.environ | {"PATH": f"{folder}/bin:{os.environ['PATH']}", "PYTHON": sys.executable},
-        capture_output=True,
-        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
-    said = [path.read_text().strip() for path in sorted(calls.iterdir())]
-    return said, (folder / "synced").read_text()
 
 
 @pytest.mark.parametrize(
@@ -138,3 +148,36 @@ def test_the_build_for_cpus_takes_pytorch_alone_from_its_own_index(calls: Path) 
     assert "--no-deps" in said[1]
     assert "--index-url https://download.pytorch.org/whl/cpu" in said[1]
     assert len(said) == 3
+
+
+def test_a_finished_setup_is_marked_and_not_repeated(calls: Path) -> None:
+    setup(calls, "cuda13")
+    assert [path.name for path in (calls.parent / "venv").glob(".[ru]*-*")] == [".ready-cuda13"]
+    number = len(list(calls.iterdir()))
+    setup(calls, "cuda13")
+    assert len(list(calls.iterdir())) == number
+    said, _ = setup(calls, "cuda12")
+    assert len(said) == 2 * number
+    assert [path.name for path in (calls.parent / "venv").glob(".[ru]*-*")] == [".ready-cuda12"]
+
+
+def test_a_setup_that_fails_leaves_its_build_to_the_next(calls: Path) -> None:
+    (calls.parent / "bin/uv").write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(subprocess.CalledProcessError):
+        setup(calls, "cuda12")
+    assert built(calls.parent / "venv") == "cuda12"
+
+
+def test_a_second_setup_of_one_folder_waits_for_the_first(calls: Path) -> None:
+    """Two `make` in one new folder, in two terminals, installed into one environment at once."""
+    venv = calls.parent / "venv"
+    with (venv / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        second = start_setup(calls, "cuda13")
+        assert second.stdout is not None
+        assert second.stdout.readline() == f"Waiting for another setup of {venv}\n"
+        assert not list(calls.iterdir())
+    second.communicate(timeout=600)
+    assert second.returncode == 0
+    assert (venv / ".ready-cuda13").exists()
+    assert len(list(calls.iterdir())) == 2

@@ -1,4 +1,4 @@
-"""What every registered method promises; a new file in src/fggp/methods is tested by itself.
+"""The contract of every registered method; a new file in src/fggp/methods is tested by itself.
 
 Each test id names the method and its start: `pytest -k "contract and fggp"`.
 """
@@ -140,7 +140,7 @@ POINTS = {0: "start", 2: "before", 3: "at", 4: "after", 12: "last", 13: "past", 
 
 @dataclass
 class Trace:
-    """What one whole training looked like after every step; index 0 is before the first."""
+    """The states of one whole training after every step; index 0 is before the first."""
 
     masks: list[Tensor] = field(default_factory=list)
     weights: list[Tensor] = field(default_factory=list)

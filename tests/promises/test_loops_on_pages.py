@@ -1,4 +1,4 @@
-"""What the pages tell a reader to type into a loop of their own."""
+"""The lines that the pages give a reader for a loop of their own."""
 
 import copy
 import re
@@ -66,7 +66,7 @@ def trained(pruner: fggp.Pruner, model: nn.Module, optimizer: torch.optim.Optimi
 
 def test_every_block_of_the_page_on_migrating_runs_and_its_assertions_hold(tmp_path: Path) -> None:
     script = "\n".join(blocks(MIGRATING))
-    # The two tools that come with torch are compared mask by mask, the others by what is promised.
+    # The two tools that come with torch are compared mask by mask, the others by their contract.
     assert len(re.findall(r"^ *assert ", script, re.MULTILINE)) >= 15
     imported = set(re.findall(r"^(?:import|from) (\w+)", script, re.MULTILINE))
     assert imported == {"copy", "torch", "fggp"}

@@ -33,7 +33,7 @@ def wait_until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None
 
 
 def wait_for_line(process: subprocess.Popen[str], text: str) -> str:
-    """Read the output of a process until a line holds ``text``; returns what was read."""
+    """Read the output of a process until a line contains ``text``; returns the lines read."""
     read = ""
     assert process.stdout is not None
     for line in process.stdout:

@@ -1,4 +1,4 @@
-"""What docs/troubleshooting.md quotes is what the programs print."""
+"""The messages in docs/troubleshooting.md are those that the programs print."""
 
 import ast
 import importlib.util
@@ -19,7 +19,7 @@ GAP = "…"
 
 
 def templates(folder: Path) -> Iterator[str]:
-    """All texts in the source below a folder, with … for what is filled in."""
+    """Return all texts in the source below a folder, with … for the parts that are filled in."""
     for path in folder.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
@@ -35,7 +35,7 @@ def templates(folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def printed() -> str:
-    """What fggp, Snakemake and Slurm print, one text on each line."""
+    """The messages of fggp, Snakemake and Slurm, one on each line."""
     found = importlib.util.find_spec("snakemake")
     assert found is not None
     assert found.origin is not None

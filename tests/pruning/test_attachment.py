@@ -1,4 +1,4 @@
-"""What a loop does wrong with a pruner is said at once, in one line with the fix."""
+"""A loop that uses a pruner wrongly gets one line with the fix immediately."""
 
 import copy
 import gc

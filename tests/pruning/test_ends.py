@@ -1,4 +1,4 @@
-"""How a training ends below its target, and how it becomes longer."""
+"""Trainings that end below their target, and trainings that are extended."""
 
 import copy
 import warnings

@@ -1,4 +1,4 @@
-"""What is fast leaves the bits of what is plain, and makes nobody wait."""
+"""The fast paths give the same bits as the plain ones, and do not wait for the device."""
 
 from dataclasses import replace
 from fractions import Fraction

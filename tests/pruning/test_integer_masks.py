@@ -1,4 +1,4 @@
-"""Fast masking has the bits of a selection: what is off a mask is zero, whatever it was."""
+"""Fast masking gives the bits of a selection: a weight off the mask is zero, whatever it was."""
 
 import copy
 

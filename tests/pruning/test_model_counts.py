@@ -151,7 +151,7 @@ def test_a_layer_that_is_added_later_is_named_and_counted() -> None:
     added(training.model, training.optimizer)
     with pytest.warns(RuntimeWarning, match=r"unfrozen or added") as caught:
         training.run(STEPS - 8)
-    # 4.weight and 6.weight: what was the last layer has another name now, and stays pruned.
+    # 4.weight and 6.weight: the former last layer has another name now, and stays pruned.
     assert "4.weight" in str(caught[0].message)
     told(training, r"4\.weight.*: unfrozen or added after the pruner was made")
 

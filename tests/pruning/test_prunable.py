@@ -1,4 +1,4 @@
-"""What is prunable by default, by name, and what is refused."""
+"""The weights that are prunable by default and by name, and those that are refused."""
 
 import copy
 import math

@@ -1,4 +1,4 @@
-"""What the pruner does for averaged gradients, floors and rarer updates."""
+"""The pruner with averaged gradients, floors and rarer updates."""
 
 import pytest
 import torch

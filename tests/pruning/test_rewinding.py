@@ -1,4 +1,4 @@
-"""Several trainings in one: what is pruned, and where each begins again."""
+"""Several trainings in one: the pruned weights, and the weights where each begins again."""
 
 import copy
 from fractions import Fraction

@@ -171,7 +171,7 @@ def test_a_few_passes_give_the_mask_of_a_look_at_the_whole_order(kind: str, shar
 
 @pytest.mark.parametrize("period", [7, 61, 122])
 def test_scores_of_which_a_sample_is_a_wrong_guess_cost_time_and_no_bit(period: int) -> None:
-    """What every so many-th score says is not what all say: it is larger, smaller or equal."""
+    """A sample of the scores misleads about all of them: it is larger, smaller or equal."""
     random = np.random.default_rng(1)
     size = 1_000_003  # of which a sample takes every 61st
     there = np.arange(size) % period == 0

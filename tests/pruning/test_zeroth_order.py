@@ -89,7 +89,7 @@ def test_without_data_it_says_what_is_missing() -> None:
 
 
 def filled(sizes: list[int], given: list[float], keep: int, least: Fraction) -> list[Fraction]:
-    """Pour weights into layers bit by bit: all at once as far as no layer is full, then on."""
+    """Pour weights into layers bit by bit: all at once until one layer is full, then on."""
     held = [least * keep * size / sum(sizes) for size in sizes]
     while (rest := keep - sum(held)) > 0:
         room = [i for i in range(len(sizes)) if held[i] < sizes[i]]

@@ -87,7 +87,7 @@ def test_a_sound_study_is_green_and_without_a_warning(made: Path) -> None:
 
 
 def outcome(*keys: str | int, to: Any) -> Damage:
-    """Return a damage that sets one value of the outcome; a function changes what is there."""
+    """Return a damage that sets one value of the outcome; a function changes the old value."""
 
     def change(result: Result) -> None:
         here: Any = result["outcome"]
@@ -343,7 +343,7 @@ def test_equal_outcomes_of_two_seeds_are_found(folder: Path) -> None:
 
 
 def test_equal_curves_of_one_seed_are_no_copies(folder: Path) -> None:
-    # As of two networks that are cut through: what is left of them learns the same.
+    # As with two networks that are cut through: their remainders learn the same.
     epochs = read(path_of(folder))["outcome"]["epochs"]
     damage(folder, outcome("epochs", to=epochs), FGGP)
     assert [p.kind for p in found(folder) if p.path == path_of(folder, FGGP)] == ["accuracy"] * 3

@@ -1,4 +1,4 @@
-"""What is said of a method follows from its parts, and the shipped page says it."""
+"""The facts about a method follow from its parts, and the shipped page states them."""
 
 import re
 from pathlib import Path

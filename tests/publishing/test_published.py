@@ -1,4 +1,4 @@
-"""Published accuracies are compared only with what was trained like them."""
+"""Published accuracies are compared only with networks that were trained like them."""
 
 from pathlib import Path
 from typing import Any

@@ -38,7 +38,7 @@ Cluster = dict[str, dict[str, Answer]]
 
 
 def cluster(**changes: dict[str, Answer]) -> Cluster:
-    """What each command answers, by a pattern of the shell for its arguments."""
+    """Return the answer of each command, by a pattern of the shell for its arguments."""
     whole: Cluster = {
         "scontrol": {
             "ping": (0, said.PING, ""),

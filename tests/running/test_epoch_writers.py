@@ -24,7 +24,7 @@ SIZES = Sizes(200, 400, 1000)
 
 
 class Fake:
-    """A SummaryWriter that keeps what it is given, and fails where it is told to."""
+    """A SummaryWriter that keeps its input, and fails on request."""
 
     made: ClassVar[list["Fake"]] = []
     fails_at: ClassVar[int | None] = None

@@ -54,7 +54,7 @@ def bench(tmp_path: Path) -> Bench:
 
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the files of the check go."""
+    """The folder for the files of the check."""
     monkeypatch.setattr(gpu_measurements, "FOLDER", tmp_path / "gpu-check")
     return tmp_path / "gpu-check"
 

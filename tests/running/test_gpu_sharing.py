@@ -67,7 +67,7 @@ def notes(machine: Machine) -> Path:
 
 
 def tasks(notes: Path, *statuses: int, together: int = 1) -> list[Scripted]:
-    """Tasks that end with these statuses, each after so many of them have begun."""
+    """Return tasks that end with these statuses, each after the given number have begun."""
     return [
         Scripted(
             cell,

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
     not os.path.exists("/proc/self/environ"), reason="MPS is there on Linux alone"
 )
 SHORT, LONGER = 0.2, 1.0
-"""Seconds for what never comes, and for what never comes but has to get as far as hanging."""
+"""Time limits in seconds: for an answer that never comes, and for a program that must hang."""
 
 
 @pytest.fixture

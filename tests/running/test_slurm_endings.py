@@ -1,4 +1,4 @@
-"""What is known of a killed training: from Slurm's accounting, its controller, or the job's log."""
+"""The cause of a killed training: from Slurm's accounting, its controller, or the job's log."""
 
 import os
 from pathlib import Path

@@ -78,7 +78,7 @@ def test_without_a_build_the_way_out_is_another_driver_or_gpu() -> None:
 
 
 def found(probed: Probed, driver: str = "", capability: str = "") -> Finding:
-    """What the doctor finds where nvidia-smi gives these answers."""
+    """Return the findings of the doctor where nvidia-smi gives these answers."""
     place = Place()
     vars(place)["probed"] = probed
     answers = {"-L": "GPU 0: a card", "driver_version": driver, "compute_cap": capability}

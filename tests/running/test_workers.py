@@ -1,4 +1,4 @@
-"""What `Workers` says of trainings that end in different ways."""
+"""The messages of `Workers` about trainings that end in different ways."""
 
 import re
 import signal

@@ -77,7 +77,7 @@ def test_the_number_of_cells_is_the_documented_one(name: str, count: int) -> Non
 def test_a_folder_study_differs_in_its_data_and_description_alone(name: str) -> None:
     original, copy = (load(CONFIG / f"{stem}.yaml") for stem in (name, f"{name}-folder"))
     different = {k for k in Study.model_fields if getattr(original, k) != getattr(copy, k)}
-    # The shipped results of mini-folder have what was the default of fggp when they were trained.
+    # The shipped results of mini-folder have the default of fggp of the time of their training.
     assert different == {"data", "description"} | ({"methods"} if name == "mini" else set())
     assert copy.data.kind == "folder"
     assert (copy.data.validation, copy.data.train) == (
@@ -194,7 +194,7 @@ def test_a_cycle_of_bases_is_refused(write: Write, name: str) -> None:
         assert "base" in complaint(path)
     except RecursionError as error:
         error.__traceback__ = None  # a thousand frames take half a minute to print
-        pytest.fail("recursed for ever")
+        pytest.fail("recursed without end")
 
 
 @pytest.mark.parametrize("below", ["training:\n", "training: 5\n", "training: [1]\n"])
@@ -289,8 +289,11 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"methods": {"random": {"distribution": "erks"}}},
         ["methods.random.distribution: 'erks'", "'erk'"],
     ),
-    "label that is no file name": ({"methods": {"a/b": {"method": "gmp"}}}, ["methods.a/b: 'a/b'"]),
-    "name that is no file name": ({"data": DATA | {"name": "../x"}}, ["data.name: '../x'"]),
+    "label that is not a file name": (
+        {"methods": {"a/b": {"method": "gmp"}}},
+        ["methods.a/b: 'a/b'"],
+    ),
+    "name that is not a file name": ({"data": DATA | {"name": "../x"}}, ["data.name: '../x'"]),
     "empty list": ({"seeds": []}, ["seeds: []", "at least 1"]),
     "empty mapping": ({"methods": {}}, ["methods: {}", "at least 1"]),
     "equal seeds": ({"seeds": [1, 2, 1]}, ["seeds: [1, 2, 1] has duplicate values"]),
@@ -472,7 +475,7 @@ def test_a_study_of_any_editor_is_read(write: Write) -> None:
         {"training": TRAINING | {"pad": 15}},
         {"pruning": {"update_every": 99, "end_epoch": 3}},
         {"pruning": {"update_every": 33, "begin_epoch": 2, "end_epoch": 3}},
-        # The lottery ticket has its own times, and what is pruned at first has none.
+        # The lottery ticket has its own times, and pruning before training has none.
         {"methods": {"imp": {}}, "pruning": {"update_every": 5000, "end_epoch": 3}},
         {"methods": {"snip": {}}, "pruning": {"update_every": 5000, "end_epoch": 3}},
     ],

@@ -1,4 +1,4 @@
-"""Networks from outside the package in a study: what fits is planned, what does not is one line."""
+"""Networks from outside the package in a study: planned if they fit, else refused in one line."""
 
 from collections.abc import Callable
 from pathlib import Path

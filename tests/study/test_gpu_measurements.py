@@ -1,4 +1,4 @@
-"""What was measured on a GPU goes before the figures on record, for that GPU alone."""
+"""Measurements on a GPU take precedence over the figures on record, for that GPU alone."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ STEP: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder for what is measured."""
+    """An empty folder for measurements."""
     monkeypatch.setattr(gpu_measurements, "FOLDER", tmp_path)
     return tmp_path
 
@@ -109,7 +109,7 @@ def test_the_nearest_width_layout_and_batch_are_taken() -> None:
     assert alone.image * 128 == pytest.approx(0.020)
 
 
-def test_larger_images_of_the_check_are_reckoned_to_those_of_the_figures() -> None:
+def test_times_on_larger_images_of_the_check_are_scaled_to_those_of_the_figures() -> None:
     write(measured("NVIDIA H200", {"side": 64}))
     rate = costs.rate_of(cell(), costs.device("h200"))
     assert rate is not None

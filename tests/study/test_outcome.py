@@ -1,4 +1,4 @@
-"""The typed outcome: what a training writes is what is read, to the byte."""
+"""The typed outcome: a training writes it, and it is read unchanged, to the byte."""
 
 import json
 

@@ -48,7 +48,7 @@ def test_a_block_that_lacks_a_setting_has_the_value_of_its_time(
     found = stored_cell(without(CELL, block, key))
     assert found.plain()[block][key] == earlier
     assert found == Cell(**{**CELL.plain(), block: {**CELL.plain()[block], key: earlier}})
-    assert stored_cell(CELL.plain()) == CELL, "what is written counts"
+    assert stored_cell(CELL.plain()) == CELL, "the content of the file counts"
     assert in_canonical_form(without(CELL, block, key))
 
 

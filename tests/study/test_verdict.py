@@ -309,7 +309,7 @@ def test_an_emptied_residual_branch_is_no_reason_to_end(digits: Dataset) -> None
     assert run.failure is None
     run.pruner.masks["classifier.weight"].zero_()
     run.close_epoch()
-    assert run.failure == "disconnected", "the branch alone was not what was looked at"
+    assert run.failure == "disconnected", "the branch alone was not examined"
 
 
 DECAYED = {"lr": "1/2", "weight_decay": 1, "momentum": 0, "nesterov": False}
@@ -345,7 +345,7 @@ def test_a_network_at_chance_goes_on_while_masks_are_updated(digits: Dataset) ->
 def test_a_slow_start_is_never_cut_short(digits: Dataset, epochs: int) -> None:
     outcome, run = trained(cell("dense", epochs=epochs, lr="1/1000000000"), digits)
     assert len(outcome["epochs"]) == epochs
-    # It learns nothing in so few steps, yet it has an answer of its own to each image.
+    # It learns nothing in this number of steps, but gives each image its own logits.
     assert run.logits is not None
     assert len(np.unique(run.logits, axis=0)) > 1
     assert all(row["train_loss"] > 0.9 * TEN for row in outcome["epochs"])

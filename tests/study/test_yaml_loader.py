@@ -41,7 +41,7 @@ def test_a_date_stays_the_text_that_it_is() -> None:
 REFUSED = {
     "a key twice": ("a: {x: 1, x: 2}\n", "x: duplicate key"),
     "a key twice beside a merge": ("a: &a {x: 1}\nb: {<<: *a, y: 1, y: 2}\n", "y: duplicate key"),
-    "a key twice in what is merged": ("a: {<<: {x: 1, x: 2}}\n", "x: duplicate key"),
+    "a key twice in a merged mapping": ("a: {<<: {x: 1, x: 2}}\n", "x: duplicate key"),
     "a merge twice": ("a: &a {x: 1}\nb: {<<: *a, <<: *a}\n", "<<: duplicate key; merge several"),
     "octal": ("a: 010\n", "line 1, column 4: 010 is 8 in YAML 1.1 and 10 in YAML 1.2"),
     "octal key": ("a: {017: 1}\n", "017 is 15 in YAML 1.1 and 17"),

@@ -1,4 +1,4 @@
-"""A private copy of the repository, and what came of a command in it."""
+"""A private copy of the repository, and the outcome of a command in it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Ran:
 
     @property
     def jobs(self) -> dict[str, int]:
-        """The jobs that Snakemake counts, without their total; empty where nothing is to do."""
+        """The jobs that Snakemake counts, without their total; empty if no job is left."""
         rows = re.findall(r"^(\w+) +(\d+)$", self.out + self.err, re.MULTILINE)
         counted = {rule: int(count) for rule, count in rows if rule != "total"}
         assert counted or "Nothing to be done" in self.out + self.err, f"no job table in {self}"
@@ -175,7 +175,7 @@ class Checkout:
         return process
 
     def end(self) -> None:
-        """Kill what was started and still runs, its children included."""
+        """Kill the processes that still run, their children included."""
         for process in self.started:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

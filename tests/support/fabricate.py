@@ -99,7 +99,7 @@ def analysed(
 
 
 def older(cell: Cell, result: Result) -> None:
-    """Take out of a result what was not recorded at first; a ``change`` of `fabricate`."""
+    """Remove the values that were not recorded at first; a ``change`` of `fabricate`."""
     outcome = result["outcome"]
     for name in ("explored", "dense_macs", "inference_macs", "training_macs", "dead_neurons"):
         del outcome[name]

@@ -211,7 +211,7 @@ def main() -> None:
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os._exit(status)  # taking down what was imported takes seconds
+    os._exit(status)  # an orderly exit with all imported modules takes seconds
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A machine with a GPU, as far as the programs of its driver show it: stand-ins for both."""
+"""A machine with a GPU: stand-ins for the programs of its driver."""
 
 import os
 import shlex

@@ -9,7 +9,7 @@ VARIABLES = (
     *("SLURM_STEP_GPUS", "SLURM_JOB_GPUS", "SLURM_GPUS_ON_NODE"),
     *("CUDA_VISIBLE_DEVICES", "FGGP_DEVICE"),
 )
-"""What says that a process was given a GPU, or where it is to train."""
+"""The variables that give a process a GPU, or name its device."""
 
 
 def nvidia_smi(folder: Path, answer: str = f"echo '{LISTED}'") -> Path:

@@ -50,7 +50,7 @@ def blocks(text: str, language: str | None = None) -> list[Block]:
 
 @dataclass(frozen=True)
 class Check:
-    """How a command is checked where it is not run as it stands."""
+    """The check of a command that is not run literally."""
 
     kind: str
     why: str
@@ -58,7 +58,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Listed:
-    """What ``blocks.yaml`` says of a page: the checks of its commands, and what a reader has."""
+    """The entry of a page in ``blocks.yaml``: checks of its commands, and the reader's files."""
 
     commands: dict[str, Check]
     given: str = ""

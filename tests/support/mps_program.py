@@ -101,7 +101,7 @@ def answered(order: str, server: int) -> str:
 
 
 def order() -> None:
-    """Pass what is entered on to the daemon."""
+    """Pass the input on to the daemon."""
     text = sys.stdin.read()
     note("order", text.strip())
     if "hang-orders" in CONDUCT:

@@ -1,4 +1,4 @@
-"""What takes long is made once for all workers of ``pytest -n``, which then only read it."""
+"""Files that take long are made once for all workers of ``pytest -n``, which then only read."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def same_bits(one: Loop, other: Loop) -> bool:
 
 
 def kept(name: str, update: int, total: int = TOTAL) -> int:
-    """How many weights an update leaves, by the formulas of the papers."""
+    """Return the number of weights that an update leaves, by the formulas of the papers."""
     left = 1 - min(Fraction(update, 4), Fraction(1))
     start = START if fggp.METHODS[name].starts == "both" else TARGET
     return total - floor(total * (TARGET + (start - TARGET) * left**3) + Fraction(1, 2))

@@ -1,4 +1,4 @@
-"""What the commands of Slurm 22.05.8 printed on a cluster of one node with four GPUs."""
+"""The output of the commands of Slurm 22.05.8 on a cluster of one node with four GPUs."""
 
 PING = "Slurmctld(primary) at node1 is UP\n"
 PING_DOWN = """Slurmctld(primary) at node1 is DOWN

@@ -28,7 +28,7 @@ class Lab:
     def start(self, *cells: str, study: str, options: tuple[str, ...] = ()) -> Snakemake:
         """Start ``snakemake --profile slurm`` on some cells of a study."""
         targets = [f"results/{study}/runs/{cell}.json" for cell in cells]
-        # Snakemake looks again after so many seconds, and each time ten seconds later.
+        # Snakemake looks again after this number of seconds, and each time ten seconds later.
         quick = ("--slurm-init-seconds-before-status-checks", "1")
         command = ("snakemake", *targets, "--profile", "slurm", "--configfile")
         process = self.checkout.start(*command, f"config/{study}.yaml", *quick, *options)
@@ -130,7 +130,7 @@ class Snakemake:
 
     @property
     def submitted(self) -> int:
-        """How many Slurm jobs it submitted."""
+        """Return the number of Slurm jobs that it submitted."""
         return len(re.findall(r"has been submitted with SLURM jobid", self.text))
 
 

@@ -86,7 +86,7 @@ class Slurm:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the clients need."""
+        """Return the variables that the clients need."""
         return {"SLURM_CONF": str(self.home / "slurm.conf")}
 
     def start(self) -> None:
@@ -276,7 +276,7 @@ StateSaveLocation={home}/state
 SlurmdSpoolDir={home}/spool
 SlurmctldPidFile={home}/slurmctld.pid
 SlurmdPidFile={home}/slurmd.pid
-# As cgroups do, and unlike linuxproc, it kills what is left of a step once its first process ended.
+# As cgroups do, and unlike linuxproc, it kills the rest of a step once its first process ended.
 ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none

@@ -22,7 +22,7 @@ def cell(
 ) -> Cell:
     """Return a cell of a method; one without sparsity or without a choice of starts has none.
 
-    The network is pruned ``every`` so many steps until the epoch ``end``.
+    The network is pruned every ``every`` steps until the epoch ``end``.
     """
     starts = METHODS[method].starts
     return Cell(

@@ -1,4 +1,4 @@
-"""What each of two processes does that train one model together; started by test_loops_ranks.py."""
+"""The program of each of two processes that train one model; started by test_loops_ranks.py."""
 
 import os
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What a training cost is in its result, summed over its attempts, and changes nothing of it."""
+"""A result contains the cost of its training, summed over attempts; it changes nothing else."""
 
 import ast
 from functools import partial

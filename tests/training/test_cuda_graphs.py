@@ -30,7 +30,7 @@ def outcome(wanted: Cell, dataset: Dataset, device: torch.device) -> str:
 
 @pytest.fixture(scope="module")
 def plain(digits: Dataset) -> str:
-    """What fggp comes to without recordings."""
+    """Return the outcome of fggp without recordings."""
     return outcome(cell("fggp"), digits, CPU)
 
 

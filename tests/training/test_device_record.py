@@ -1,4 +1,4 @@
-"""What trained a cell is on record: devices, builds, GPU memory, and steps from CUDA graphs."""
+"""A result records its devices, builds, GPU memory, and steps from CUDA graphs."""
 
 import sys
 import types

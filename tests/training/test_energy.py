@@ -127,7 +127,7 @@ def test_counters_that_only_root_can_read_are_none(
 
 
 class Nvml(types.ModuleType):
-    """NVIDIA's library as far as it is used: one GPU."""
+    """The part of NVIDIA's library that is used, with one GPU."""
 
     class NVMLError(Exception):
         pass

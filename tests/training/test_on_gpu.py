@@ -1,4 +1,4 @@
-"""What a GPU has to keep of the CPU's promises.
+"""The promises of the CPU that a GPU has to keep.
 
 Those of trainings and masks have a case that runs everywhere: a test that cannot pass is seen.
 """
@@ -93,7 +93,7 @@ def test_recorded_plain_repeated_and_resumed_trainings_have_the_same_bytes(
 
 
 def resumed(wanted: Cell, digits: Dataset, device: torch.device, after: int) -> str:
-    """Stop after so many steps, keep the state on the CPU as a file does, and go on from it."""
+    """Stop after some steps, keep the state on the CPU as a file does, and continue from it."""
     run, seen = Run(wanted, digits, device), []
 
     def stop() -> bool:

@@ -22,7 +22,7 @@ def restore(checkout: Checkout) -> None:
 
 
 def doctor(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Finding:
-    """What the doctor says of the images of ``few``."""
+    """Return the finding of the doctor about the images of ``few``."""
     monkeypatch.chdir(checkout.path)
     path = Path("config/few.yaml")
     (finding,) = examine(Place(study_file=path, study=load(path)), [images])

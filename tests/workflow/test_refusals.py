@@ -1,4 +1,4 @@
-"""What cannot work is refused in one line, before or instead of hours of training."""
+"""A study that cannot work is refused in one line, before or instead of hours of training."""
 
 import os
 import shutil
@@ -57,7 +57,7 @@ def pictures(fresh: Checkout) -> Checkout:
 
 
 def refusals(checkout: Checkout) -> set[str]:
-    """What a plan, a run and Snakemake say about the study; the same, or it is a failure."""
+    """Return the message of plan, run and Snakemake about the study; they must be the same."""
     dry = checkout.run("snakemake", "-n", "--configfile", "config/few.yaml", status=1)
     ran = checkout.fggp("run", "few", status=1)
     planned = checkout.fggp("plan", "few", status=1)

@@ -19,7 +19,7 @@ ATEN = torch.ops.aten
 
 
 class Module:
-    """What PyTorch finds as ``torch.stand_in``; the names are those of `torch.cuda`."""
+    """The module ``torch.stand_in``; the names are those of `torch.cuda`."""
 
     CUDAGraph, graph = Graph, recording_into
     available = False

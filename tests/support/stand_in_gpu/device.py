@@ -1,4 +1,4 @@
-"""What happens on the stand-in GPU."""
+"""The stand-in GPU: its stream, its waits and its failures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class GPU:
 
     @property
     def device(self) -> torch.device:
-        """Where tensors are put; there is one such device."""
+        """Return the device of tensors; there is only one."""
         return torch.device(NAME, 0)
 
     def reset(self) -> None:

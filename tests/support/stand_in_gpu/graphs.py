@@ -1,4 +1,4 @@
-"""Recordings of what is launched, and their replay, with the interface of `torch.cuda`."""
+"""Recordings of launches, and their replay, with the interface of `torch.cuda`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Recording:
         self._launches.append(launch)
 
     def end(self) -> None:
-        """Put everything outside back, and make what is inside useless."""
+        """Restore everything outside, and make the memory inside useless."""
         for whole, copy in self._before.values():
             whole.copy_(copy)
         self._before.clear()
@@ -97,7 +97,7 @@ class Graph:
         self._recording: Recording | None = None
 
     def replay(self) -> None:
-        """Launch what was recorded.
+        """Launch the recorded operations.
 
         Later recordings in the same pool may have results where this one computes.
         """
@@ -126,7 +126,7 @@ class Graph:
 
 
 class recording_into:
-    """As `torch.cuda.graph`: record into a graph what is launched inside the context."""
+    """As `torch.cuda.graph`: record the launches inside the context into a graph."""
 
     def __init__(self, graph: Graph, pool: Pool | None = None) -> None:
         self._graph, self._pool = graph, pool

@@ -1,4 +1,4 @@
-"""How an operation runs on the stand-in GPU."""
+"""The execution of an operation on the stand-in GPU."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _made(result: Any, given: Sequence[Tensor]) -> list[tuple[int, Tensor]]:
 
 
 def _follow(done: Launch, changed: bool) -> None:
-    """Count and record what was run, unless it only looked at memory or took some."""
+    """Count and record an operation, unless it only read the layout of memory or allocated some."""
     made = [tensor for _, tensor in done.results]
     if HERE.recording is not None:
         HERE.recording.allocated(made)
@@ -113,7 +113,7 @@ def _follow(done: Launch, changed: bool) -> None:
 
 
 def _wrapped(result: Any, given: Sequence[Tensor]) -> Any:
-    """Return the result as tensors of the device; what was changed in place is what was given."""
+    """Return the result as tensors of the device; a tensor changed in place is the one given."""
     if isinstance(result, list | tuple):
         return type(result)(_wrapped(item, given) for item in result)
     if not isinstance(result, Tensor):

@@ -1,4 +1,4 @@
-"""The memory of the stand-in GPU: what is allocated, pools of recordings, and a limit."""
+"""The memory of the stand-in GPU: allocations, pools of recordings, and a limit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Memory:
 
     Attributes:
         limit: bytes there are.
-        pool_limit: bytes that a pool can have of them, as where what is free is in pieces.
+        pool_limit: bytes that a pool can have of them, as if the free memory were fragmented.
         peak: the most bytes of tensors at any time.
         pools: bytes that each pool takes.
         users: how many recordings there are, by pool.

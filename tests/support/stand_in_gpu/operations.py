@@ -1,4 +1,4 @@
-"""What is known of PyTorch's operations: which make the host wait, copy, or write in place."""
+"""Properties of PyTorch's operations: which make the host wait, copy, or write in place."""
 
 from __future__ import annotations
 
