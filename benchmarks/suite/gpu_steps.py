@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from fggp.training.cuda_graphs import SWITCH
+from fggp.foundation.user_variables import GRAPHS
 from fggp.training.loop import Run
 from suite.ours import Ours, State, as_trained
 from suite.training import BATCH, cell, dataset
@@ -77,16 +77,16 @@ def epoch_of(
 @contextmanager
 def switched(graphs: bool) -> Iterator[None]:
     """Disable CUDA graphs for objects made in this context, or change nothing."""
-    before = os.environ.get(SWITCH)
+    before = os.environ.get(GRAPHS)
     if not graphs:
-        os.environ[SWITCH] = "no"
+        os.environ[GRAPHS] = "no"
     try:
         yield
     finally:
         if before is None:
-            os.environ.pop(SWITCH, None)
+            os.environ.pop(GRAPHS, None)
         else:
-            os.environ[SWITCH] = before
+            os.environ[GRAPHS] = before
 
 
 def steps(device: str, options: Options) -> list[Row]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from fggp.foundation.errors import Failure
-from fggp.running.slurm_allocation import MARGIN, REQUEUE, Allocation, job_id
+from fggp.foundation.user_variables import MARGIN, REQUEUE
+from fggp.running.slurm_allocation import DEFAULT_MARGIN, Allocation, job_id
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +51,22 @@ def test_the_margin_can_be_changed_and_switched_off(monkeypatch: pytest.MonkeyPa
     with pytest.raises(
         Failure, match="FGGP_MARGIN=soon is not a number of seconds; give a number, or none"
     ):
+        Allocation.here()
+
+
+def test_an_empty_margin_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + 1000))
+    monkeypatch.setenv(MARGIN, "")
+    here = Allocation.here()
+    assert here is not None
+    assert here.margin == DEFAULT_MARGIN
+
+
+def test_a_wrong_word_about_requeueing_fails_before_the_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(REQUEUE, "never")
+    with pytest.raises(Failure, match="FGGP_REQUEUE=never is neither yes nor no"):
         Allocation.here()
 
 
@@ -154,12 +171,13 @@ def test_a_requeued_job_waits_to_be_ended(
     assert capfd.readouterr().out == "Slurm job 40_3 ends; asking Slurm to requeue it\n"
 
 
+@pytest.mark.parametrize("word", ["no", "0", "False"])
 def test_a_training_that_shares_its_job_requeues_nothing(
-    slurm: Path, monkeypatch: pytest.MonkeyPatch
+    word: str, slurm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(slurm / "scontrol", f"touch {slurm}/asked")
     monkeypatch.setattr("fggp.running.slurm_allocation.KILL_SECONDS", 0)
-    monkeypatch.setenv(REQUEUE, "no")
+    monkeypatch.setenv(REQUEUE, word)
     Allocation("42", 30.0).requeue()
     assert not (slurm / "asked").exists()
 

@@ -10,6 +10,7 @@ from stand_in_gpu import GPU
 from stand_in_gpu.graphs import Graph
 
 from fggp.data import Dataset
+from fggp.foundation.user_variables import GRAPHS
 from fggp.study.cell import Cell, canonical
 from fggp.training import cuda_graphs
 from fggp.training.cuda_graphs import recorder
@@ -67,14 +68,14 @@ def test_without_a_gpu_or_where_it_is_forbidden_nothing_is_recorded(
 ) -> None:
     assert recorder(CPU) is None
     assert recorder(gpu.device) is not None
-    monkeypatch.setenv(cuda_graphs.SWITCH, "no")
+    monkeypatch.setenv(GRAPHS, "no")
     assert recorder(gpu.device) is None
 
 
 def test_full_masks_cost_no_launch(
     digits: Dataset, gpu: GPU, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(cuda_graphs.SWITCH, "no")  # so that every launch is counted
+    monkeypatch.setenv(GRAPHS, "no")  # so that every launch is counted
     for name in ("dense", "small-dense"):
         outcome(cell(name), digits, gpu.device)
         assert gpu.kernels["_fused_sgd_"] > 0
@@ -192,7 +193,7 @@ def test_where_memory_is_short_a_training_goes_on_without_recordings(
     wanted = cell("fggp", batch_size=90)
     if where == "everywhere":
         with monkeypatch.context() as patch:
-            patch.setenv(cuda_graphs.SWITCH, "no")
+            patch.setenv(GRAPHS, "no")
             outcome(wanted, digits, gpu.device)
         limit = gpu.memory.peak * 21 // 20
         gpu.reset()
@@ -225,5 +226,5 @@ def test_a_cuda_graph_leaves_the_bytes_of_plain_steps(
     with arithmetic(wanted.training):
         recorded = outcome(wanted, digits, torch.device("cuda"))
         assert "no CUDA graph" not in capsys.readouterr().err
-        monkeypatch.setenv(cuda_graphs.SWITCH, "no")
+        monkeypatch.setenv(GRAPHS, "no")
         assert recorded == outcome(wanted, digits, torch.device("cuda"))

@@ -14,6 +14,7 @@ import torch
 from stand_in_gpu import GPU
 
 from fggp.data import Dataset
+from fggp.foundation.user_variables import GRAPHS
 from fggp.running.gpu_check.masks import compared
 from fggp.study.cell import Cell, canonical
 from fggp.training import cuda_graphs
@@ -88,7 +89,7 @@ def test_recorded_plain_repeated_and_resumed_trainings_have_the_same_bytes(
         assert finished(Run(wanted, digits, device)) == recorded
         assert resumed(wanted, digits, device, after=5) == recorded
         assert "no CUDA graph" not in capsys.readouterr().err
-        monkeypatch.setenv(cuda_graphs.SWITCH, "no")
+        monkeypatch.setenv(GRAPHS, "no")
         assert finished(Run(wanted, digits, device)) == recorded
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
@@ -12,10 +11,10 @@ from pathlib import Path
 
 import fggp
 from fggp.foundation.errors import Failure
+from fggp.foundation.user_variables import DEVICE, WRITERS, value_of
 from fggp.foundation.validation import nearest
 from fggp.running.progress.finished_cells import Done
 from fggp.running.progress.pace import with_measured_power
-from fggp.running.summary_writers import VARIABLE
 from fggp.study import costs
 from fggp.study.cell import Cell, Training
 from fggp.study.config import Study, load
@@ -172,7 +171,7 @@ def add_writers(parser: argparse.ArgumentParser) -> None:
     """Add the --writers option."""
     parser.add_argument(
         "--writers",
-        default=os.environ.get(VARIABLE, ""),
+        default=value_of(WRITERS),
         metavar="NAMES",
         help="also write each epoch to these, separated by commas: tensorboard, wandb, or "
         "module:function for any SummaryWriter (default: $FGGP_WRITERS)",
@@ -184,7 +183,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         choices=("auto", "cpu", "cuda"),
-        default=os.environ.get("FGGP_DEVICE") or "auto",
+        default=value_of(DEVICE, "auto"),
         help="default: $FGGP_DEVICE, otherwise CUDA if the study asks for a GPU and there is one; "
         "a GPU that was allocated but cannot be used is an error, unless this is cpu",
     )

@@ -26,9 +26,10 @@ from fggp.cli.verbs import verb
 from fggp.data.registry import size_of
 from fggp.foundation.errors import Failure
 from fggp.foundation.quantities import count
+from fggp.foundation.user_variables import WRITERS
 from fggp.running.countdown import Countdown, work_of
 from fggp.running.signals import ending_at_once, stopping
-from fggp.running.summary_writers import VARIABLE, named
+from fggp.running.summary_writers import named
 from fggp.running.workers import Task, Workers
 from fggp.study import costs
 from fggp.study.config import Study, cells
@@ -81,7 +82,7 @@ def do(options: argparse.Namespace) -> int:
         workers = Workers(
             *(options.jobs, deadline, device),
             stop=stop,
-            environment={VARIABLE: options.writers},
+            environment={WRITERS: options.writers},
             trained=_counted(tasks, study),
         )
         ended = workers.train(tasks)

@@ -19,6 +19,7 @@ from fggp.cli.failures import complain
 from fggp.cli.prepare import prepare_data
 from fggp.cli.verbs import verb
 from fggp.foundation.errors import Failure
+from fggp.foundation.user_variables import WRITERS
 from fggp.foundation.validation import explain, nearest
 from fggp.methods import METHODS
 from fggp.methods.registry import LIST
@@ -26,7 +27,7 @@ from fggp.pruning.timing import epochs_of
 from fggp.running.epoch_writers import EpochWriters
 from fggp.running.signals import STOPPED, ending_at_once
 from fggp.running.slurm_allocation import Allocation
-from fggp.running.summary_writers import VARIABLE, named
+from fggp.running.summary_writers import named
 from fggp.running.workers import Task
 from fggp.study.cell import Cell, MethodSettings
 from fggp.study.config import cells
@@ -80,7 +81,7 @@ def do(options: argparse.Namespace) -> int:
     else:
         from fggp.running.gpu_sharing import share
 
-        os.environ[VARIABLE] = options.writers
+        os.environ[WRITERS] = options.writers
         ended = share(tasks, device)
         complain(ended)
         status = ended.status

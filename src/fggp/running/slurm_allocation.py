@@ -9,14 +9,11 @@ import sys
 import time
 
 from fggp.foundation.errors import Failure
+from fggp.foundation.user_variables import MARGIN, REQUEUE, enabled, value_of
 from fggp.running.commands import run
 from fggp.running.slurm_time import seconds_of
 
-MARGIN = "FGGP_MARGIN"
-"""The environment variable with the seconds to stop before the end; `none` for never."""
 DEFAULT_MARGIN = 60.0
-REQUEUE = "FGGP_REQUEUE"
-"""The environment variable that keeps a training from requeueing its job if it is `no`."""
 ANSWER_SECONDS = 60  # time limit of Slurm's commands
 KILL_SECONDS = 600  # time that a requeued job waits to be ended
 
@@ -58,14 +55,15 @@ class Allocation:
         stderr. Slurm is asked once, and only if ``SLURM_JOB_END_TIME`` is not set or has passed.
 
         Raises:
-            Failure: if the margin is not a number.
+            Failure: if the margin is not a number, or ``FGGP_REQUEUE`` is neither yes nor no.
 
         """
-        job, margin = job_id(), os.environ.get(MARGIN, str(DEFAULT_MARGIN))
+        job, margin = job_id(), value_of(MARGIN, str(DEFAULT_MARGIN))
         if job is None or margin == "none":
             return None
         if not re.fullmatch(r"\d+(\.\d+)?", margin):
             raise Failure(f"{MARGIN}={margin} is not a number of seconds; give a number, or none")
+        enabled(REQUEUE)  # a wrong value fails now, and not when the job ends
         try:
             return cls(job, _left(job), float(margin))
         except Over:
@@ -107,7 +105,7 @@ class Allocation:
 
     def requeue(self) -> None:
         """Ask Slurm to queue the job again, and wait to be ended; returns if that fails."""
-        if os.environ.get(REQUEUE) == "no":
+        if not enabled(REQUEUE):
             return
         # Logged first, because Slurm may end the job at once.
         print(f"Slurm job {self.job} ends; asking Slurm to requeue it", flush=True)

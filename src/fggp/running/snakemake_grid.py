@@ -17,6 +17,7 @@ from fggp.data.registry import size_of
 from fggp.data.sizes import Size
 from fggp.foundation.errors import Failure
 from fggp.foundation.files import write_text
+from fggp.foundation.user_variables import DEVICE, value_of
 from fggp.running.cell_lock import holder
 from fggp.running.countdown import work_of
 from fggp.running.snakemake_messages import NamedCells
@@ -182,8 +183,8 @@ class Grid:
         The others use the GPU of their job, and fail if they cannot use it
         (`fggp.training.device.usable`). ``FGGP_DEVICE`` takes precedence.
         """
-        if not self.gpus and not os.environ.get("FGGP_DEVICE"):
-            os.environ["FGGP_DEVICE"] = "cpu"
+        if not self.gpus and not value_of(DEVICE):
+            os.environ[DEVICE] = "cpu"
 
     def threads(self, wildcards: Any) -> int:
         """Return the threads of one cell."""

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fggp.foundation.errors import Failure
+from fggp.foundation.user_variables import WRITERS
 from fggp.study.cell import Cell
 
-VARIABLE = "FGGP_WRITERS"
-"""The environment variable that names writers."""
 PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
 """The packages of which each writer needs one."""
 
@@ -109,7 +108,7 @@ def opener(name: str) -> Callable[[Place], Writer]:
     packages = PACKAGES.get(name, ())
     if packages and not any(find_spec(package) for package in packages):
         raise Failure(
-            f"{VARIABLE}: {name} needs the package {packages[0]}: pip install {packages[0]}"
+            f"{WRITERS}: {name} needs the package {packages[0]}: pip install {packages[0]}"
         )
     if name == "tensorboard":
         return _tensorboard
@@ -118,7 +117,7 @@ def opener(name: str) -> Callable[[Place], Writer]:
     module, colon, function = name.partition(":")
     if not colon:
         raise Failure(
-            f"{VARIABLE}: {name!r} is not a writer; use tensorboard, wandb or module:function"
+            f"{WRITERS}: {name!r} is not a writer; use tensorboard, wandb or module:function"
         )
     if os.getcwd() not in sys.path:  # as `python -m` has it and the script has not
         sys.path.append(os.getcwd())
@@ -126,7 +125,7 @@ def opener(name: str) -> Callable[[Place], Writer]:
         make = getattr(import_module(module), function)
     except Exception as error:  # any error of a foreign module
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise Failure(f"{VARIABLE}: {name} cannot be imported ({reason})") from None
+        raise Failure(f"{WRITERS}: {name} cannot be imported ({reason})") from None
     return lambda place: Scalars(make(str(place.folder)))
 
 

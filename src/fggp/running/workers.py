@@ -15,8 +15,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fggp.foundation.quantities import duration, size
+from fggp.foundation.user_variables import REQUEUE
 from fggp.running.signals import STOPPED, uninterrupted
-from fggp.running.slurm_allocation import REQUEUE
 from fggp.study.cell import Cell
 from fggp.study.stored_results import finished
 from fggp.study.study_folder import log_path

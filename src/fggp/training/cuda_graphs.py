@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,17 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fggp.foundation.user_variables import GRAPHS, enabled
+
 Work = Callable[[Tensor, Tensor], None]
 Again = Callable[[], None]
 
 WARM = 2
 """Plain steps before the first recording, in which libraries initialize."""
-SWITCH = "FGGP_GRAPHS"
 
 
 def recorder(device: torch.device) -> CudaGraphs | None:
     """Return the recorder for a device; None without one, or if ``FGGP_GRAPHS=no`` forbids it."""
-    if os.environ.get(SWITCH, "").lower() in {"no", "0", "false"}:
+    if not enabled(GRAPHS):
         return None
     # Any backend with the interface of torch.cuda records; the CPU has no graphs.
     return CudaGraphs(device) if hasattr(torch.get_device_module(device), "CUDAGraph") else None

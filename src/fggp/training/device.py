@@ -37,7 +37,8 @@ def usable(wanted: str) -> Literal["cpu", "cuda"]:
 
     """
     if wanted not in DEVICES:
-        raise Failure(f"device {wanted!r} is not one of {', '.join(DEVICES)}")
+        names = ", ".join(DEVICES)
+        raise Failure(f"device {wanted!r} is not one of {names}; change --device or FGGP_DEVICE")
     if wanted == "cpu":
         return "cpu"
     seen, reason = _look()

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from fggp.data import Dataset, load
+from fggp.foundation.user_variables import GRAPHS
 from fggp.running.gpu_check.asking import answer
 from fggp.running.signals import stopping
 from fggp.study.cell import Cell
 from fggp.training.checkpoint import Timed
-from fggp.training.cuda_graphs import SWITCH
 from fggp.training.device import choose_device
 from fggp.training.train import Stopped, train
 
@@ -35,7 +35,7 @@ def trained(asked: Mapping[str, Any]) -> dict[str, Any]:
     device, _ = choose_device(asked["device"])
     found = {}
     for name, way in asked["ways"].items():
-        os.environ[SWITCH] = "yes" if way["graphs"] else "no"
+        os.environ[GRAPHS] = "yes" if way["graphs"] else "no"
         found[name] = _one(cell, dataset, device, Path(way["checkpoint"]), way["stop"])
         gc.collect()  # a step and its recording refer to each other
         if device.type == "cuda":
