@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from fggp.analysis.fggp_variants import mean_amount, variants
-from fggp.analysis.figure_style import styled
+from fggp.analysis.figure_style import save, styled
 from fggp.analysis.figures import draw
 from fggp.analysis.figures.captions import named
 from fggp.analysis.figures.critical_difference import cliques
@@ -577,3 +577,27 @@ def test_a_study_without_the_reference_method_says_whom_it_misses(tmp_path: Path
         assert "fggp" in figure.texts[0].get_text()
     figure, _ = drawn(folder, "critical_difference")
     assert figure.axes
+
+
+def test_trainings_in_rounds_begin_where_they_are_drawn(tmp_path: Path) -> None:
+    """The first point of `imp` was not squeezed into the epochs of the study, the others were."""
+
+    def three_rounds(cell: Cell, result: Result) -> None:
+        if cell.label == "imp":
+            epochs = 3 * result["outcome"]["epochs"]
+            numbered = [{**it, "epoch": number} for number, it in enumerate(epochs, start=1)]
+            result["outcome"]["epochs"] = numbered
+
+    methods = {"dense": {}, "gmp": {}, "imp": {"rewind": 0.25}}
+    folder = analysed(tmp_path, change=three_rounds, methods=methods, sparsities=[0.95])
+    _, data = drawn(folder, "sparsity_schedule")
+    first = data[(data["label"] == "imp") & (data["update"] == 0)]
+    assert first["x"].tolist() == pytest.approx([1 / 3] * len(first))  # epoch 1 of 12, over 4
+    assert len(first) > 0
+
+
+def test_a_description_with_dollar_signs_is_plain_text(tmp_path: Path) -> None:
+    folder = analysed(tmp_path, sparsities=[0.9], description="$w_$ for 5 $ and 10 $")
+    figure, data = drawn(folder, "forest")
+    save(figure, tmp_path / "forest", data, ["png"])
+    assert "$w_$ for 5 $ and 10 $" in figure.get_suptitle()

@@ -1,3 +1,4 @@
+import re
 import shutil
 import subprocess
 import sys
@@ -461,3 +462,24 @@ def test_neither_the_verbs_nor_the_analysis_import_what_they_do_not_need() -> No
         "assert not {'torch', 'matplotlib.pyplot'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("fggp: {colour: '#D55E00', marker: circle}", "fggp: 'circle' is not a marker"),
+        ("fggp: {colour: orangey, marker: o}", "fggp: 'orangey' is not a colour"),
+        ("fggp: {colour: red, marker: o, line: dots}", "fggp: 'dots' is not a line"),
+        (r"fggp: {colour: red, marker: o, name: '$\foo$'}", "fggp: the mathematics in its name"),
+        (b"fggp: {colour: red, marker: o, name: caf\xe9}", "not a map of colours"),
+    ],
+)
+def test_a_look_that_cannot_be_drawn_is_refused_in_one_line(
+    content: str | bytes, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = tmp_path / "colours.yaml"
+    listed.write_bytes(content if isinstance(content, bytes) else content.encode())
+    monkeypatch.setattr(style, "COLOURS", listed)
+    with pytest.raises(ResultError, match=re.escape(words)) as refusal:
+        style.looks(["fggp"])
+    assert "\n" not in str(refusal.value)

@@ -65,3 +65,10 @@ def test_claims_are_decided_from_the_results_and_not_from_older_tables(
     assert main(["claims", str(folder), "--partial"]) == 2
     assert "PARTIAL" in capsys.readouterr().out
     assert (folder / "runs.csv").read_bytes() == before
+
+
+def test_settings_that_changed_after_the_tables_are_noticed(tmp_path: Path) -> None:
+    folder = analysed(tmp_path)
+    later = (folder / "runs.csv").stat().st_mtime + 2 * SLACK
+    os.utime(folder / "cells.json", (later, later))
+    assert "is older than the settings of the study (cells.json)" in outdated(folder)

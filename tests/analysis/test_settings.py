@@ -96,7 +96,7 @@ def test_the_order_of_the_rows_does_not_matter(runs: pd.DataFrame) -> None:
     assert_frame_equal(settings(runs.sample(frac=1, random_state=3)), settings(runs))
 
 
-def test_what_does_not_rank_is_shown_marked_at_its_realised_sparsity() -> None:
+def test_what_does_not_rank_is_shown_marked_at_its_realized_sparsity() -> None:
     study = grid(sparsities=[0.9], methods=METHODS | {"small-dense": {}})
     runs = runs_of(study, lambda cell: 990 if cell.label == "small-dense" else 900)
     runs.loc[runs["label"] == "small-dense", "realised_sparsity"] = 0.912
@@ -106,7 +106,7 @@ def test_what_does_not_rank_is_shown_marked_at_its_realised_sparsity() -> None:
     assert not reference["best"]
     shown = settings_table(runs, default_plan()).shown
     line = shown[shown["method"] == "small-dense (not ranked)"].iloc[0]
-    assert line["realised sparsity"] == "91.20 %"
+    assert line["realized sparsity"] == "91.20 %"
     assert line["sparsity"] == "90 %"
     assert line["gap to dense"] == "+9.00"
     assert shown["method"].iloc[-1] == "small-dense (not ranked)"

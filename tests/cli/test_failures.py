@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from fggp.cli import main
 from fggp.cli.cuda_errors import BLOCKING, FIXES
 from fggp.cli.failures import explained
 
+ROOT = Path(__file__).parents[2]
 ADVICE = (
     "\nSearch for `cudaErrorX' in https://docs.nvidia.com for more information.\n"
     "CUDA kernel errors might be asynchronously reported at some other API call, so the "
@@ -134,3 +136,17 @@ def test_every_fix_is_on_the_page_of_troubles() -> None:
     for fix in FIXES.values():
         begin = fix.replace(f"{BLOCKING}=1", "…=1").partition(": ")[0]
         assert f"> {begin}: " in page, fix
+
+
+def test_a_device_that_does_not_exist_is_refused_once_and_not_for_every_cell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FGGP_DEVICE", "gpu")
+    shutil.copytree(ROOT / "config", "config")
+    assert main(["run", "demo"]) == 1
+    told = capsys.readouterr().err
+    assert told == (
+        "fggp: device 'gpu' is not one of auto, cpu, cuda; change --device or FGGP_DEVICE\n"
+    )
+    assert not Path("results").exists()

@@ -9,6 +9,8 @@ import yaml
 from fabricate import GRID, measured, result_of
 
 from fggp.cli import main
+from fggp.cli.parser import parser
+from fggp.cli.train import _named
 from fggp.study import costs, gpu_measurements
 from fggp.study.cell import Cell
 from fggp.study.config import cells, load
@@ -223,6 +225,8 @@ def test_a_study_that_was_changed_says_how_many_results_will_be_replaced(
     for arguments, status in ((["plan", "small"], 0), (["run", "small", "--minutes", "0"], 75)):
         assert main(arguments) == status
         assert f"{words}{made}; their cells are trained again\n" in capsys.readouterr().err
+    _named(parser("train").parse_args(["train", "small", "vgg19/s90/i0/gmp/seed1"]))
+    assert f"{words}1; their cells are trained again\n" in capsys.readouterr().err
 
 
 def test_the_page_about_clusters_has_the_estimate_of_the_command(

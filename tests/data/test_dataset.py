@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fggp.data import DataError, Dataset, load, prepare, save
+from fggp.data.dataset import recorded_classes
 
 
 def small(**changes: Any) -> Dataset:
@@ -141,3 +142,12 @@ def test_a_foreign_file_is_never_overwritten_by_prepare(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"thesis\.txt is damaged or not a data file"):
         prepare("digits", out)
     assert out.read_text() == "mine"
+
+
+def test_the_number_of_classes_is_read_without_the_images(tmp_path: Path) -> None:
+    path = tmp_path / "some.npz"
+    save(small(), path)
+    assert recorded_classes(path) == 2
+    path.write_bytes(b"PK")
+    assert recorded_classes(path) is None
+    assert recorded_classes(tmp_path / "none.npz") is None

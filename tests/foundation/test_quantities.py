@@ -42,3 +42,25 @@ def test_numbers_of_things_have_their_noun_in_the_right_form() -> None:
         *("3 seeds", "2 to 3 seeds", "1 seed"),
     ]
     assert counts([], "seed") == "0 seeds"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.95, "95 %"),
+        (0.995, "99.5 %"),
+        (0.9999, "99.99 %"),
+        (0.99995, "99.995 %"),
+        (0.99999, "99.999 %"),
+        (0.07, "7 %"),
+        (1, "100 %"),
+        (2 / 3, "66.67 %"),
+        (0.123456789, "12.35 %"),
+    ],
+)
+def test_a_sparsity_is_exact_and_another_share_is_rounded(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+def test_a_share_with_few_digits_is_rounded_to_them() -> None:
+    assert percent(0.12345, 2) == "12 %"

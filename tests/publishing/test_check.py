@@ -17,7 +17,8 @@ from sound import sound_study, tensors, with_files
 from fggp.cli import main
 from fggp.foundation.errors import Failure
 from fggp.foundation.files import write_text
-from fggp.publishing.check.problems import Problem
+from fggp.publishing.check.convergence import _classes
+from fggp.publishing.check.problems import Item, Problem
 from fggp.publishing.check.study import check, studies
 from fggp.publishing.check.summary import plain, text
 from fggp.storage.logits import read_logits, write_logits
@@ -373,7 +374,9 @@ def test_equal_weights_of_two_methods_are_found_but_not_at_a_limit(tmp_path: Pat
 
 
 def test_a_missing_cell_is_partial_and_with_complete_an_error(folder: Path) -> None:
-    path_of(folder, "vgg19/s90/i0/gmp/seed2").unlink()
+    path = path_of(folder, "vgg19/s90/i0/gmp/seed2")
+    path.unlink()
+    kept(path).unlink()
     assert check(folder).green
     assert any("29 of 30 results, partial" in line for line in text([check(folder)]))
     problems = check(folder, complete=True).problems
@@ -594,3 +597,33 @@ def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
     for name in (".", "nowhere"):
         with pytest.raises(Failure, match="name"):
             studies(tmp_path / name)
+
+
+def test_a_result_that_only_its_copy_has_is_checked_and_counted(folder: Path) -> None:
+    """Snakemake removes a finished result if another cell of its job fails."""
+    path = path_of(folder)
+    path.unlink()
+    report = check(folder, complete=True)
+    assert report.complete
+    assert (report.green, len(report.items)) == (True, 30)
+
+
+def test_a_stray_result_does_not_stand_for_a_missing_one(folder: Path) -> None:
+    path = path_of(folder)
+    copy = kept(path)
+    damage(folder, lambda result: result["cell"].update(seed=9))
+    path.rename(path.with_name("seed9.json"))
+    copy.unlink(missing_ok=True)
+    (found,) = plain([check(folder)])["studies"]
+    assert (found["results"], found["complete"]) == (found["cells"], False)
+
+
+def test_guessing_is_judged_by_the_classes_of_a_foreign_network(folder: Path) -> None:
+    path = path_of(folder)
+    item = Item.read(path)
+    foreign = item.cell.backbone.model_copy(update={"source": "mynet:build"})
+    item = replace(item, cell=item.cell.model_copy(update={"backbone": foreign}))
+    write_logits(logits_path(path), np.zeros((1000, 250), np.float16), np.zeros(1000, np.int64))
+    assert _classes(item) == 250
+    logits_path(path).unlink()
+    assert _classes(item) is None

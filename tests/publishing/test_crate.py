@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fabricate import analysed, grid, measured
+from fabricate import analysed, fabricate, grid, measured
 
 from fggp.cli import main
 from fggp.foundation.errors import Failure
@@ -187,3 +187,20 @@ def test_the_command_writes_beside_the_tables_wherever_they_are(
     assert main(["crate", str(study)]) == 1
     assert "analyse" in capsys.readouterr().err
     (tmp_path / "runs.csv").rename(study / "runs.csv")
+
+
+def test_tables_of_other_results_are_refused(tmp_path: Path) -> None:
+    folder = analysed(tmp_path / "made", partial=True, skip=lambda cell: cell.seed == 2)
+    fabricate(folder)
+    with pytest.raises(Failure, match=r"runs\.csv: not the table of the results .*fggp analyse"):
+        write_crate(folder, folder, tmp_path / "made.crate.zip", ROOT)
+    assert not (tmp_path / "made.crate.zip").exists()
+
+
+def test_a_result_that_only_its_copy_has_is_packed_in_its_place(tmp_path: Path) -> None:
+    folder = analysed(tmp_path / "made")
+    path = next((folder / "runs").rglob("seed1.json"))
+    content = path.read_bytes()
+    path.unlink()
+    packed = zipfile.ZipFile(write_crate(folder, folder, tmp_path / "made.crate.zip", ROOT))
+    assert packed.read(path.relative_to(folder).as_posix()) == content

@@ -51,7 +51,7 @@ def test_every_row_has_its_source_and_fits_the_protocol(name: str) -> None:
 def test_a_study_by_the_published_protocol_is_compared(report: Report) -> None:
     cells = [item.cell for item in report.items]
     assert why_not(GRANET, report.configuration, cells) == []
-    rows = {row["method"]: row for row in compare(GRANET, report.items)}
+    rows = {row["method"]: row for row in compare(GRANET, report.configuration, report.items)}
     assert set(rows) == {"dense", "gmp", "rigl"}
     own = [
         item.outcome.accuracy.best_test.correct / 10
@@ -136,3 +136,15 @@ def test_the_page_has_ours_where_a_study_fits_and_else_not_run(report: Report) -
         assert {row["ours"] for row in found[name]} == {NOT_RUN}
     accuracies = [row["accuracy"] for row in found["Lottery Jackpots, 30 epochs"]]
     assert accuracies == ["93.88", "93.49"]
+
+
+def test_only_cells_by_the_protocol_are_compared_in_a_study_of_several(tmp_path: Path) -> None:
+    """A network of another width was compared because the other one has full width."""
+    backbones = {"resnet50": {"width": "1/8"}, "vgg19": {"width": 1}}
+    folder = sound_study(tmp_path / "made", **LIKE_PUBLISHED | {"backbones": backbones})
+    found = check(folder)
+    assert why_not(GRANET, found.configuration, [it.cell for it in found.items]) == []
+    rows = compare(GRANET, found.configuration, found.items)
+    assert {row["backbone"] for row in rows} == {"vgg19"}
+    narrow = [it for it in found.items if it.cell.backbone.name == "resnet50"]
+    assert compare(GRANET, found.configuration, narrow) == []

@@ -12,6 +12,7 @@ import pytest
 from checkout import TIMEOUT
 
 from fggp.foundation.errors import Failure
+from fggp.running import cell_lock
 from fggp.running.cell_lock import holder, locked
 
 HOLD = """
@@ -123,3 +124,23 @@ def test_a_holder_in_a_slurm_job_is_named_with_it(
     monkeypatch.setenv("SLURM_JOB_ID", "42")
     with locked(out):
         assert out.with_name(".seed1.owner").read_text().endswith(" (Slurm job 42)\n")
+
+
+def test_a_cell_of_another_user_is_held_while_its_owner_file_exists(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock cannot be opened; Snakemake ended with a traceback when it was parsed."""
+
+    class Theirs:
+        def __init__(self, *given: object, **options: object) -> None:
+            pass
+
+        def __enter__(self) -> None:
+            raise PermissionError(13, "Permission denied", str(out))
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+    out.with_name(".seed1.owner").write_text("process 7 on node1\n")
+    monkeypatch.setattr(cell_lock, "FileLock", Theirs)
+    assert holder(out) == "process 7 on node1"

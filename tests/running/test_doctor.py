@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -590,3 +591,15 @@ def test_the_shipped_profile_is_understood() -> None:
 
 def test_the_images_of_a_place_without_a_study_are_not_guessed_at() -> None:
     assert one(images, place()).state == "skipped"
+
+
+def test_a_second_gpu_that_trainings_do_not_use_is_no_error() -> None:
+    display = Gpu("Quadro K620", (5, 0), 2 * 2**30, 2**30)
+    probed = replace(HEALTHY, gpus=(A100, display), architectures=("sm_80", "sm_90"))
+    where = place("paper", probed)
+    first, second = gpus(where)
+    assert first.state == "ok"
+    assert second.state == "warning"
+    assert second.found.endswith("; not used: trainings use gpu 0")
+    fits = one(memory.fits_memory, where)
+    assert (fits.state, "39.0 free" in fits.found) == ("ok", True), fits

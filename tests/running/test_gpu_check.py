@@ -41,7 +41,8 @@ def place(name: str = "paper", probed: Probed = SEEN, **answers: str) -> Place:
     made = Place(study_file=ROOT / f"config/{name}.yaml", study=load(ROOT / f"config/{name}.yaml"))
     vars(made)["probed"] = probed
     for field, answer in {"driver_version": "580.65.06", "compute_cap": "9.0", **answers}.items():
-        command = ("nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader,nounits")
+        fields = f"name,{field}" if field == "power.limit" else field
+        command = ("nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits")
         made._answers[command] = Ran(0, answer, "")
     made._answers["nvidia-smi", "-L"] = Ran(0, "", "")
     return made
@@ -318,9 +319,9 @@ def test_a_gpu_that_suits_its_driver_and_its_pytorch_lets_the_check_go_on(bench:
 
 
 def test_the_facts_are_those_of_driver_build_and_gpu() -> None:
-    where = place(**{"power.limit": "700.00"})
+    where = place(**{"power.limit": "NVIDIA T400, 31.00\nNVIDIA H200, 700.00"})
     assert watts(where) == 700
-    assert watts(place(**{"power.limit": "[N/A]"})) is None
+    assert watts(place(**{"power.limit": "NVIDIA H200, [N/A]"})) is None
     known = facts(where)
     assert known["driver"] == "580.65.06"
     assert known["cuda"] == "13.2"
@@ -350,7 +351,7 @@ def test_all_findings_are_told_as_they_come_and_kept_in_one_file(kept: Path) -> 
 
     told: list[Any] = []
     checked = checking.check(
-        place(**{"power.limit": "700.00"}),
+        place(**{"power.limit": "NVIDIA H200, 700.00"}),
         "cuda",
         heading=told.append,
         tell=told.append,

@@ -1,5 +1,6 @@
 """When a training in a Slurm job stops by itself; tests/cluster does it in a real one."""
 
+import math
 import time
 from pathlib import Path
 
@@ -46,7 +47,10 @@ def test_the_margin_can_be_changed_and_switched_off(monkeypatch: pytest.MonkeyPa
     assert here is not None
     assert 690 < here.left <= 700
     monkeypatch.setenv(MARGIN, "none")
-    assert Allocation.here() is None
+    here = Allocation.here()
+    assert here is not None
+    assert math.isinf(here.left)
+    assert not here.ends()
     monkeypatch.setenv(MARGIN, "soon")
     with pytest.raises(
         Failure, match="FGGP_MARGIN=soon is not a number of seconds; give a number, or none"

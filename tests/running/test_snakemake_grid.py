@@ -10,6 +10,7 @@ from fabricate import GRID, likely, result_of
 
 from fggp.foundation.errors import Failure, ResultError
 from fggp.foundation.validation import ConfigError
+from fggp.running import snakemake_grid
 from fggp.running.snakemake_grid import DEFAULT, Grid, cells_per_gpu, one_configuration
 from fggp.study.cell import Cell
 from fggp.study.config import cells
@@ -302,3 +303,48 @@ def test_results_brought_back_do_not_hide_those_taken_away(
     study().settle()  # takes away the one trained again, and brings 21 back
     assert len(results()) == 21
     assert "other settings than the study now has: 1;" in capsys.readouterr().err
+
+
+def test_a_result_without_a_copy_becomes_the_copy_and_comes_back() -> None:
+    """A folder that was copied without hidden files lost its results in a dry run."""
+    finish(study())
+    for path in HOME.rglob(".seed*.json"):
+        path.unlink()
+    before = {path: read(Path(path)) for path in results()}
+    study(training={"epochs": 5}).settle()
+    assert results() == set()
+    study().settle()
+    assert {path: read(Path(path)) for path in results()} == before
+
+
+def test_results_of_other_settings_are_found_if_something_else_wrote_the_new_listing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`fggp plan --write` and `fggp run` do; Snakemake then planned no training."""
+    finish(study())
+    study().settle()
+    changed = study(methods=GRID["methods"] | {"fggp": {"rho": "1/4"}})
+    write_expected(changed.study, HOME / "cells.json")
+    changed.settle()
+    assert len(results()) == 22 - 8
+    assert "other settings than the study now has: 8;" in capsys.readouterr().err
+
+
+def test_a_changed_image_whose_name_is_not_utf_8_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = study()
+    monkeypatch.setattr(snakemake_grid, "source_changes", lambda data: "changed")
+    monkeypatch.setattr(snakemake_grid, "changed_words", lambda data, it: "new: caf\udce9.png")
+    made.settle()
+    (mark,) = map(Path, made.data_marks)
+    assert mark.read_text() == "new: caf\\udce9.png\n"
+    assert "preparing it again" in capsys.readouterr().err
+
+
+def test_a_device_that_does_not_exist_is_refused_before_any_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FGGP_DEVICE", "gpu")
+    with pytest.raises(Failure, match="device 'gpu' is not one of auto, cpu, cuda"):
+        study().set_device()

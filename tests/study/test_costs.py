@@ -241,3 +241,14 @@ def test_recorded_steps_need_the_memory_of_another_step_and_soft_masking_records
     state = (costs.parameters(hard) or 0) * costs.STATE_BYTES / 1e6
     assert recorded - plain == pytest.approx(plain - costs.BASE_MB - state)
     assert costs.needed_mb(soft, CIFAR, recorded=True) == costs.needed_mb(soft, CIFAR)
+
+
+def test_memory_follows_the_number_of_images() -> None:
+    many = Size(1_000_000, 10_000, 64)
+    host = costs.memory_mb(cell(width="1/8"), many, "gpu")
+    assert host > costs.SPARE * 1e-6 * many.train * 3 * (2 * 64**2 + 72**2)
+    on_gpu = costs.needed_mb(cell(width="1/8"), many, on_gpu=True)
+    on_host = costs.needed_mb(cell(width="1/8"), many)
+    assert on_gpu is not None
+    assert on_host is not None
+    assert 15_000 < on_gpu < on_host - 24_000

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from checkout import FEW_CELLS, TINY_CELLS, Checkout
+from checkout import FEW_CELLS, TINY, TINY_CELLS, Checkout
 
 from fggp.cli.analyse import FIGURES as FIGURE_NAMES
 from fggp.cli.analyse import TABLES as NAMES
@@ -148,6 +148,31 @@ def test_the_crate_comes_last_and_packs_trainings_tables_figures_and_the_workflo
     study.fggp("crate", "tiny")
     assert crate.read_bytes() == before
     assert study.dry().jobs == {}
+
+
+def test_measurements_after_the_run_reach_tables_figures_page_and_crate(study: Checkout) -> None:
+    (study / f"{HOME}/latency.json").write_text("[]\n")
+    last = {"figure": 1, "page": 1, "crate": 1, "all": 1}
+    assert study.dry().jobs == {"table": len(NAMES), **last}
+
+
+def test_results_without_hidden_copies_survive_a_dry_run_of_other_settings(
+    study: Checkout,
+) -> None:
+    before = study.fingerprints()
+    for path in (study / HOME).rglob(".*.kept.json"):
+        path.unlink()
+    study.study("tiny", **TINY | {"training": TINY["training"] | {"epochs": 3}})
+    assert study.dry().jobs["train"] == len(TINY_CELLS)
+    study.study("tiny", **TINY)
+    assert "train" not in study.dry().jobs
+    assert study.fingerprints() == before
+
+
+def test_results_of_other_settings_are_trained_again_after_a_plan(study: Checkout) -> None:
+    study.study("tiny", **TINY | {"training": TINY["training"] | {"epochs": 3}})
+    study.fggp("plan", "tiny", "--write")
+    assert study.dry().jobs["train"] == len(TINY_CELLS)
 
 
 def test_a_second_run_has_nothing_to_do(study: Checkout) -> None:

@@ -18,8 +18,10 @@ rule plan:
     params:
         digest=GRID.digest,
         configuration=lambda wildcards: CONFIG,
+        settled=GRID.settled_mark,
     shell:
         "python -m fggp plan {params.configuration:q} --write > {log:q} 2>&1"
+        " && echo {params.digest:q} > {params.settled:q}"
 
 
 rule aggregate:
@@ -43,6 +45,7 @@ rule table:
     input:
         RUNS_CSV,
         DECLARED,
+        MEASURED,
     output:
         report(
             f"{HOME}/tables/{{name}}.csv",
@@ -71,6 +74,8 @@ rule figure:
         RUNS_CSV,
         expand(f"{HOME}/{{name}}.csv", name=["epochs", "layers", "updates"]),
         DECLARED,
+        STYLES,
+        MEASURED,
     output:
         [
             report(
@@ -104,6 +109,8 @@ rule page:
         RUNS_CSV,
         FIGURES,
         DECLARED,
+        STYLES,
+        MEASURED,
     output:
         report(
             PAGE,
@@ -133,6 +140,7 @@ rule crate:
         TABLES,
         FIGURES,
         PAGE,
+        MEASURED,
     output:
         CRATE,
     log:

@@ -11,7 +11,8 @@ from fggp.analysis.catalogue import (
     PAGE as PAGE_NAME,
     TABLES as TABULATED,
 )
-from fggp.cli.analyse import DECLARATIONS
+from fggp.cli.analyse import DECLARATIONS, STYLE_FILES
+from fggp.cli.failures import explained
 from fggp.running.snakemake_grid import (
     Grid,
     cells_per_gpu,
@@ -20,6 +21,8 @@ from fggp.running.snakemake_grid import (
 )
 from fggp.foundation.errors import Failure
 from fggp.study.cell_name import FOLDER, PATTERN
+from fggp.study.essential_file import ESSENTIAL
+from fggp.study.latency_file import LATENCY
 from snakemake.logging import logger
 
 set_environment(SOURCE)
@@ -35,10 +38,17 @@ try:
         logger.addFilter(GRID.messages)
 except Failure as failure:
     sys.exit(f"fggp: {failure}")
+except OSError as error:
+    sys.exit(f"fggp: {explained(error) or error}")
 
 HOME = GRID.home
 RUNS_CSV = f"{HOME}/runs.csv"
 DECLARED = [path for path in DECLARATIONS if Path(path).exists()]
+STYLES = [path for path in STYLE_FILES if Path(path).exists()]
+# `fggp latency` and `fggp essential` write these; tables, figures, page and crate show them.
+MEASURED = [
+    f"{HOME}/{name}" for name in (LATENCY, ESSENTIAL) if Path(f"{HOME}/{name}").exists()
+]
 TABLES = expand(
     f"{HOME}/tables/{{name}}.{{kind}}",
     name=TABULATED,

@@ -16,7 +16,10 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import yaml
+from matplotlib.colors import is_color_like
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.mathtext import MathTextParser
 from pandas import DataFrame
 
 from fggp.analysis.catalogue import FORMATS
@@ -148,14 +151,29 @@ def _listed() -> dict[str, dict[str, str]]:
     try:
         raw = yaml.safe_load(COLOURS.read_text(encoding="utf-8")) or {}
         listed = {label: {key: str(it[key]) for key in it} for label, it in raw.items()}
-        for it in listed.values():
-            Look(**{key: text for key, text in it.items() if key != "name"})
+        for label, it in listed.items():
+            _check(label, Look(**{key: text for key, text in it.items() if key != "name"}), it)
         return listed
     except FileNotFoundError:
         return {}
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ResultError(
             f"{COLOURS}: not a map of colours ({reason}); "
             "each line reads `label: {colour: '#D55E00', marker: o}`"
         ) from None
+
+
+def _check(label: str, look: Look, entry: dict[str, str]) -> None:
+    """Raise ValueError for a look or a name that matplotlib cannot draw."""
+    if not is_color_like(look.colour):
+        raise ValueError(f"{label}: {look.colour!r} is not a colour")
+    if look.marker not in Line2D.markers:
+        raise ValueError(f"{label}: {look.marker!r} is not a marker of matplotlib, such as o or ^")
+    if look.line not in Line2D.lineStyles:
+        raise ValueError(f"{label}: {look.line!r} is not a line, such as - or --")
+    if "$" in entry.get("name", ""):
+        try:
+            MathTextParser("path").parse(entry["name"])
+        except ValueError:
+            raise ValueError(f"{label}: the mathematics in its name cannot be typeset") from None

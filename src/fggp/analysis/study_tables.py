@@ -142,14 +142,18 @@ class Material:
         """
         taken = ["start", "width", "epochs", "steps_per_epoch"]
         data = chosen[[*KEYS, *taken]].merge(rows, on=list(KEYS), how="inner")
-        length = data.groupby("label")["epochs"].transform("max")
-        study = self.configuration.get("training", {}).get("epochs", length)
-        squeeze = (study / length).clip(upper=1)
+        squeeze = self.squeeze(data)
         if "step" in data:
             data["x"] = data["step"] / data["steps_per_epoch"] * squeeze
         elif "epoch" in data:
             data["x"] = data["epoch"] * squeeze
         return data
+
+    def squeeze(self, data: DataFrame) -> Any:
+        """Return the factor of each row by which its training is squeezed, see `joined`."""
+        length = data.groupby("label")["epochs"].transform("max")
+        study = self.configuration.get("training", {}).get("epochs", length)
+        return (study / length).clip(upper=1)
 
 
 def read_rows(study_folder: Path, name: str, columns: Sequence[str]) -> DataFrame:

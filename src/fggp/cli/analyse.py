@@ -14,6 +14,7 @@ from fggp.cli.verbs import verb
 from fggp.foundation.validation import nearest
 
 DECLARATIONS = ("config/stats.yaml", "config/claims.yaml")
+STYLE_FILES = ("config/colours.yaml",)
 ALL = "all"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import fggp
 from fggp.foundation.errors import Failure
-from fggp.foundation.user_variables import DEVICE, WRITERS, value_of
+from fggp.foundation.user_variables import DEVICE, DEVICES, WRITERS, device_named, value_of
 from fggp.foundation.validation import nearest
 from fggp.running.progress.finished_cells import Done
 from fggp.running.progress.pace import with_measured_power
@@ -102,14 +102,16 @@ def add_costs(parser: argparse.ArgumentParser) -> None:
         "--device",
         choices=sorted(costs.devices()),
         help="device assumed by the estimate (default: the one most finished cells used, "
-        "otherwise the GPU that gpu-check measured last, or a CPU if the precision is fp32)",
+        "otherwise a CPU if the precision is fp32, else the GPU that gpu-check measured last, else "
+        "an H200)",
     )
     parser.add_argument(
         "--watts",
         type=positive,
         metavar="W",
         help="power of the GPU, or of one core, in watts (default: measured in finished cells, "
-        "otherwise a rough figure; the output names the source)",
+        "otherwise the limit that gpu-check read, otherwise a rough figure; the output names the "
+        "source)",
     )
 
 
@@ -164,7 +166,9 @@ def device_for(options: argparse.Namespace, study: Study) -> str:
 
     ``--device`` and ``FGGP_DEVICE`` take precedence.
     """
-    return "cpu" if options.device == "auto" and not study.gpus else str(options.device)
+    # A default, here that of FGGP_DEVICE, is not checked against the choices.
+    device = device_named(options.device)
+    return "cpu" if device == "auto" and not study.gpus else device
 
 
 def add_writers(parser: argparse.ArgumentParser) -> None:
@@ -182,7 +186,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the --device option."""
     parser.add_argument(
         "--device",
-        choices=("auto", "cpu", "cuda"),
+        choices=DEVICES,
         default=value_of(DEVICE, "auto"),
         help="default: $FGGP_DEVICE, otherwise CUDA if the study asks for a GPU and there is one; "
         "a GPU that was allocated but cannot be used is an error, unless this is cpu",

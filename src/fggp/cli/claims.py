@@ -22,9 +22,10 @@ def add(verbs: Any) -> None:
     )
     parser.epilog = (
         "The claims and the rules that decide them are declared in config/claims.yaml; without\n"
-        "that file, those in the package apply. Also writes tables/claims.csv, .md and .tex.\n"
-        "A study without tables, like those in results/reference, or with tables that are older\n"
-        "than its results, is aggregated in a temporary folder and not changed.\n\n"
+        "that file, those in the package apply. If the tables of the study are up to date,\n"
+        "tables/claims.csv, .md and .tex are written too. A study without tables, like those in\n"
+        "results/reference, or with tables that are older than its results, is aggregated in a\n"
+        "temporary folder and not changed.\n\n"
         "exit status:\n"
         "  0  all claims that the study covers hold\n"
         "  1  a claim fails (or the study cannot be read)\n"

@@ -53,7 +53,7 @@ def _facts(method: Definition) -> str:
         {"both": "two starts", "one": "one start", "none": "prunes nothing"}[method.starts],
         _ranks(method),
         f"{method.masking} masking",
-        *([] if method.exact else ["compared at its realised sparsity"]),
+        *([] if method.exact else ["compared at its realized sparsity"]),
     ]
     lines = [f"{', '.join(facts)}; {method.paper}"]
     if settings := method.defaults:

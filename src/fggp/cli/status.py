@@ -37,8 +37,8 @@ stalled   locked by a process that is gone, or that wrote nothing for ten minute
 failed    its log ends with an error, or Slurm reports that its job ended; a rerun tries again
 waiting   all other cells; one with a checkpoint continues where it stopped
 
-Hours of finished cells are measured; the rest are estimates. All the time of a training that
-shares a GPU with others is counted. Energy is measured if a counter of the GPU or the processors
+Hours of finished cells are measured; the rest are estimates. If trainings share a GPU,
+the full time of each is counted. Energy is measured if a counter of the GPU or the processors
 can be read; otherwise it is marked as an estimate. The command only reads files, so it works in any
 shell that can see the results folder; Slurm, if it answers, is only asked how the jobs of lost
 cells ended.

@@ -13,7 +13,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fggp.cli.arguments import add_device, add_writers, device_for, load_study
+from fggp.cli.arguments import (
+    add_device,
+    add_writers,
+    device_for,
+    load_study,
+    warn_of_other_settings,
+)
 from fggp.cli.epoch_line import line
 from fggp.cli.failures import complain
 from fggp.cli.prepare import prepare_data
@@ -174,6 +180,7 @@ def _named(options: argparse.Namespace) -> tuple[list[Task], str]:
     if options.id not in known:
         hint = nearest(options.id, known, f"fggp plan {quote(path.stem)} --cells")
         raise Failure(f"{path} has no cell {options.id!r}{hint}")
-    cell = known[options.id]
-    out = run_path(folder(path), cell)
+    cell, home = known[options.id], folder(path)
+    warn_of_other_settings(home, [cell])
+    out = run_path(home, cell)
     return [Task(cell, prepare_data(path, study), out)], device_for(options, study)

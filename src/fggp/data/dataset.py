@@ -149,6 +149,15 @@ def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
         return array
 
 
+def recorded_classes(path: Path) -> int | None:
+    """Return the number of classes in a prepared file; None if it cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return len(_description(archive)["classes"])
+    except (*UNREADABLE, LookupError):
+        return None
+
+
 def _description(archive: zipfile.ZipFile) -> dict[str, Any]:
     text = json.loads(_array(archive, DESCRIPTION).item())
     if not isinstance(text, dict) or text.get("format") != FORMAT:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
+EXACT_CHARACTERS = 9
+"""The longest number that `percent` writes exactly: 99.999999."""
 PREFIXES = {
     "P": 1e15, "T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, "": 1, "m": 1e-3, "µ": 1e-6,
 }  # fmt: skip
@@ -42,9 +44,15 @@ def rounded(value: float) -> str:
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
-def percent(share: float, digits: int = 4) -> str:
-    """Return a share as a percentage of at most ``digits`` significant digits: "99.5 %"."""
-    return f"{100 * share:.{digits}g} %"
+def percent(share: float, digits: int | None = None) -> str:
+    """Return a share as a percentage: "99.5 %", "99.995 %", "66.67 %".
+
+    It is exact if that takes few digits, as for sparsities, and otherwise has four significant
+    ones; ``digits`` sets their number instead.
+    """
+    exact = f"{100 * share:.10g}"
+    short = digits is None and len(exact) <= EXACT_CHARACTERS
+    return f"{exact if short else f'{100 * share:.{digits or 4}g}'} %"
 
 
 def count(number: int, noun: str) -> str:

@@ -16,12 +16,26 @@ VARIABLES = {
     REQUEUE: "no: a training that stops before the end of its Slurm job does not requeue it",
 }
 """The values of each variable, in the words of `fggp --help`."""
+DEVICES = ("auto", "cpu", "cuda")
 ON, OFF = ("yes", "1", "true", "on"), ("no", "0", "false", "off")
 
 
 def value_of(variable: str, default: str = "") -> str:
     """Return the value of a variable, or the default if it is empty or not set."""
     return os.environ.get(variable, "").strip() or default
+
+
+def device_named(text: str) -> str:
+    """Return the name of a device, if it is one.
+
+    Raises:
+        Failure: if it is not one of `DEVICES`.
+
+    """
+    if text not in DEVICES:
+        names = ", ".join(DEVICES)
+        raise Failure(f"device {text!r} is not one of {names}; change --device or FGGP_DEVICE")
+    return text
 
 
 def enabled(variable: str) -> bool:

@@ -35,7 +35,7 @@ class Definition:
             "none" where nothing is pruned.
         ranks: whether it is ranked, among methods of the same pattern; references are not.
         masking: "hard" is zero off the mask after every step; "soft" keeps values off the mask.
-        exact: whether the target is met exactly; otherwise its realised sparsity is compared.
+        exact: whether the target is met exactly; otherwise its realized sparsity is compared.
         pattern: what it prunes: single weights, whole filters, or all but N of every M weights.
         make: function from settings to a `Recipe`.
         earlier: values with which results that lack a setting were trained, if not the defaults.

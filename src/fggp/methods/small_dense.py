@@ -12,6 +12,6 @@ def small_dense() -> Recipe:
         channels ← f·channels, rounded, at least 1; f the largest with N(f) ≤ K weights; no mask
 
     It has as many prunable weights as the sparse networks of its sparsity, or slightly fewer, since
-    channel numbers are integers. Its realised sparsity is relative to the network at full width.
+    channel numbers are integers. Its realized sparsity is relative to the network at full width.
     """
     return Recipe(narrow=True)

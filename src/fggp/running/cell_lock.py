@@ -56,13 +56,16 @@ def locked(out: Path, *, patience: float = 0) -> Iterator[None]:
 
 
 def holder(out: Path) -> str | None:
-    """Return the process that is training the cell with the result ``out``, or None."""
+    """Return the process that is training the cell with the result ``out``, or None.
+
+    A process of another user is assumed to be alive while its owner file exists.
+    """
     if not _owner_path(out).exists():
         return None
     try:
         with FileLock(_lock_path(out), timeout=0):
             return None  # the owner was killed
-    except Timeout:
+    except (Timeout, OSError):  # the lock of another user cannot be opened
         return _owner(out)
 
 

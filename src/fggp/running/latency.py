@@ -13,6 +13,7 @@ from shlex import quote
 import torch
 from torch import nn
 
+from fggp.data.dataset import recorded_classes
 from fggp.data.registry import size_of
 from fggp.fast.packed import module_of, read
 from fggp.fast.refusal import CompileError
@@ -37,6 +38,7 @@ class Subject:
         path: path of the packed weights.
         side: pixels along the side of an image.
         backbone: network from outside the package; None if the weights determine it.
+        classes: its number of outputs; None if the last matrix of the weights has one row for each.
 
     """
 
@@ -44,6 +46,7 @@ class Subject:
     path: Path
     side: int
     backbone: Backbone | None = None
+    classes: int | None = None
 
 
 def subjects(study_folder: Path, only: str = "") -> list[Subject]:
@@ -59,12 +62,14 @@ def subjects(study_folder: Path, only: str = "") -> list[Subject]:
     """
     found: dict[tuple[str, ...], Subject] = {}
     data, _ = read_protocol(study_folder)
-    side = size_of(data.kind, data_path(data.name)).side
+    prepared = data_path(data.name)
+    side = size_of(data.kind, prepared).side
+    classes = recorded_classes(prepared)
     for cell in read_expected(study_folder)[1]:
         path = weights_path(run_path(study_folder, cell))
         if only in cell.id and path.exists():
             foreign = cell.backbone if cell.backbone.source else None
-            found.setdefault(cell.name[:-1], Subject(cell.id, path, side, foreign))
+            found.setdefault(cell.name[:-1], Subject(cell.id, path, side, foreign, classes))
     if not found:
         which = f" with {only!r} in its name" if only else ""
         raise Failure(
@@ -121,7 +126,8 @@ def _network(subject: Subject) -> nn.Module:
     if subject.backbone is None:
         return read(subject.path)
     weights = unpack(subject.path)
-    classes = next(len(it) for it in reversed(weights.values()) if it.ndim > 1)
+    last = next(len(it) for it in reversed(weights.values()) if it.ndim > 1)
+    classes = subject.classes or last
     into = build(subject.backbone, classes=classes, side=subject.side)
     return module_of(weights, subject.path, into)
 

@@ -59,8 +59,10 @@ class Allocation:
 
         """
         job, margin = job_id(), value_of(MARGIN, str(DEFAULT_MARGIN))
-        if job is None or margin == "none":
+        if job is None:
             return None
+        if margin == "none":
+            return cls(job, None)
         if not re.fullmatch(r"\d+(\.\d+)?", margin):
             raise Failure(f"{MARGIN}={margin} is not a number of seconds; give a number, or none")
         enabled(REQUEUE)  # a wrong value fails now, and not when the job ends

@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from fggp.data.registry import size_of
 from fggp.data.sizes import Size
 from fggp.foundation.errors import Failure
 from fggp.foundation.files import write_text
-from fggp.foundation.user_variables import DEVICE, value_of
+from fggp.foundation.user_variables import DEVICE, device_named, value_of
 from fggp.running.cell_lock import holder
 from fggp.running.countdown import work_of
 from fggp.running.snakemake_messages import NamedCells
@@ -26,7 +27,7 @@ from fggp.study.cell import Cell
 from fggp.study.cell_name import CellName
 from fggp.study.config import cells, load
 from fggp.study.dependencies import origin
-from fggp.study.stored_results import holds, restore
+from fggp.study.stored_results import holds, restore, set_aside
 from fggp.study.study_folder import (
     RUNS,
     changed_words,
@@ -135,6 +136,11 @@ class Grid:
         return hashlib.sha256(expected_text(self.study, self.name).encode()).hexdigest()
 
     @property
+    def settled_mark(self) -> str:
+        """The file with the `digest` with which all results were last compared by `settle`."""
+        return str(Path(self.home) / ".settled")
+
+    @property
     def packs(self) -> dict[str, list[str]]:
         """The rules that train, by name, each with the seeds that it trains in one job.
 
@@ -183,7 +189,8 @@ class Grid:
         The others use the GPU of their job, and fail if they cannot use it
         (`fggp.training.device.usable`). ``FGGP_DEVICE`` takes precedence.
         """
-        if not self.gpus and not value_of(DEVICE):
+        asked = device_named(value_of(DEVICE, "auto"))
+        if not self.gpus and asked == "auto":
             os.environ[DEVICE] = "cpu"
 
     def threads(self, wildcards: Any) -> int:
@@ -216,30 +223,35 @@ class Grid:
         return NamedCells(work_of(self._cells.values(), self.size, device), seeds)
 
     def settle(self) -> None:
-        """Make the files agree with a configuration that changed since ``cells.json`` was written.
+        """Make the files agree with a configuration that changed since the last call.
 
         Snakemake notices such a change only for files that it made. Results of other settings are
         removed, and those of these settings restored: a copy of each result stays next to it until
-        its cell is trained again. If cells remain to be trained, images that do not fit the study
-        are refused here, before there are jobs.
+        its cell is trained again. So a dry run, which needs the same, loses nothing. `fggp run` and
+        `fggp plan` rewrite ``cells.json`` without this, so it has a mark of its own. If cells
+        remain to be trained, images that do not fit the study are refused here, before there are
+        jobs.
         """
         if not all(Path(path).exists() for path in self.run_files):
             self._look_at_images()
         home = Path(self.home)
         listing = home / "cells.json"
         _date([listing, *map(Path, self.run_files)])
-        known = listing.read_text(encoding="utf-8", errors="replace") if listing.exists() else None
-        if known == expected_text(self.study, self.name) or not (known or (home / RUNS).exists()):
+        known, mark = _text(listing), _text(Path(self.settled_mark)).strip()
+        if not (known or (home / RUNS).exists()):
+            return
+        if known == expected_text(self.study, self.name) and mark == self.digest:
             return
         outdated = 0
         for cell in self._cells.values():
             path = run_path(home, cell)
             if path.exists() and not holds(path, cell):
-                path.unlink()
+                set_aside(path)
                 outdated += not restore(cell, path)
             elif not path.exists():
                 restore(cell, path)
         write_expected(self.study, listing)
+        write_text(Path(self.settled_mark), f"{self.digest}\n")
         if outdated:
             print(f"fggp: {other_settings_message(home, outdated)}", file=sys.stderr)
 
@@ -253,6 +265,8 @@ class Grid:
             check_images(self.path, self.study)
             return
         words = changed_words(self.study.data, changed)
+        # A file name that is not UTF-8 has characters that cannot be encoded.
+        words = words.encode(errors="backslashreplace").decode()
         write_text(self._mark, f"{words}\n")
         print(f"fggp: {words}; preparing it again", file=sys.stderr)
 
@@ -279,12 +293,19 @@ class Grid:
         )
 
 
+def _text(path: Path) -> str:
+    """Return the text of a file, whatever its bytes; empty without one."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
 def _date(paths: Iterable[Path]) -> None:
     """Set future file dates to now: Snakemake fails if an output is older than its input.
 
-    They come from a machine whose clock is ahead, and retraining would not help.
+    They come from a machine whose clock is ahead, and retraining would not help. Files of another
+    user keep their dates.
     """
     present = time.time()
     for path in paths:
         if path.exists() and path.stat().st_mtime > present:
-            os.utime(path)
+            with suppress(PermissionError):
+                os.utime(path)

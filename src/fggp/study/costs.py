@@ -40,6 +40,7 @@ FORWARD = 1 / 3
 """The cost of evaluating an image, as a share of the cost of training on it."""
 BASE_MB = 1500
 """PyTorch, its buffers and CIFAR-10; shipped trainings at 1/8 width peak at 1.2 to 1.5 GB."""
+CIFAR_IMAGES = 50_000
 SPARE = 1.5
 LEAST_MB = {"cpu": 4000, "gpu": 8000}
 """CUDA uses some GB of host memory."""
@@ -252,8 +253,10 @@ def memory_mb(cell: Cell, size: Size, kind: Kind) -> int:
     return UNKNOWN_MB if needed is None else max(LEAST_MB[kind], ceil(SPARE * needed))
 
 
-def needed_mb(cell: Cell, size: Size, *, recorded: bool = False) -> float | None:
-    """Return the memory of one training, on a GPU or, without one, of its host; None: not known.
+def needed_mb(
+    cell: Cell, size: Size, *, on_gpu: bool = False, recorded: bool = False
+) -> float | None:
+    """Return the memory of one training, of its GPU or of its host; None if it is not known.
 
     ``recorded`` includes the CUDA graphs of a GPU, which keep the memory of a step and are made
     only if that amount stays free. Soft masking has none.
@@ -264,7 +267,19 @@ def needed_mb(cell: Cell, size: Size, *, recorded: bool = False) -> float | None
     soft = _recipe(cell).soft is not None
     images = cell.training.batch_size * each * (2 if recorded and not soft else 1)
     state = weights * STATE_BYTES * (2 if soft else 1) / 1e6
-    return BASE_MB + images + state
+    return BASE_MB + _dataset_mb(cell, size, on_gpu=on_gpu) + images + state
+
+
+def _dataset_mb(cell: Cell, size: Size, *, on_gpu: bool) -> float:
+    """Return the MB of the training images beyond those of CIFAR-10, which `BASE_MB` includes.
+
+    A training pads its images on the device, and its host loads and selects them before.
+    """
+    copies = 0 if on_gpu else 2
+    each, usual = (
+        3 * (copies * side**2 + (side + 2 * cell.training.pad) ** 2) for side in (size.side, SIDE)
+    )
+    return max(0, size.train * each - CIFAR_IMAGES * usual) / 1e6
 
 
 def minutes(cell: Cell, size: Size, kind: Kind, attempt: int) -> int:

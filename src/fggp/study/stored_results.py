@@ -7,6 +7,7 @@ default. Files are never rewritten, so their checksums stay valid.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,22 @@ def holds(path: Path, cell: Cell) -> bool:
     """
     found = _undamaged(path)
     return found is not None and found.belongs_to(cell)
+
+
+def set_aside(path: Path) -> None:
+    """Remove a result whose cell has other settings now; its copy stays, which `restore` needs.
+
+    A result without a readable copy, as in a folder that was copied without hidden files, becomes
+    the copy: the only file of a training is never deleted.
+
+    Raises:
+        IntactResultError: if the copy may be intact but cannot be read.
+
+    """
+    if _undamaged(kept(path)) is None:
+        os.replace(path, kept(path))
+    else:
+        path.unlink()
 
 
 def _undamaged(path: Path) -> StoredResult | None:

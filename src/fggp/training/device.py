@@ -9,10 +9,9 @@ from typing import Literal
 import torch
 
 from fggp.foundation.errors import Failure
+from fggp.foundation.user_variables import device_named
 from fggp.training.given_gpu import VISIBLE, given_gpu, hides
 from fggp.training.provenance import processor
-
-DEVICES = ("auto", "cpu", "cuda")
 
 
 def choose_device(wanted: str) -> tuple[torch.device, str]:
@@ -36,10 +35,7 @@ def usable(wanted: str) -> Literal["cpu", "cuda"]:
             given one (`fggp.training.given_gpu`), which ``auto`` would leave idle.
 
     """
-    if wanted not in DEVICES:
-        names = ", ".join(DEVICES)
-        raise Failure(f"device {wanted!r} is not one of {names}; change --device or FGGP_DEVICE")
-    if wanted == "cpu":
+    if device_named(wanted) == "cpu":
         return "cpu"
     seen, reason = _look()
     if seen:

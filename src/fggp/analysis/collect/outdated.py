@@ -7,14 +7,14 @@ from shlex import quote
 
 from fggp.analysis.collect.consistency import stored_path
 from fggp.foundation.quantities import count
-from fggp.study.study_folder import read_expected, run_path
+from fggp.study.study_folder import CELLS, read_expected, run_path
 
 SLACK = 10
 """Seconds by which a result may be newer than the tables: a copied folder has copied times."""
 
 
 def outdated(study_folder: Path) -> str:
-    """Return in a sentence that results were added, lost or changed after ``runs.csv`` was written.
+    """Return in a sentence that results or the study changed after ``runs.csv`` was written.
 
     Empty if the tables match, or the folder does not have both results and tables.
     """
@@ -30,6 +30,8 @@ def outdated(study_folder: Path) -> str:
         reason = f"{table} has {count(rows, 'training')} and the study {len(results)}"
     elif any(it.stat().st_mtime > table.stat().st_mtime + SLACK for it in results):
         reason = f"{table} is older than a result"
+    elif (study_folder / CELLS).stat().st_mtime > table.stat().st_mtime + SLACK:
+        reason = f"{table} is older than the settings of the study ({CELLS})"
     else:
         return ""
     return f"{reason}; write the tables again with `fggp aggregate {quote(study_folder.name)}`"

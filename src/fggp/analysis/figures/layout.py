@@ -62,7 +62,8 @@ def entitle(figure: Figure, title: str) -> None:
     while len(text) > room and ", " in text:
         text = text.rpartition(", ")[0]
     text = shorten(text, room, placeholder=" …")
-    figure.suptitle(text, fontsize=7).set_in_layout(bool(text))
+    # A description is plain text: a $ in it does not begin mathematics.
+    figure.suptitle(text, fontsize=7, parse_math=False).set_in_layout(bool(text))
 
 
 def notes(figure: Figure) -> list[str]:

@@ -76,7 +76,7 @@ def _courses(material: Material, chosen: DataFrame) -> DataFrame:
     first = chosen.assign(
         update=0,
         step=step,
-        x=step / chosen["steps_per_epoch"],
+        x=step / chosen["steps_per_epoch"] * material.squeeze(chosen),
         realised_sparsity=chosen["realised_sparsity"].where(np.isnan(known), known),
     )
     taken = COLUMNS[:-1]
@@ -119,7 +119,7 @@ def _steps(axes: Axes, data: DataFrame, look: Look, end: float) -> None:
     """Draw the steps of a label, from the beginning to ``end``, and its schedule."""
     for _, run in data.groupby(["sparsity", "seed"], sort=False):
         x = [0, *run["x"], end]
-        realised, asked = (100 * run[f"{name}_sparsity"] for name in ("realised", "scheduled"))
-        y = [realised.iloc[0], *realised, realised.iloc[-1]]
+        reached, asked = (100 * run[it] for it in ("realised_sparsity", "scheduled_sparsity"))
+        y = [reached.iloc[0], *reached, reached.iloc[-1]]
         axes.step(x, y, where="post", color=look.colour, linestyle=look.line, linewidth=1)
         axes.plot(run["x"], asked, color="black", linewidth=0.5, zorder=4)

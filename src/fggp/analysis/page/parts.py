@@ -18,6 +18,7 @@ from fggp.analysis.collect.runs_csv import DENSE
 from fggp.analysis.complete_grids import label_and_start
 from fggp.analysis.tables.formats import Row, records
 from fggp.foundation.exact import ratio
+from fggp.foundation.quantities import percent
 from fggp.study.cell_name import ANY, sparsity_level, start_level
 
 ALL = ""
@@ -74,7 +75,7 @@ class Choices:
         starts = sparse.drop_duplicates("start").sort_values("initial_sparsity", kind="stable")
         return cls(
             {str(name): str(name) for name in sparse["backbone"].unique()},
-            {_key(it): f"{100 * it:.4g} %" for it in sorted(sparse["sparsity"].unique())},
+            {_key(it): percent(it) for it in sorted(sparse["sparsity"].unique())},
             {_key(row["initial_sparsity"]): str(row["start"]) for row in records(starts)},
         )
 

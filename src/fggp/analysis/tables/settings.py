@@ -112,7 +112,7 @@ def settings(runs: DataFrame, plan: Plan | None = None) -> DataFrame:
 
 @table("settings", "Results", place=3)
 def settings_table(runs: DataFrame, plan: Plan) -> Table:
-    """Mean ± sd, rank, gap to dense and realised sparsity of every method in every setting.
+    """Mean ± sd, rank, gap to dense and realized sparsity of every method in every setting.
 
     Test accuracy at the last epoch over ``n`` seeds with its sample standard deviation, and the
     gaps to the dense network and to the best method, paired by seed, with t intervals of level 1 -
@@ -131,7 +131,7 @@ def settings_table(runs: DataFrame, plan: Plan) -> Table:
         number("rank", "rank", ".3g"),
         number("gap to dense", "gap_points", "+.2f"),
         interval(f"{plan.confidence} interval", "gap_low", "gap_high", "+.2f"),
-        Column("realised sparsity", lambda row: f"{100 * row['realised_sparsity']:.2f} %"),
+        Column("realized sparsity", lambda row: f"{100 * row['realised_sparsity']:.2f} %"),
         *(_flops(name) for name in FLOPS if name in data),
         *remarks(data),
     ]
@@ -276,7 +276,7 @@ def _note(data: DataFrame, plan: Plan) -> str:
     ]
     if not data.loc[data["label"] != DENSE, "ranks"].all():
         parts.append(
-            "Methods that are not ranked are references, compared at their realised sparsity."
+            "Methods that are not ranked are references, compared at their realized sparsity."
         )
     if (data["label"] != DENSE).all():
         parts.append("Gaps: not computable, the study has no dense network.")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import sqrt
 
+from fggp.foundation.errors import ResultError
 from fggp.publishing.check.problems import Item, Problem
+from fggp.storage.logits import read_logits
+from fggp.study.result_file import logits_path
 
 KIND = "convergence"
 ABOVE_CHANCE = 3.0
@@ -21,9 +24,9 @@ def convergence(item: Item) -> Iterator[Problem]:
         text = f"its verdict after {len(outcome.epochs)} epochs is {outcome.verdict}"
         yield item.problem(KIND, text, "it counts as a result; see its log", "warning")
         return
-    images, classes = outcome.images.test, outcome.layers[-1].shape[0]
+    images, classes = outcome.images.test, _classes(item)
     last = outcome.accuracy.last.correct
-    chance = 1 / classes
+    chance = 1 / classes if classes else 0
     least = images * chance + ABOVE_CHANCE * sqrt(images * chance * (1 - chance))
     if last <= least:
         text = f"{last} of {images} test images, but guessing gives up to {least:.0f}"
@@ -33,3 +36,16 @@ def convergence(item: Item) -> Iterator[Problem]:
         text = f"{last} correct in the last epoch, {best.correct} in the best validation epoch"
         fix = f"the band is {BAND:.0%} of {images} images; see its log"
         yield item.problem(KIND, text, fix, "warning")
+
+
+def _classes(item: Item) -> int | None:
+    """Return the number of classes; None if it is not known.
+
+    The last layer of a network from outside the package need not be its classifier.
+    """
+    if item.cell.backbone.source is None:
+        return int(item.outcome.layers[-1].shape[0])
+    try:
+        return int(read_logits(logits_path(item.path))[0].shape[1])
+    except ResultError:
+        return None  # missing or damaged, which is checked elsewhere

@@ -29,41 +29,52 @@ def comparisons() -> list[dict[str, Any]]:
 def why_not(
     published: dict[str, Any], configuration: dict[str, Any], cells: Sequence[Cell]
 ) -> list[str]:
-    """Return why a study does not qualify for one of the `comparisons`; empty where it does."""
+    """Return why a study does not qualify for one of the `comparisons`; empty where it does.
+
+    One cell by the protocol is enough; the reasons are those of the cell that meets most of it.
+    """
     if not cells:
         return ["there are no results"]
-    protocol, first = published["protocol"], cells[0]
+    kind = (configuration.get("data") or {}).get("kind")
+    return min((_deviations(published, kind, cell) for cell in cells), key=len)
+
+
+def _deviations(published: dict[str, Any], kind: str | None, cell: Cell) -> list[str]:
+    """Return where a cell on a kind of data deviates from the protocol of a comparison."""
     found = {
-        "data": (configuration.get("data") or {}).get("kind"),
-        "width": float(max(cell.backbone.width for cell in cells)),
-        "epochs": first.training.epochs,
-        "batch_size": first.training.batch_size,
-        "lr": float(first.training.lr),
-        "validation": first.data.validation,
-        "label_smoothing": float(first.training.label_smoothing),
-        "pad_mode": first.training.pad_mode,
-        "dense": ", ".join(first.pruning.dense) or "none",
-        "initialization": first.backbone.initialization or "fan-out",
+        "data": kind,
+        "width": float(cell.backbone.width),
+        "epochs": cell.training.epochs,
+        "batch_size": cell.training.batch_size,
+        "lr": float(cell.training.lr),
+        "validation": cell.data.validation,
+        "label_smoothing": float(cell.training.label_smoothing),
+        "pad_mode": cell.training.pad_mode,
+        "dense": ", ".join(cell.pruning.dense) or "none",
+        "initialization": cell.backbone.initialization or "fan-out",
     }
     reasons = [
         f"{key} is {found[key]:g} instead of {wanted:g}"
         if isinstance(wanted, int | float)
         else f"{key} is {found[key]} instead of {wanted}"
-        for key, wanted in protocol.items()
+        for key, wanted in published["protocol"].items()
         if found[key] != wanted
     ]
-    if first.data.train is not None:
-        reasons.append(f"only {first.data.train} training images are used")
+    if cell.data.train is not None:
+        reasons.append(f"only {cell.data.train} training images are used")
     return reasons
 
 
-def compare(published: dict[str, Any], items: Sequence[Item]) -> list[dict[str, Any]]:
+def compare(
+    published: dict[str, Any], configuration: dict[str, Any], items: Sequence[Item]
+) -> list[dict[str, Any]]:
     """Return a row per accuracy of one of the `comparisons` that a study has results for.
 
-    Call it only if `why_not` gives no reason. Accuracies are in percent, by the view that was
+    Only cells trained by its protocol are compared. Accuracies are in percent, by the view that was
     published; ``outside`` is whether the difference is larger than the band.
     """
-    return list(_rows(published, items))
+    kind = (configuration.get("data") or {}).get("kind")
+    return list(_rows(published, [it for it in items if not _deviations(published, kind, it.cell)]))
 
 
 def _rows(published: dict[str, Any], items: Sequence[Item]) -> Iterator[dict[str, Any]]:

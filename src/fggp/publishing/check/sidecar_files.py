@@ -20,7 +20,7 @@ KIND = "neighbouring files"
 def beside(item: Item) -> Iterator[Problem]:
     """Check the files next to a result; a missing file is not a problem."""
     copy = kept(item.path)
-    if copy.exists() and copy.read_bytes() != item.path.read_bytes():
+    if item.path.exists() and copy.exists() and copy.read_bytes() != item.path.read_bytes():
         fix = f"keep the correct one of the two and delete {copy.name} or {item.path.name}"
         yield Problem(copy, KIND, f"differs from {item.path.name}", fix)
     if logits_path(item.path).exists():

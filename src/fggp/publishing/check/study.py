@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from pydantic import ValidationError
 
+from fggp.analysis.collect.consistency import stored_path
 from fggp.foundation.errors import Failure, ResultError
 from fggp.foundation.validation import explain
 from fggp.methods import METHODS
@@ -65,6 +66,12 @@ class Report:
         return len(self.expected)
 
     @property
+    def complete(self) -> bool:
+        """Whether every cell has a result."""
+        found = {item.path for item in self.items}
+        return all(run_path(self.folder, cell) in found for cell in self.expected)
+
+    @property
     def green(self) -> bool:
         """Whether there is no error."""
         return all(problem.level != "error" for problem in self.problems)
@@ -94,12 +101,14 @@ def check(folder: Path, *, complete: bool = False) -> Report:
     report.expected = expected
     report.problems += _listing(folder, report.configuration, expected)
     paths = {run_path(folder, cell): cell for cell in expected}
-    for path in sorted((folder / RUNS).rglob("*.json")):
-        if not path.name.startswith("."):
-            report.problems += _one(report, path, paths)
+    visible = [it for it in (folder / RUNS).rglob("*.json") if not it.name.startswith(".")]
+    # A result that Snakemake removed because another cell of its job failed is read from its copy.
+    copied = {path for path, cell in paths.items() if stored_path(path, cell) == kept(path)}
+    for path in sorted({*visible, *copied}):
+        report.problems += _one(report, path, paths)
     report.problems += _orphans(folder / RUNS)
     if complete:
-        report.problems += [_missing(path, folder) for path in paths if not path.exists()]
+        report.problems += [_missing(it, folder) for it in paths if it not in {*visible, *copied}]
     allowed = bool(report.configuration.get("allow_mixed_device"))
     report.problems += together.mixed(report.items, mixed_device=allowed)
     report.problems += together.twins(report.items)
@@ -108,7 +117,7 @@ def check(folder: Path, *, complete: bool = False) -> Report:
 
 def _one(report: Report, path: Path, expected: dict[Path, Cell]) -> Iterator[Problem]:
     try:
-        item = Item.read(path)
+        item = Item.read(path) if path.exists() else replace(Item.read(kept(path)), path=path)
     except ResultError as error:
         yield Problem.of(error, path, "schema")
         return

@@ -38,7 +38,7 @@ def plain(reports: Sequence[Report]) -> dict[str, Any]:
                 "folder": str(report.folder),
                 "cells": report.cells,
                 "results": len(report.items),
-                "complete": len(report.items) == report.cells,
+                "complete": report.complete,
                 "green": report.green,
                 "problems": [problem.plain() for problem in report.problems],
                 "not_comparable": {name: it for name, it in _why_not(report).items() if it},
@@ -51,7 +51,7 @@ def plain(reports: Sequence[Report]) -> dict[str, Any]:
 
 def _study(report: Report) -> str:
     found = f"{len(report.items)} of {report.cells} results"
-    part = "" if len(report.items) == report.cells else ", partial"
+    part = "" if report.complete else ", partial"
     errors, warnings = (_count(report, level) for level in ("error", "warning"))
     return f"{report.folder}: {found}{part}, {errors} errors, {warnings} warnings"
 
@@ -75,7 +75,5 @@ def _why_not(report: Report) -> dict[str, list[str]]:
 
 
 def _compared(report: Report) -> Iterator[list[dict[str, Any]]]:
-    reasons = _why_not(report)
     for it in published.comparisons():
-        if not reasons[it["name"]]:
-            yield published.compare(it, report.items)
+        yield published.compare(it, report.configuration, report.items)

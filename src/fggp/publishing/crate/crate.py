@@ -6,9 +6,15 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from contextlib import redirect_stderr
+from dataclasses import replace
 from pathlib import Path
+from shlex import quote
+from tempfile import TemporaryDirectory
 
 import fggp
+from fggp.analysis.collect.aggregate import aggregate
+from fggp.analysis.collect.consistency import stored_path
 from fggp.foundation.errors import Failure
 from fggp.foundation.files import write_bytes
 from fggp.publishing.crate import entities
@@ -16,6 +22,7 @@ from fggp.publishing.crate.entities import LISTING, METADATA, WORKFLOW, Entity, 
 from fggp.study.stored_results import StoredResult
 from fggp.study.study_folder import RUNS, read_expected, run_path
 
+RUNS_CSV = "runs.csv"
 METHOD_FILES = (
     *("Snakefile", "workflow/Snakefile", "workflow/rules/*.smk"),
     *("config/stats.yaml", "config/claims.yaml", "config/colours.yaml"),
@@ -37,9 +44,11 @@ def write_crate(study: Path, analysed: Path, out: Path, source: Path = Path()) -
         source: the top folder of this artifact.
 
     Raises:
-        Failure: where a result is damaged, there is none, or the workflow is not in ``source``.
+        Failure: where a result is damaged, there is none, the tables are not those of the results,
+            or the workflow is not in ``source``.
 
     """
+    _refuse_outdated(study, analysed)
     contents = dict(_contents(study, analysed, source))
     document = entities.document(_graph(study, contents))
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
@@ -65,21 +74,35 @@ def _contents(study: Path, analysed: Path, source: Path) -> Iterator[tuple[str, 
     for pattern in METHOD_FILES:
         for path in sorted(source.glob(pattern)):
             yield path.relative_to(source).as_posix(), path.read_bytes()
-    for item in _items(study):
-        yield _place(study, item), item.path.read_bytes()
+    for item, content in _items(study):
+        yield _place(study, item), content
     for pattern in ANALYSED:
         for path in sorted(analysed.glob(pattern)):
             yield path.relative_to(analysed).as_posix(), path.read_bytes()
 
 
-def _items(study: Path) -> Iterator[StoredResult]:
-    """Yield the results that the study expects and has."""
+def _items(study: Path) -> Iterator[tuple[StoredResult, bytes]]:
+    """Yield the results that the study expects and has, each with the content of its file."""
     _, expected = read_expected(study)
-    paths = [path for cell in expected if (path := run_path(study, cell)).exists()]
-    if not paths:
+    paths = {path: stored_path(path, it) for it in expected for path in [run_path(study, it)]}
+    if not any(paths.values()):
         raise Failure(f"{study / RUNS}: no results; train some cells first")
-    for path in paths:
-        yield StoredResult.read(path)
+    for path, stored in paths.items():
+        if stored is not None:
+            yield replace(StoredResult.read(stored), path=path), stored.read_bytes()
+
+
+def _refuse_outdated(study: Path, analysed: Path) -> None:
+    """Raise Failure if the tables are not those of the results, by writing ``runs.csv`` again."""
+    with TemporaryDirectory() as name, redirect_stderr(io.StringIO()):
+        aggregate(study, Path(name), partial=True, allow_mixed_device=True)
+        same = (Path(name) / RUNS_CSV).read_bytes() == (analysed / RUNS_CSV).read_bytes()
+    if not same:
+        out = "" if study.resolve() == analysed.resolve() else f" --out {quote(str(analysed))}"
+        raise Failure(
+            f"{analysed / RUNS_CSV}: not the table of the results in {study}; write tables and "
+            f"figures again with `fggp analyse {quote(str(study))}{out}`"
+        )
 
 
 def _place(study: Path, item: StoredResult) -> str:
@@ -88,7 +111,7 @@ def _place(study: Path, item: StoredResult) -> str:
 
 def _graph(study: Path, contents: dict[str, bytes]) -> Iterator[Entity]:
     configuration, expected = read_expected(study)
-    items = list(_items(study))
+    items = [item for item, _ in _items(study)]
     runs = [_place(study, item) for item in items]
     actions = [
         entities.training(item.cell, name, item.result)

@@ -32,10 +32,8 @@ def published_figures(reports: Sequence[Report]) -> list[dict[str, Any]]:
 def _comparison(it: dict[str, Any], reports: Sequence[Report]) -> dict[str, Any]:
     found: dict[tuple[Any, ...], str] = {}
     for report in reports:
-        cells = [item.cell for item in report.items]
-        if not published.why_not(it, report.configuration, cells):
-            for row in published.compare(it, report.items):
-                found[_key(row)] = _ours(row, report.folder.name)
+        for row in published.compare(it, report.configuration, report.items):
+            found[_key(row)] = _ours(row, report.folder.name)
     return {
         "name": it["name"],
         "source": it["source"],

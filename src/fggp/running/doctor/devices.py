@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 
 from fggp.running.doctor.context import Place
 from fggp.running.doctor.finding import Finding, ok, unchecked, warning, wrong
@@ -58,7 +59,11 @@ def gpus(place: Place) -> Iterator[Finding]:
     if not probed.gpus:
         yield _without(place)
     for number, gpu in enumerate(probed.gpus):
-        yield _gpu(place, f"gpu {number}", gpu)
+        finding = _gpu(place, f"gpu {number}", gpu)
+        if number and finding.state == "error":  # trainings use the first one
+            found = f"{finding.found}; not used: trainings use gpu 0"
+            finding = replace(finding, state="warning", found=found)
+        yield finding
 
 
 def _gpu(place: Place, name: str, gpu: Gpu) -> Finding:
@@ -137,18 +142,21 @@ def _capability(place: Place) -> tuple[int, int] | None:
     return int(major), int(minor)
 
 
-def query(place: Place, field: str, pattern: str) -> str:
+def query(place: Place, field: str, pattern: str, model: str = "") -> str:
     """Return the lowest answer for a field of nvidia-smi over all GPUs; nothing without one.
 
     Args:
         place: subject of the examination.
         field: field as listed by ``nvidia-smi --help-query-gpu``.
         pattern: pattern of an answer, a number with dots; other answers are ignored.
+        model: only GPUs of this name; PyTorch and nvidia-smi number them differently.
 
     """
-    asked = place.ask("nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader,nounits")
-    answers = asked.out.splitlines() if asked.status == 0 else []
-    valid = [it.strip() for it in answers if re.fullmatch(pattern, it.strip())]
+    fields = f"name,{field}" if model else field
+    asked = place.ask("nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits")
+    rows = asked.out.splitlines() if asked.status == 0 else []
+    answers = [(name.strip(), it.strip()) for name, _, it in (row.rpartition(",") for row in rows)]
+    valid = [it for name, it in answers if name == model and re.fullmatch(pattern, it)]
     return min(valid, key=lambda it: [int(part) for part in it.split(".")], default="")
 
 

@@ -23,7 +23,9 @@ def fits_memory(place: Place) -> Iterator[Finding]:
         yield unchecked("memory", "trainings run on other nodes", IN_A_JOB)
         return
     # The figures are those of the memory requested from Slurm, without its minimum.
-    needed = [(mb, cell) for cell in place.cells if (mb := needed_mb(cell, place.size)) is not None]
+    on_gpu = _on_gpu(place)
+    known = ((needed_mb(cell, place.size, on_gpu=on_gpu), cell) for cell in place.cells)
+    needed = [(mb, cell) for mb, cell in known if mb is not None]
     if len(needed) < len(place.cells):
         yield unchecked("memory", "no estimate: a network could not be measured")
         return
@@ -49,17 +51,22 @@ def fits_memory(place: Place) -> Iterator[Finding]:
 
 def _recorded(place: Place) -> float:
     """Return the bytes of the largest training with recorded steps; 0 without a GPU."""
-    if not any(not gpu.trouble for gpu in place.probed.gpus):
+    if not _on_gpu(place):
         return 0
-    return 1e6 * max(needed_mb(cell, place.size, recorded=True) or 0 for cell in place.cells)
+    needed = (needed_mb(it, place.size, on_gpu=True, recorded=True) for it in place.cells)
+    return 1e6 * max(mb or 0 for mb in needed)
+
+
+def _on_gpu(place: Place) -> bool:
+    """Return whether trainings use a GPU, which is then the first one."""
+    return bool(place.probed.gpus) and not place.probed.gpus[0].trouble
 
 
 def _free(place: Place) -> tuple[str, float, float]:
     """Return the device that trains, with its free and its total bytes; 0 if these are unknown."""
-    gpus = [gpu for gpu in place.probed.gpus if not gpu.trouble]
-    if gpus:
-        least = min(gpus, key=lambda gpu: gpu.memory)
-        return "the GPU", least.free, least.memory
+    if _on_gpu(place):
+        first = place.probed.gpus[0]
+        return "the GPU", first.free, first.memory
     try:
         lines = MEMINFO.read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -58,6 +58,7 @@ def facts(place: Place) -> Facts:
 
 
 def watts(place: Place) -> float | None:
-    """Return the power limit of the board; None if the driver does not report it."""
-    answer = query(place, "power.limit", r"\d+\.\d+")
+    """Return the power limit of the board that trains; None if the driver does not report it."""
+    model = place.probed.gpus[0].name if place.probed.gpus else ""
+    answer = query(place, "power.limit", r"\d+\.\d+", model)
     return float(answer) if answer else None
