@@ -72,3 +72,17 @@ def test_settings_that_changed_after_the_tables_are_noticed(tmp_path: Path) -> N
     later = (folder / "runs.csv").stat().st_mtime + 2 * SLACK
     os.utime(folder / "cells.json", (later, later))
     assert "is older than the settings of the study (cells.json)" in outdated(folder)
+
+
+def test_a_page_of_older_figures_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = analysed(tmp_path / "small")
+    assert main(["figure", "forest", str(folder)]) == 0
+    assert main(["page", str(folder)]) == 0
+    assert "warning" not in capsys.readouterr().err
+    earlier = (folder / "runs.csv").stat().st_mtime - 2 * SLACK
+    for form in ("png", "pdf"):
+        os.utime(folder / f"figures/forest.{form}", (earlier, earlier))
+    assert main(["page", str(folder)]) == 0
+    told = capsys.readouterr().err
+    assert f"warning: figures of {folder} that are older than runs.csv: 1; draw" in told
+    assert "`fggp figure all small`" in told

@@ -100,9 +100,13 @@ def figure(options: argparse.Namespace) -> int:
 
 def page(options: argparse.Namespace) -> int:
     """Write the page of an aggregated study."""
+    from fggp.analysis.collect.outdated import outdated_figures
     from fggp.analysis.page import write_page
 
-    print(*write_page(_aggregated(options.study)), sep="\n")
+    folder = _aggregated(options.study)
+    if told := outdated_figures(folder):
+        print(f"fggp: warning: {told}", file=sys.stderr)
+    print(*write_page(folder), sep="\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Whether the tables of a study still match its results."""
+"""Whether the tables and figures of a study still match its results."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from fggp.analysis.collect.consistency import stored_path
 from fggp.foundation.quantities import count
 from fggp.study.study_folder import CELLS, read_expected, run_path
 
+SHOWN = ("png", "svg")
+"""The formats of figures on a page."""
 SLACK = 10
 """Seconds by which a result may be newer than the tables: a copied folder has copied times."""
 
@@ -35,3 +37,21 @@ def outdated(study_folder: Path) -> str:
     else:
         return ""
     return f"{reason}; write the tables again with `fggp aggregate {quote(study_folder.name)}`"
+
+
+def outdated_figures(study_folder: Path) -> str:
+    """Return in a sentence that figures, which a page shows, are older than ``runs.csv``.
+
+    Empty if none is.
+    """
+    table = study_folder / "runs.csv"
+    if not table.exists():
+        return ""
+    shown = (it for form in SHOWN for it in (study_folder / "figures").glob(f"*.{form}"))
+    number = sum(it.stat().st_mtime < table.stat().st_mtime - SLACK for it in shown)
+    if not number:
+        return ""
+    return (
+        f"figures of {study_folder} that are older than {table.name}: {number}; draw them again "
+        f"with `fggp figure all {quote(study_folder.name)}`"
+    )
