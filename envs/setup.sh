@@ -30,7 +30,7 @@ if [ "${FGGP_SETUP_LOCK:-}" != "$venv" ]; then
 import fcntl, os, sys
 
 venv, script, build = sys.argv[1:]
-lock = open(os.path.join(venv, ".lock"), "w")
+lock = open(os.path.join(venv, ".setup-lock"), "w")
 os.set_inheritable(lock.fileno(), True)
 try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -464,6 +464,18 @@ def test_neither_the_verbs_nor_the_analysis_import_what_they_do_not_need() -> No
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_look_that_matplotlib_draws_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = tmp_path / "colours.yaml"
+    listed.write_text(
+        "fggp: {colour: red, marker: $a$, line: dashed, name: 'cost in $'}\n"
+        "gmp: {colour: '#00f', marker: '', name: '$\\ell_1$'}\n"
+    )
+    monkeypatch.setattr(style, "COLOURS", listed)
+    assert style.looks(["fggp"])["fggp"].line == "dashed"
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fabricate import analysed
 
-from fggp.analysis.collect.outdated import SLACK, outdated
+from fggp.analysis.collect.outdated import SLACK, outdated, outdated_figures
 from fggp.cli import main
 
 
@@ -51,7 +51,7 @@ def test_commands_on_tables_warn_and_go_on(
     told = capsys.readouterr().err
     assert "warning: " in told
     assert "has 22 trainings and the study 21; write the tables again with" in told
-    assert "`fggp aggregate small`" in told
+    assert f"`fggp aggregate {folder}`" in told
 
 
 def test_claims_are_decided_from_the_results_and_not_from_older_tables(
@@ -84,5 +84,20 @@ def test_a_page_of_older_figures_warns(tmp_path: Path, capsys: pytest.CaptureFix
         os.utime(folder / f"figures/forest.{form}", (earlier, earlier))
     assert main(["page", str(folder)]) == 0
     told = capsys.readouterr().err
-    assert f"warning: figures of {folder} that are older than runs.csv: 1; draw" in told
-    assert "`fggp figure all small`" in told
+    assert f"warning: figures of {folder} that are older than its data: 1; draw" in told
+    assert f"`fggp figure all {folder}`" in told
+
+
+def test_a_picture_of_ones_own_is_no_figure_of_the_study(tmp_path: Path) -> None:
+    folder = analysed(tmp_path)
+    (folder / "figures").mkdir()
+    own = folder / "figures/mine.png"
+    own.write_bytes(b"")
+    os.utime(own, (0, 0))
+    assert not outdated_figures(folder)
+
+
+def test_the_command_names_a_folder_outside_of_results_by_its_path(tmp_path: Path) -> None:
+    folder = analysed(tmp_path / "small")
+    results(folder)[0].unlink()
+    assert outdated(folder).endswith(f"`fggp aggregate {folder}`")

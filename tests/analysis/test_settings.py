@@ -5,7 +5,7 @@ from fabricate import grid, runs_of
 from pandas.testing import assert_frame_equal
 
 from fggp.analysis.plan import default_plan
-from fggp.analysis.tables.settings import COLUMNS, settings, settings_table
+from fggp.analysis.tables.settings import COLUMNS, _realized, settings, settings_table
 from fggp.foundation.errors import ResultError
 from fggp.study.cell import Cell
 
@@ -194,3 +194,9 @@ def test_a_method_that_is_complete_without_its_dense_networks_says_so(runs: pd.D
     )
     lost = none[(none["backbone"] == "vgg19")]["note"]
     assert set(lost) == {"gap not computable: no dense network with these seeds"}
+
+
+def test_a_realized_sparsity_below_one_is_not_100_percent() -> None:
+    assert [_realized(it) for it in (0.95, 0.912, 0.99996, 1)] == [
+        "95.00 %", "91.20 %", "99.996 %", "100.00 %",
+    ]  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fggp.data import DataError, Dataset, load, prepare, save
-from fggp.data.dataset import recorded_classes
+from fggp.data.sizes import recorded_size
 
 
 def small(**changes: Any) -> Dataset:
@@ -147,7 +147,7 @@ def test_a_foreign_file_is_never_overwritten_by_prepare(tmp_path: Path) -> None:
 def test_the_number_of_classes_is_read_without_the_images(tmp_path: Path) -> None:
     path = tmp_path / "some.npz"
     save(small(), path)
-    assert recorded_classes(path) == 2
-    path.write_bytes(b"PK")
-    assert recorded_classes(path) is None
-    assert recorded_classes(tmp_path / "none.npz") is None
+    size = recorded_size(path)
+    assert size == small().size
+    assert size is not None
+    assert size.classes == small().size.classes == 2

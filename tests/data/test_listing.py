@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fggp.data import changes, load, prepare
+from fggp.data import DataError, changes, listing, load, prepare
 from fggp.data.listing import listing_path
 
 
@@ -177,3 +177,20 @@ def test_the_prepared_file_does_not_depend_on_the_listing(source: Path) -> None:
     touched(copy)
     out = prepare("folder", copy.parent / "pets.npz", copy)
     assert out.read_bytes() == (source.parent / "pets.npz").read_bytes()
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error_and_not_a_removal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str, **options: object) -> None:
+        options["onerror"](PermissionError(13, "Permission denied", f"{path}/cat"))
+
+    monkeypatch.setattr(os, "walk", refuse)
+    with pytest.raises(DataError, match=r"cat cannot be read \(Permission denied\); change its"):
+        list(listing._files(tmp_path))
+
+
+def test_a_link_to_nothing_is_not_a_matter_of_permissions(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(DataError, match=r"a.png cannot be read .*; restore or remove it"):
+        listing._stamp(str(tmp_path / "a.png"))

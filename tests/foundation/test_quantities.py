@@ -64,3 +64,5 @@ def test_a_sparsity_is_exact_and_another_share_is_rounded(share: float, text: st
 
 def test_a_share_with_few_digits_is_rounded_to_them() -> None:
     assert percent(0.12345, 2) == "12 %"
+    assert percent(0.997, 2) == "99.7 %"
+    assert percent(1.2, 2) == "120 %"

@@ -171,7 +171,7 @@ def test_a_setup_that_fails_leaves_its_build_to_the_next(calls: Path) -> None:
 def test_a_second_setup_of_one_folder_waits_for_the_first(calls: Path) -> None:
     """Two `make` in one new folder, in two terminals, installed into one environment at once."""
     venv = calls.parent / "venv"
-    with (venv / ".lock").open("w") as lock:
+    with (venv / ".setup-lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         second = start_setup(calls, "cuda13")
         assert second.stdout is not None

@@ -627,3 +627,13 @@ def test_guessing_is_judged_by_the_classes_of_a_foreign_network(folder: Path) ->
     assert _classes(item) == 250
     logits_path(path).unlink()
     assert _classes(item) is None
+
+
+def test_a_copy_that_cannot_be_read_does_not_end_the_check(folder: Path) -> None:
+    path = path_of(folder)
+    path.unlink()
+    result = json.loads(kept(path).read_text())
+    kept(path).write_text(json.dumps(result | {"schema": 99}))
+    report = check(folder)
+    assert len(report.items) == 29
+    assert [p.path for p in report.problems if p.level == "error"] == [kept(path)]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -204,3 +205,26 @@ def test_a_result_that_only_its_copy_has_is_packed_in_its_place(tmp_path: Path) 
     path.unlink()
     packed = zipfile.ZipFile(write_crate(folder, folder, tmp_path / "made.crate.zip", ROOT))
     assert packed.read(path.relative_to(folder).as_posix()) == content
+
+
+def test_tables_that_were_not_written_again_are_refused(tmp_path: Path) -> None:
+    """`fggp aggregate` alone makes a new runs.csv beside the old tables."""
+    folder = analysed(tmp_path / "made")
+    (folder / "tables").mkdir()
+    old = folder / "tables/ranking.md"
+    old.write_text("| a |\n")
+    earlier = (folder / "runs.csv").stat().st_mtime - 60
+    os.utime(old, (earlier, earlier))
+    with pytest.raises(Failure, match=r"ranking\.md: older than runs\.csv; .*fggp analyse"):
+        write_crate(folder, folder, tmp_path / "made.crate.zip", ROOT)
+
+
+def test_estimates_that_a_check_of_the_gpu_changes_are_no_difference(tmp_path: Path) -> None:
+    folder = analysed(tmp_path / "made")
+    table = folder / "runs.csv"
+    head, *lines = table.read_text().splitlines()
+    place = head.split(",").index("estimated_seconds")
+    changed = [",".join("7" if i == place else it for i, it in enumerate(row.split(",")))
+               for row in lines]  # fmt: skip
+    table.write_text("\n".join([head, *changed]) + "\n")
+    assert write_crate(folder, folder, tmp_path / "made.crate.zip", ROOT).exists()

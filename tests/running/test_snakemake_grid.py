@@ -348,3 +348,42 @@ def test_a_device_that_does_not_exist_is_refused_before_any_job(
     monkeypatch.setenv("FGGP_DEVICE", "gpu")
     with pytest.raises(Failure, match="device 'gpu' is not one of auto, cpu, cuda"):
         study().set_device()
+
+
+def test_a_result_and_the_copy_of_another_training_are_both_kept() -> None:
+    made = study()
+    finish(made)
+    path = Path(made.run_files[0])
+    other = path.read_bytes()
+    again = read(path)
+    again["outcome"]["weights_sha256"] = "0" * 64
+    write(again, path)
+    received = path.read_bytes()
+    kept(path).write_bytes(other)
+    study(training={"epochs": 5}).settle()
+    beside = {it.read_bytes() for it in path.parent.glob(f".{path.stem}.*.json")}
+    assert beside == {other, received}
+    assert not path.exists()
+
+
+def test_a_listing_that_another_command_wrote_is_compared_again() -> None:
+    """The mark of the first settings was still valid after two changes of the study."""
+    first, second = study(), study(training={"epochs": 5})
+    finish(first)
+    first.settle()
+    finish(second)  # as `fggp run` does
+    write_expected(first.study, HOME / "cells.json")  # as `fggp plan --write` does
+    first.settle()
+    assert results() == set()
+
+
+def test_a_folder_of_another_user_is_only_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = study()
+    finish(made)
+
+    def refuse(path: Path, text: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(snakemake_grid, "write_text", refuse)
+    made.settle()
+    assert len(results()) == 22

@@ -332,6 +332,15 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"pruning": {"end_epoch": 3, "dense": ["conv5_1", "conv5_2", "conv5_3", "conv5_4"]}},
         ["pruning.dense: these layers of vgg19 have", "remove a layer from the list"],
     ),
+    "a dense classifier of two hundred classes": (
+        {
+            "data": {"kind": "tinyimagenet", "name": "tiny", "path": "t.zip", "validation": 0},
+            "backbones": {"resnet50": {}},
+            "sparsities": [0.99],
+            "pruning": {"end_epoch": 3, "dense": ["classifier"]},
+        },
+        ["pruning.dense: these layers of resnet50 have 409600 weights", "remove a layer"],
+    ),
     "smoothing everything": ({"training": {"label_smoothing": 1}}, ["training.label_smoothing: 1"]),
     "an unknown padding": (
         {"training": {"pad_mode": "edge"}},

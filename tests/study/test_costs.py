@@ -205,8 +205,10 @@ def test_the_size_of_a_data_set_is_that_of_its_prepared_file(tmp_path: Path) -> 
         path,
         train_images=np.zeros((7, 3, 24, 24), np.uint8),
         test_images=np.zeros((2, 3, 24, 24), np.uint8),
+        description=np.array('{"classes": ["a", "b", "c"]}'),
     )
     assert size_of("folder", path) == Size(7, 2, 24)
+    assert size_of("folder", path).classes == 3
     path.write_bytes(path.read_bytes()[:200])
     assert size_of("folder", path) == SOURCES["folder"].size
     assert not size_of("folder", path).known

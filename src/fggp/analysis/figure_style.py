@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import yaml
+from matplotlib.cbook import is_math_text
 from matplotlib.colors import is_color_like
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -168,12 +169,18 @@ def _check(label: str, look: Look, entry: dict[str, str]) -> None:
     """Raise ValueError for a look or a name that matplotlib cannot draw."""
     if not is_color_like(look.colour):
         raise ValueError(f"{label}: {look.colour!r} is not a colour")
-    if look.marker not in Line2D.markers:
-        raise ValueError(f"{label}: {look.marker!r} is not a marker of matplotlib, such as o or ^")
-    if look.line not in Line2D.lineStyles:
-        raise ValueError(f"{label}: {look.line!r} is not a line, such as - or --")
-    if "$" in entry.get("name", ""):
+    try:
+        Line2D([], [], marker=look.marker)
+    except ValueError:
+        words = f"{label}: {look.marker!r} is not a marker of matplotlib, such as o or ^"
+        raise ValueError(words) from None
+    try:
+        Line2D([], [], linestyle=look.line)
+    except ValueError:
+        raise ValueError(f"{label}: {look.line!r} is not a line, such as - or --") from None
+    name = entry.get("name", "")
+    if is_math_text(name):
         try:
-            MathTextParser("path").parse(entry["name"])
+            MathTextParser("path").parse(name)
         except ValueError:
             raise ValueError(f"{label}: the mathematics in its name cannot be typeset") from None

@@ -13,7 +13,7 @@ from fggp.analysis.collect.runs_csv import read_runs
 from fggp.foundation.errors import ResultError
 from fggp.study.cell import Cell
 from fggp.study.measured_rows import MeasuredRow
-from fggp.study.study_folder import read_expected
+from fggp.study.study_folder import argument, read_expected
 
 
 def cells_behind(path: Path, rows: Sequence[MeasuredRow], verb: str) -> dict[str, tuple[int, Cell]]:
@@ -33,7 +33,7 @@ def cells_behind(path: Path, rows: Sequence[MeasuredRow], verb: str) -> dict[str
     if unknown:
         raise ResultError(
             f"{path}: {min(unknown)} is not a cell of the study; delete the file, and measure "
-            f"again with `fggp {verb} {quote(path.parent.name)}`"
+            f"again with `fggp {verb} {quote(argument(path.parent))}`"
         )
     return cells
 
@@ -59,7 +59,7 @@ def refuse_former(
     both = keyed.merge(runs[[*KEYS, "finished", "trained_sha256"]], on=list(KEYS))
     cells = sorted(set(both.loc[former(both), "cell"]))
     if cells:
-        study = quote(path.parent.name)
+        study = quote(argument(path.parent))
         raise ResultError(
             f"{path}: {cells[0]} was measured on another training than that in runs.csv; measure "
             f"again with `fggp {verb} {study}`, after `fggp aggregate {study}` if results are new"

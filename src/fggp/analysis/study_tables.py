@@ -19,7 +19,7 @@ from fggp.analysis.figure_style import Look, display_names, looks
 from fggp.analysis.plan import Plan, read_plan
 from fggp.foundation.errors import ResultError
 from fggp.study.cell import Cell
-from fggp.study.study_folder import read_configuration, read_expected
+from fggp.study.study_folder import argument, read_configuration, read_expected
 
 TEXT = ("backbone", "label", "name", "shape")
 WHOLE = ("seed", "epoch", "layer", "update", "step", "total", "kept")
@@ -159,7 +159,7 @@ class Material:
 def read_rows(study_folder: Path, name: str, columns: Sequence[str]) -> DataFrame:
     """Read a table that has several rows per training; raises ResultError if it is unusable."""
     path = study_folder / name
-    fix = f"write it with `fggp aggregate {quote(study_folder.name)}`"
+    fix = f"write it with `fggp aggregate {quote(argument(study_folder))}`"
     types = {
         column: "str" if column in TEXT else "int64" if column in WHOLE else "float64"
         for column in columns

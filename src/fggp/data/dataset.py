@@ -62,7 +62,7 @@ class Dataset:
     def size(self) -> Size:
         """The number and size of the images."""
         train, test = len(self.train_labels), len(self.test_labels)
-        return Size(train, test, self.train_images.shape[-1])
+        return Size(train, test, self.train_images.shape[-1], classes=len(self.classes))
 
 
 def save(dataset: Dataset, path: Path) -> None:
@@ -147,15 +147,6 @@ def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     with archive.open(f"{name}.npy") as file:
         array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
         return array
-
-
-def recorded_classes(path: Path) -> int | None:
-    """Return the number of classes in a prepared file; None if it cannot be read."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return len(_description(archive)["classes"])
-    except (*UNREADABLE, LookupError):
-        return None
 
 
 def _description(archive: zipfile.ZipFile) -> dict[str, Any]:

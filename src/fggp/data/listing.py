@@ -10,6 +10,7 @@ and so is every file of a source that was moved or copied as a whole.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -116,7 +117,7 @@ def _files(source: Path) -> Iterator[tuple[str, str]]:
         if source.exists():
             yield source.name, str(source)
         return
-    for folder, subfolders, files in os.walk(source, followlinks=True):
+    for folder, subfolders, files in os.walk(source, onerror=_refuse, followlinks=True):
         subfolders[:] = [name for name in subfolders if not is_litter(name)]
         inside = Path(folder).relative_to(source).as_posix()
         for name in files:
@@ -143,7 +144,12 @@ def _digest(path: str) -> str:
 
 
 def _unreadable(path: str, error: OSError) -> DataError:
-    return DataError(f"{path} cannot be read ({error.strerror}); change its permissions")
+    fix = "restore or remove it" if error.errno == errno.ENOENT else "change its permissions"
+    return DataError(f"{path} cannot be read ({error.strerror}); {fix}")
+
+
+def _refuse(error: OSError) -> None:
+    raise _unreadable(str(error.filename), error) from error
 
 
 def _read(out: Path) -> dict[str, Entry] | None:

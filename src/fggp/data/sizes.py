@@ -1,9 +1,10 @@
-"""The number and size of a study's images, without reading them."""
+"""The number, size and classes of a study's images, without reading them."""
 
 from __future__ import annotations
 
+import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,13 +15,14 @@ import numpy as np
 class Size:
     """The size of a data set: images for training (including validation) and test, and their side.
 
-    ``known`` is false if they are only assumed.
+    ``classes`` is the number of classes. ``known`` is false if all of them are only assumed.
     """
 
     train: int
     test: int
     side: int
     known: bool = True
+    classes: int = field(default=10, compare=False)
 
 
 def recorded_size(path: Path) -> Size | None:
@@ -30,8 +32,10 @@ def recorded_size(path: Path) -> Size | None:
             (train, _, _, side), (test, *_) = (
                 _shape(archive, name) for name in ("train_images", "test_images")
             )
-        return Size(train, test, side)
-    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile):
+            with archive.open("description.npy") as file:
+                text = np.lib.format.read_array(file, allow_pickle=False).item()
+        return Size(train, test, side, classes=len(json.loads(text)["classes"]))
+    except (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile):
         return None
 
 

@@ -50,9 +50,12 @@ def percent(share: float, digits: int | None = None) -> str:
     It is exact if that takes few digits, as for sparsities, and otherwise has four significant
     ones; ``digits`` sets their number instead.
     """
-    exact = f"{100 * share:.10g}"
-    short = digits is None and len(exact) <= EXACT_CHARACTERS
-    return f"{exact if short else f'{100 * share:.{digits or 4}g}'} %"
+    number = 100 * share
+    exact = f"{number:.10g}"
+    if digits is None and len(exact) <= EXACT_CHARACTERS:
+        return f"{exact} %"
+    whole = len(f"{abs(number):.0f}")  # more digits than asked for are not replaced by an exponent
+    return f"{number:.{max(whole, digits or 4)}g} %"
 
 
 def count(number: int, noun: str) -> str:

@@ -13,7 +13,6 @@ from shlex import quote
 import torch
 from torch import nn
 
-from fggp.data.dataset import recorded_classes
 from fggp.data.registry import size_of
 from fggp.fast.packed import module_of, read
 from fggp.fast.refusal import CompileError
@@ -62,14 +61,13 @@ def subjects(study_folder: Path, only: str = "") -> list[Subject]:
     """
     found: dict[tuple[str, ...], Subject] = {}
     data, _ = read_protocol(study_folder)
-    prepared = data_path(data.name)
-    side = size_of(data.kind, prepared).side
-    classes = recorded_classes(prepared)
+    size = size_of(data.kind, data_path(data.name))
+    classes = size.classes if size.known else None
     for cell in read_expected(study_folder)[1]:
         path = weights_path(run_path(study_folder, cell))
         if only in cell.id and path.exists():
             foreign = cell.backbone if cell.backbone.source else None
-            found.setdefault(cell.name[:-1], Subject(cell.id, path, side, foreign, classes))
+            found.setdefault(cell.name[:-1], Subject(cell.id, path, size.side, foreign, classes))
     if not found:
         which = f" with {only!r} in its name" if only else ""
         raise Failure(

@@ -30,6 +30,7 @@ from fggp.study.dependencies import origin
 from fggp.study.stored_results import holds, restore, set_aside
 from fggp.study.study_folder import (
     RUNS,
+    SETTLED,
     changed_words,
     check_images,
     data_path,
@@ -138,7 +139,7 @@ class Grid:
     @property
     def settled_mark(self) -> str:
         """The file with the `digest` with which all results were last compared by `settle`."""
-        return str(Path(self.home) / ".settled")
+        return str(Path(self.home) / SETTLED)
 
     @property
     def packs(self) -> dict[str, list[str]]:
@@ -251,7 +252,8 @@ class Grid:
             elif not path.exists():
                 restore(cell, path)
         write_expected(self.study, listing)
-        write_text(Path(self.settled_mark), f"{self.digest}\n")
+        with suppress(OSError):  # in the folder of another user, the next call compares again
+            write_text(Path(self.settled_mark), f"{self.digest}\n")
         if outdated:
             print(f"fggp: {other_settings_message(home, outdated)}", file=sys.stderr)
 

@@ -22,7 +22,7 @@ from fggp.study.cell import Cell, Images, MethodSettings
 from fggp.study.config_limits import check_fit
 from fggp.study.config_networks import misfits, unsound_networks
 from fggp.study.config_records import BackboneBlock, Data, Study
-from fggp.study.config_values import unsound, unsound_starts
+from fggp.study.config_values import unsound, unsound_layers, unsound_starts
 from fggp.study.yaml_files import check_name, read_study
 
 __all__ = ["BackboneBlock", "Data", "Study", "cells", "check_size", "load"]
@@ -100,7 +100,11 @@ def _methods(raw: Any, known: list[str]) -> tuple[dict[str, Any], list[Complaint
 def check_size(study: Study, size: Size) -> None:
     """Check a study against its images if their number is known; raises ConfigError."""
     if size.known:
-        if wrong := list(misfits(study, size)):
+        wrong = [*misfits(study, size)]
+        declared = SOURCES[study.data.kind].size
+        if (size.side, size.classes) != (declared.side, declared.classes):  # else checked before
+            wrong += unsound_layers(study, size)
+        if wrong:
             raise ConfigError(*wrong)
         for name, block in study.backbones.items():
             check_fit(_cells_of(study, study.seeds[0], name, block), size)

@@ -27,7 +27,7 @@ def unsound(study: Study, size: Size) -> Iterator[str]:
     yield from _grid(study)
     yield from _window(study)
     yield from _data(study)
-    yield from _dense(study, size.side)
+    yield from unsound_layers(study, size)
     if study.training.nesterov and not study.training.momentum:
         yield "training.momentum: nesterov needs more than 0; set training.nesterov to false"
     if study.reference is not None and study.reference not in study.methods:
@@ -90,14 +90,17 @@ def _data(study: Study) -> Iterator[str]:
         yield f"data.path: {data.kind} has a fixed source; remove the key"
 
 
-def _dense(study: Study, side: int) -> Iterator[str]:
-    """Check the names of layers in every backbone; needs PyTorch if there are any but `first`."""
+def unsound_layers(study: Study, size: Size) -> Iterator[str]:
+    """Yield the problems of `pruning.dense` in every backbone, for images of a size.
+
+    It needs PyTorch if the list has other layers than `first`.
+    """
     if not set(study.pruning.dense) - {"first"}:
         return
     from fggp.pruning.dense_layers import DenseLayers, named_layers
 
     for name, block in study.backbones.items():
-        model = shapes_alone(block.backbone(name), side=side)
+        model = shapes_alone(block.backbone(name), classes=size.classes, side=size.side)
         try:
             layers = DenseLayers(model, None, named_layers(model, study.pruning.dense))
         except ValueError as error:

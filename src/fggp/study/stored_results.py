@@ -7,6 +7,7 @@ default. Files are never rewritten, so their checksums stay valid.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -101,16 +102,21 @@ def set_aside(path: Path) -> None:
     """Remove a result whose cell has other settings now; its copy stays, which `restore` needs.
 
     A result without a readable copy, as in a folder that was copied without hidden files, becomes
-    the copy: the only file of a training is never deleted.
+    the copy. If the copy is of another training, both are kept, the result as
+    ``.NAME.DIGEST.json``: the only file of a training is never deleted.
 
     Raises:
         IntactResultError: if the copy may be intact but cannot be read.
 
     """
+    content = path.read_bytes()
     if _undamaged(kept(path)) is None:
         os.replace(path, kept(path))
-    else:
+    elif kept(path).read_bytes() == content:
         path.unlink()
+    else:
+        digest = hashlib.sha256(content).hexdigest()[:8]
+        os.replace(path, path.with_name(f".{path.stem}.{digest}.json"))
 
 
 def _undamaged(path: Path) -> StoredResult | None:

@@ -24,12 +24,20 @@ from fggp.study.stored_results import StoredResult, filled_method, stored_cell, 
 RESULTS = Path("results")
 RUNS = "runs"
 CELLS = "cells.json"
+SETTLED = ".settled"
+"""The mark of ``cells.json`` that all results were compared with it, see `Grid.settle`."""
 DATA = Path("data")
 
 
 def folder(study_file: Path) -> Path:
     """Return the results folder of a study, named by its file stem."""
     return RESULTS / study_file.stem
+
+
+def argument(study_folder: Path) -> str:
+    """Return the argument with which commands find a folder: its name below results/, or a path."""
+    below = RESULTS / study_folder.name
+    return study_folder.name if study_folder == below else str(study_folder)
 
 
 def run_path(study_folder: Path, cell: Cell) -> Path:
@@ -134,9 +142,13 @@ def expected_text(study: Study, name: str) -> str:
 
 
 def write_expected(study: Study, path: Path) -> None:
-    """Write ``cells.json``; an equal file is left untouched."""
+    """Write ``cells.json``; an equal file is left untouched.
+
+    With another file, Snakemake has to compare all results with the study again.
+    """
     text = expected_text(study, path.parent.name)
     if not path.exists() or path.read_text(encoding="utf-8", errors="replace") != text:
+        path.with_name(SETTLED).unlink(missing_ok=True)
         write_text(path, text)
 
 

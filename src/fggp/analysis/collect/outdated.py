@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from shlex import quote
 
+from fggp.analysis.catalogue import FIGURES
 from fggp.analysis.collect.consistency import stored_path
 from fggp.foundation.quantities import count
-from fggp.study.study_folder import CELLS, read_expected, run_path
+from fggp.study.essential_file import ESSENTIAL
+from fggp.study.latency_file import LATENCY
+from fggp.study.study_folder import CELLS, argument, read_expected, run_path
 
 SHOWN = ("png", "svg")
 """The formats of figures on a page."""
@@ -36,22 +40,27 @@ def outdated(study_folder: Path) -> str:
         reason = f"{table} is older than the settings of the study ({CELLS})"
     else:
         return ""
-    return f"{reason}; write the tables again with `fggp aggregate {quote(study_folder.name)}`"
+    return f"{reason}; write the tables again with `fggp aggregate {quote(argument(study_folder))}`"
 
 
 def outdated_figures(study_folder: Path) -> str:
-    """Return in a sentence that figures, which a page shows, are older than ``runs.csv``.
+    """Return in a sentence that figures, which a page shows, are older than the data.
 
     Empty if none is.
     """
-    table = study_folder / "runs.csv"
-    if not table.exists():
-        return ""
-    shown = (it for form in SHOWN for it in (study_folder / "figures").glob(f"*.{form}"))
-    number = sum(it.stat().st_mtime < table.stat().st_mtime - SLACK for it in shown)
-    if not number:
+    folder = study_folder / "figures"
+    shown = [folder / f"{name}.{form}" for name in FIGURES for form in SHOWN]
+    older = older_than_data(study_folder, [it for it in shown if it.exists()])
+    if not older:
         return ""
     return (
-        f"figures of {study_folder} that are older than {table.name}: {number}; draw them again "
-        f"with `fggp figure all {quote(study_folder.name)}`"
+        f"figures of {study_folder} that are older than its data: {len(older)}; draw them again "
+        f"with `fggp figure all {quote(argument(study_folder))}`"
     )
+
+
+def older_than_data(study_folder: Path, files: Iterable[Path]) -> list[Path]:
+    """Return the files that are older than ``runs.csv`` or than measurements beside it."""
+    known = [study_folder / name for name in ("runs.csv", LATENCY, ESSENTIAL)]
+    newest = max((it.stat().st_mtime for it in known if it.exists()), default=0.0)
+    return [it for it in files if it.stat().st_mtime < newest - SLACK]

@@ -9,7 +9,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from fggp.foundation.errors import ResultError
-from fggp.study.study_folder import read_configuration
+from fggp.study.study_folder import argument, read_configuration
 
 RUNS = {
     "backbone": "str", "width": "float64", "sparsity": "float64", "initial_sparsity": "float64",
@@ -59,7 +59,7 @@ DENSE = "dense"
 def read_runs(study_folder: Path) -> DataFrame:
     """Read ``runs.csv``; raises ResultError if it is missing or has other columns."""
     path = study_folder / "runs.csv"
-    fix = f"write it with `fggp aggregate {quote(study_folder.name)}`"
+    fix = f"write it with `fggp aggregate {quote(argument(study_folder))}`"
     try:
         # A label may be called "nan": empty means missing, and only in these columns.
         runs = pd.read_csv(

@@ -131,13 +131,19 @@ def settings_table(runs: DataFrame, plan: Plan) -> Table:
         number("rank", "rank", ".3g"),
         number("gap to dense", "gap_points", "+.2f"),
         interval(f"{plan.confidence} interval", "gap_low", "gap_high", "+.2f"),
-        Column("realized sparsity", lambda row: f"{100 * row['realised_sparsity']:.2f} %"),
+        Column("realized sparsity", lambda row: _realized(row["realised_sparsity"])),
         *(_flops(name) for name in FLOPS if name in data),
         *remarks(data),
     ]
     bold = {"accuracy (%)": (data["best"] & (data["n"] >= plan.interval_seeds)).to_list()}
     near = {"accuracy (%)": data["near_best"].to_list()}
     return Table(data, columns, _note(data, plan), bold, near)
+
+
+def _realized(share: float) -> str:
+    """Return a sparsity with two decimals, and with more where these would be 100."""
+    rounded = f"{100 * share:.2f} %"
+    return percent(share) if share < 1 and rounded == "100.00 %" else rounded
 
 
 def _flops(name: str) -> Column:

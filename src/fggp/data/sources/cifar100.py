@@ -12,7 +12,7 @@ ARCHIVE = Archive(
 )
 
 
-@source(size=Size(50_000, 10_000, 32), archives=(ARCHIVE,))
+@source(size=Size(50_000, 10_000, 32, classes=100), archives=(ARCHIVE,))
 def cifar100(request: Request) -> Dataset:
     """Return CIFAR-100 with its hundred fine classes."""
     return read_torchvision(request, "CIFAR100", [ARCHIVE])

@@ -14,7 +14,7 @@ ANNOTATIONS = ("val", "val_annotations.txt")
 _LAYOUT = "use tiny-imagenet-200 as it was packed"
 
 
-@source(size=Size(100_000, 10_000, 64), path=True)
+@source(size=Size(100_000, 10_000, 64, classes=200), path=True)
 def tinyimagenet(request: Request) -> Dataset:
     """Read Tiny-ImageNet (Le & Yang 2015): 200 classes of images of 64×64 pixels.
 

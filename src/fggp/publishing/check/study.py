@@ -103,7 +103,13 @@ def check(folder: Path, *, complete: bool = False) -> Report:
     paths = {run_path(folder, cell): cell for cell in expected}
     visible = [it for it in (folder / RUNS).rglob("*.json") if not it.name.startswith(".")]
     # A result that Snakemake removed because another cell of its job failed is read from its copy.
-    copied = {path for path, cell in paths.items() if stored_path(path, cell) == kept(path)}
+    copied = set()
+    for path, cell in paths.items():
+        try:
+            if stored_path(path, cell) == kept(path):
+                copied.add(path)
+        except ResultError as error:
+            report.problems.append(Problem.of(error, kept(path), "schema"))
     for path in sorted({*visible, *copied}):
         report.problems += _one(report, path, paths)
     report.problems += _orphans(folder / RUNS)

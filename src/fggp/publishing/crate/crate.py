@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import zipfile
@@ -15,6 +16,7 @@ from tempfile import TemporaryDirectory
 import fggp
 from fggp.analysis.collect.aggregate import aggregate
 from fggp.analysis.collect.consistency import stored_path
+from fggp.analysis.collect.outdated import older_than_data
 from fggp.foundation.errors import Failure
 from fggp.foundation.files import write_bytes
 from fggp.publishing.crate import entities
@@ -93,16 +95,31 @@ def _items(study: Path) -> Iterator[tuple[StoredResult, bytes]]:
 
 
 def _refuse_outdated(study: Path, analysed: Path) -> None:
-    """Raise Failure if the tables are not those of the results, by writing ``runs.csv`` again."""
+    """Raise Failure if tables or figures are not those of the results.
+
+    ``runs.csv`` is written again for a comparison; files of tables and figures must not be older.
+    """
+    table = analysed / RUNS_CSV
     with TemporaryDirectory() as name, redirect_stderr(io.StringIO()):
         aggregate(study, Path(name), partial=True, allow_mixed_device=True)
-        same = (Path(name) / RUNS_CSV).read_bytes() == (analysed / RUNS_CSV).read_bytes()
-    if not same:
-        out = "" if study.resolve() == analysed.resolve() else f" --out {quote(str(analysed))}"
-        raise Failure(
-            f"{analysed / RUNS_CSV}: not the table of the results in {study}; write tables and "
-            f"figures again with `fggp analyse {quote(str(study))}{out}`"
-        )
+        same = _rows(Path(name) / RUNS_CSV) == _rows(table)
+    parts = sorted(path for pattern in ANALYSED[1:] for path in analysed.glob(pattern))
+    older = older_than_data(analysed, parts)
+    if same and not older:
+        return
+    reason = f"older than {table.name}" if same else f"not the table of the results in {study}"
+    out = "" if study.resolve() == analysed.resolve() else f" --out {quote(str(analysed))}"
+    raise Failure(
+        f"{older[0] if same else table}: {reason}; write tables and figures again with "
+        f"`fggp analyse {quote(str(study))}{out}`"
+    )
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    """Return the rows of ``runs.csv`` without the estimates, which a check of a GPU changes."""
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [{key: it for key, it in row.items() if key != "estimated_seconds"} for row in rows]
 
 
 def _place(study: Path, item: StoredResult) -> str:
