@@ -220,12 +220,15 @@ def test_the_shipped_texts_are_of_the_shipped_measurements() -> None:
         assert row in appendix
 
 
+OPTIONAL = r"^{% if [^%]*%}$.*?^{% endif %}$"
+"""Paragraphs of a template that depend on the results, such as those about unfinished studies."""
+
+
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
 def test_the_shipped_texts_are_those_of_the_templates(template: Path) -> None:
     text = (ROOT / report.page_of(template.name)).read_text()
-    fixed = [
-        line for line in template.read_text().splitlines() if line and not re.search(r"[{}]", line)
-    ]
+    always = re.sub(OPTIONAL, "", template.read_text(), flags=re.DOTALL | re.MULTILINE)
+    fixed = [line for line in always.splitlines() if line and not re.search(r"[{}]", line)]
     assert len(fixed) > 5
     assert [line for line in fixed if line not in text.splitlines()] == []
 

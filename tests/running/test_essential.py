@@ -156,7 +156,7 @@ def test_numbers_of_a_network_that_was_trained_again_are_refused(
     assert main(["table", "essential", str(out)]) == 1
     error = capsys.readouterr().err
     assert "dense/seed1 was measured on another training than that in runs.csv" in error
-    assert "fggp essential out" in error
+    assert f"fggp essential {out}" in error
 
 
 def test_networks_of_other_settings_or_images_are_not_measured(

@@ -175,7 +175,7 @@ def _check(label: str, look: Look, entry: dict[str, str]) -> None:
         words = f"{label}: {look.marker!r} is not a marker of matplotlib, such as o or ^"
         raise ValueError(words) from None
     try:
-        Line2D([], [], linestyle=look.line)
+        Line2D([], []).set(linestyle=look.line)
     except ValueError:
         raise ValueError(f"{label}: {look.line!r} is not a line, such as - or --") from None
     name = entry.get("name", "")
