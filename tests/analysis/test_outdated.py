@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from fabricate import analysed
 
-from fggp.analysis.collect.outdated import SLACK, outdated, outdated_figures
+from fggp.analysis.collect.outdated import SLACK, outdated
+from fggp.analysis.page.pictures import outdated_figures
 from fggp.cli import main
 
 

@@ -100,10 +100,7 @@ def looks(labels: Sequence[str]) -> dict[str, Look]:
 
     Raises ResultError if the map cannot be read.
     """
-    listed = FIXED | {
-        label: Look(**{key: text for key, text in it.items() if key != "name"})
-        for label, it in _listed().items()
-    }
+    listed = FIXED | {label: _look(it) for label, it in _listed().items()}
     spare = (look for look in map(_spare, count()) if look not in listed.values())
     return {label: listed[label] if label in listed else next(spare) for label in labels}
 
@@ -153,7 +150,7 @@ def _listed() -> dict[str, dict[str, str]]:
         raw = yaml.safe_load(COLOURS.read_text(encoding="utf-8")) or {}
         listed = {label: {key: str(it[key]) for key in it} for label, it in raw.items()}
         for label, it in listed.items():
-            _check(label, Look(**{key: text for key, text in it.items() if key != "name"}), it)
+            _check(label, _look(it), it.get("name", ""))
         return listed
     except FileNotFoundError:
         return {}
@@ -165,7 +162,12 @@ def _listed() -> dict[str, dict[str, str]]:
         ) from None
 
 
-def _check(label: str, look: Look, entry: dict[str, str]) -> None:
+def _look(entry: dict[str, str]) -> Look:
+    """Return the look of an entry; raises TypeError for other keys."""
+    return Look(**{key: text for key, text in entry.items() if key != "name"})
+
+
+def _check(label: str, look: Look, name: str) -> None:
     """Raise ValueError for a look or a name that matplotlib cannot draw."""
     if not is_color_like(look.colour):
         raise ValueError(f"{label}: {look.colour!r} is not a colour")
@@ -178,7 +180,6 @@ def _check(label: str, look: Look, entry: dict[str, str]) -> None:
         Line2D([], []).set(linestyle=look.line)
     except ValueError:
         raise ValueError(f"{label}: {look.line!r} is not a line, such as - or --") from None
-    name = entry.get("name", "")
     if is_math_text(name):
         try:
             MathTextParser("path").parse(name)

@@ -100,8 +100,8 @@ def figure(options: argparse.Namespace) -> int:
 
 def page(options: argparse.Namespace) -> int:
     """Write the page of an aggregated study."""
-    from fggp.analysis.collect.outdated import outdated_figures
     from fggp.analysis.page import write_page
+    from fggp.analysis.page.pictures import outdated_figures
 
     folder = _aggregated(options.study)
     if told := outdated_figures(folder):

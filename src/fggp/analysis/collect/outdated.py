@@ -1,4 +1,4 @@
-"""Whether the tables and figures of a study still match its results."""
+"""Whether the tables of a study still match its results, and other files its tables."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from shlex import quote
 
-from fggp.analysis.catalogue import FIGURES
 from fggp.analysis.collect.consistency import stored_path
 from fggp.foundation.quantities import count
 from fggp.study.essential_file import ESSENTIAL
 from fggp.study.latency_file import LATENCY
 from fggp.study.study_folder import CELLS, argument, read_expected, run_path
 
-SHOWN = ("png", "svg")
-"""The formats of figures on a page."""
 SLACK = 10
 """Seconds by which a result may be newer than the tables: a copied folder has copied times."""
 
@@ -41,22 +38,6 @@ def outdated(study_folder: Path) -> str:
     else:
         return ""
     return f"{reason}; write the tables again with `fggp aggregate {quote(argument(study_folder))}`"
-
-
-def outdated_figures(study_folder: Path) -> str:
-    """Return in a sentence that figures, which a page shows, are older than the data.
-
-    Empty if none is.
-    """
-    folder = study_folder / "figures"
-    shown = [folder / f"{name}.{form}" for name in FIGURES for form in SHOWN]
-    older = older_than_data(study_folder, [it for it in shown if it.exists()])
-    if not older:
-        return ""
-    return (
-        f"figures of {study_folder} that are older than its data: {len(older)}; draw them again "
-        f"with `fggp figure all {quote(argument(study_folder))}`"
-    )
 
 
 def older_than_data(study_folder: Path, files: Iterable[Path]) -> list[Path]:

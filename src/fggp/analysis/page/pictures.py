@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from fggp.analysis.catalogue import FIGURES, Declaration, Head, by_head
+from fggp.analysis.collect.outdated import older_than_data
+from fggp.study.study_folder import argument
 
 TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 """The media types of the formats that a browser can show."""
@@ -37,6 +40,20 @@ def pictures(study_folder: Path) -> dict[Head, list[Picture]]:
     return {head: those for head, those in found.items() if those}
 
 
+def outdated_figures(study_folder: Path) -> str:
+    """Return in a sentence that figures, which a page shows, are older than the data.
+
+    Empty if none is.
+    """
+    shown = (it for name in FIGURES for it in _paths(study_folder / "figures", name).values())
+    if not (older := older_than_data(study_folder, shown)):
+        return ""
+    return (
+        f"figures of {study_folder} that are older than its data: {len(older)}; draw them again "
+        f"with `fggp figure all {quote(argument(study_folder))}`"
+    )
+
+
 def _picture(folder: Path, figure: Declaration) -> Picture:
     name = figure.name
     form, content = min(_forms(folder, name).items(), key=lambda it: len(it[1]))
@@ -58,5 +75,10 @@ def _picture(folder: Path, figure: Declaration) -> Picture:
 
 def _forms(folder: Path, name: str) -> dict[str, bytes]:
     """Return the contents of a figure in the formats that a browser can show."""
+    return {form: path.read_bytes() for form, path in _paths(folder, name).items()}
+
+
+def _paths(folder: Path, name: str) -> dict[str, Path]:
+    """Return the existing files of a figure in the formats that a browser can show."""
     paths = {form: folder / f"{name}.{form}" for form in TYPES}
-    return {form: path.read_bytes() for form, path in paths.items() if path.exists()}
+    return {form: path for form, path in paths.items() if path.exists()}

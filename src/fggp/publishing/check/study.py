@@ -110,11 +110,12 @@ def check(folder: Path, *, complete: bool = False) -> Report:
                 copied.add(path)
         except ResultError as error:
             report.problems.append(Problem.of(error, kept(path), "schema"))
-    for path in sorted({*visible, *copied}):
+    found = {*visible, *copied}
+    for path in sorted(found):
         report.problems += _one(report, path, paths)
     report.problems += _orphans(folder / RUNS)
     if complete:
-        report.problems += [_missing(it, folder) for it in paths if it not in {*visible, *copied}]
+        report.problems += [_missing(it, folder) for it in paths if it not in found]
     allowed = bool(report.configuration.get("allow_mixed_device"))
     report.problems += together.mixed(report.items, mixed_device=allowed)
     report.problems += together.twins(report.items)

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
 from dataclasses import replace
 from pathlib import Path
@@ -51,8 +51,9 @@ def write_crate(study: Path, analysed: Path, out: Path, source: Path = Path()) -
 
     """
     _refuse_outdated(study, analysed)
-    contents = dict(_contents(study, analysed, source))
-    document = entities.document(_graph(study, contents))
+    items = list(_items(study))
+    contents = dict(_contents(study, analysed, source, items))
+    document = entities.document(_graph(study, contents, [item for item, _ in items]))
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -66,7 +67,9 @@ def write_crate(study: Path, analysed: Path, out: Path, source: Path = Path()) -
     return out
 
 
-def _contents(study: Path, analysed: Path, source: Path) -> Iterator[tuple[str, bytes]]:
+def _contents(
+    study: Path, analysed: Path, source: Path, items: Sequence[tuple[StoredResult, bytes]]
+) -> Iterator[tuple[str, bytes]]:
     """Yield every file of the crate by its place in it."""
     if not (source / WORKFLOW).exists():
         raise Failure(f"{source / WORKFLOW}: missing; run this in the root of the artifact")
@@ -76,7 +79,7 @@ def _contents(study: Path, analysed: Path, source: Path) -> Iterator[tuple[str, 
     for pattern in METHOD_FILES:
         for path in sorted(source.glob(pattern)):
             yield path.relative_to(source).as_posix(), path.read_bytes()
-    for item, content in _items(study):
+    for item, content in items:
         yield _place(study, item), content
     for pattern in ANALYSED:
         for path in sorted(analysed.glob(pattern)):
@@ -126,9 +129,10 @@ def _place(study: Path, item: StoredResult) -> str:
     return item.path.relative_to(study).as_posix()
 
 
-def _graph(study: Path, contents: dict[str, bytes]) -> Iterator[Entity]:
+def _graph(
+    study: Path, contents: dict[str, bytes], items: Sequence[StoredResult]
+) -> Iterator[Entity]:
     configuration, expected = read_expected(study)
-    items = [item for item, _ in _items(study)]
     runs = [_place(study, item) for item in items]
     actions = [
         entities.training(item.cell, name, item.result)
