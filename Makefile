@@ -90,10 +90,10 @@ bench: $(READY) ## compare speed and memory with other tools, on the CPU (about 
 bench-peers: $(READY) ## install rigl-torch, one of the tools that `make bench` compares with, into .venv
 	"$(UV)" pip install --python "$(VENV)/bin/python" --no-deps rigl-torch==0.5.2
 
-test: $(READY) ## run the short tests (5 to 7 minutes)
+test: $(READY) ## run the short tests (5 to 9 minutes)
 	pytest -n $(JOBS) --dist worksteal -m $(QUICK)
 
-test-long: $(READY) ## test Snakemake, stopped trainings, the stand-in GPU, pages and examples (7 minutes)
+test-long: $(READY) ## test Snakemake, stopped trainings, the stand-in GPU, pages and examples (8 minutes)
 	pytest -n $(JOBS) --dist worksteal -m "long and not slow"
 
 test-slow: $(READY) ## run the tests that take longer
